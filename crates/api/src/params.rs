@@ -516,7 +516,11 @@ pub(crate) fn nearest(
     let name = plain(name);
     let distance = |known: &&str| strsim::damerau_levenshtein(&plain(known), &name);
     let best = declared.min_by_key(distance)?;
-    let close = distance(&best) <= (name.len() / 4).min(2);
+    let limit = match name.len() {
+        0..=2 => 0,
+        length => (length / 4).clamp(1, 2),
+    };
+    let close = distance(&best) <= limit;
     close.then_some(best)
 }
 
@@ -559,6 +563,21 @@ pub(crate) fn shown(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn short_names_may_differ_in_one_letter() {
+        let table = [
+            ("Ulr", Some("Url")),
+            ("Uri", Some("Url")),
+            ("T", None),
+            ("Ti", None),
+            ("Statsu", Some("Status")),
+        ];
+        for (written, meant) in table {
+            let known = ["Url", "To", "Status"].into_iter();
+            assert_eq!(nearest(written, known), meant, "{written}");
+        }
+    }
 
     #[test]
     fn reads_values_or_names_the_parameter() {

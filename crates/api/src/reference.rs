@@ -93,8 +93,9 @@ static SECTIONS: &[Section] = &[
     },
     Section {
         title: "Calls",
-        about: "Call legs, live and past. A call to a client rings all its phones, each as a leg of its own; at the \
-                Restcomm base the response is then a list. `Url` must be an absolute address.",
+        about: "Call legs, live and past. A call to a client rings all its phones, each as a leg of its own. At the \
+                Restcomm base the response is then a list if the client has more than one phone, otherwise the call \
+                itself. `Url` must be an absolute address.",
         routes: calls::ROUTES,
         example: post(
             "/Calls",
@@ -182,7 +183,8 @@ they are.
 - **Permissions**: the tables give the permission that each request needs, as `Action:Kind`. It depends on the role of the account whose
   credentials are used; [Accounts](#accounts) describes the roles.
 - **The top account** is the one whose credentials are in `admin-credentials`; all other accounts are below it.
-- **Lists**: `PageSize` and `Page`; follow `next_page_uri` to read all pages.
+- **Lists**: `PageSize` and `Page`; follow `next_page_uri` to read all pages. At the Restcomm base, as with Restcomm itself, it is the
+  text `null` on the last page. `num_pages` is the number of the last page; if the rows fill a page exactly, that page is empty.
 
 The examples below need three variables:
 

@@ -294,7 +294,7 @@ impl Fork {
         if let State::Ringing { branches, .. } = &mut self.state {
             branches.remove(&over.call);
             self.over.push(over);
-            self.lose_if_alone(None, cx);
+            self.lose_if_alone(cx);
         }
     }
 
@@ -304,7 +304,7 @@ impl Fork {
         {
             let text = "looking up whom to call took longer than the timeout of the `Dial`";
             self.tell(error::UNREACHABLE_TARGET, text, cx);
-            self.lose(None, cx);
+            self.lose(cx);
             return;
         }
         self.give_up_screening(cx);
@@ -327,7 +327,7 @@ impl Fork {
             self.tell(error::SCREENING_TOO_LONG, text, cx);
             self.end_unanswered(call, true, cx);
         }
-        self.lose_if_alone(None, cx);
+        self.lose_if_alone(cx);
     }
 
     /// Ends the branches that are still ringing when their time is up.
@@ -347,7 +347,7 @@ impl Fork {
             self.end_branch(call, Reason::NoAnswer, cx);
         }
         self.end_unanswered(last, false, cx);
-        self.lose_if_alone(Some(CallStatus::NoAnswer), cx);
+        self.lose_if_alone(cx);
     }
 
     /// Ends an unanswered branch, which may be the one to explain why no party was connected.
@@ -370,11 +370,11 @@ impl Fork {
     }
 
     /// Ends the fork as lost if no branch is left that could win.
-    fn lose_if_alone(&mut self, status: Option<CallStatus>, cx: &mut Context) {
+    fn lose_if_alone(&mut self, cx: &mut Context) {
         if let State::Ringing { branches, .. } = &self.state
             && branches.is_empty()
         {
-            self.lose(status, cx);
+            self.lose(cx);
         }
     }
 
@@ -450,7 +450,7 @@ impl Fork {
         cx: &mut Context,
     ) {
         if branches.is_empty() {
-            self.lose(None, cx);
+            self.lose(cx);
         } else {
             self.state = State::Ringing { until, branches };
         }
@@ -466,10 +466,10 @@ impl Fork {
         self.state = State::Decided;
     }
 
-    fn lose(&mut self, status: Option<CallStatus>, cx: &mut Context) {
+    fn lose(&mut self, cx: &mut Context) {
         self.state = State::Decided;
         let result = ForkResult {
-            status: status.unwrap_or_else(|| verdict(&self.over)),
+            status: verdict(&self.over),
             last: self.over.last().cloned(),
             sip_status: self.over.iter().rev().find_map(failure),
         };

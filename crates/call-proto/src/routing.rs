@@ -518,7 +518,7 @@ fn inactive(account: AccountSid, name: &str) -> Verdict {
         RefusalReason::Inactive,
         name,
         Some(account),
-        "the account is not active",
+        &format!("the account of `{name}` is not active"),
     ))
 }
 

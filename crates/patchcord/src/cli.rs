@@ -14,6 +14,7 @@ use model::{CallSid, CallStatus, EventSid, Lane, Timestamp};
 use store::DeliveryState;
 
 use crate::config;
+use crate::token::Token;
 
 /// A programmable communications platform: SIP calls driven by documents from your web application.
 #[derive(Parser)]
@@ -107,6 +108,9 @@ pub(crate) enum Task {
         /// Request URLs by POST, with the parameters of a new call
         #[arg(long)]
         post: bool,
+        /// Sign requests with the auth token in this file, as a server signs them
+        #[arg(long, value_name = "FILE", value_parser = Token::from_file)]
+        token_file: Option<Token>,
     },
     /// Run a finished call or conference again from its journal, and show the first response that differs.
     ///
@@ -170,8 +174,11 @@ pub(crate) struct TestFlags {
     /// Write the results as JUnit XML
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
+    /// Sign requests with the auth token in this file, as a server signs them
+    #[arg(long, value_name = "FILE", value_parser = Token::from_file)]
+    token_file: Option<Token>,
     /// Print a script made from a past call: `CA` and 32 hexadecimal digits
-    #[arg(long, value_name = "CALL", conflicts_with_all = ["paths", "trace", "quiet", "json", "junit"])]
+    #[arg(long, value_name = "CALL", conflicts_with_all = ["paths", "trace", "quiet", "json", "junit", "token_file"])]
     pub(crate) from: Option<CallSid>,
     /// Write the pressed keys into that script instead of zeros; they may be a PIN
     #[arg(long, requires = "from", conflicts_with = "paths")]
@@ -188,6 +195,7 @@ impl TestFlags {
             json: self.json,
             trace: self.trace,
             quiet: self.quiet,
+            token: self.token_file,
             style,
         }
     }
@@ -238,7 +246,7 @@ pub(crate) enum WebhooksTask {
 #[derive(Args, Debug)]
 pub(crate) struct WhichWebhooks {
     /// Only callbacks of one call, conference or message: `CA`, `CF` or `SM` and 32 hexadecimal digits
-    #[arg(long, value_name = "SID")]
+    #[arg(long, visible_alias = "call", value_name = "SID")]
     pub(crate) lane: Option<Lane>,
     /// Only callbacks created at or after this day or time
     #[arg(long, value_name = "TIME", value_parser = moment)]

@@ -118,17 +118,16 @@ fn explain(call: &OpenCall, all: &[OpenCall], now: Timestamp) -> Finding {
 
 /// What the next start does with a leg whose server is dead.
 fn closing(call: &OpenCall) -> String {
-    let status = if call.record.answered.is_some() {
-        "completed, ending at the last heartbeat"
-    } else {
-        "failed"
+    let (status, remote) = match call.record.answered {
+        Some(_) if call.has_dialog => (
+            "completed, ending at the last heartbeat",
+            "; its remote party gets BYE",
+        ),
+        Some(_) => ("completed, ending at the last heartbeat", ""),
+        // The transaction of an unfinished INVITE is lost with the server.
+        None => ("failed", "; a phone that rings does so until it gives up"),
     };
-    let bye = if call.has_dialog {
-        "; its remote party gets BYE"
-    } else {
-        ""
-    };
-    format!("it becomes {status}, reason `node-lost`{bye}; callbacks follow")
+    format!("it becomes {status}, reason `node-lost`{remote}; callbacks follow")
 }
 
 /// The legs that it dialled, or itself.
@@ -300,13 +299,15 @@ mod tests {
             let now = START + age;
             let mut call = leg(1, None, status);
             (call.server_runs, call.last_alive) = (runs, Some(now - silence));
+            // An unanswered inbound call has one, too.
+            call.has_dialog = true;
             let found = explain(&call, &[], now);
             let mark = if found.suspicious { "wrong" } else { "fine" };
             let text = format!("{mark}: {}", found.next);
             assert!(text.starts_with(said), "{status} {runs} {age:?}: {text}");
             assert_eq!(
                 text.contains("gets BYE"),
-                !runs && call.has_dialog,
+                !runs && call.record.answered.is_some(),
                 "{text}"
             );
         }

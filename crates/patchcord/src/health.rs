@@ -1,4 +1,5 @@
-//! `/healthz` and `/readyz`: is the process alive, and does it take new calls. `/` says where everything else is.
+//! `/healthz` and `/readyz`: is the process alive, and does it take new calls. `/`, and any path that does not exist,
+//! says where everything else is.
 //!
 //! **Invariant: all answer without asking anything else**, so a slow database cannot get a healthy
 //! server restarted.
@@ -37,6 +38,11 @@ pub(crate) fn routes(
         .route("/", get(|| std::future::ready(FRONT_PAGE)))
         .route("/healthz", get(|| std::future::ready("ok\n")))
         .route("/readyz", get(ready))
+        .fallback(|| std::future::ready((StatusCode::NOT_FOUND, no_such_path())))
+}
+
+fn no_such_path() -> String {
+    format!("There is no such path here.\n\n{FRONT_PAGE}")
 }
 
 fn ready(stage: Stage, writable: bool) -> (StatusCode, &'static str) {
@@ -62,6 +68,8 @@ mod tests {
     async fn ready_only_while_running_and_writing() {
         let table = [
             ("/", Stage::Running, true, 200),
+            ("/Accounts/AC1/Calls", Stage::Running, true, 404),
+            ("/restcomm/2010-04-01/Accounts", Stage::Running, true, 404),
             ("/healthz", Stage::Running, true, 200),
             ("/readyz", Stage::Running, true, 200),
             ("/healthz", Stage::Running, false, 200),
@@ -81,6 +89,10 @@ mod tests {
                 expected,
                 "{path} while {stage:?}, {writable}"
             );
+            let body = axum::body::to_bytes(response.into_body(), 10_000).await;
+            let body = String::from_utf8_lossy(&body.unwrap()).into_owned();
+            let names_addresses = body.contains("/2010-04-01/Accounts.json");
+            assert_eq!(names_addresses, path == "/" || expected == 404, "{path}");
         }
     }
 }

@@ -18,6 +18,8 @@ use serde_json::json;
 use unicode_width::UnicodeWidthChar;
 use webhook::{AddressPolicy, FetchConfig, FetchRequest, Fetcher};
 
+use crate::token::Token;
+
 /// Maximum documents of one folder.
 const MAX_FILES: usize = 10_000;
 
@@ -37,7 +39,7 @@ const PARAMETERS: &[(&str, &str)] = &[
 ];
 
 /// Options of the check.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Options {
     pub(crate) dialect: Dialect,
     pub(crate) json: bool,
@@ -45,6 +47,8 @@ pub(crate) struct Options {
     pub(crate) errors_only: bool,
     /// Whether to fetch addresses by POST, with the parameters of a call.
     pub(crate) post: bool,
+    /// Signs the requests for addresses.
+    pub(crate) token: Option<Token>,
 }
 
 /// A document and its findings.
@@ -74,7 +78,7 @@ pub(crate) async fn run(targets: &[String], options: Options) -> Result<Report> 
     let mut documents = Vec::new();
     let mut unread = Vec::new();
     for target in targets {
-        match read(target, options).await {
+        match read(target, &options).await {
             Ok(read) => {
                 for document in read {
                     match document {
@@ -154,7 +158,7 @@ fn stem(path: &str) -> &str {
 }
 
 /// The documents of one argument, or why one of them cannot be read.
-async fn read(target: &str, options: Options) -> Result<Vec<Result<Checked>>> {
+async fn read(target: &str, options: &Options) -> Result<Vec<Result<Checked>>> {
     if target == "-" {
         let text = text_from(std::io::stdin().lock()).context("standard input")?;
         return Ok(vec![Ok(check("-", text, None, options))]);
@@ -197,7 +201,7 @@ fn meant_address(target: &str) -> Option<String> {
     is_address.then(|| format!("if it is an address, write http:// in front: http://{target}"))
 }
 
-fn check(name: &str, text: String, content_type: Option<&str>, options: Options) -> Checked {
+fn check(name: &str, text: String, content_type: Option<&str>, options: &Options) -> Checked {
     let (findings, left_out) = call_proto::lint(&text, content_type, options.dialect);
     Checked {
         name: name.to_owned(),
@@ -240,7 +244,7 @@ fn documents_in(folder: &Path) -> Result<Vec<PathBuf>> {
 }
 
 /// Requests the document at an address from an application.
-async fn ask(url: &str, options: Options) -> Result<Checked> {
+async fn ask(url: &str, options: &Options) -> Result<Checked> {
     let shown = model::address::redacted(url);
     let fetcher = Fetcher::new(FetchConfig::default())?;
     let method = if options.post {
@@ -257,6 +261,7 @@ async fn ask(url: &str, options: Options) -> Result<Checked> {
     }
     // The user may access any address that they type.
     request.policy = AddressPolicy { private_ok: true };
+    request.stamp = options.token.as_ref().map(Token::stamp);
     // The error contains the address.
     let answer = fetcher
         .fetch(request)

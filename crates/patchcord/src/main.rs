@@ -25,6 +25,7 @@ mod screen;
 mod serve;
 mod shutdown;
 mod test;
+mod token;
 mod usage;
 mod webhooks;
 
@@ -76,6 +77,7 @@ fn main() -> ExitCode {
             json,
             errors_only,
             post,
+            token_file,
         } => lint(
             &targets,
             lint::Options {
@@ -83,6 +85,7 @@ fn main() -> ExitCode {
                 json,
                 errors_only,
                 post,
+                token: token_file,
             },
         ),
         Task::New { folder } => exit(new::run(&folder).and_then(|text| print(&text))),

@@ -15,6 +15,7 @@ use rehearse::report::{self, Rehearsed};
 use rehearse::{Application, Problem, Run, Script, Source};
 
 use crate::ladder::{self, Style};
+use crate::token::Token;
 use files::Files;
 use server::{Client, Server};
 
@@ -29,6 +30,8 @@ pub(crate) struct Order {
     pub(crate) trace: bool,
     /// Only failures, without their drawing unless `trace` is set.
     pub(crate) quiet: bool,
+    /// Signs the requests to applications.
+    pub(crate) token: Option<Token>,
     pub(crate) style: Style,
 }
 
@@ -64,7 +67,7 @@ struct Part {
 /// [`Refusal`] if a script cannot be read, or the report cannot be written.
 pub(crate) fn run(order: &Order) -> Result<Outcome, Refusal> {
     let parts = read_all(&order.paths)?;
-    let client = Client::new()?;
+    let client = Client::new(order.token.clone())?;
     let all: Vec<Rehearsed> = parts.iter().map(|part| rehearse(part, &client)).collect();
     if let Some(path) = &order.junit {
         std::fs::write(path, report::junit(&all, |run| draw(run, Style::FILE)))

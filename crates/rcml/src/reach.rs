@@ -60,7 +60,10 @@ fn ends(verb: &Verb) -> bool {
     match verb {
         Verb::Hangup(_) | Verb::Reject(_) => true,
         Verb::Redirect(redirect) => !redirect.url.is_empty(),
-        Verb::Dial(dial) => dial.action.is_some() && !dial.nouns.is_empty(),
+        // A conference that refuses the caller continues with the next verb.
+        Verb::Dial(dial) => {
+            dial.action.is_some() && !dial.nouns.is_empty() && dial.conference().is_none()
+        }
         Verb::Gather(gather) => gather.action_on_empty_result,
         Verb::Sms(sms) => sms.action.is_some() || !sms.is_sendable(),
         Verb::Say(say) => say.looping.is_none() && !say.text.is_empty(),

@@ -400,6 +400,10 @@ fn explains_broken_documents() {
             ],
         ),
         (
+            r#"<Response><Dial action="/a"><Conference>room</Conference></Dial><Say>The room is full.</Say></Response>"#,
+            &[],
+        ),
+        (
             r#"<Response><Sms action="/a">x</Sms><Say>never</Say></Response>"#,
             &["12205 1:35 `Say` never runs: `Sms` on line 1 leaves the document for its `action`"],
         ),

@@ -38,9 +38,7 @@ impl<'a> Map<'a> {
                 let is_rest = is_rest(&entries[..at], key, value);
                 problems.push(
                     if is_rest && closest(&key.name, known.iter().copied()).is_none() {
-                        let help = "if it belongs to the text before it, put that text in quotes: \
-                                without them, the comma ends it";
-                        refused(key.line, &key.name, what, help)
+                        rest(key, what)
                     } else {
                         unknown(key.line, &key.name, what, known)
                     },
@@ -323,6 +321,27 @@ fn is_rest(before: &[(&Key, &Node)], key: &Key, value: &Node) -> bool {
     let begun = nodes.find(|node| node.value != Value::Null);
     let is_text = |node: &&Node| matches!(node.value, Value::Text(_)) && node.line == key.line;
     value.value == Value::Null && begun.is_some_and(is_text)
+}
+
+fn rest(key: &Key, what: &str) -> Problem {
+    let help = "if it belongs to the text before it, put that text in quotes: without them, the \
+                comma ends it";
+    refused(key.line, &key.name, what, help)
+}
+
+/// Entries with keys of any name.
+///
+/// # Errors
+/// [`Problem`] for each key that is probably the rest of the text before it.
+pub(crate) fn named<'a>(node: &'a Node, what: &str) -> Result<Vec<(&'a Key, &'a Node)>, Problem> {
+    let entries = entries(node, what)?;
+    let mut problems = Problems::default();
+    for (at, (key, value)) in entries.iter().enumerate() {
+        if is_rest(&entries[..at], key, value) {
+            problems.push(rest(key, what));
+        }
+    }
+    problems.and(Ok(entries))
 }
 
 /// The known name that was probably meant.

@@ -305,6 +305,12 @@ fn calls_and_applications_that_cannot_be_right_are_refused() {
         ),
         (
             call.to_owned(),
+            "application: {start: /v, pages: {/v: <Say>Hi, there, you</Say>}}".to_owned(),
+            "line 2: `pages` does not accept `there`; if it belongs to the text before it, put that text in quotes: \
+             without them, the comma ends it\nline 2: `pages` does not accept `you</Say>`",
+        ),
+        (
+            call.to_owned(),
             "application: {start: /v, pages: {/v: {file: a, fails: true}}}".to_owned(),
             "`file` and `fails` cannot be used together",
         ),
@@ -383,6 +389,24 @@ expect:
     let mut lines: Vec<usize> = problem.all().iter().map(|problem| problem.line).collect();
     lines.sort_unstable();
     assert_eq!(lines, [2, 2, 2, 3, 4, 4, 5, 7, 8, 10, 11], "{problem}");
+}
+
+/// Also those beside a missing, misspelt or superfluous `call`.
+#[test]
+fn a_missing_call_hides_no_other_mistake() {
+    let rest = "\napplication: {start: /v, pages: {/v: x}}\nexpect: {verbs: []}\n";
+    let table: [(&str, &[usize]); 4] = [
+        ("caller: [dance]", &[1, 1]),
+        ("cal: {to: '1'}\ncaller: [dance]", &[1, 1, 2]),
+        ("call: {to: '1'}\ncalls: {a: {too: '1'}}", &[2, 2, 2]),
+        ("caller: []\ncalls: {a: {to: '1', at: soon}}", &[1, 2]),
+    ];
+    for (head, expected) in table {
+        let problem = Script::parse(&format!("{head}{rest}")).unwrap_err();
+        let mut lines: Vec<usize> = problem.all().iter().map(|problem| problem.line).collect();
+        lines.sort_unstable();
+        assert_eq!(lines, expected, "{problem}");
+    }
 }
 
 #[test]

@@ -156,7 +156,7 @@ pub(crate) static ROUTES: &[Route] = &[
         .needs(Action::Read, "Accounts")
         .params(&[FILTERS, TWILIO_PAGING])
         .answers(Answers::All(&ACCOUNT))
-        .doc("Lists the accounts below the one that makes the request."),
+        .doc("Lists the accounts directly below the one that makes the request; at the Twilio base, also that account itself."),
     Route::post(LIST, |c, a, _| Box::pin(create(c, a)))
         .needs(Action::Create, "Accounts")
         .params(&[NEW, PROPERTIES])

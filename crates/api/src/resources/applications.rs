@@ -166,7 +166,7 @@ const FIELDS: &[Field<Shown>] = &[
     twilio(
         "status_callback",
         "StatusCallback",
-        "Address that receives each status.",
+        "Address that receives the final status, or each status if `RcmlUrl` was set at the Restcomm base.",
         |s, _| Value::maybe(s.application.status_callback.as_deref()),
     ),
     twilio(
@@ -306,7 +306,7 @@ const VOICE: &[Param] = &[
     param(
         "StatusCallback",
         Is::Address,
-        "Address that receives each status; empty for none.",
+        "Address that receives the final status, or each status if `RcmlUrl` was set at the Restcomm base; empty for none.",
     )
     .within(TWILIO),
     param(

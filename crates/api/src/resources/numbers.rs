@@ -102,7 +102,7 @@ const PROPERTIES: &[Param] = &[
     param(
         "StatusCallback",
         Is::Address,
-        "Address that receives each status; empty for none.",
+        "Address that receives each status, or only the final one if `VoiceUrl` was set at the Twilio base; empty for none.",
     ),
     param(
         "StatusCallbackMethod",

@@ -48,6 +48,52 @@ fn the_time_of_a_dial_covers_the_look_up() {
     assert_eq!(run.request("/a").get("DialCallStatus"), "failed");
 }
 
+/// Every response that a party may fail with, before the other one has rung until the timeout.
+#[test]
+fn a_dial_that_times_out_is_busy_if_a_party_was() {
+    let table = [
+        (486, "busy"),
+        (600, "busy"),
+        (603, "busy"),
+        (487, "no-answer"),
+        (408, "no-answer"),
+        (480, "no-answer"),
+        (503, "no-answer"),
+        (604, "no-answer"),
+    ];
+    for (refusal, status) in table {
+        let both = "<Client>ann</Client><Client>joe</Client>";
+        let run = World::document(&format!("<Dial timeout=\"3\" action=\"/a\">{both}</Dial>"))
+            .phone("ann", phone().rejects(1.0, refusal))
+            .phone("joe", phone().rings(0.0))
+            .app("/a", xml("<Hangup/>"))
+            .run();
+        assert_eq!(run.app(), "0 GET /v, 3 POST /a");
+        assert_eq!(run.request("/a").get("DialCallStatus"), status, "{refusal}");
+    }
+}
+
+#[test]
+fn a_dial_to_one_party_reports_its_response() {
+    let table: [(&[u16], &str); 3] = [
+        (&[486, 600, 603], "busy"),
+        (&[487], "canceled"),
+        (
+            &[400, 403, 404, 408, 480, 488, 500, 503, 604, 606],
+            "failed",
+        ),
+    ];
+    for (refusals, status) in table {
+        for &refusal in refusals {
+            let run = World::document("<Dial action=\"/a\"><Client>ann</Client></Dial>")
+                .phone("ann", phone().rejects(1.0, refusal))
+                .app("/a", xml("<Hangup/>"))
+                .run();
+            assert_eq!(run.request("/a").get("DialCallStatus"), status, "{refusal}");
+        }
+    }
+}
+
 #[test]
 fn a_call_that_goes_round_comes_to_an_end() {
     let run = World::document("<Dial><Client>ann</Client></Dial>")

@@ -1,6 +1,7 @@
 //! Documents, folders and addresses, and the reports on them.
 
 use axum::Router;
+use axum::http::HeaderMap;
 use axum::routing::{get, post};
 
 use super::*;
@@ -10,6 +11,7 @@ const OPTIONS: Options = Options {
     json: false,
     errors_only: false,
     post: false,
+    token: None,
 };
 
 fn folder(files: &[(&str, &[u8])]) -> tempfile::TempDir {
@@ -97,7 +99,7 @@ async fn reads_folders_in_order_and_counts() {
     };
     for (name, clean) in [("a.xml", false), ("b/late.rcml", true), ("c.xml", true)] {
         assert_eq!(
-            lint(&folder, name, errors_only).await.clean,
+            lint(&folder, name, errors_only.clone()).await.clean,
             clean,
             "{name}"
         );
@@ -122,7 +124,7 @@ async fn counts_what_is_not_listed() {
             Some("warning 12209: 1 more warning is not listed"),
             "1 error, 100",
         ),
-        ("a.xml", errors_only, None, "1 error, 0"),
+        ("a.xml", errors_only.clone(), None, "1 error, 0"),
         (
             "b.xml",
             OPTIONS,
@@ -326,6 +328,16 @@ async fn asks_addresses() {
                 )
             }),
         )
+        .route(
+            "/signed",
+            get(|headers: HeaderMap| async move {
+                let signed = headers.contains_key("x-twilio-signature");
+                (
+                    [("content-type", "text/xml")],
+                    format!("<Response><Say>{signed}</Say><signed-{signed}/></Response>"),
+                )
+            }),
+        )
         .route("/text", page("text/plain", "<not read>"))
         .route("/xml-as-text", page("text/plain", "<Response/>"))
         .route("/image", page("image/png", ""));
@@ -378,6 +390,15 @@ async fn asks_addresses() {
         "{}",
         report.text
     );
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    fs::write(&file, "0123\n").unwrap();
+    let token = Token::from_file(file.to_str().unwrap()).unwrap();
+    for (token, expected) in [(None, "`signed-false`"), (Some(token), "`signed-true`")] {
+        let options = Options { token, ..OPTIONS };
+        let report = run(&[format!("{base}/signed")], options).await.unwrap();
+        assert!(report.text.contains(expected), "{}", report.text);
+    }
     let tls = run(&[format!("{}/v", base.replace("http", "https"))], OPTIONS)
         .await
         .unwrap();

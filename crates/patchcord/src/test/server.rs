@@ -15,15 +15,17 @@ use url::Url;
 use webhook::{AddressPolicy, BodyKind, CookieJar, FetchConfig, FetchRequest, Fetcher};
 
 use super::files;
+use crate::token::Token;
 
 /// Makes requests for all scripts.
 pub(super) struct Client {
     runtime: tokio::runtime::Runtime,
     fetcher: Fetcher,
+    token: Option<Token>,
 }
 
 impl Client {
-    pub(super) fn new() -> anyhow::Result<Self> {
+    pub(super) fn new(token: Option<Token>) -> anyhow::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
@@ -31,7 +33,11 @@ impl Client {
             let _inside = runtime.enter();
             Fetcher::new(FetchConfig::default()).context("requests cannot be made")?
         };
-        Ok(Self { runtime, fetcher })
+        Ok(Self {
+            runtime,
+            fetcher,
+            token,
+        })
     }
 }
 
@@ -60,6 +66,7 @@ impl<'a> Server<'a> {
         request.jar = self.jars.entry(asked.call).or_default().clone();
         request.policy = AddressPolicy { private_ok: true };
         request.kind = kind;
+        request.stamp = self.client.token.as_ref().map(Token::stamp);
         self.client
             .runtime
             .block_on(self.client.fetcher.fetch(request))

@@ -22,6 +22,7 @@ fn order(paths: &[&Path]) -> Order {
         json: false,
         trace: false,
         quiet: false,
+        token: None,
         style: Style::FILE,
     }
 }
@@ -327,7 +328,7 @@ fn what_a_call_could_not_play_is_not_played() {
     }
 }
 
-/// A web server that sets a cookie and reports each request line and cookie it receives.
+/// A web server that sets a cookie and reports each request line, cookie and signature that it receives.
 fn serve(requests: usize) -> (String, mpsc::Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}/v", listener.local_addr().unwrap());
@@ -352,8 +353,18 @@ fn serve(requests: usize) -> (String, mpsc::Receiver<String>) {
             let cookie = head.contains("seen=1");
             let form = String::from_utf8_lossy(&form).into_owned();
             let status = form.split('&').find(|pair| pair.starts_with("CallStatus="));
-            tell.send(format!("{first} {} {cookie}", status.unwrap_or("-")))
-                .unwrap();
+            let signed = if head.contains("x-patchcord-signature: t=")
+                && head.contains("x-twilio-signature: ")
+            {
+                " signed"
+            } else {
+                ""
+            };
+            tell.send(format!(
+                "{first} {} {cookie}{signed}",
+                status.unwrap_or("-")
+            ))
+            .unwrap();
             let body = if first.contains("/v") {
                 "<Response><Say>Hi</Say><Redirect>/next</Redirect></Response>"
             } else {
@@ -396,6 +407,31 @@ expect: {{verbs: [Say, Redirect, Hangup], requests: [POST /v, POST /next], durat
             "POST /status HTTP/1.1 CallStatus=completed true",
         ]
     );
+}
+
+#[test]
+fn with_a_token_every_request_is_signed() {
+    let (address, told) = serve(5);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.yaml");
+    let script = format!(
+        "call: {{to: '1'}}\napplication: {{url: '{}', start: /v, status_callback: /status}}\n\
+         expect: {{verbs: [Say, Redirect, Hangup]}}\n",
+        address.trim_end_matches("/v")
+    );
+    fs::write(&file, script).unwrap();
+    let token = folder.path().join("token");
+    fs::write(&token, "0123456789abcdef\n").unwrap();
+    let said = outcome(&Order {
+        token: Some(Token::from_file(token.to_str().unwrap()).unwrap()),
+        ..order(&[&file])
+    });
+    assert!(said.text.ends_with("1 passed, 0 failed\n"), "{}", said.text);
+    let requests: Vec<String> = told.iter().collect();
+    assert_eq!(requests.len(), 5);
+    for request in requests {
+        assert!(request.ends_with(" signed"), "{request}");
+    }
 }
 
 #[test]

@@ -208,7 +208,7 @@ fn pages(base: &Url, node: &Node) -> Result<BTreeMap<String, Vec<Page>>, Problem
         }
         Ok((url, replies))
     };
-    let pages = read::all(read::entries(node, "pages")?.into_iter().map(one))?;
+    let pages = read::all(read::named(node, "pages")?.into_iter().map(one))?;
     Ok(pages.into_iter().collect())
 }
 

@@ -51,61 +51,70 @@ const KEYS: &[&str] = &[
 /// Additional keys of each of several calls.
 const MORE: &[&str] = &["at", "start", "steps"];
 
-/// The calls of a script.
+/// The calls of a script. A fault in one place does not hide those elsewhere.
 pub(super) fn read_all(script: &Map<'_>, base: &Url) -> Result<Vec<Call>, Problem> {
+    let mut problems = Problems::default();
     let (one, several) = (script.get("call"), script.get("calls"));
-    match (one, several) {
-        (Some(node), None) => {
-            let mut problems = Problems::default();
-            let caller = script.get("caller");
-            let steps = caller.map(|node| steps::read(node, "caller"));
-            let steps = problems.keep(steps.transpose()).flatten();
-            let call = Map::of(node, "call", KEYS).and_then(|map| read(&map, CALLER));
-            let call = problems.keep(call);
-            problems.none()?;
-            Ok(Vec::from_iter(call.map(|call| Call {
-                steps: steps.unwrap_or_default(),
-                ..call
-            })))
-        }
-        (None, Some(node)) => {
-            if let Some(node) = script.get("caller") {
-                let text = "`caller` has no meaning beside `calls`: each call has its own `steps`";
-                return Err(Problem::new(node.line, text));
-            }
-            let entries = read::entries(node, "calls")?;
-            if entries.is_empty() {
-                return Err(Problem::new(node.line, "`calls` needs at least one call"));
-            }
-            let known = [KEYS, MORE].concat();
-            let call = |(name, node): &(&str, &Node)| {
-                let mut problems = Problems::default();
-                let map = Map::with(node, "call", &known, &mut problems)?;
-                let at = problems.keep(map.duration("at")).flatten();
-                let start = map.get("start").map(|node| address(base, node, "start"));
-                let start = problems.keep(start.transpose()).flatten();
-                let steps = map.get("steps").map(|node| steps::read(node, "steps"));
-                let steps = problems.keep(steps.transpose()).flatten();
-                let call = problems.and(read(&map, name))?;
-                Ok(Call {
-                    at: at.unwrap_or_default(),
-                    start,
-                    steps: steps.unwrap_or_default(),
-                    ..call
-                })
-            };
-            let entries: Vec<(&str, &Node)> = entries
-                .iter()
-                .map(|(key, node)| (key.name.as_str(), *node))
-                .collect();
-            read::all(entries.iter().map(call))
-        }
-        (Some(_), Some(node)) => Err(Problem::new(
-            node.line,
-            "`call` and `calls` cannot be used together",
-        )),
-        (None, None) => Err(Problem::new(script.line, "the script needs `call`")),
+    if let (Some(_), Some(node)) = (one, several) {
+        let text = "`call` and `calls` cannot be used together";
+        problems.push(Problem::new(node.line, text));
     }
+    let calls = match several {
+        Some(node) => {
+            if let (None, Some(caller)) = (one, script.get("caller")) {
+                let text = "`caller` has no meaning beside `calls`: each call has its own `steps`";
+                problems.push(Problem::new(caller.line, text));
+            }
+            read_several(node, base)
+        }
+        None => read_one(script).map(|call| vec![call]),
+    };
+    problems.and(calls)
+}
+
+/// `call` and, even if that is missing, `caller`.
+fn read_one(script: &Map<'_>) -> Result<Call, Problem> {
+    let mut problems = Problems::default();
+    let caller = script.get("caller");
+    let steps = caller.map(|node| steps::read(node, "caller"));
+    let steps = problems.keep(steps.transpose()).flatten();
+    let call = match script.get("call") {
+        Some(node) => Map::of(node, "call", KEYS).and_then(|map| read(&map, CALLER)),
+        None => Err(Problem::new(script.line, "the script needs `call`")),
+    };
+    Ok(Call {
+        steps: steps.unwrap_or_default(),
+        ..problems.and(call)?
+    })
+}
+
+fn read_several(node: &Node, base: &Url) -> Result<Vec<Call>, Problem> {
+    let entries = read::entries(node, "calls")?;
+    if entries.is_empty() {
+        return Err(Problem::new(node.line, "`calls` needs at least one call"));
+    }
+    let known = [KEYS, MORE].concat();
+    let call = |(name, node): &(&str, &Node)| {
+        let mut problems = Problems::default();
+        let map = Map::with(node, "call", &known, &mut problems)?;
+        let at = problems.keep(map.duration("at")).flatten();
+        let start = map.get("start").map(|node| address(base, node, "start"));
+        let start = problems.keep(start.transpose()).flatten();
+        let steps = map.get("steps").map(|node| steps::read(node, "steps"));
+        let steps = problems.keep(steps.transpose()).flatten();
+        let call = problems.and(read(&map, name))?;
+        Ok(Call {
+            at: at.unwrap_or_default(),
+            start,
+            steps: steps.unwrap_or_default(),
+            ..call
+        })
+    };
+    let entries: Vec<(&str, &Node)> = entries
+        .iter()
+        .map(|(key, node)| (key.name.as_str(), *node))
+        .collect();
+    read::all(entries.iter().map(call))
 }
 
 fn read(map: &Map<'_>, leg: &str) -> Result<Call, Problem> {

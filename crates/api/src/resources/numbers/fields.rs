@@ -109,7 +109,7 @@ const FIELDS: &[Field<Shown>] = &[
     text(
         "status_callback",
         "StatusCallback",
-        "Address that receives each status.",
+        "Address that receives each status, or only the final one if `VoiceUrl` was set at the Twilio base.",
         |s, _| Value::maybe(s.number.status_callback.as_deref()),
     ),
     text(

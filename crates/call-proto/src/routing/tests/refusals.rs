@@ -55,12 +55,16 @@ fn refusals_are_counted_by_their_cause() {
         let decision = house.decide(&invite);
         let Decision::Refuse(Refusal {
             counted: Some((reason, name)),
+            text,
             ..
         }) = decision
         else {
             panic!("row {at}: {decision:?}");
         };
         assert_eq!(format!("{} {name}", reason.as_str()), *expected, "row {at}");
+        if reason == RefusalReason::Inactive {
+            assert_eq!(text, format!("the account of `{name}` is not active"));
+        }
     }
 }
 
