@@ -12,7 +12,6 @@ use crate::connection::{Connection, Failure};
 use crate::counts::Counts;
 use crate::deliveries;
 use crate::dialect::Dialect;
-use crate::repair;
 use crate::rows;
 use crate::sql::{ROWS_AT_ONCE, Sql, args};
 use crate::writer::Operation;
@@ -173,7 +172,7 @@ async fn live(
     }
     let mut sql = Sql::default();
     sql.with("SELECT sid FROM calls WHERE sid = ?", sid)
-        .text(repair::ENDED_ELSEWHERE);
+        .text(rows::ENDED_ELSEWHERE);
     if !db.all(&sql).await?.is_empty() {
         lost.lanes.insert(sid.into());
         lost.live.insert(sid.into());

@@ -24,11 +24,8 @@ pub(crate) const SILENCE: Duration = Duration::from_secs(30);
 /// Calls looked up with one statement.
 const CALLS_AT_ONCE: usize = 500;
 
-/// Why an orphan ended.
+/// Why an orphan ended; [`rows::ENDED_ELSEWHERE`] names it, too.
 const REASON: &str = "node-lost";
-
-/// Condition for a call that was closed as an orphan.
-pub(crate) const ENDED_ELSEWHERE: &str = " AND ended IS NOT NULL AND reason = 'node-lost'";
 
 /// End reason of a leg that could not continue because of an internal failure.
 const FAILED_HERE: &str = "internal-failure";
@@ -121,7 +118,9 @@ impl Store {
         let mut found = Vec::new();
         for part in calls.chunks(CALLS_AT_ONCE) {
             let mut sql = crate::sql::Sql::new("SELECT sid FROM calls", Vec::new());
-            sql.text(" WHERE sid").among(part).text(ENDED_ELSEWHERE);
+            sql.text(" WHERE sid")
+                .among(part)
+                .text(rows::ENDED_ELSEWHERE);
             found.extend(self.many(sql, |row| row.word::<CallSid>("sid")).await?);
         }
         Ok(found)

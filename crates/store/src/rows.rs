@@ -340,6 +340,9 @@ pub(crate) fn number(row: &Row) -> Result<Number> {
     })
 }
 
+/// Condition for a call that another server closed for its own, which it took for dead.
+pub(crate) const ENDED_ELSEWHERE: &str = " AND ended IS NOT NULL AND reason = 'node-lost'";
+
 pub(crate) static CALLS: Table = Table {
     name: "calls",
     counted: true,
