@@ -20,7 +20,16 @@ pub(crate) fn file_of(folder: &Path, sid: RecordingSid) -> PathBuf {
     folder.join(format!("{sid}.wav"))
 }
 
-/// Removes recordings, each file before its row; returns those whose files cannot be removed, which stay.
+/// Which recordings count as removed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Missing {
+    /// Also those without a file.
+    Removed,
+    /// Only those whose file was here: another may be on another server's disk, or on one that is not mounted.
+    Kept,
+}
+
+/// Removes recordings, each file before its row; returns those that stay, with the last reason.
 ///
 /// # Errors
 /// As reported by the database.
@@ -28,15 +37,18 @@ pub(crate) async fn remove_recordings(
     store: &Store,
     folder: &Path,
     sids: Vec<RecordingSid>,
-) -> Result<Vec<RecordingSid>, StoreError> {
+    missing: Missing,
+) -> Result<Vec<(RecordingSid, std::io::Error)>, StoreError> {
     let (mut removed, mut kept) = (Vec::new(), Vec::new());
     for sid in sids {
         match tokio::fs::remove_file(file_of(folder, sid)).await {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                tracing::warn!(%error, recording.sid = %sid, "the file of a recording cannot be removed");
-                kept.push(sid);
+            Ok(()) => removed.push(sid),
+            Err(error)
+                if error.kind() == std::io::ErrorKind::NotFound && missing == Missing::Removed =>
+            {
+                removed.push(sid);
             }
-            Ok(()) | Err(_) => removed.push(sid),
+            Err(error) => kept.push((sid, error)),
         }
     }
     if !removed.is_empty() {
@@ -45,7 +57,9 @@ pub(crate) async fn remove_recordings(
     Ok(kept)
 }
 
-/// Hangs up the calls of closed accounts on this server, and removes the recordings of closed accounts.
+/// Hangs up the calls of closed accounts on this server, and removes the notifications and recordings of closed
+/// accounts. Returns how many recordings stay, with the reason for one of them: a server that shares its database
+/// leaves those whose files are not here.
 ///
 /// # Errors
 /// As reported by the database.
@@ -53,19 +67,29 @@ pub async fn clear_closed_accounts(
     store: &Store,
     calls: &dyn Calls,
     folder: &Path,
-) -> Result<(), StoreError> {
+) -> Result<Option<(i64, String)>, StoreError> {
     for call in store.open_calls_of_closed_accounts().await? {
         if let Err(error) = calls.modify(call, Modify::Complete).await {
             tracing::warn!(%error, call.sid = %call, "a call of a closed account could not be ended");
         }
     }
-    let mut kept = 0;
+    store.delete_notifications_of_closed_accounts().await?;
+    let missing = if store.is_shared() || !folder.is_dir() {
+        Missing::Kept
+    } else {
+        Missing::Removed
+    };
+    let (mut kept, mut why) = (0, None);
     loop {
         let found = store.recordings_of_closed_accounts(kept, AT_ONCE).await?;
         if found.is_empty() {
-            return Ok(());
+            return Ok(why.map(|why| (kept, why)));
         }
-        let left = remove_recordings(store, folder, found).await?;
+        let left = remove_recordings(store, folder, found, missing).await?;
         kept += i64::try_from(left.len()).unwrap_or(AT_ONCE);
+        why = left
+            .last()
+            .map(|(sid, error)| format!("{sid}: {error}"))
+            .or(why);
     }
 }

@@ -101,7 +101,7 @@ pub enum Event {
     /// followed its [`Fact::Created`](crate::Fact::Created) in the same step were not carried out.
     NotRecorded,
     /// Another server has ended this call on record, because this one was silent for so long that it
-    /// was taken for dead: end it; nothing more about it is stored.
+    /// was taken for dead: end it. Its end and the callbacks about it are not stored again.
     EndedElsewhere,
     /// The server is stopping: end this call.
     Shutdown,

@@ -371,7 +371,7 @@ impl Actor {
     async fn carry_out(&mut self) {
         loop {
             let commands = self.family.poll_commands();
-            if commands.is_empty() {
+            if commands.is_empty() && self.lost.is_empty() {
                 self.keep_journal();
                 return;
             }

@@ -454,6 +454,7 @@ impl Endpoint {
         let mut datagram = Datagram::new(&mut packet, len);
         if self.link.seal_rtcp(&mut datagram) {
             out.send(socket, to, datagram.bytes());
+            self.source.sent(to);
         }
     }
 

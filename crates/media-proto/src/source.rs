@@ -107,16 +107,19 @@ impl Source {
     /// named by a known party. A party outside a private network is not trusted about hosts inside
     /// it.
     fn is_safe(&self, host: IpAddr) -> bool {
-        let Some(signalling) = self.signalling else {
-            return self.proved || self.heard;
-        };
-        let crosses = class(host) == Class::Private && class(signalling) == Class::Public;
-        self.heard || signalling == host || (self.proved && !crosses)
+        self.heard || self.signalling == Some(host) || self.is_trusted_about(host)
+    }
+
+    /// Whether the remote party is known, and may name this host.
+    fn is_trusted_about(&self, host: IpAddr) -> bool {
+        let is_outside = |signalling| class(signalling) == Class::Public;
+        let crosses = class(host) == Class::Private && self.signalling.is_some_and(is_outside);
+        self.proved && !crosses
     }
 
     /// Whether RTCP may go to this host, while RTP goes to `target`.
     pub(crate) fn may_name(&self, host: IpAddr, target: SocketAddr) -> bool {
-        self.proved || host == target.ip()
+        is_of_a_network(host) && (host == target.ip() || self.is_trusted_about(host))
     }
 
     /// Counts a packet sent to this address.
@@ -162,6 +165,28 @@ mod tests {
     #[expect(clippy::disallowed_methods, reason = "virtual time needs an origin")]
     fn start() -> Instant {
         Instant::now()
+    }
+
+    #[test]
+    fn rtcp_follows_the_rules_of_rtp() {
+        // Signalling, whether the party is known, the host that it names for RTCP, and whether that is allowed.
+        let table = [
+            ("192.0.2.7", false, "192.0.2.9", true),
+            ("192.0.2.7", false, "198.51.100.5", false),
+            ("192.0.2.7", true, "198.51.100.5", true),
+            ("192.0.2.7", true, "10.0.0.9", false),
+            ("10.0.0.7", true, "10.0.0.9", true),
+            ("10.0.0.7", true, "169.254.169.254", false),
+            ("10.0.0.7", true, "224.0.0.251", false),
+        ];
+        for (signalling, proved, host, allowed) in table {
+            let mut source = Source::new(Some(signalling.parse().unwrap()), proved);
+            let target = address("192.0.2.9:4000");
+            source.announce(target);
+            source.lock(target);
+            let named = source.may_name(host.parse().unwrap(), target);
+            assert_eq!(named, allowed, "{host} by {signalling}, {proved}");
+        }
     }
 
     #[test]

@@ -9,7 +9,6 @@ use model::{AccountSid, Timestamp};
 
 use crate::admin::Admin;
 use crate::connection::{Connection, Failure};
-use crate::dialect::Dialect;
 use crate::sql::Sql;
 use crate::{Result, Store};
 
@@ -113,15 +112,8 @@ impl Store {
 }
 
 /// Fails with [`Failure::AccountClosed`] if an account is closed. It is not closed before the end of the
-/// transaction either.
-pub(crate) async fn check_open(
-    db: &mut Connection,
-    dialect: Dialect,
-    sid: AccountSid,
-) -> Result<(), Failure> {
-    if let Some(lock) = dialect.lock_directory() {
-        db.run(lock).await?;
-    }
+/// transaction either, which holds the lock of [`Admin::locks_directory`].
+pub(crate) async fn check_open(db: &mut Connection, sid: AccountSid) -> Result<(), Failure> {
     let mut sql = Sql::default();
     sql.with("SELECT sid FROM accounts WHERE sid = ?", sid)
         .text(" AND status = 'closed'");

@@ -42,8 +42,9 @@ pub(crate) enum Admin {
     UpdateApplication(Application, Timestamp),
     DeleteApplication(ApplicationSid),
     DeleteRecordings(Vec<RecordingSid>),
-    /// Deletes some notifications of an account and of all below it: to be repeated until it deletes none.
-    DeleteNotifications(AccountSid),
+    /// Deletes some notifications of an account and of all below it, or of all closed accounts: to be repeated
+    /// until it deletes none.
+    DeleteNotifications(Option<AccountSid>),
     /// Takes over some of the callbacks of an owner without a heartbeat since then, except those of
     /// open calls and messages: the server that closes these takes them over.
     AdoptCallbacks {
@@ -74,6 +75,30 @@ impl Admin {
             | Self::UpdateApplication(..)
             | Self::DeleteApplication(_) => true,
             Self::DeleteRecordings(_)
+            | Self::DeleteNotifications(_)
+            | Self::AdoptCallbacks { .. }
+            | Self::CloseConferences { .. } => false,
+        }
+    }
+
+    /// Whether its transaction needs [`crate::dialect::Dialect::lock_directory`], so that nothing is added to an
+    /// account that is closed meanwhile, nor two owners of one name.
+    pub(crate) const fn locks_directory(&self) -> bool {
+        match self {
+            Self::InsertAccount { .. }
+            | Self::SetAccountStatus { .. }
+            | Self::InsertClient(..)
+            | Self::InsertNumber(_)
+            | Self::InsertApplication(_) => true,
+            Self::InsertOrganization(_)
+            | Self::ChangeAccount(_)
+            | Self::UpdateClient(..)
+            | Self::DeleteClient(_)
+            | Self::UpdateNumber(..)
+            | Self::DeleteNumber(_)
+            | Self::UpdateApplication(..)
+            | Self::DeleteApplication(_)
+            | Self::DeleteRecordings(_)
             | Self::DeleteNotifications(_)
             | Self::AdoptCallbacks { .. }
             | Self::CloseConferences { .. } => false,
@@ -119,20 +144,16 @@ pub(crate) async fn apply(
         Admin::InsertOrganization(row) => insert(&ORGANIZATIONS, rows::organization_args(row)),
         Admin::InsertAccount { parent, row } => {
             if let Some(parent) = parent {
-                accounts::check_open(db, context.dialect, *parent).await?;
+                accounts::check_open(db, *parent).await?;
             }
             insert(&rows::ACCOUNTS, row.clone())
         }
         Admin::ChangeAccount(sql) => sql.clone(),
         Admin::SetAccountStatus { sid, status, at } => {
-            if let Some(lock) = context.dialect.lock_directory() {
-                // Nothing is added meanwhile that this transaction does not see.
-                db.run(lock).await?;
-            }
             return set_account_status(db, counts, (*sid, *status), *at).await;
         }
         Admin::InsertClient(claim, row) => {
-            claim.check(db, context.dialect).await?;
+            claim.check(db).await?;
             insert(&CLIENTS, row.clone())
         }
         Admin::UpdateClient(row, read) => {
@@ -140,7 +161,7 @@ pub(crate) async fn apply(
         }
         Admin::DeleteClient(sid) => CLIENTS.delete(*sid),
         Admin::InsertNumber(row) => {
-            Claim::of_number(row).check(db, context.dialect).await?;
+            Claim::of_number(row).check(db).await?;
             insert(&NUMBERS, rows::number_args(row))
         }
         Admin::UpdateNumber(row, read) => {
@@ -148,7 +169,7 @@ pub(crate) async fn apply(
         }
         Admin::DeleteNumber(sid) => NUMBERS.delete(*sid),
         Admin::InsertApplication(row) => {
-            accounts::check_open(db, context.dialect, row.account).await?;
+            accounts::check_open(db, row.account).await?;
             insert(&APPLICATIONS, rows::application_args(row))
         }
         Admin::UpdateApplication(row, read) => {
@@ -202,7 +223,7 @@ async fn set_account_status(
     at: Timestamp,
 ) -> Result<bool, Failure> {
     if status == AccountStatus::Closed {
-        while delete_notifications(db, counts, sid).await? {}
+        while delete_notifications(db, counts, Some(sid)).await? {}
         for table in OWNED {
             let mut sql = Sql::default();
             sql.text(&format!("DELETE FROM {table} WHERE account"))
@@ -222,12 +243,15 @@ async fn set_account_status(
 async fn delete_notifications(
     db: &mut Connection,
     counts: &mut Counts,
-    of: AccountSid,
+    of: Option<AccountSid>,
 ) -> Result<bool, Failure> {
     let mut sql = Sql::default();
-    sql.text("DELETE FROM notifications WHERE sid IN (SELECT sid FROM notifications WHERE account")
-        .with(TREE, of)
-        .with(" LIMIT ?) RETURNING account", ROWS_AT_ONCE);
+    sql.text("DELETE FROM notifications WHERE sid IN (SELECT sid FROM notifications WHERE account");
+    match of {
+        Some(of) => sql.with(TREE, of),
+        None => sql.text(" IN (SELECT sid FROM accounts WHERE status = 'closed')"),
+    };
+    sql.with(" LIMIT ?) RETURNING account", ROWS_AT_ONCE);
     delete_counted(db, counts, &rows::NOTIFICATIONS, &sql).await
 }
 

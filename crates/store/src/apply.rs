@@ -593,7 +593,7 @@ mod tests {
             "{reading:?}"
         );
 
-        let delete = || Operation::Admin(Box::new(Admin::DeleteNotifications(of)));
+        let delete = || Operation::Admin(Box::new(Admin::DeleteNotifications(Some(of))));
         let (some, none) = ("notifications", "counters WHERE n = 0");
         assert_eq!(applied((db, context), delete(), some).await, (true, 1));
         assert_eq!(applied((db, context), delete(), none).await, (true, 1));

@@ -200,11 +200,35 @@ impl Store {
     ) -> Result<()> {
         if status == AccountStatus::Closed {
             // There may be too many for one transaction; those that come meanwhile go with the status.
-            while self.administer(Admin::DeleteNotifications(sid)).await? {}
+            while self
+                .administer(Admin::DeleteNotifications(Some(sid)))
+                .await?
+            {}
         }
         self.administer(Admin::SetAccountStatus { sid, status, at })
             .await
             .map(drop)
+    }
+
+    /// Deletes the notifications that closed accounts have got since they were closed.
+    ///
+    /// # Errors
+    /// As reported by the database.
+    pub async fn delete_notifications_of_closed_accounts(&self) -> Result<()> {
+        let mut sql = Sql::default();
+        sql.text(
+            "SELECT n.sid FROM accounts a JOIN notifications n ON n.account = a.sid \
+             WHERE a.status = 'closed' LIMIT 1",
+        );
+        // Mostly there is nothing to write.
+        while self
+            .first(sql.clone(), |row| row.text("sid"))
+            .await?
+            .is_some()
+        {
+            self.administer(Admin::DeleteNotifications(None)).await?;
+        }
+        Ok(())
     }
 
     /// The account whose SID or e-mail address is `login`. Cached.

@@ -9,7 +9,6 @@ use model::{OrganizationSid, number};
 
 use crate::accounts;
 use crate::connection::{Connection, Failure};
-use crate::dialect::Dialect;
 use crate::row::Row;
 use crate::sql::{Arg, Sql};
 
@@ -39,8 +38,8 @@ impl Claim {
 
     /// Fails with [`Failure::Taken`] if another account has it, with [`Failure::AccountClosed`] if its
     /// own account is closed.
-    pub(crate) async fn check(&self, db: &mut Connection, dialect: Dialect) -> Result<(), Failure> {
-        accounts::check_open(db, dialect, self.owner.account).await?;
+    pub(crate) async fn check(&self, db: &mut Connection) -> Result<(), Failure> {
+        accounts::check_open(db, self.owner.account).await?;
         let own = (self.text.as_str(), self.owner);
         let spellings = number::candidates(&self.text);
         let numbers = numbers(&spellings);

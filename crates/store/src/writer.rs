@@ -499,6 +499,12 @@ impl Task {
             }
         };
         connection.run(self.context.dialect.begin()).await?;
+        // Before any row is locked, so that servers cannot wait for each other.
+        if let Some(lock) = self.context.dialect.lock_directory()
+            && group.iter().any(Job::locks_directory)
+        {
+            connection.run(lock).await?;
+        }
         let mut results = Vec::with_capacity(group.len());
         let mut counts = Counts::default();
         for job in &*group {
@@ -528,6 +534,13 @@ impl Task {
 }
 
 impl Job {
+    fn locks_directory(&self) -> bool {
+        self.operations.iter().any(|operation| match operation {
+            Operation::Admin(admin) => admin.locks_directory(),
+            Operation::Change(_) => false,
+        })
+    }
+
     fn changes_look_ups(&self) -> bool {
         self.operations.iter().any(|operation| match operation {
             Operation::Admin(admin) => admin.changes_look_ups(),

@@ -4,7 +4,7 @@ use model::record::{Account, Recording};
 use model::{CallSid, RecordingSid, error};
 use store::{RecordingFilter, RecordingKey, RowKey, Scope, Window};
 
-use crate::closing;
+use crate::closing::{self, Missing};
 use crate::context::{Answer, Context, Reply, owned};
 use crate::failure::Failure;
 use crate::media;
@@ -248,8 +248,9 @@ async fn delete(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
     let sid = sid.parse().map_err(|_| Failure::not_found())?;
     find(context, account, sid).await?;
     let (store, folder) = (&context.state.store, &context.state.recordings_dir);
-    let kept = closing::remove_recordings(store, folder, vec![sid]).await?;
-    if !kept.is_empty() {
+    let kept = closing::remove_recordings(store, folder, vec![sid], Missing::Removed).await?;
+    if let Some((_, error)) = kept.first() {
+        tracing::warn!(%error, recording.sid = %sid, "the file of a recording cannot be removed");
         return Err(
             Failure::of(error::INTERNAL).saying("The file of the recording cannot be removed.")
         );

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use model::record::Recording;
-use model::{AccountSid, RecordingSid, Timestamp};
-use store::Change;
+use model::record::{Notification, Recording};
+use model::{AccountSid, NotificationSid, RecordingSid, Timestamp};
+use store::{Change, NotificationFilter, Scope};
 
 use crate::server::{Answer, Server, account_sid, call_sid, of};
 
@@ -238,9 +238,28 @@ async fn a_recording_whose_file_cannot_be_removed_stays() {
         async move { store.recording(sid).await.unwrap().is_some() }
     };
     assert!(kept(stuck[1].sid).await && !kept(gone.sid).await);
+    let late = Notification::of_account(
+        NotificationSid::new(Timestamp(1), [1; 10]),
+        account_sid("a"),
+        12_400,
+        "late".to_owned(),
+        Timestamp(1),
+    );
+    let late = Change::Notification(Box::new(late));
+    server.store.commit(vec![late]).await.unwrap();
     for row in &stuck {
         std::fs::remove_dir(path_of(row)).unwrap();
     }
+    // Files that are not here at all may be on a disk that is not mounted.
+    let nowhere = server.dir.path().join("nowhere");
+    let left = api::clear_closed_accounts(&server.store, &*server.engine, &nowhere);
+    assert_eq!(left.await.unwrap().map(|(count, _)| count), Some(1));
+    assert!(kept(stuck[1].sid).await);
+    let of_closed = NotificationFilter::of(Scope::Own(account_sid("a")));
+    assert_eq!(
+        server.store.notifications(&of_closed).await.unwrap().total,
+        0
+    );
     server.delete(&who, &path).await.is(200);
     let folder = server.dir.path();
     api::clear_closed_accounts(&server.store, &*server.engine, folder)

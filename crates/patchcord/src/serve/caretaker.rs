@@ -23,21 +23,35 @@ pub(super) struct Caretaker {
 impl Caretaker {
     /// Runs until the server stops.
     pub(super) async fn walk(self, mut stopped: watch::Receiver<bool>) {
+        let mut left = None;
         loop {
             tokio::select! {
                 _ = stopped.changed() => return,
                 () = tokio::time::sleep(ROUND) => {}
             }
-            if let Err(error) = self.round().await {
-                warn!(%error, "what closed accounts left behind could not be removed");
+            if self.store.is_shared()
+                && let Err(error) = self.engine.end_lost_calls().await
+            {
+                warn!(%error, "calls that other servers have closed cannot be looked up");
+            }
+            match self.clear().await {
+                Ok(now) => {
+                    if let Some((count, why)) = now.as_ref().filter(|_| now != left) {
+                        warn!(
+                            count,
+                            why, "recordings of closed accounts cannot be removed here"
+                        );
+                    }
+                    left = now;
+                }
+                Err(error) => {
+                    warn!(%error, "what closed accounts left behind could not be removed");
+                }
             }
         }
     }
 
-    async fn round(&self) -> Result<(), StoreError> {
-        if self.store.is_shared() {
-            self.engine.end_lost_calls().await?;
-        }
+    async fn clear(&self) -> Result<Option<(i64, String)>, StoreError> {
         let calls = LiveCalls(self.engine.clone());
         api::clear_closed_accounts(&self.store, &calls, &self.recordings).await
     }
