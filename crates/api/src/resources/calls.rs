@@ -184,7 +184,7 @@ const DOCUMENT: &[Param] = &[
     param(
         "StatusCallback",
         Is::Text,
-        "Address that receives progress events.",
+        "Address that receives progress events ([webhooks.md](webhooks.md#call-status)).",
     ),
     param(
         "StatusCallbackMethod",

@@ -36,7 +36,7 @@ fn line(refusal: &Refusal) -> String {
     } = refusal;
     let what = match refusal.reason {
         RefusalReason::WrongPassword => format!(
-            "wrong password for `{name}`, or there is no such client: check its login, password and domain"
+            "wrong password for `{name}`, or no such client, or it is disabled or its account is not active: check login, password, domain and status"
         ),
         RefusalReason::NotPublic => format!(
             "`{name}` is not public: register the phone, or set `Public=true` on the number"

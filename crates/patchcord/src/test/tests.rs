@@ -301,6 +301,29 @@ fn a_missing_document_is_reported_with_the_files_tried_and_the_nearest_one() {
 }
 
 #[test]
+fn a_page_with_a_text_is_no_sound() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.yaml");
+    // The page to play, its length, and what is reported to the account's owner.
+    let table = [
+        ("hello", "0s", "13233"),
+        ("''", "1s", ""),
+        ("{content_type: text/html, body: <html/>}", "0s", "13233"),
+        ("{content_type: audio/wav, body: x}", "1s", ""),
+    ];
+    for (page, length, told) in table {
+        let script = format!(
+            "call: {{to: '1'}}\napplication:\n  start: /v\n  pages:\n    \
+             /v: <Response><Play>/a.wav</Play></Response>\n    /a.wav: {page}\n\
+             expect: {{duration: {length}, notifications: [{told}]}}\n"
+        );
+        fs::write(&file, script).unwrap();
+        let said = outcome(&order(&[&file]));
+        assert!(said.text.contains("1 passed"), "{page}: {}", said.text);
+    }
+}
+
+#[test]
 fn what_a_call_could_not_play_is_not_played() {
     let folder = tempfile::tempdir().unwrap();
     application(folder.path());

@@ -5,7 +5,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use call_proto::{AudioFailure, Clip, Event, MediaCommand, MediaEvent, PlayId, Req, Sound};
+use call_proto::{
+    AudioFailure, Clip, Event, Fetched, MediaCommand, MediaEvent, PlayId, Req, Sound,
+};
 use model::record::MediaCounts;
 use model::{CallSid, RecordingSid, Timestamp, error};
 
@@ -55,6 +57,9 @@ impl Stage<'_> {
         let length = match self.scripted_length(&url) {
             Some(length) => Ok(length),
             None => match self.answering(&url).by {
+                Answered::Page(Ok(page)) if page.status == 200 && is_text(&page) => {
+                    Err(format!("the page {url} is not a sound"))
+                }
                 Answered::Page(Ok(page)) if page.status == 200 => Ok(SOME_SOUND),
                 Answered::Page(Ok(page)) => {
                     Err(format!("{url} answered with status {}", page.status))
@@ -251,6 +256,12 @@ impl Stage<'_> {
         };
         self.tell_in(after, call, Event::Media(event));
     }
+}
+
+/// Whether a page cannot stand for a sound: it has a text, and is not declared to be one.
+fn is_text(page: &Fetched) -> bool {
+    let declared = page.content_type.as_deref().unwrap_or_default();
+    !page.body.trim().is_empty() && !declared.starts_with("audio/")
 }
 
 fn is_unusable(sdp: Option<&str>) -> bool {
