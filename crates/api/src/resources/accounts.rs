@@ -224,7 +224,7 @@ const PROPERTIES: &[Param] = &[
     param(
         "Role",
         Is::Text,
-        "Role of the account; only an account with the role `Administrator` can set it.",
+        "Role of the account; only an account with the role `Administrator` can set it. A new account has the role of its parent if none is given.",
     ),
     param(
         "Status",

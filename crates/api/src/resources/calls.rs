@@ -203,7 +203,7 @@ const CHANGES: &[Param] = &[
     param(
         "Status",
         Is::Word(&["canceled", "completed"]),
-        "Cancels or ends the call.",
+        "Cancels or ends the call. `canceled` has no effect on a call that has been answered; `completed` ends any call.",
     ),
     param("Mute", Is::Flag, "Not supported yet: any value is refused.").within(RESTCOMM),
     param(
