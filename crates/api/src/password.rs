@@ -18,8 +18,8 @@ pub(crate) fn check(password: &str) -> Result<(), Failure> {
     } else {
         Err(Failure::parameter(
             "Password",
-            "the password is too weak: ten characters with upper case, lower case and digits are \
-             enough, unless they repeat each other or follow a sequence such as 123 or abc",
+            "too weak: use at least ten characters with upper case, lower case and digits, without \
+             repetitions or sequences such as 123 or abc",
         ))
     }
 }

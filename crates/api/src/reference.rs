@@ -184,7 +184,8 @@ they are.
   credentials are used; [Accounts](#accounts) describes the roles.
 - **The top account** is the one whose credentials are in `admin-credentials`; all other accounts are below it.
 - **Lists**: `PageSize` and `Page`; follow `next_page_uri` to read all pages. At the Restcomm base, as with Restcomm itself, it is the
-  text `null` on the last page. `num_pages` is the number of the last page; if the rows fill a page exactly, that page is empty.
+  text `null` on the last page. `num_pages` is the number of the last page, counted from 0; if the
+  rows fill the pages exactly, the last page is empty.
 
 The examples below need three variables:
 

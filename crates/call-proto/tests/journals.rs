@@ -15,7 +15,7 @@ const SOURCES: [(&str, usize); 3] = [("random", 149), ("rehearsals", 35), ("serv
 
 /// Parts of commands that are written differently now although they mean the same: the recorded
 /// form, as a regular expression, and today's form.
-const RENAMED: [(&str, &str); 11] = [
+const RENAMED: [(&str, &str); 12] = [
     (
         "` is no verb; it was skipped",
         "` is not a verb; it was skipped",
@@ -41,6 +41,7 @@ const RENAMED: [(&str, &str); 11] = [
     (r"\bin line ([0-9]+)", "on line ${1}"),
     ("redirect in a circle", "redirect in a loop"),
     (" was not taken: ", " was not accepted: "),
+    ("speech was not recognised: ", "speech was not recognized: "),
     (
         "level: 1, code: (12200|12202|12204|12300),",
         "level: 0, code: ${1},",

@@ -113,7 +113,7 @@ fn last_news(outcome: Result<Understood, ListenError>) -> SpeechNews {
             confidence: confidence.map(Confidence::new),
         },
         Err(error) => {
-            warn!(%error, "speech was not recognised");
+            warn!(%error, "speech was not recognized");
             SpeechNews::Failed {
                 reason: error.to_string(),
             }

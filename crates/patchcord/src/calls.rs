@@ -228,11 +228,12 @@ pub(crate) async fn open(config: &Config) -> Result<Inspect> {
 /// Whether the embedded database can be used, in words that say what to do if not.
 fn reachable(data: &Path, file: &Path) -> Result<(), WrongUsage> {
     let shown = data.display();
-    let advice = "run this in the server's folder, or use --data";
+    let advice = "run this in the server's folder, or name the folder with `--data`";
     match OpenOptions::new().read(true).write(true).open(file) {
         Ok(_) => Ok(()),
         Err(error) if error.kind() == ErrorKind::NotFound && !data.exists() => {
-            Err(WrongUsage(format!("there is no {shown} here; {advice}")))
+            let text = format!("the data folder `{shown}` does not exist; {advice}");
+            Err(WrongUsage(text))
         }
         Err(error) if error.kind() == ErrorKind::NotFound => Err(WrongUsage(format!(
             "there is no database in {shown}; {advice}"
@@ -370,7 +371,7 @@ mod tests {
         let missing = folder.path().join("patchcord-data");
         let text = said(&missing).await;
         let expected = format!(
-            "there is no {} here; run this in the server's folder, or use --data",
+            "the data folder `{}` does not exist; run this in the server's folder, or name the folder with `--data`",
             missing.display()
         );
         assert_eq!(text, expected);

@@ -66,7 +66,7 @@ pub(crate) enum Task {
         #[arg(value_name = "DIR")]
         folder: PathBuf,
     },
-    /// Show notifications: problems with applications, documents and called parties.
+    /// Show notifications: problems with applications, documents, called parties, messages and API requests.
     ///
     /// Reads the database directly, whether the server is running or not.
     #[command(subcommand, after_help = examples::NOTIFICATIONS)]

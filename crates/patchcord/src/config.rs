@@ -114,7 +114,7 @@ settings! {
         drain_s: u32 = "570",
         /// SIP domain and digest realm of the first organization.
         domain: Domain = "patchcord",
-        /// Address at which peers reach the server when it is behind NAT.
+        /// Address at which phones and trunks reach the server when it is behind NAT.
         public_address: Option<IpAddr> = "",
         /// Key for stored secrets, 64 hexadecimal digits. Unset: generated once and kept in the data folder.
         secret_key: Option<Secret> = "",
@@ -172,7 +172,7 @@ settings! {
     media: Media {
         /// Address that RTP sockets are bound to. Unset: all.
         address: Option<IpAddr> = "",
-        /// Address sent to peers in SDP. Unset: `server.public_address`, or the local address that reaches the peer.
+        /// Address sent in SDP. Unset: `server.public_address`, or the local address that reaches the remote party.
         advertised: Option<IpAddr> = "",
         /// Range of UDP ports, or `any` to let the system choose.
         ports: PortRange = "10000-20000",
@@ -184,9 +184,9 @@ settings! {
 
     /// Speech recognition for `<Gather input="speech">`.
     speech: Speech {
-        /// Program that recognises speech, with its arguments, separated by spaces; operating.md describes its input and output. Unset: speech is not recognised.
+        /// Program that recognizes speech, with its arguments, separated by spaces; operating.md describes its input and output. Unset: speech is not recognized.
         recognizer: Option<CommandLine> = "",
-        /// Maximum number of recognizers at once; the speech of further callers is not recognised.
+        /// Maximum number of recognizers at once; the speech of further callers is not recognized.
         max_recognizers: NonZeroU32 = "32",
     }
 

@@ -7,7 +7,7 @@ use std::io::Read;
 
 use anyhow::{Context, Result, anyhow, bail};
 use call_proto::journal::{self, Difference, Line, Verdict};
-use model::{Lane, Timestamp};
+use model::{ConferenceSid, Lane, MessageSid, Timestamp};
 use serde_json::Value;
 
 use crate::calls;
@@ -25,12 +25,13 @@ const AROUND: usize = 200;
 /// # Errors
 /// If no journal is available.
 pub(crate) async fn run(config: &Config, source: &str) -> Result<(String, bool)> {
-    let lines = match source.parse::<Lane>() {
-        Ok(lane) => calls::journal(config, lane).await?,
-        Err(_) => read(source).with_context(|| source.to_owned())?,
+    let lane = source.parse::<Lane>().ok();
+    let lines = match lane {
+        Some(lane) => calls::journal(config, lane).await?,
+        None => read(source).with_context(|| source.to_owned())?,
     };
     if lines.is_empty() {
-        bail!("{source}: no journal; it is stored when the call or conference has ended");
+        bail!(absence(source, lane));
     }
     let verdict = journal::replay(&lines).with_context(|| source.to_owned())?;
     Ok(match verdict {
@@ -44,6 +45,19 @@ pub(crate) async fn run(config: &Config, source: &str) -> Result<(String, bool)>
         }
         Verdict::Differs(difference) => (text_of(&difference, start_of(&lines)), false),
     })
+}
+
+/// Why there is no journal. Those of conferences and messages are looked up without their records.
+fn absence(source: &str, lane: Option<Lane>) -> String {
+    let kind = match lane {
+        Some(lane) if ConferenceSid::try_from(lane).is_ok() => "conference",
+        Some(lane) if MessageSid::try_from(lane).is_ok() => "message",
+        Some(_) | None => return format!("{source}: there is no journal"),
+    };
+    format!(
+        "there is no {kind} {source} in this database, or it has not ended yet, or its server ended before it \
+         could store the journal"
+    )
 }
 
 fn read(source: &str) -> Result<Vec<Line>> {
@@ -137,8 +151,32 @@ mod tests {
         Script, SetIn, Settings,
     };
     use model::{AccountSid, HttpMethod, InstanceSid};
+    use store::{SecretKey, Store};
 
     use super::*;
+    use crate::config;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn an_unknown_conference_is_not_said_to_exist() {
+        let folder = tempfile::tempdir().unwrap();
+        let flags = config::Flags {
+            data: Some(folder.path().display().to_string()),
+            ..config::Flags::default()
+        };
+        let config = config::load(&flags, std::iter::empty()).unwrap();
+        let url = format!("sqlite:{}", folder.path().join("patchcord.db").display());
+        let store = Store::open(&url, SecretKey::random()).await.unwrap();
+        store.close().await;
+        for (sid, kind) in [
+            (ConferenceSid::from_bytes([1; 16]).to_string(), "conference"),
+            (MessageSid::from_bytes([1; 16]).to_string(), "message"),
+        ] {
+            let error = run(&config, &sid).await.unwrap_err().to_string();
+            let expected =
+                format!("there is no {kind} {sid} in this database, or it has not ended yet");
+            assert!(error.starts_with(&expected), "{error}");
+        }
+    }
 
     /// An exported call whose application cannot be reached.
     fn export() -> serde_json::Value {

@@ -197,7 +197,7 @@ fn confirmed_calls_of_a_stranger_are_limited() -> anyhow::Result<()> {
             .ok()?;
         let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
         listed
-            .contains("2 x from 127.0.0.3  `1000`: too many calls")
+            .contains("2× from 127.0.0.3  `1000`: too many calls")
             .then_some(())
     };
     wait::until("the refusals are listed", Duration::from_secs(15), listed)?;

@@ -165,7 +165,7 @@ fn who_is_turned_away_is_listed() -> anyhow::Result<()> {
         let expected = [
             "wrong password for `kim`",
             "`4711` is neither",
-            "    1 x from 127.0.0.1  `4712` is not public",
+            "    1× from 127.0.0.1  `4712` is not public",
             "the application of `4713` has no address",
         ];
         let all = expected.iter().all(|part| text.contains(part));

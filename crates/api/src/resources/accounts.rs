@@ -454,7 +454,7 @@ fn check_email(email: &str) -> Result<(), Failure> {
     let local = email.split('@').next().unwrap_or_default();
     if email.len() > Account::MAX_EMAIL_BYTES || local.len() > LONGEST_LOCAL_PART {
         let reason = format!(
-            "at most {} bytes are allowed, of which {LONGEST_LOCAL_PART} before the `@`",
+            "at most {} bytes are allowed, at most {LONGEST_LOCAL_PART} of them before the `@`",
             Account::MAX_EMAIL_BYTES
         );
         return Err(Failure::parameter("EmailAddress", &reason));

@@ -127,7 +127,7 @@ const PARTIES: &[Param] = &[
     param(
         "To",
         Is::Party,
-        "Callee: `client:NAME`, a SIP address or a number; headers may follow after `?`.",
+        "Called party: `client:NAME`, a SIP address or a number; headers may follow after `?`.",
     )
     .required(),
     param(
@@ -141,14 +141,14 @@ const CREDENTIALS: &[Param] = &[
     param(
         "Username",
         Is::Text,
-        "User name if the callee asks for credentials.",
+        "User name if the called party asks for credentials.",
     )
     .within(RESTCOMM),
     param("Password", Is::Secret, "Password for `Username`.").within(RESTCOMM),
     param(
         "SipAuthUsername",
         Is::Text,
-        "User name if the callee asks for credentials.",
+        "User name if the called party asks for credentials.",
     )
     .within(TWILIO),
     param(

@@ -208,7 +208,7 @@ impl Gathering {
     }
 
     fn recognizer_failed(&self, reason: &str, site: &Site<'_>, cx: &mut Context) {
-        let text = format!("speech was not recognised: {reason}");
+        let text = format!("speech was not recognized: {reason}");
         let about = site.about_line(self.gather.line);
         cx.notify(about, error::GATHER_SPEECH_FAILED, &text);
     }

@@ -62,7 +62,7 @@ pub fn way(target: &Target, domain: &str, rows: &Rows) -> Result<Result<Way, Unr
 }
 
 /// Advice for a number that needs a trunk while there is none: how to call the client of that name from this place, or that
-/// a number of this server can only be called from outside.
+/// documents and the API reach a number of this server only through a trunk.
 ///
 /// # Errors
 /// The row that the answer depends on, if it is not known yet.
@@ -80,7 +80,7 @@ pub fn instead(number: &str, place: Place, rows: &Rows) -> Result<Option<String>
             Place::Parameter => "",
         };
         format!(
-            "it is a number of this server: such numbers can only be called from outside{advice}"
+            "it is a number of this server, which phones and trunks can call, but documents and the API only through a trunk{advice}"
         )
     }))
 }

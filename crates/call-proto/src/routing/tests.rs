@@ -769,7 +769,7 @@ fn a_called_party_is_at_phones_a_trunk_or_an_address() {
         ("ann", Parameter, "`client:ann`?"),
         ("zed", Document, ""),
         // The number has precedence over the client.
-        ("12025550100", Parameter, "number of this server"),
+        ("12025550100", Parameter, "phones and trunks can call"),
     ];
     for (number, place, expected) in meanings {
         let said = house.settle(|rows| instead(number, place, rows));

@@ -306,7 +306,7 @@ fn a_recognizer_that_fails_or_thinks_for_ever() {
     assert_eq!(run.codes(), [13342]);
     assert_eq!(
         run.notifications[0].text,
-        "speech was not recognised: no voice"
+        "speech was not recognized: no voice"
     );
     // The partial result counts, five seconds after the silence.
     let world = || gather("input=\"speech\" action=\"/g\"", "").recognizer(Recognizer::Dreams);

@@ -19,7 +19,7 @@ pub(crate) fn render() -> String {
         text += &format!("\n## [{section}]\n\n{}\n\n", doc.trim());
         text += &table(KEYS.iter().filter(|key| key.section == *section));
     }
-    text += "\n## [[trunk]]\n\nA provider's SIP server; one table per provider, in the file only. Calls to numbers that\ndo not exist here go to the first one.\n\n";
+    text += "\n## [[trunk]]\n\nA provider's SIP server; one table per provider, in the file only. Numbers called by\ndocuments and through the API always go to the first one, even if they exist here; so do calls by clients to\nnumbers that do not exist here.\n\n";
     text += &table(trunk::KEYS.iter());
     text
 }
@@ -34,8 +34,9 @@ pub(crate) fn template() -> String {
         let keys = KEYS.iter().filter(|key| key.section == *section);
         text.extend(keys.map(commented));
     }
-    text += "\n# A provider's SIP server; one table per provider. Calls to numbers that do not exist here go to\n\
-        # the first one.\n# [[trunk]]\n";
+    text += "\n# A provider's SIP server; one table per provider. Numbers called by documents and through\n\
+        # the API always go to the first one, even if they exist here; so do calls by clients to numbers that do\n\
+        # not exist here.\n# [[trunk]]\n";
     text.extend(trunk::KEYS.iter().map(commented));
     text
 }

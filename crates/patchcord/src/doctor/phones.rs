@@ -57,7 +57,7 @@ fn line(refusal: &Refusal) -> String {
             "`{name}`: too many calls at once from a caller without a password; if it is your carrier, add it as a `[[trunk]]`"
         ),
     };
-    let line = format!("{}  {count:>5} x from {source}  {what}", last.iso8601());
+    let line = format!("{}  {count:>5}× from {source}  {what}", last.iso8601());
     one_line(&line) + "\n"
 }
 
@@ -84,7 +84,7 @@ mod tests {
                 assert!(text.contains("application's `VoiceUrl`"), "{text}");
             }
             assert!(
-                text.contains("3 x from 192.0.2.7  ") && text.contains("`b\u{fffd}ob\u{fffd}`"),
+                text.contains("3× from 192.0.2.7  ") && text.contains("`b\u{fffd}ob\u{fffd}`"),
                 "{text}"
             );
         }
