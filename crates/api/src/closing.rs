@@ -1,8 +1,9 @@
-//! What a closed account leaves behind: live calls, and recordings.
+//! What a closed account leaves behind: live calls, notifications and recordings.
 //!
-//! **Invariant: a recording's row goes only after its file**, so rows show what is left to remove after
-//! a failure or a crash. Closing an account does this at once; [`clear_closed_accounts`] is repeated while the
-//! server runs, for what failed or came too late.
+//! **Invariant: a recording is removed in three steps, of which each can be repeated after a crash**: its
+//! file gets another name, its row is deleted, the file is deleted. So a row without a file was either
+//! begun here, or the file is on another server's disk. Closing an account does this at once;
+//! [`clear_closed_accounts`] is repeated while the server runs, for what failed or came too late.
 
 use std::path::{Path, PathBuf};
 
@@ -20,16 +21,25 @@ pub(crate) fn file_of(folder: &Path, sid: RecordingSid) -> PathBuf {
     folder.join(format!("{sid}.wav"))
 }
 
-/// Which recordings count as removed.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Missing {
-    /// Also those without a file.
-    Removed,
-    /// Only those whose file was here: another may be on another server's disk, or on one that is not mounted.
-    Kept,
+/// The name of a file that is about to be deleted, added to its own.
+const GONE: &str = ".gone";
+
+fn gone(file: &Path) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(GONE);
+    name.into()
 }
 
-/// Removes recordings, each file before its row; returns those that stay, with the last reason.
+/// What a recording without a file means.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Missing {
+    /// It is lost, and its row goes.
+    Lost,
+    /// It may be on another server's disk.
+    Elsewhere,
+}
+
+/// Removes recordings; returns those that stay, with the reasons.
 ///
 /// # Errors
 /// As reported by the database.
@@ -41,25 +51,58 @@ pub(crate) async fn remove_recordings(
 ) -> Result<Vec<(RecordingSid, std::io::Error)>, StoreError> {
     let (mut removed, mut kept) = (Vec::new(), Vec::new());
     for sid in sids {
-        match tokio::fs::remove_file(file_of(folder, sid)).await {
+        let file = file_of(folder, sid);
+        match tokio::fs::rename(&file, gone(&file)).await {
             Ok(()) => removed.push(sid),
-            Err(error)
-                if error.kind() == std::io::ErrorKind::NotFound && missing == Missing::Removed =>
-            {
-                removed.push(sid);
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let was_here = tokio::fs::try_exists(gone(&file)).await.unwrap_or(false);
+                match was_here || missing == Missing::Lost {
+                    true => removed.push(sid),
+                    false => kept.push((sid, error)),
+                }
             }
             Err(error) => kept.push((sid, error)),
         }
     }
     if !removed.is_empty() {
-        store.delete_recordings(removed).await?;
+        store.delete_recordings(removed.clone()).await?;
+    }
+    for sid in removed {
+        let file = gone(&file_of(folder, sid));
+        if let Err(error) = tokio::fs::remove_file(&file).await
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            let file = file.display();
+            tracing::warn!(%error, %file, "a file of a deleted recording cannot be removed");
+        }
     }
     Ok(kept)
 }
 
+/// Completes the removals that an earlier run of the server began.
+///
+/// # Errors
+/// As reported by the database.
+pub async fn finish_removals(store: &Store, folder: &Path) -> Result<(), StoreError> {
+    let Ok(mut files) = tokio::fs::read_dir(folder).await else {
+        return Ok(()); // There is nothing in it.
+    };
+    let mut begun = Vec::new();
+    while let Ok(Some(file)) = files.next_entry().await {
+        let name = file.file_name();
+        let sid = name
+            .to_str()
+            .and_then(|name| name.strip_suffix(GONE)?.strip_suffix(".wav"));
+        begun.extend(sid.and_then(|sid| sid.parse::<RecordingSid>().ok()));
+    }
+    remove_recordings(store, folder, begun, Missing::Elsewhere)
+        .await
+        .map(drop)
+}
+
 /// Hangs up the calls of closed accounts on this server, and removes the notifications and recordings of closed
 /// accounts. Returns how many recordings stay, with the reason for one of them: a server that shares its database
-/// leaves those whose files are not here.
+/// leaves those whose files have never been here.
 ///
 /// # Errors
 /// As reported by the database.
@@ -74,10 +117,9 @@ pub async fn clear_closed_accounts(
         }
     }
     store.delete_notifications_of_closed_accounts().await?;
-    let missing = if store.is_shared() || !folder.is_dir() {
-        Missing::Kept
-    } else {
-        Missing::Removed
+    let missing = match store.is_shared() {
+        true => Missing::Elsewhere,
+        false => Missing::Lost,
     };
     let (mut kept, mut why) = (0, None);
     loop {
@@ -87,9 +129,9 @@ pub async fn clear_closed_accounts(
         }
         let left = remove_recordings(store, folder, found, missing).await?;
         kept += i64::try_from(left.len()).unwrap_or(AT_ONCE);
-        why = left
-            .last()
-            .map(|(sid, error)| format!("{sid}: {error}"))
-            .or(why);
+        // Rather one that is not just elsewhere.
+        let is_elsewhere = |error: &std::io::Error| error.kind() == std::io::ErrorKind::NotFound;
+        let worst = left.iter().min_by_key(|(_, error)| is_elsewhere(error));
+        why = why.or(worst.map(|(sid, error)| format!("{sid}: {error}")));
     }
 }

@@ -41,7 +41,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use store::{RecordingLinks, Store};
 
 pub use calls::Calls;
-pub use closing::clear_closed_accounts;
+pub use closing::{clear_closed_accounts, finish_removals};
 pub use entry::router;
 pub use messages::Messages;
 pub use openapi::openapi;

@@ -58,6 +58,7 @@ pub use farewell::{Farewell, MessageFarewell};
 pub use lint::lint;
 pub use membership::{Place, RoomEnd, RoomEvent, RoomRefusal, Wish};
 pub use message::{MessageCommand, TextMessage};
+pub use rcml::ReplyKind;
 pub use request::{CreateError, ModifyError, NewCall, NewMessage, SendError};
 pub use room::{LONGEST_CONFERENCE, Room, RoomCommand, RoomInput, RoomOpening};
 pub use trace::{Entry, Lane, TRACED_TEXT, Way, counts_text};

@@ -238,6 +238,9 @@ impl Actor {
             // The answer of an outbound leg follows its dialog and is stored with it.
             if ears.from_sip.is_empty() {
                 self.keep_the_rest().await;
+                if !self.lost.is_empty() {
+                    continue;
+                }
             }
             let wake = self.family.family().poll_timeout();
             tokio::select! {

@@ -70,7 +70,7 @@ macro_rules! table {
 table! {
     NOT_PERMITTED = 11001, Error, 403, "The account may not use this feature.", "Ask the operator to permit it.";
     NO_HANDLER = 11005, Error, 0, "Nothing handles this call: the called number or client does not exist here, or its account is not active.", "Create the number or client, or reactivate its account.";
-    NO_APPLICATION = 11007, Error, 0, "The number has no voice application.", "Give the number a VoiceUrl or a VoiceApplicationSid.";
+    NO_APPLICATION = 11007, Error, 0, "The number, or the client that calls, has no voice application.", "Give it a VoiceUrl or a VoiceApplicationSid.";
     UNREACHABLE_TARGET = 11008, Error, 400, "The dialled client is unknown or not registered, or no trunk is configured for numbers.", "Check that the phone is registered, or configure a trunk.";
     BAD_URI = 11100, Error, 400, "An address in a document or parameter is not valid.", "Write an absolute http or https address, or one relative to the document.";
     TOO_MANY_REDIRECTS = 11101, Error, 0, "There were too many redirects, of documents or of the web server.", "Check the documents and redirects for a loop.";

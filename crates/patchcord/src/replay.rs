@@ -47,17 +47,18 @@ pub(crate) async fn run(config: &Config, source: &str) -> Result<(String, bool)>
     })
 }
 
-/// Why there is no journal. Those of conferences and messages are looked up without their records.
+/// Why there is no journal. That of a conference is looked up without its record.
 fn absence(source: &str, lane: Option<Lane>) -> String {
-    let kind = match lane {
-        Some(lane) if ConferenceSid::try_from(lane).is_ok() => "conference",
-        Some(lane) if MessageSid::try_from(lane).is_ok() => "message",
-        Some(_) | None => return format!("{source}: there is no journal"),
-    };
-    format!(
-        "there is no {kind} {source} in this database, or it has not ended yet, or its server ended before it \
-         could store the journal"
-    )
+    match lane {
+        Some(lane) if ConferenceSid::try_from(lane).is_ok() => format!(
+            "there is no conference {source} in this database, or it has not ended yet, or its server ended before it \
+             could store the journal"
+        ),
+        Some(lane) if MessageSid::try_from(lane).is_ok() => format!(
+            "{source}: messages have no journal; `patchcord replay` takes a call or a conference"
+        ),
+        Some(_) | None => format!("{source}: there is no journal"),
+    }
 }
 
 fn read(source: &str) -> Result<Vec<Line>> {
@@ -167,13 +168,16 @@ mod tests {
         let url = format!("sqlite:{}", folder.path().join("patchcord.db").display());
         let store = Store::open(&url, SecretKey::random()).await.unwrap();
         store.close().await;
-        for (sid, kind) in [
-            (ConferenceSid::from_bytes([1; 16]).to_string(), "conference"),
-            (MessageSid::from_bytes([1; 16]).to_string(), "message"),
+        let conference = ConferenceSid::from_bytes([1; 16]).to_string();
+        let message = MessageSid::from_bytes([1; 16]).to_string();
+        for (sid, expected) in [
+            (
+                &conference,
+                format!("there is no conference {conference} in this database, or it"),
+            ),
+            (&message, format!("{message}: messages have no journal")),
         ] {
-            let error = run(&config, &sid).await.unwrap_err().to_string();
-            let expected =
-                format!("there is no {kind} {sid} in this database, or it has not ended yet");
+            let error = run(&config, sid).await.unwrap_err().to_string();
             assert!(error.starts_with(&expected), "{error}");
         }
     }

@@ -78,7 +78,12 @@ pub(crate) async fn replay(
         None => None,
     };
     let count = inspect.replay(&filter, now()).await?;
-    let why = one.filter(|_| count == 0).map(|one| pending(&one));
+    let why = one.filter(|_| count == 0).map(|one| match one.state {
+        DeliveryState::Pending => pending(&one),
+        DeliveryState::Delivered | DeliveryState::Dead => {
+            format!(": {} does not match the other filters", one.callback.event)
+        }
+    });
     Ok(format!(
         "{count} queued for delivery again{}\n",
         why.unwrap_or_default()

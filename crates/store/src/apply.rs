@@ -171,8 +171,8 @@ async fn live(
         return Ok(true);
     }
     let mut sql = Sql::default();
-    sql.with("SELECT sid FROM calls WHERE sid = ?", sid)
-        .text(rows::ENDED_ELSEWHERE);
+    sql.with("SELECT sid FROM calls WHERE sid = ?", sid);
+    rows::ended_elsewhere(&mut sql);
     if !db.all(&sql).await?.is_empty() {
         lost.lanes.insert(sid.into());
         lost.live.insert(sid.into());

@@ -10,11 +10,9 @@ use model::{CallSid, ConferenceSid, ConferenceStatus, InstanceSid, Timestamp};
 
 use crate::admin::Admin;
 use crate::row::Row;
+use crate::rows;
 use crate::sql::{Arg, Sql, Table, args};
 use crate::{Result, Store};
-
-/// End reason of conferences that a dead server left open.
-const REASON: &str = "node-lost";
 
 static CONFERENCES: Table = Table {
     name: "conferences",
@@ -101,7 +99,12 @@ pub(crate) fn close_abandoned(gone_since: Timestamp, instance: InstanceSid) -> S
          WHERE i.sid = conferences.instance), updated) \
          WHERE ended IS NULL AND instance <> $1 \
          AND instance NOT IN (SELECT sid FROM instances WHERE last_alive > $2)",
-        args![instance, gone_since, ConferenceStatus::Completed, REASON],
+        args![
+            instance,
+            gone_since,
+            ConferenceStatus::Completed,
+            rows::NODE_LOST
+        ],
     )
 }
 

@@ -24,9 +24,6 @@ pub(crate) const SILENCE: Duration = Duration::from_secs(30);
 /// Calls looked up with one statement.
 const CALLS_AT_ONCE: usize = 500;
 
-/// Why an orphan ended; [`rows::ENDED_ELSEWHERE`] names it, too.
-const REASON: &str = "node-lost";
-
 /// End reason of a leg that could not continue because of an internal failure.
 const FAILED_HERE: &str = "internal-failure";
 
@@ -61,7 +58,7 @@ impl Store {
         .text(" ORDER BY c.created, c.sid");
         self.many(sql, |row| {
             let last_alive = row.opt_time("last_alive")?;
-            orphan(row, last_alive, REASON)
+            orphan(row, last_alive, rows::NODE_LOST)
         })
         .await
     }
@@ -118,9 +115,8 @@ impl Store {
         let mut found = Vec::new();
         for part in calls.chunks(CALLS_AT_ONCE) {
             let mut sql = crate::sql::Sql::new("SELECT sid FROM calls", Vec::new());
-            sql.text(" WHERE sid")
-                .among(part)
-                .text(rows::ENDED_ELSEWHERE);
+            sql.text(" WHERE sid").among(part);
+            rows::ended_elsewhere(&mut sql);
             found.extend(self.many(sql, |row| row.word::<CallSid>("sid")).await?);
         }
         Ok(found)
@@ -231,7 +227,8 @@ impl Store {
             self.gone_since(now),
         )
         .text(" ORDER BY m.created, m.sid");
-        self.many(sql, |row| orphan_message(row, now, REASON)).await
+        self.many(sql, |row| orphan_message(row, now, rows::NODE_LOST))
+            .await
     }
 
     /// Recordings started but not completed by dead servers, oldest first.

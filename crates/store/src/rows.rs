@@ -340,8 +340,13 @@ pub(crate) fn number(row: &Row) -> Result<Number> {
     })
 }
 
-/// Condition for a call that another server closed for its own, which it took for dead.
-pub(crate) const ENDED_ELSEWHERE: &str = " AND ended IS NOT NULL AND reason = 'node-lost'";
+/// End reason of a call, message or conference that another server closed, because it took its own for dead.
+pub(crate) const NODE_LOST: &str = "node-lost";
+
+/// Appends the condition for such a call.
+pub(crate) fn ended_elsewhere(sql: &mut crate::sql::Sql) {
+    sql.with(" AND ended IS NOT NULL AND reason = ?", NODE_LOST);
+}
 
 pub(crate) static CALLS: Table = Table {
     name: "calls",

@@ -522,7 +522,7 @@ async fn update(context: &Context<'_>, account: &Account) -> Answer {
     }
     let store = &context.state.store;
     if change != AccountChange::default() || status != Some(AccountStatus::Closed) {
-        // It may have been closed since it was read; closing it once more changes nothing.
+        // It may have been closed by another request since it was read: closing it once more is then no failure.
         if !store.change_account(account.sid, &change, now()).await? {
             return Err(Failure::parameter(
                 "Status",

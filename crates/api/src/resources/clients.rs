@@ -100,7 +100,7 @@ const FIELDS: &[Field<Client>] = &[
         "VoiceUrl",
         Kind::Text,
         Null::Absent,
-        "Document for calls.",
+        "Document for the calls that this client makes, whatever it dials. Calls to the client ring its phones.",
         |c, _| Value::maybe(c.voice.url.as_deref()),
     ),
     field(
@@ -214,7 +214,7 @@ pub(crate) const VOICE: &[Param] = &[
     param(
         "VoiceUrl",
         Is::Address,
-        "Document for calls; empty for none.",
+        "Document for the calls that this client makes, whatever it dials; empty for none. Calls to the client ring its phones.",
     ),
     param(
         "VoiceMethod",

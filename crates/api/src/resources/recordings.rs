@@ -248,7 +248,7 @@ async fn delete(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
     let sid = sid.parse().map_err(|_| Failure::not_found())?;
     find(context, account, sid).await?;
     let (store, folder) = (&context.state.store, &context.state.recordings_dir);
-    let kept = closing::remove_recordings(store, folder, vec![sid], Missing::Removed).await?;
+    let kept = closing::remove_recordings(store, folder, vec![sid], Missing::Lost).await?;
     if let Some((_, error)) = kept.first() {
         tracing::warn!(%error, recording.sid = %sid, "the file of a recording cannot be removed");
         return Err(

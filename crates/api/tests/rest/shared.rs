@@ -1,5 +1,9 @@
 //! Two servers that share a database: each has look-ups that may be some seconds old.
 
+use model::record::Recording;
+use model::{RecordingSid, Timestamp};
+use store::Change;
+
 use crate::server::{Server, of};
 
 #[tokio::test]
@@ -82,4 +86,46 @@ async fn nothing_is_created_for_an_account_that_another_server_has_closed() {
         assert_eq!(refused.error()["code"], 20005, "{path}");
         refused.is(403);
     }
+}
+
+/// Each server has its own folder. What it has begun to remove is removed also if it dies meanwhile; what was never
+/// there stays for the server that has it.
+#[tokio::test]
+async fn recordings_of_a_closed_account_are_removed_where_they_are() {
+    let Some((one, two, _postgres)) = Server::two().await else {
+        return;
+    };
+    let account = one.account("a", one.admin).await;
+    let recording = |n: u8| Recording {
+        sid: RecordingSid::from_bytes([n; 16]),
+        account,
+        call: None,
+        conference: None,
+        duration_ms: 1,
+        size_bytes: 1,
+        created: Timestamp(1),
+        updated: Timestamp(1),
+    };
+    let rows = [1, 2].map(recording);
+    let changes = rows.iter().map(|row| Change::Recording(row.clone()));
+    one.store.commit(changes.collect()).await.unwrap();
+    let file = |n: usize, gone: &str| one.dir.path().join(format!("{}.wav{gone}", rows[n].sid));
+    std::fs::write(file(0, ""), "x").unwrap();
+    std::fs::write(file(1, ".gone"), "x").unwrap();
+    let path = format!("/Accounts/{account}.json");
+    two.post(&two.admin(), &path, "Status=closed").await.is(200);
+    let left = || async {
+        let mut left = Vec::new();
+        for row in &rows {
+            left.push(one.store.recording(row.sid).await.unwrap().is_some());
+        }
+        left
+    };
+    assert_eq!(left().await, [true, true]);
+    let (store, folder) = (&one.store, one.dir.path());
+    api::finish_removals(store, folder).await.unwrap();
+    assert_eq!(left().await, [true, false]);
+    let stays = api::clear_closed_accounts(store, &*one.engine, folder).await;
+    assert_eq!((stays.unwrap(), left().await), (None, vec![false, false]));
+    assert_eq!(std::fs::read_dir(folder).unwrap().count(), 0);
 }

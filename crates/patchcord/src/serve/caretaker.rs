@@ -23,6 +23,9 @@ pub(super) struct Caretaker {
 impl Caretaker {
     /// Runs until the server stops.
     pub(super) async fn walk(self, mut stopped: watch::Receiver<bool>) {
+        if let Err(error) = api::finish_removals(&self.store, &self.recordings).await {
+            warn!(%error, "removals of recordings that an earlier run began could not be completed");
+        }
         let mut left = None;
         loop {
             tokio::select! {

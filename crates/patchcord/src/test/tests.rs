@@ -310,6 +310,8 @@ fn a_page_with_a_text_is_no_sound() {
         ("''", "1s", ""),
         ("{content_type: text/html, body: <html/>}", "0s", "13233"),
         ("{content_type: audio/wav, body: x}", "1s", ""),
+        ("{content_type: Audio/WAV, body: x}", "1s", ""),
+        ("{content_type: application/ogg, body: x}", "1s", ""),
     ];
     for (page, length, told) in table {
         let script = format!(

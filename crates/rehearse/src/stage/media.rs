@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use call_proto::{
-    AudioFailure, Clip, Event, Fetched, MediaCommand, MediaEvent, PlayId, Req, Sound,
+    AudioFailure, Clip, Event, Fetched, MediaCommand, MediaEvent, PlayId, ReplyKind, Req, Sound,
 };
 use model::record::MediaCounts;
 use model::{CallSid, RecordingSid, Timestamp, error};
@@ -260,8 +260,8 @@ impl Stage<'_> {
 
 /// Whether a page cannot stand for a sound: it has a text, and is not declared to be one.
 fn is_text(page: &Fetched) -> bool {
-    let declared = page.content_type.as_deref().unwrap_or_default();
-    !page.body.trim().is_empty() && !declared.starts_with("audio/")
+    let declared = page.content_type.as_deref().and_then(ReplyKind::of);
+    !page.body.trim().is_empty() && declared != Some(ReplyKind::Audio)
 }
 
 fn is_unusable(sdp: Option<&str>) -> bool {
