@@ -252,17 +252,17 @@ async fn a_recording_whose_file_cannot_be_removed_stays() {
     for row in &stuck {
         std::fs::remove_dir(obstacle_of(row)).unwrap();
     }
-    let of_closed = NotificationFilter::of(Scope::Own(account_sid("a")));
-    assert_eq!(
-        server.store.notifications(&of_closed).await.unwrap().total,
-        0
-    );
     server.delete(&who, &path).await.is(200);
     let folder = server.dir.path();
     api::clear_closed_accounts(&server.store, &*server.engine, folder)
         .await
         .unwrap();
     assert!(!kept(stuck[1].sid).await);
+    let of_closed = NotificationFilter::of(Scope::Own(account_sid("a")));
+    assert_eq!(
+        server.store.notifications(&of_closed).await.unwrap().total,
+        0
+    );
     let left = std::fs::read_dir(folder).unwrap().flatten();
     let left = left.filter(|file| file.file_name().to_string_lossy().contains(".wav"));
     assert_eq!(left.count(), 0);
