@@ -25,6 +25,14 @@ pub struct Example {
     pub path: &'static str,
     /// Parameters as sent.
     pub form: &'static [&'static str],
+    /// What it needs before it works; empty for nothing.
+    pub needs: &'static str,
+}
+
+impl Example {
+    const fn needing(self, needs: &'static str) -> Self {
+        Self { needs, ..self }
+    }
 }
 
 /// One resource.
@@ -40,6 +48,7 @@ const fn get(path: &'static str) -> Example {
         method: "GET",
         path,
         form: &[],
+        needs: "",
     }
 }
 
@@ -48,6 +57,7 @@ const fn post(path: &'static str, form: &'static [&'static str]) -> Example {
         method: "POST",
         path,
         form,
+        needs: "",
     }
 }
 
@@ -105,7 +115,8 @@ static SECTIONS: &[Section] = &[
                 "Url=http://127.0.0.1:8000/hello.xml",
                 "Method=GET",
             ],
-        ),
+        )
+        .needing("alice's phone must be registered."),
     },
     Section {
         title: "Text messages",
@@ -120,7 +131,7 @@ static SECTIONS: &[Section] = &[
         title: "Recordings",
         about: "The sound file of a recording is at the recording's path with `.wav` appended; ranges can be requested. \
                 `file_uri` and `media_url` are links that need no credentials; they expire after \
-                `recordings.link_lifetime_s`, if it is set.",
+                `recordings.link_lifetime_s`, if it is set. Once it is set, links made without an expiry no longer work.",
         routes: recordings::ROUTES,
         example: get("/Recordings"),
     },
@@ -140,9 +151,9 @@ static SECTIONS: &[Section] = &[
         title: "Accounts",
         about: "Accounts form a tree of at most three levels. An account can access itself and those below it; for any other \
                 account and its resources, the response is 404, as if they did not exist. `Role` is \
-                `Administrator`, which has every permission in the tables, for its own account and those below it, or \
-                `Developer`, which has all of them except `Create:SmsMessages` (sending text messages), and cannot change the accounts \
-                below it or their tokens, or choose roles. Number patterns and private addresses are reserved for the top \
+                `Administrator` or `Developer`. An `Administrator` has every permission in the tables, for its own account and \
+                those below it. A `Developer` has all of them except `Create:SmsMessages` (sending text messages), and cannot \
+                change the accounts below it or their tokens, or choose roles. Number patterns and private addresses are reserved for the top \
                 account, whatever the role.",
         routes: accounts::ROUTES,
         example: get(""),
@@ -183,9 +194,10 @@ they are.
 - **Permissions**: the tables give the permission that each request needs, as `Action:Kind`. It depends on the role of the account whose
   credentials are used; [Accounts](#accounts) describes the roles.
 - **The top account** is the one whose credentials are in `admin-credentials`; all other accounts are below it.
-- **Lists**: `PageSize` and `Page`; follow `next_page_uri` to read all pages. At the Restcomm base, as with Restcomm itself, it is the
-  text `null` on the last page. `num_pages` is the number of the last page, counted from 0; if the
-  rows fill the pages exactly, the last page is empty.
+- **Lists** whose table below has `PageSize` are paged: follow `next_page_uri` to read all pages. On the last page it is the text `null`
+  at the Restcomm base, as with Restcomm itself. `num_pages` is the number of the last page, counted from 0; if the rows fill the pages
+  exactly, the last page is empty. At the Restcomm base, clients, applications, accounts and the recordings of a call are returned
+  whole; in JSON, they are an array without page fields.
 
 The examples below need three variables:
 
@@ -226,19 +238,37 @@ pub fn reference() -> String {
         // Writing to a `String` cannot fail.
         let _ = writeln!(
             out,
-            "| {} | {} | {} |",
+            "| {} | {} | {}{} |",
             row.http_status,
             row.code,
-            cell(row.text)
+            cell(row.text),
+            other_statuses(row)
         );
     }
     out.push_str(
-        "\nIn addition, 503 (20429, 12400) means that the server is stopping or cannot use its database; try again later.\n",
+        "\nAt `/restcomm/2012-04-24`, changing a call that does not exist, or belongs to another account, is answered with 406 (20404).\n\
+         In addition, 503 (20429, 12400) means that the server is stopping or cannot use its database; try again later.\n",
     );
     for section in SECTIONS {
         section.write(&mut out);
     }
     out.push_str(MISSING);
+    out
+}
+
+/// The statuses that dialects use instead for an error of the same number.
+fn other_statuses(row: &error::ErrorEntry) -> String {
+    let mut out = String::new();
+    for dialect in RestDialect::ALL {
+        let from = (row.code, row.http_status);
+        let rule = dialect.errors.iter().find(|rule| rule.from == from);
+        if let Some((code, status)) = rule.map(|rule| rule.to)
+            && code == row.code
+            && status != row.http_status
+        {
+            let _ = write!(out, " At `{}`, the status is {status}.", dialect.base);
+        }
+    }
     out
 }
 
@@ -252,6 +282,9 @@ impl Section {
     fn write(&self, out: &mut String) {
         let _ = write!(out, "\n## {}\n\n{}\n\n", self.title, self.about);
         let _ = writeln!(out, "    {}\n", command(self.example));
+        if !self.example.needs.is_empty() {
+            let _ = writeln!(out, "{}\n", self.example.needs);
+        }
         out.push_str(
             "| method | path | status | permission | what it does |\n|---|---|---|---|---|\n",
         );
@@ -370,7 +403,9 @@ fn shape_of(answers: Answers) -> Option<&'static (dyn Shape + Sync)> {
 }
 
 fn command(example: Example) -> String {
-    let Example { method, path, form } = example;
+    let Example {
+        method, path, form, ..
+    } = example;
     let mut line = format!("curl -u \"$SID:$TOKEN\" \"$BASE{path}.json\"");
     if method == Verb::Post.as_str() && form.is_empty() {
         line.push_str(" -X POST");

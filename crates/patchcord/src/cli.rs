@@ -125,7 +125,7 @@ pub(crate) enum Task {
         #[command(flatten)]
         data: DataFlags,
     },
-    /// Look for problems.
+    /// Explain open calls, and list callers and phones that were turned away.
     ///
     /// Reads the database directly, whether the server is running or not. Exit code 1 if it finds any.
     #[command(subcommand, after_help = examples::DOCTOR)]
@@ -158,6 +158,8 @@ pub(crate) enum DoctorTask {
 
 /// What to rehearse.
 #[derive(Args, Debug)]
+#[command(mut_arg("data", |flag| flag.help("With `--from`: folder of the server's data [default: ./patchcord-data]")))]
+#[command(mut_arg("config", |flag| flag.help("With `--from`: settings as TOML")))]
 pub(crate) struct TestFlags {
     /// Scripts, and folders with scripts named `test.yaml` or `*.test.yaml`
     #[arg(required_unless_present = "from", value_name = "FILE|DIR")]

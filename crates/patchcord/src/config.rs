@@ -20,7 +20,9 @@ use model::source::Network;
 
 pub(crate) use document::render as document;
 pub(crate) use document::template;
-pub(crate) use setting::{CommandLine, Domain, Email, LogFormat, LogLevel, PortRange, Secret};
+pub(crate) use setting::{
+    CommandLine, Domain, Email, LogFormat, LogLevel, MediaBytes, PortRange, Secret,
+};
 pub(crate) use source::{Flags, load};
 pub(crate) use trunk::Trunk;
 
@@ -200,8 +202,8 @@ settings! {
         allow_addresses: Vec<IpAddr> = "",
         /// Largest document, in bytes.
         max_document_bytes: NonZeroU64 = "1048576",
-        /// Largest media file, in bytes; at most 67108864.
-        max_media_bytes: NonZeroU64 = "20971520",
+        /// Largest media file, in bytes.
+        max_media_bytes: MediaBytes = "20971520",
         /// Memory in bytes for media files being fetched and decoded at the same time; a file needs about five times its size.
         /// A file that has to wait for more than ten seconds is not played (13233).
         media_memory_bytes: NonZeroU64 = "268435456",
@@ -233,7 +235,7 @@ settings! {
 
     /// Links to recordings; they need no credentials.
     recordings: Recordings {
-        /// Seconds after which a link to a recording expires; the recording itself stays. 0: never.
+        /// Seconds after which a link to a recording expires; the recording itself stays. 0: never. Once it is set, links made without an expiry no longer work.
         link_lifetime_s: u32 = "0",
     }
 

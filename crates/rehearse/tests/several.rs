@@ -138,15 +138,21 @@ fn a_client_is_not_found_by_a_number_or_host_of_its_name() {
         ("<Sip>sip:ann@app.example</Sip>", None),
         (
             "ann",
-            Some("`ann` is not a client (did you mean `<Client>ann</Client>`?)"),
+            Some(
+                "`ann` was called as a number, not as the client (did you mean `<Client>ann</Client>`?)",
+            ),
         ),
         (
             "<Number>ann</Number>",
-            Some("`ann` is not a client (did you mean `<Client>ann</Client>`?)"),
+            Some(
+                "`ann` was called as a number, not as the client (did you mean `<Client>ann</Client>`?)",
+            ),
         ),
         (
             "<Sip>sip:ann</Sip>",
-            Some("`sip:ann` is not a client (did you mean `<Client>ann</Client>`?)"),
+            Some(
+                "`sip:ann` was called as a host name, not as the client (did you mean `<Client>ann</Client>`?)",
+            ),
         ),
         ("eve", Some("`eve` is not among the parties of the script")),
         ("+1555", None),

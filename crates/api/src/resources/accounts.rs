@@ -162,7 +162,7 @@ pub(crate) static ROUTES: &[Route] = &[
         .params(&[NEW, PROPERTIES])
         .answers(Answers::One(&ACCOUNT))
         .status([200, 201])
-        .doc("Creates an account below the one that makes the request. If it has a password, a client with the same password is created too, unless the part of the e-mail address before the `@` is not a valid login or is taken."),
+        .doc("Creates an account below the one that makes the request. If it has a password, a client is created too, with the same password; its login is the part of the e-mail address before the `@`. None is created if that is not a valid login or is taken."),
     Route::get(ONE, |c, a, _| Box::pin(ready(get(c, a))))
         .needs(Action::Read, "Accounts")
         .answers(Answers::One(&ACCOUNT))

@@ -461,6 +461,12 @@ async fn an_address_without_its_host_is_refused_before_anybody_is_called() {
             made.is(400);
         }
     }
+    // A query may hold secrets, and the warning goes to the log.
+    let form = "PhoneNumber=2&isSIP=true&VoiceUrl=/voice%3Fkey=secret";
+    let path = format!("{account}/IncomingPhoneNumbers.json");
+    let made = server.post(&who, &path, form).await;
+    made.is(200);
+    assert!(warnings(&made)[0].starts_with("VoiceUrl: `/voice` names"));
     assert!(server.engine.created.lock().unwrap().is_empty());
 }
 

@@ -50,6 +50,7 @@ parsed! {
     AccountSid, "`AC` and 32 hexadecimal digits";
     Domain, "a domain name";
     Email, "an e-mail address";
+    MediaBytes, "a whole number from 1 to 67108864";
     LogFormat, "`human` or `json`";
     PortRange, "`first-last` or `any`";
 }
@@ -172,6 +173,26 @@ impl FromStr for Domain {
         };
         let valid = text.len() <= 253 && text.split('.').all(label);
         valid.then(|| Self(text.to_ascii_lowercase())).ok_or(())
+    }
+}
+
+/// Size of a media file that can be decoded.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct MediaBytes(usize);
+
+impl MediaBytes {
+    pub(crate) const fn get(self) -> usize {
+        self.0
+    }
+}
+
+impl FromStr for MediaBytes {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let size = text.parse().map_err(|_| ())?;
+        let fits = (1..=audio::wav::MAX_FILE).contains(&size);
+        fits.then_some(Self(size)).ok_or(())
     }
 }
 

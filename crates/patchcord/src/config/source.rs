@@ -429,6 +429,11 @@ mod tests {
                 "`fetch.timeout_ms`: `0` is not a whole number above 0",
             ),
             (
+                "[fetch]\nmax_media_bytes = 67108865",
+                &[],
+                "`fetch.max_media_bytes`: `67108865` is not a whole number from 1 to 67108864",
+            ),
+            (
                 "[fetch]\ntimeout_ms = 1.5",
                 &[],
                 "`fetch.timeout_ms`: must be a string",

@@ -70,7 +70,7 @@ pub(super) fn fetcher(config: &Config) -> Result<Fetcher> {
     Ok(Fetcher::new(FetchConfig {
         timeout: Duration::from_millis(settings.timeout_ms.get()),
         max_document: limit(settings.max_document_bytes.get()),
-        max_media: limit(settings.max_media_bytes.get()),
+        max_media: settings.max_media_bytes.get(),
         allow_private: settings.allow_private,
         allow_metadata: settings.allow_addresses.clone(),
         ..FetchConfig::default()

@@ -191,7 +191,13 @@ impl<'a> Stage<'a> {
             }
             let login = user_of(address);
             let text = if self.scene.phones.contains_key(login) {
-                format!("`{address}` is not a client (did you mean `<Client>{login}</Client>`?)")
+                let place = match target {
+                    Target::Sip(_) => "a host name",
+                    Target::Number(_) | Target::Named(_) | Target::Client(_) => "a number",
+                };
+                format!(
+                    "`{address}` was called as {place}, not as the client (did you mean `<Client>{login}</Client>`?)"
+                )
             } else {
                 format!("`{address}` is not among the parties of the script")
             };
