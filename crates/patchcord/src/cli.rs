@@ -127,7 +127,8 @@ pub(crate) enum Task {
     },
     /// Explain open calls, and list callers and phones that were turned away.
     ///
-    /// Reads the database directly, whether the server is running or not. Exit code 1 if it finds any.
+    /// Reads the database directly, whether the server is running or not. Exit code 1 if an open call looks
+    /// wrong, or if anything was turned away.
     #[command(subcommand, after_help = examples::DOCTOR)]
     Doctor(DoctorTask),
 }

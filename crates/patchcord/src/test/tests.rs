@@ -514,11 +514,7 @@ fn the_document_for_newcomers_is_true() {
     assert!(said.text.contains("two meet (9"), "{}", said.text);
     // The other blocks are fragments of scripts.
     let head = "call: {to: '1'}\nexpect: {verbs: []}\n";
-    let indented = yaml[3].replace('\n', "\n  ");
-    let pages = format!(
-        "{head}application:\n  start: /v\n  {}\n",
-        indented.trim_end()
-    );
+    let pages = format!("{head}{}", yaml[3]);
     let parties = format!("{head}application: {{files: ., start: /}}\n{}", yaml[4]);
     let calls = format!(
         "application: {{files: ., start: /}}\nexpect: {{verbs: []}}\n{}",
