@@ -117,7 +117,8 @@ pub async fn clear_closed_accounts(
         }
     }
     store.delete_notifications_of_closed_accounts().await?;
-    let missing = match store.is_shared() {
+    // Without the folder, nothing is known about its files.
+    let missing = match store.is_shared() || !folder.is_dir() {
         true => Missing::Elsewhere,
         false => Missing::Lost,
     };
@@ -132,6 +133,9 @@ pub async fn clear_closed_accounts(
         // Rather one that is not just elsewhere.
         let is_elsewhere = |error: &std::io::Error| error.kind() == std::io::ErrorKind::NotFound;
         let worst = left.iter().min_by_key(|(_, error)| is_elsewhere(error));
-        why = why.or(worst.map(|(sid, error)| format!("{sid}: {error}")));
+        if let Some((sid, error)) = worst.filter(|(_, error)| why.is_none() || !is_elsewhere(error))
+        {
+            why = Some(format!("{sid}: {error}"));
+        }
     }
 }

@@ -217,8 +217,9 @@ fn warn_of_params(context: &Context<'_>, route: &'static Route) {
         }
     }
     for (name, path) in context.params.paths(route, dialect) {
-        // The query may hold secrets, and the text goes to the log.
+        // Query and login may hold secrets, and the text goes to the log.
         let path = path.split(['?', '#']).next().unwrap_or_default();
+        let path = path.rsplit('@').next().unwrap_or_default();
         let text = format!(
             "{name}: `{path}` names this server, which has no documents; write the whole address"
         );

@@ -353,7 +353,7 @@ fn part(path: &Path) -> PathBuf {
 }
 
 /// Completes the recordings in a folder that a crash left unfinished; call it before the media
-/// plane starts. Returns their final names.
+/// plane starts, and only if no other server records there. Returns their final names.
 ///
 /// # Errors
 /// If the folder cannot be read (a missing one has nothing to recover) or a file cannot be written.
@@ -374,6 +374,17 @@ pub fn recover(folder: &Path) -> io::Result<Vec<PathBuf>> {
     }
     recovered.sort();
     Ok(recovered)
+}
+
+/// Completes one recording that a crash left unfinished, if it is; `path` is its final name.
+///
+/// # Errors
+/// If the file cannot be written.
+pub fn recover_recording(path: &Path) -> io::Result<()> {
+    match recover_file(&part(path)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other.map(drop),
+    }
 }
 
 fn recover_file(unfinished: &Path) -> io::Result<Option<PathBuf>> {

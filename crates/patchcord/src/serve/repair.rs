@@ -157,8 +157,8 @@ fn hang_up(sip: &Sip, orphan: &Orphan) {
     }
 }
 
-/// Records the files that an earlier run started and did not complete; their headers are already
-/// repaired. A file that is not here may be on another server's disk: its row is left.
+/// Records the files that an earlier run started and did not complete. A file that is not here may be on
+/// another server's disk: its row is left.
 async fn record_files(store: &Store, folder: &Path, now: Timestamp) -> Result<()> {
     let started = store.started_recordings(now).await?;
     let found: Vec<Change> = started
@@ -177,6 +177,11 @@ async fn record_files(store: &Store, folder: &Path, now: Timestamp) -> Result<()
 
 fn recorded(started: StartedRecording, folder: &Path, now: Timestamp) -> Option<Change> {
     let path = folder.join(format!("{}.wav", started.sid));
+    if let Err(error) = media::recover_recording(&path) {
+        // It is tried again in the next round, or at the next start.
+        warn!(recording.sid = %started.sid, %error, "a recording cannot be completed");
+        return None;
+    }
     let size = std::fs::metadata(&path).ok()?.len();
     let duration_ms = audio::wav::recorded_ms(size);
     if duration_ms == 0 {

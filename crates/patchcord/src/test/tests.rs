@@ -312,6 +312,7 @@ fn a_page_with_a_text_is_no_sound() {
         ("{content_type: audio/wav, body: x}", "1s", ""),
         ("{content_type: Audio/WAV, body: x}", "1s", ""),
         ("{content_type: application/ogg, body: x}", "1s", ""),
+        ("{content_type: audio/x-mpeg, body: x}", "1s", ""),
     ];
     for (page, length, told) in table {
         let script = format!(

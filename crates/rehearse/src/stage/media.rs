@@ -260,8 +260,11 @@ impl Stage<'_> {
 
 /// Whether a page cannot stand for a sound: it has a text, and is not declared to be one.
 fn is_text(page: &Fetched) -> bool {
-    let declared = page.content_type.as_deref().and_then(ReplyKind::of);
-    !page.body.trim().is_empty() && declared != Some(ReplyKind::Audio)
+    let declared = page.content_type.as_deref().unwrap_or_default();
+    // As in a call, a file is decoded whatever kind of sound it is declared to be.
+    let is_audio = declared.to_ascii_lowercase().starts_with("audio/")
+        || ReplyKind::of(declared) == Some(ReplyKind::Audio);
+    !page.body.trim().is_empty() && !is_audio
 }
 
 fn is_unusable(sdp: Option<&str>) -> bool {

@@ -139,15 +139,18 @@ async fn last_callbacks_name_only_recordings_that_exist() {
         .unwrap();
     dead.close().await;
     let file = |n| dir.path().join(format!("{}.wav", recording_sid(n)));
-    std::fs::write(file(2), audio::wav::encode(&[0; 16_000])).unwrap();
-    std::fs::write(file(3), audio::wav::encode(&[])).unwrap();
+    // Neither was completed by the server that recorded it.
+    let part = |n| dir.path().join(format!("{}.wav.part", recording_sid(n)));
+    std::fs::write(part(2), audio::wav::encode(&[0; 16_000])).unwrap();
+    std::fs::write(part(3), audio::wav::encode(&[])).unwrap();
 
     let store = Store::open(&url, key).await.unwrap();
     // However long the server was down: their age counts from now.
     let at = later() + Duration::from_secs(48 * 3600);
     let found = complete_at(&store, dir.path(), at, |_| {}).await;
     assert_eq!(found.unwrap(), 4);
-    assert!(!file(3).exists());
+    assert!(file(2).exists() && !file(3).exists());
+    assert!(!part(2).exists() && !part(3).exists());
     let told = ours(&store).await;
     assert_eq!(told.len(), 8);
     assert!(told.iter().all(|callback| callback.created == at));
