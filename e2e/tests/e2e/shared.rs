@@ -26,7 +26,22 @@ struct Pair {
     second: Server,
     app: App,
     ua: Ua,
-    _postgres: Postgres,
+    postgres: Postgres,
+}
+
+fn options(postgres: &Postgres, ua: &Ua) -> Options {
+    let trunk = ua.local();
+    let config = format!("[[trunk]]\nname = 'load'\nuri = '{trunk}'\naddresses = ['127.0.0.1']\n");
+    let url = format!("{}/postgres", postgres.url);
+    Options::default()
+        .config(&config)
+        .variable("PATCHCORD_DATABASE__URL", &url)
+        .variable("PATCHCORD_SERVER__SECRET_KEY", &"5e".repeat(32))
+        .variable("PATCHCORD_LOG__LEVEL", "info")
+}
+
+fn server(postgres: &Postgres, ua: &Ua) -> anyhow::Result<Server> {
+    options(postgres, ua).start()
 }
 
 impl Pair {
@@ -36,28 +51,18 @@ impl Pair {
             return Ok(None);
         };
         let ua = Ua::bind()?;
-        let trunk = ua.local();
-        let config =
-            format!("[[trunk]]\nname = 'load'\nuri = '{trunk}'\naddresses = ['127.0.0.1']\n");
-        let start = || {
-            let options = Options::default()
-                .config(&config)
-                .variable(
-                    "PATCHCORD_DATABASE__URL",
-                    &format!("{}/postgres", postgres.url),
-                )
-                .variable("PATCHCORD_SERVER__SECRET_KEY", &"5e".repeat(32))
-                .variable("PATCHCORD_LOG__LEVEL", "info");
-            options.start()
-        };
         // PostgreSQL has just been started.
-        let first = wait::until("the first server", SOON, || start().ok())?;
-        let second = start()?;
+        let first = wait::until("the first server", SOON, || server(&postgres, &ua).ok())?;
+        let second = server(&postgres, &ua)?;
+        // Both record to the same folder.
+        let [here, there] = [&second, &first].map(|server| server.data().join("recordings"));
+        std::fs::remove_dir_all(&here)?;
+        std::os::unix::fs::symlink(there, here)?;
         let app = App::start()?;
         for path in ["/number", "/leg"] {
             app.on(path, Reply::status(200));
         }
-        let verbs = "<Dial><Number statusCallback=\"/leg\">2000</Number></Dial>";
+        let verbs = "<Dial record=\"true\"><Number statusCallback=\"/leg\">2000</Number></Dial>";
         app.on("/v", Reply::document(verbs));
         let further = [("StatusCallback", &*app.url("/number"))];
         first.rest().number_with("1000", &app.url("/v"), &further)?;
@@ -66,7 +71,7 @@ impl Pair {
             second,
             app,
             ua,
-            _postgres: postgres,
+            postgres,
         }))
     }
 
@@ -84,6 +89,16 @@ impl Pair {
     }
 }
 
+/// The recordings of all calls are listed, and their files complete.
+fn recorded(server: &Server) -> Option<()> {
+    let listed = server.rest().all("Recordings", "recordings").ok()?;
+    let files = std::fs::read_dir(server.data().join("recordings")).ok()?;
+    let complete = files
+        .flatten()
+        .filter(|file| file.path().extension().is_some_and(|kind| kind == "wav"));
+    (listed.len() == CALLS && complete.count() == CALLS).then_some(())
+}
+
 fn closed(server: &Server) -> Option<Vec<Value>> {
     let calls = server.rest().all("Calls", "calls").ok()?;
     let all = calls.len() == 2 * CALLS && calls.iter().all(|call| is_final(text(call, "status")));
@@ -96,6 +111,7 @@ fn what_one_server_writes_the_other_shows() -> anyhow::Result<()> {
         return Ok(());
     };
     pair.talk()?;
+    pair.ua.pump(Duration::from_secs(1))?;
     let ua = &mut pair.ua;
     wait::until("the end of the calls", SOON, || {
         ua.hang_up_older(Duration::ZERO);
@@ -104,6 +120,7 @@ fn what_one_server_writes_the_other_shows() -> anyhow::Result<()> {
     })?;
     let calls = wait::until("the records", SOON, || closed(&pair.second))?;
     records_are_final(&calls)?;
+    wait::until("the recordings", SOON, || recorded(&pair.second))?;
     for call in &calls {
         ensure!(text(call, "status") == "completed", "{call}");
     }
@@ -136,6 +153,7 @@ fn the_calls_of_a_dead_server_are_closed_by_the_other() -> anyhow::Result<()> {
     })
     .with_context(|| pair.second.log())?;
     records_are_final(&calls)?;
+    recorded(&pair.second).context("the recordings")?;
     for call in &calls {
         let end = (text(call, "status"), text(call, "reason"));
         ensure!(end == ("completed", "node-lost"), "{call}");
