@@ -26,7 +26,7 @@ struct Pair {
     second: Server,
     app: App,
     ua: Ua,
-    postgres: Postgres,
+    _postgres: Postgres,
 }
 
 fn options(postgres: &Postgres, ua: &Ua) -> Options {
@@ -71,7 +71,7 @@ impl Pair {
             second,
             app,
             ua,
-            postgres,
+            _postgres: postgres,
         }))
     }
 
