@@ -158,7 +158,7 @@ settings! {
         sha256: bool = "false",
         /// Lifetime of a digest nonce in seconds.
         nonce_lifetime_s: NonZeroU32 = "300",
-        /// Seconds between OPTIONS requests to each registered phone; a phone that stops answering them is unregistered. 0: never.
+        /// Seconds between OPTIONS requests to each registered phone; a phone that has answered them once and stops is unregistered. 0: never.
         keepalive_s: u32 = "60",
         /// Allow every account to call and message SIP addresses in private networks and on this machine. The top account always may; registered phones and trunks can be anywhere.
         allow_private: bool = "false",

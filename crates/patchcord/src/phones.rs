@@ -66,6 +66,7 @@ mod tests {
             call_id: "c".to_owned(),
             seq: 1,
             instance: None,
+            answers: false,
         };
         assert_eq!(
             line("kim", 60, &binding),

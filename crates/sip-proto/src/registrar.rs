@@ -162,6 +162,7 @@ impl Registrar {
         let all = self.clients.get_mut(login).into_iter().flatten();
         for binding in all.filter(|binding| binding.contact == *contact) {
             binding.doubtful = !answers;
+            binding.answers |= answers;
         }
     }
 
@@ -290,6 +291,7 @@ fn apply(
         call_id: call_id.to_owned(),
         seq,
         doubtful: false,
+        answers: false,
     }))
 }
 

@@ -30,6 +30,8 @@ pub struct Binding {
     pub seq: u32,
     /// It may be unreachable: its connection has closed, or it has not answered OPTIONS.
     pub doubtful: bool,
+    /// It has answered OPTIONS, so that its silence means that it is gone.
+    pub answers: bool,
 }
 
 /// Identifies a phone whatever its address is (RFC 5626 §4.1).
@@ -88,6 +90,9 @@ pub struct BindingSnapshot {
     /// The phone's identity.
     #[serde(default)]
     pub instance: Option<Instance>,
+    /// It has answered OPTIONS.
+    #[serde(default)]
+    pub answers: bool,
 }
 
 impl BindingSnapshot {
@@ -115,6 +120,7 @@ impl BindingSnapshot {
             seq: self.seq,
             instance: self.instance.clone(),
             doubtful: false,
+            answers: self.answers,
         })
     }
 }
@@ -135,6 +141,7 @@ impl Binding {
             call_id: self.call_id.clone(),
             seq: self.seq,
             instance: self.instance.clone(),
+            answers: self.answers,
         }
     }
 

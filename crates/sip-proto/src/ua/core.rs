@@ -257,8 +257,11 @@ impl Core {
     }
 
     pub(super) fn announce_bindings(&mut self, login: String, now: Instant) {
-        let bindings = self.registrar.bindings(&login, now);
+        let mut bindings = self.registrar.bindings(&login, now);
         self.follow_bindings(&login, &bindings, now);
+        for binding in &mut bindings {
+            binding.answers = self.keepalive.has_answered(&login, &binding.contact);
+        }
         self.outputs.push_back(Output::Bindings { login, bindings });
     }
 

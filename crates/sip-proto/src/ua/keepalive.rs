@@ -39,14 +39,18 @@ struct Known {
 
 impl KeepAlive {
     /// Updates the bindings of a client.
-    fn follow(&mut self, login: &str, contacts: &BTreeSet<String>, first: Instant) {
+    fn follow(&mut self, login: &str, bindings: &[Binding], first: Instant) {
+        let contacts: BTreeMap<String, bool> = bindings
+            .iter()
+            .map(|binding| (binding.contact.to_string(), binding.answers))
+            .collect();
         let of_login = (login.to_owned(), String::new())..;
         let gone: Vec<Key> = self
             .known
             .range(of_login)
             .map(|(key, _)| key)
             .take_while(|(known, _)| known == login)
-            .filter(|(_, contact)| !contacts.contains(contact))
+            .filter(|(_, contact)| !contacts.contains_key(contact))
             .cloned()
             .collect();
         for key in gone {
@@ -54,10 +58,9 @@ impl KeepAlive {
                 self.due.remove(&(known.due, key));
             }
         }
-        for contact in contacts {
-            let key = (login.to_owned(), contact.clone());
+        for (contact, answered) in contacts {
+            let key = (login.to_owned(), contact);
             if !self.known.contains_key(&key) {
-                let answered = false;
                 self.known.insert(
                     key.clone(),
                     Known {
@@ -85,6 +88,12 @@ impl KeepAlive {
         Some(key)
     }
 
+    /// Whether a binding has ever answered.
+    pub(super) fn has_answered(&self, login: &str, contact: &SipUri) -> bool {
+        let key = (login.to_owned(), contact.to_string());
+        self.known.get(&key).is_some_and(|known| known.answered)
+    }
+
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         self.due.first().map(|(at, _)| *at)
     }
@@ -96,9 +105,8 @@ impl Core {
         if self.config.keepalive.is_zero() {
             return;
         }
-        let contacts = bindings.iter().map(|b| b.contact.to_string()).collect();
         let first = now + self.config.keepalive;
-        self.keepalive.follow(login, &contacts, first);
+        self.keepalive.follow(login, bindings, first);
     }
 
     /// Probes bindings of an earlier process sooner.
@@ -106,9 +114,8 @@ impl Core {
         if self.config.keepalive.is_zero() {
             return;
         }
-        let contacts = bindings.iter().map(|b| b.contact.to_string()).collect();
         let first = now + FIRST_AFTER_RESTART.min(self.config.keepalive);
-        self.keepalive.follow(login, &contacts, first);
+        self.keepalive.follow(login, bindings, first);
     }
 
     pub(super) fn ask_bindings(&mut self, now: Instant) {
@@ -142,12 +149,16 @@ impl Core {
     }
 
     /// A phone answered.
-    pub(super) fn alive(&mut self, tx: TxId) {
+    pub(super) fn alive(&mut self, tx: TxId, now: Instant) {
         if let Some((key, contact)) = self.keepalive.sent.remove(&tx)
             && let Some(known) = self.keepalive.known.get_mut(&key)
         {
-            known.answered = true;
+            let is_news = !std::mem::replace(&mut known.answered, true);
             self.registrar.note_answer(&key.0, &contact, true);
+            if is_news {
+                // It is kept for the next process.
+                self.announce_bindings(key.0, now);
+            }
         }
     }
 

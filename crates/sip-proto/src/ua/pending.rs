@@ -157,7 +157,7 @@ impl Core {
             Kind::Bye => self.bye_response(leg.as_mut(), tx, &response, now),
             Kind::Info => self.info_response(leg.as_mut(), tx, &response, now),
             Kind::Message => self.message_response(leg.as_mut(), tx, &response, now),
-            Kind::Options => self.alive(tx),
+            Kind::Options => self.alive(tx, now),
             Kind::Cancel => {}
         }
         if let Some(leg) = leg {

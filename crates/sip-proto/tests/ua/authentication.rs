@@ -370,8 +370,11 @@ fn asks_a_registered_phone_whether_it_is_there() {
     let options = phone.bench.request_of("OPTIONS");
     assert_eq!(options.uri.to_string(), "sip:kim@10.0.0.1;ob");
     assert_eq!(phone.bench.sent.last().unwrap().0, phone.bench.peer);
-    // Any answer will do; after that, silence counts.
-    assert_eq!(phone.bench.play("60010 < 404 OPTIONS p"), "");
+    // Any answer will do; after that, silence counts, also for the next process.
+    assert_eq!(
+        phone.bench.play("60010 < 404 OPTIONS p"),
+        "60010 ! Bindings kim 1"
+    );
     let log = phone.bench.play("151999 end; 152000 end");
     assert!(
         log.starts_with("120000 > OPTIONS, 120500 > OPTIONS"),
@@ -450,6 +453,17 @@ fn restored_phones_are_probed_soon() {
         next.play("3000000 end")
             .contains("3000000 ! Bindings kim 0")
     );
+    // One that has answered before, and does not now, is gone.
+    let mut phone = registered();
+    phone.bench.play("60000 end; 60010 < 200 OPTIONS p");
+    let now = phone.bench.now();
+    let answered = phone.bench.core.bindings_of("kim", now)[0].snapshot(now, unix);
+    let mut next = Bench::new();
+    let now = next.now();
+    let restored = answered.restore(now, unix).into_iter().collect();
+    next.core.restore_bindings("kim", restored, now);
+    let log = next.play("37000 end");
+    assert!(log.ends_with("37000 ! Bindings kim 0"), "{log}");
     let expired = unix + std::time::Duration::from_secs(3_601);
     assert_eq!(read[0].restore(now, expired), None);
 }

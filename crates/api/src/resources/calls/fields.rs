@@ -84,7 +84,7 @@ const FIELDS: &[Field<CallRecord>] = &[
         "Status",
         Kind::Text,
         Null::Never,
-        "`queued`, `ringing`, `in-progress`, or how it ended: `completed`, `busy`, `failed`, `no-answer`, `canceled` or, at the Restcomm base, `not-found`.",
+        "`queued`, `ringing`, `in-progress`, or how it ended: `completed`, `busy`, `failed`, `no-answer`, `canceled` or, at the Restcomm base, `not-found` (the application answered 404 instead of a document).",
         |c, view| Value::text((view.dialect.call_status)(c.status)),
     ),
     field(
