@@ -219,7 +219,13 @@ fn warn_of_params(context: &Context<'_>, route: &'static Route) {
     for (name, path) in context.params.paths(route, dialect) {
         // Query and login may hold secrets, and the text goes to the log.
         let path = path.split(['?', '#']).next().unwrap_or_default();
-        let path = path.rsplit('@').next().unwrap_or_default();
+        let path = match path
+            .strip_prefix("//")
+            .and_then(|rest| rest.rsplit_once('@'))
+        {
+            Some((_, place)) => format!("//{place}"),
+            None => path.to_owned(),
+        };
         let text = format!(
             "{name}: `{path}` names this server, which has no documents; write the whole address"
         );

@@ -341,8 +341,20 @@ fn close(file: &mut File, path: &Path, samples: u64) -> io::Result<u64> {
     file.seek(SeekFrom::Start(0))?;
     file.write_all(&wav::header(u32::try_from(samples * 2).unwrap_or(u32::MAX)))?;
     file.sync_all()?;
-    fs::rename(part(path), path)?;
+    match fs::rename(part(path), path) {
+        // Another server took this one for dead and completed the file too early; now it is whole.
+        Err(error) if error.kind() == io::ErrorKind::NotFound && is_at(file, path) => {}
+        renamed => renamed?,
+    }
     Ok(wav::HEADER_LEN as u64 + samples * 2)
+}
+
+/// Whether an open file is the one with this name.
+fn is_at(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let of = |metadata: io::Result<fs::Metadata>| metadata.ok().map(|it| (it.dev(), it.ino()));
+    let open = of(file.metadata());
+    open.is_some() && open == of(fs::metadata(path))
 }
 
 fn part(path: &Path) -> PathBuf {
@@ -425,6 +437,24 @@ mod tests {
                 .record(path.to_owned(), addressee),
             reported,
         )
+    }
+
+    /// This server was suspended while it recorded.
+    #[test]
+    fn a_recording_that_another_server_has_completed_too_early_becomes_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("RE1.wav");
+        let mut file = File::create(part(&path)).unwrap();
+        file.write_all(&wav::encode(&[7; 100])).unwrap();
+        recover_recording(&path).unwrap();
+        file.write_all(&[1; 200]).unwrap();
+        assert_eq!(close(&mut file, &path, 200).unwrap(), 444);
+        let read = wav::decode(&fs::read(&path).unwrap()).unwrap();
+        assert_eq!(read.samples.len(), 200);
+        // It is not mistaken for another file.
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, "x").unwrap();
+        assert!(close(&mut file, &path, 200).is_err());
     }
 
     #[test]

@@ -16,7 +16,7 @@ use testkit::postgres::Postgres;
 use crate::kill::{is_final, last_words, records_are_final, text};
 
 const SOON: Duration = Duration::from_secs(15);
-/// A server is dead 30 s after its last heartbeat; the others look for dead ones every half minute.
+/// A server is dead 30 s after its last heartbeat; the others look for dead ones every 15 s.
 const DEATH: Duration = Duration::from_secs(90);
 const CALLS: usize = 10;
 
