@@ -1,8 +1,8 @@
 //! What a closed account leaves behind: live calls, notifications and recordings.
 //!
 //! **Invariant: a recording is removed in three steps, of which each can be repeated after a crash**: its
-//! file gets another name, its row is deleted, the file is deleted. So a row without a file was either
-//! begun here, or the file is on another server's disk. Closing an account does this at once;
+//! file gets another name, its row is deleted, the file is deleted. So if a row has no file
+//! here, either its removal was begun here, or the file is lost or on another server's disk. Closing an account does this at once;
 //! [`clear_closed_accounts`] is repeated while the server runs, for what failed or came too late.
 
 use std::path::{Path, PathBuf};
@@ -84,8 +84,12 @@ pub(crate) async fn remove_recordings(
 /// # Errors
 /// As reported by the database.
 pub async fn finish_removals(store: &Store, folder: &Path) -> Result<(), StoreError> {
-    let Ok(mut files) = tokio::fs::read_dir(folder).await else {
-        return Ok(()); // There is nothing in it.
+    let mut files = match tokio::fs::read_dir(folder).await {
+        Ok(files) => files,
+        Err(error) => {
+            tracing::warn!(%error, "the folder of recordings cannot be read; begun removals wait for the next start");
+            return Ok(());
+        }
     };
     let mut begun = Vec::new();
     while let Ok(Some(file)) = files.next_entry().await {

@@ -17,9 +17,9 @@ const CROSSINGS: f64 = 26.0;
 const BETA: f64 = 6.5;
 /// Where the filter is 6 dB down, as a share of the band edge.
 const CUTOFF: f64 = 0.97;
-/// Positions between two input samples at 8 kHz that are told apart, and at higher rates the fewer the
-/// closer the samples are: more than any usual pair of rates needs. The noise of an odd pair is about 60 dB down, and its
-/// filter no larger than that of a usual one.
+/// Maximum number of positions between two input samples for which a filter is kept, at 8 kHz. It falls as the input
+/// rate rises, since the samples are then closer together. Usual pairs of rates need fewer; an unusual pair uses the
+/// nearest position, which adds noise about 60 dB below the signal.
 const MAX_PHASES: u32 = 1024;
 
 /// Seconds that a [`Converter`] converts at a time.
@@ -317,7 +317,7 @@ mod tests {
         );
     }
 
-    /// The filter of an odd pair of rates is no larger than that of a usual one, and as clean.
+    /// The filter of an unusual pair of rates is no larger than that of a usual one, and adds little noise.
     #[test]
     fn odd_rates_cost_no_more_than_usual_ones() {
         let size = |from| {

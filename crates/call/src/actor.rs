@@ -131,7 +131,7 @@ struct Actor {
     books: Books,
     /// Counters not yet stored.
     closed: Vec<Change>,
-    /// Legs that another server has ended on record, not yet told.
+    /// Legs that another server has ended on record; their machines do not know it yet.
     lost: BTreeSet<model::Lane>,
     /// The rooms that its calls requested to join, by the number of the membership.
     memberships: BTreeMap<Req, (CallSid, rooms::Key)>,
