@@ -132,7 +132,7 @@ settings! {
         trusted_proxies: Vec<Network> = "",
     }
 
-    /// The top account; used only when the data folder is new. Unset values are generated.
+    /// The top account; used only when the data folder is new. The SID, token and password are generated if they are not set.
     admin: Admin {
         /// SID of the account.
         sid: Option<AccountSid> = "",

@@ -214,7 +214,7 @@ pub(crate) const VOICE: &[Param] = &[
     param(
         "VoiceUrl",
         Is::Address,
-        "Document for calls; empty for none. That of a number answers calls to it; that of a client runs for the calls that the client makes, whatever it dials.",
+        "Document for calls to this number, or for the calls that this client makes, whatever it dials; empty for none.",
     ),
     param(
         "VoiceMethod",
