@@ -15,6 +15,7 @@ pub mod mix;
 pub mod prompt;
 pub mod resample;
 pub mod tone;
+pub mod voice;
 pub mod wav;
 
 pub use codec::Codec;

@@ -15,7 +15,7 @@ use crate::keys::{Keys, keys_of};
 use crate::leg::{Leg, News};
 use crate::letter::{Ended, ForkId, ForkNews, Role};
 use crate::message::Messages;
-use crate::recording::{RecordingNews, Recordings};
+use crate::recording::{RecordingNews, Recordings, Terms};
 
 pub(crate) struct Call {
     pub(crate) leg: Leg,
@@ -107,6 +107,11 @@ impl Call {
         match event {
             MediaEvent::PlayDone { play } => self.tell(&Input::Played(play), cx),
             MediaEvent::Digit { digit, way } => self.key_pressed(digit, way, cx),
+            MediaEvent::RecordSilence { recording } => {
+                let news = self.recordings.is_open(recording);
+                let news = news.then_some(RecordingNews::Silent);
+                self.recording_news(recording, news, cx);
+            }
             MediaEvent::Recorded {
                 recording,
                 duration_ms,
@@ -193,7 +198,7 @@ impl Call {
             input,
             &mut self.leg,
             &mut self.messages,
-            &self.recordings,
+            &mut self.recordings,
             cx,
         );
         self.hear_leg(cx);
@@ -210,7 +215,7 @@ impl Call {
                 &input,
                 &mut self.leg,
                 &mut self.messages,
-                &self.recordings,
+                &mut self.recordings,
                 cx,
             );
         }
@@ -225,7 +230,8 @@ impl Call {
     /// Detaches the scripts, because another one takes over the leg.
     pub(crate) fn detach_scripts(&mut self, cx: &mut Context) {
         let (leg, messages) = (&mut self.leg, &mut self.messages);
-        self.scripts.detach(leg, messages, &self.recordings, cx);
+        let recordings = &mut self.recordings;
+        self.scripts.detach(leg, messages, recordings, cx);
     }
 
     fn key_pressed(&mut self, key: char, way: DigitWay, cx: &mut Context) {
@@ -241,7 +247,8 @@ impl Call {
 
     /// The media side starts recording.
     pub(crate) fn recording_starts(&mut self, sid: RecordingSid, cx: &mut Context) {
-        self.recordings.start(sid, &mut self.leg, cx);
+        let terms = Terms::default();
+        self.recordings.start(sid, terms, &mut self.leg, cx);
         self.recording_news(sid, Some(RecordingNews::Started), cx);
     }
 

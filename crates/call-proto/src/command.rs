@@ -223,6 +223,8 @@ pub struct Invite {
 pub enum Sound {
     /// The built-in ring-back tone, in its own cadence.
     Ringback,
+    /// The built-in beep, a fifth of a second.
+    Beep,
     /// A clip stored by the shell.
     Clip(Clip),
 }
@@ -306,6 +308,15 @@ pub enum MediaCommand {
         /// The other leg.
         with: Option<CallSid>,
     },
+    /// Record what the remote party says.
+    RecordVoice {
+        /// Names the file.
+        recording: RecordingSid,
+        /// Report a silence of this length → `RecordSilence`.
+        silence: Duration,
+        /// Leave out the silence at both ends.
+        trim: bool,
+    },
     /// Close a recording.
     StopRecord {
         /// The recording.
@@ -324,6 +335,9 @@ impl MediaCommand {
                 ..
             } => ("play".to_owned(), "ring tone".to_owned()),
             Self::Play {
+                sound: Sound::Beep, ..
+            } => ("play".to_owned(), "beep".to_owned()),
+            Self::Play {
                 sound: Sound::Clip(clip),
                 ..
             } => ("play".to_owned(), format!("{} ms", clip.length.as_millis())),
@@ -334,7 +348,9 @@ impl MediaCommand {
             Self::StopPlay { .. } => ("stop play".to_owned(), String::new()),
             Self::Bridge { with } => ("bridge".to_owned(), with.to_string()),
             Self::Unbridge { with } => ("unbridge".to_owned(), with.to_string()),
-            Self::Record { recording, .. } => ("record".to_owned(), recording.to_string()),
+            Self::Record { recording, .. } | Self::RecordVoice { recording, .. } => {
+                ("record".to_owned(), recording.to_string())
+            }
             Self::StopRecord { recording } => ("stop record".to_owned(), recording.to_string()),
             // The room's own entry is better.
             Self::JoinRoom { .. }

@@ -2,6 +2,8 @@
 
 use model::DialectName;
 
+use crate::farewell::whole_seconds;
+
 /// Behaviour of one dialect; no other code compares dialects.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Dialect {
@@ -24,6 +26,16 @@ pub struct Dialect {
     pub play_failure_ends_call: bool,
     /// `DialCallStatus` after a conference.
     pub conference_result: &'static str,
+    /// Whether a `<Record>` without `action` requests the current document, or continues with the
+    /// next verb.
+    pub record_repeats_document: bool,
+    /// Whether a `<Record>` that does not say so leaves out the silence at both ends.
+    pub trims_records: bool,
+    /// Whether `RecordingDuration` of a `<Record>` is in whole seconds, or has decimals.
+    pub whole_durations: bool,
+    /// Whether the caller continues after its `<Dial>` when the API redirects the party to which it
+    /// was connected, or is disconnected.
+    pub caller_survives_redirect: bool,
     /// Whether the first of several screened parties to accept is connected, while the others keep
     /// ringing; or whether only the first to answer is screened.
     pub screening_is_race: bool,
@@ -39,6 +51,15 @@ impl Dialect {
         match name {
             DialectName::Restcomm => Self::RESTCOMM,
             DialectName::Twilio => Self::TWILIO,
+        }
+    }
+
+    /// The length of a recording as `<Record>` sends it to its action.
+    pub(crate) fn record_duration(&self, length_ms: i64) -> String {
+        if self.whole_durations {
+            whole_seconds(length_ms).to_string()
+        } else {
+            format!("{}.{}", length_ms / 1_000, length_ms % 1_000 / 100)
         }
     }
 
@@ -62,6 +83,10 @@ impl Dialect {
         empty_document_refused: true,
         play_failure_ends_call: true,
         conference_result: "completed",
+        caller_survives_redirect: false,
+        record_repeats_document: false,
+        trims_records: false,
+        whole_durations: false,
         screening_is_race: false,
     };
 
@@ -76,6 +101,10 @@ impl Dialect {
         empty_document_refused: false,
         play_failure_ends_call: false,
         conference_result: "answered",
+        caller_survives_redirect: true,
+        record_repeats_document: true,
+        trims_records: true,
+        whole_durations: true,
         screening_is_race: true,
     };
 }

@@ -341,6 +341,12 @@ pub enum MediaEvent {
     Heard,
     /// Nothing arrived for the duration of the silence time-out.
     Silence,
+    /// The party recorded by [`MediaCommand::RecordVoice`](crate::MediaCommand::RecordVoice) has
+    /// been silent for the time named there.
+    RecordSilence {
+        /// The recording.
+        recording: RecordingSid,
+    },
     /// A recording is closed and readable.
     Recorded {
         /// The recording.

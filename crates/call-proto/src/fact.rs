@@ -5,10 +5,11 @@ use model::record::{
     StartedRecording,
 };
 use model::{
-    CallSid, CallStatus, ConferenceSid, ConferenceStatus, Direction, EventSid, HangupBy, Timestamp,
+    CallSid, CallStatus, ConferenceSid, ConferenceStatus, Direction, EventSid, HangupBy,
+    RecordingSid, Timestamp,
 };
 
-use crate::farewell::{Farewell, MessageFarewell};
+use crate::farewell::{Farewell, MessageFarewell, RecordingFarewell};
 
 /// One durable change.
 #[derive(Clone, PartialEq, Debug)]
@@ -101,7 +102,20 @@ pub enum Fact {
         conference: ConferenceSid,
     },
     /// A recording is about to begin.
-    RecordingStarted(StartedRecording),
+    RecordingStarted {
+        /// The recording.
+        started: StartedRecording,
+        /// The callback to send if this server dies before the recording ends, stored with it.
+        farewell: Option<Box<RecordingFarewell>>,
+    },
+    /// A recording whose end is reported has ended; [`Fact::Recorded`] follows unless it is empty
+    /// or failed.
+    RecordingClosed {
+        /// The recording.
+        recording: RecordingSid,
+        /// Event of the callback about it, if any.
+        tells: Option<EventSid>,
+    },
     /// A recording is complete.
     Recorded(Recording),
     /// The owner of the account is notified of a problem.

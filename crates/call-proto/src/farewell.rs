@@ -4,8 +4,8 @@
 //! leg after a crash completes it with the final record. **Invariant: the callbacks of a farewell
 //! are those that the leg itself would have made for the same end.** The same holds for messages.
 
-use model::record::{CallRecord, Callback, Message};
-use model::{EventSid, RecordingSid, Timestamp};
+use model::record::{CallRecord, Callback, Message, StartedRecording};
+use model::{EventSid, RecordingSid, Timestamp, error};
 use serde::{Deserialize, Serialize};
 
 use crate::callback::{CallbackTarget, LegEnd, LegRecording};
@@ -188,6 +188,125 @@ fn talk_seconds(record: &CallRecord, until: Timestamp) -> i64 {
     record
         .answered
         .map_or(0, |answered| until.seconds_since(answered))
+}
+
+/// How a recording ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RecordingEnd {
+    /// It can be fetched, and has this length in milliseconds.
+    Completed(i64),
+    /// Nothing was recorded.
+    Absent,
+    /// It could not be written.
+    Failed,
+}
+
+/// The last callback of a recording, without the values known only at its end. Stored in serialized
+/// form with the recording, so that any server can complete it after a crash.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct RecordingFarewell {
+    /// Callbacks of the lane made so far.
+    sequence: i64,
+    target: CallbackTarget,
+    /// Whether a recording that exists, or could not be written, is reported.
+    completed: bool,
+    /// Whether an empty one is reported.
+    absent: bool,
+    /// Where the recording can be fetched.
+    url: String,
+    params: Params,
+}
+
+impl RecordingFarewell {
+    /// - `sequence`: the number of callbacks that the lane has made.
+    /// - `url`: where the recording can be fetched.
+    /// - `params`: those that do not depend on its end.
+    ///
+    /// `None` if its end is not reported.
+    pub(crate) fn new(
+        sequence: i64,
+        target: CallbackTarget,
+        events: &[rcml::RecordingEvent],
+        url: String,
+        params: Params,
+    ) -> Option<Self> {
+        let completed = events.contains(&rcml::RecordingEvent::Completed);
+        let absent = events.contains(&rcml::RecordingEvent::Absent);
+        (completed || absent).then_some(Self {
+            sequence,
+            target,
+            completed,
+            absent,
+            url,
+            params,
+        })
+    }
+
+    /// Replaces the address of the recording, with which anyone can hear it, with something else.
+    pub(crate) fn hide_address(&mut self, instead: &str) {
+        instead.clone_into(&mut self.url);
+    }
+
+    /// Numbers the callback after all those that the lane has made: the next free number is this.
+    pub fn follow(&mut self, sequence: i64) {
+        self.sequence = self.sequence.max(sequence);
+    }
+
+    /// Whether this end is reported. A failure is, unless nothing but the start was asked for.
+    #[must_use]
+    pub fn reports(&self, end: RecordingEnd) -> bool {
+        match end {
+            RecordingEnd::Completed(_) => self.completed,
+            RecordingEnd::Absent => self.absent,
+            RecordingEnd::Failed => true,
+        }
+    }
+
+    /// The callback that reports the end of `started`, made at `now`.
+    #[must_use]
+    pub fn callback(
+        self,
+        started: &StartedRecording,
+        end: RecordingEnd,
+        event: EventSid,
+        now: Timestamp,
+    ) -> Callback {
+        let mut params = self.params;
+        let mut add = |name: &str, value: String| params.push((name.to_owned(), value));
+        match end {
+            RecordingEnd::Completed(duration_ms) => {
+                add("RecordingStatus", "completed".to_owned());
+                add("RecordingUrl", self.url);
+                add("RecordingDuration", whole_seconds(duration_ms).to_string());
+            }
+            RecordingEnd::Absent => {
+                add("RecordingStatus", "absent".to_owned());
+                add("RecordingDuration", "0".to_owned());
+            }
+            RecordingEnd::Failed => {
+                add("RecordingStatus", "failed".to_owned());
+                add("ErrorCode", error::RECORD_FAILED.to_string());
+            }
+        }
+        Callback {
+            event,
+            account: started.account,
+            author: self.target.author,
+            lane: started.lane(),
+            call: started.call,
+            sequence: self.sequence,
+            url: self.target.url,
+            method: self.target.method,
+            params,
+            created: now,
+        }
+    }
+}
+
+/// A length in whole seconds, rounded; at least 1 for a recording that exists.
+pub(crate) const fn whole_seconds(duration_ms: i64) -> i64 {
+    let rounded = (duration_ms + 500) / 1_000;
+    if rounded < 1 { 1 } else { rounded }
 }
 
 /// The callback of a message, without the values added by its status. Stored in serialized form

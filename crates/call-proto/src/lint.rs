@@ -61,7 +61,7 @@ mod tests {
                 &[12208],
             ),
             (
-                "<Response><Record/><Pause/></Response>",
+                "<Response><Fax/><Pause/></Response>",
                 &[12208, 12204],
                 &[12208, 12204],
             ),

@@ -122,6 +122,10 @@ impl Call {
                 // An ended leg needs no document.
                 let _ = self.redirect(alone, cx);
             }
+            // A dialled party without a script ends all the same.
+            None if self.leg.profile.dialect.caller_survives_redirect => {
+                self.bridge_over(Ended::Redirected(left), cx);
+            }
             None => {
                 self.scripts.abandon();
                 self.bridge_over(Ended::Redirected(left), cx);

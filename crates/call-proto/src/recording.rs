@@ -4,19 +4,33 @@
 //! leg forgotten; a `<Dial>` that names its recording waits for that too. Each is recorded in the
 //! store before it begins, so that the file of one given up or cut off is found again.
 
-use model::record::{Recording, StartedRecording};
-use model::{Direction, RecordingSid, Timestamp, error};
+use model::record::{Callback, Recording, RecordingKind, StartedRecording};
+use model::{Direction, RecordingSid, RecordingSource, Timestamp, error};
+use rcml::RecordingEvent;
 
-use crate::callback::LegRecording;
+use crate::callback::{CallbackTarget, LegRecording};
 use crate::context::Context;
 use crate::fact::Fact;
+use crate::farewell::{RecordingEnd, RecordingFarewell};
 use crate::leg::Leg;
+use crate::params::Params;
+
+/// What is recorded, and who learns of it.
+#[derive(Debug, Default)]
+pub(crate) struct Terms {
+    pub(crate) kind: RecordingKind,
+    /// Receives these events.
+    pub(crate) callback: Option<(CallbackTarget, Vec<RecordingEvent>)>,
+}
 
 /// A recording that the media side has not yet closed.
 #[derive(Debug)]
 struct OpenRecording {
-    sid: RecordingSid,
-    started: Timestamp,
+    started: StartedRecording,
+    /// The callback about its end.
+    farewell: Option<RecordingFarewell>,
+    /// Whether its callbacks make its end a fact of its own.
+    is_reported: bool,
     /// It is being closed, and given up at this time.
     until: Option<Timestamp>,
 }
@@ -26,10 +40,12 @@ struct OpenRecording {
 pub(crate) enum RecordingNews {
     /// It has started.
     Started,
+    /// The remote party has been silent for the time after which the verb ends it.
+    Silent,
     /// It is closed, or has failed.
     Over {
-        /// Whether it is stored and can be heard.
-        stored: bool,
+        /// Its length in milliseconds if it is stored and can be heard.
+        stored_ms: Option<i64>,
     },
 }
 
@@ -41,26 +57,42 @@ pub(crate) struct Recordings {
 
 impl Recordings {
     /// The media side starts recording.
-    pub(crate) fn start(&mut self, sid: RecordingSid, leg: &mut Leg, cx: &mut Context) {
+    pub(crate) fn start(
+        &mut self,
+        sid: RecordingSid,
+        terms: Terms,
+        leg: &mut Leg,
+        cx: &mut Context,
+    ) {
         let profile = &leg.profile;
-        cx.fact(Fact::RecordingStarted(StartedRecording {
+        let started = StartedRecording {
             sid,
             account: profile.account,
             call: Some(profile.sid),
             conference: None,
+            kind: terms.kind,
             created: cx.now,
-        }));
-        if profile.direction == Direction::OutboundApi {
+        };
+        let is_reported = terms.callback.is_some();
+        let farewell = terms
+            .callback
+            .and_then(|(target, events)| report_start(&started, target, &events, leg, cx));
+        cx.fact(Fact::RecordingStarted {
+            started: started.clone(),
+            farewell: farewell.clone().map(Box::new),
+        });
+        if leg.profile.direction == Direction::OutboundApi {
             leg.reporter.recorded = Some(LegRecording {
                 sid,
-                url: (cx.settings.recording_address.0)(&profile.dialect, profile.account, sid),
+                url: address(sid, leg, cx),
                 started: cx.now,
                 length_s: None,
             });
         }
         self.open.push(OpenRecording {
-            sid,
-            started: cx.now,
+            started,
+            farewell,
+            is_reported,
             until: None,
         });
     }
@@ -68,13 +100,13 @@ impl Recordings {
     /// The media side was asked to close the recording.
     pub(crate) fn stop(&mut self, sid: RecordingSid, cx: &Context) {
         let until = cx.now + cx.settings.recording_wait;
-        if let Some(open) = self.open.iter_mut().find(|open| open.sid == sid) {
+        if let Some(open) = self.open.iter_mut().find(|open| open.started.sid == sid) {
             open.until = Some(until);
         }
     }
 
     pub(crate) fn is_open(&self, sid: RecordingSid) -> bool {
-        self.open.iter().any(|open| open.sid == sid)
+        self.open.iter().any(|open| open.started.sid == sid)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -89,7 +121,8 @@ impl Recordings {
     /// Those that were not closed in time.
     pub(crate) fn late(&self, now: Timestamp) -> Vec<RecordingSid> {
         let late = |open: &&OpenRecording| open.until.is_some_and(|until| until <= now);
-        self.open.iter().filter(late).map(|open| open.sid).collect()
+        let late = self.open.iter().filter(late);
+        late.map(|open| open.started.sid).collect()
     }
 
     /// A recording is closed and readable. `None` if it is not open.
@@ -113,19 +146,28 @@ impl Recordings {
                 ..recorded
             });
         }
+        let end = if stored {
+            RecordingEnd::Completed(duration_ms)
+        } else {
+            RecordingEnd::Absent
+        };
+        let told = open.close(end, leg, cx);
         if stored {
             cx.fact(Fact::Recorded(Recording {
                 sid,
-                account: leg.profile.account,
-                call: Some(leg.profile.sid),
-                conference: None,
+                account: open.started.account,
+                call: open.started.call,
+                conference: open.started.conference,
+                kind: open.started.kind,
                 duration_ms,
                 size_bytes,
-                created: open.started,
+                created: open.started.created,
                 updated: cx.now,
             }));
         }
-        Some(RecordingNews::Over { stored })
+        told.into_iter().for_each(|callback| cx.fact(callback));
+        let stored_ms = stored.then_some(duration_ms);
+        Some(RecordingNews::Over { stored_ms })
     }
 
     /// A recording failed. `None` if it is not open.
@@ -136,17 +178,93 @@ impl Recordings {
         leg: &mut Leg,
         cx: &mut Context,
     ) -> Option<RecordingNews> {
-        self.take(sid)?;
+        let open = self.take(sid)?;
+        let told = open.close(RecordingEnd::Failed, leg, cx);
+        told.into_iter().for_each(|callback| cx.fact(callback));
         // No callback may name a recording that does not exist.
         let last = &mut leg.reporter.recorded;
         last.take_if(|recorded| recorded.sid == sid);
         let text = format!("{sid}: {reason}");
         cx.notify(leg.profile.about(None), error::RECORD_FAILED, &text);
-        Some(RecordingNews::Over { stored: false })
+        Some(RecordingNews::Over { stored_ms: None })
     }
 
     fn take(&mut self, sid: RecordingSid) -> Option<OpenRecording> {
-        let at = self.open.iter().position(|open| open.sid == sid)?;
+        let at = self.open.iter().position(|open| open.started.sid == sid)?;
         Some(self.open.remove(at))
     }
+}
+
+impl OpenRecording {
+    /// Makes its end a fact if it is reported; returns the callback, to follow the facts of the
+    /// recording itself.
+    fn close(&self, end: RecordingEnd, leg: &mut Leg, cx: &mut Context) -> Option<Fact> {
+        let farewell = self.farewell.clone().filter(|it| it.reports(end));
+        let callback = farewell.map(|mut farewell| {
+            farewell.follow(leg.reporter.next_number());
+            farewell.callback(&self.started, end, cx.event_sid(), cx.now)
+        });
+        if self.is_reported {
+            cx.fact(Fact::RecordingClosed {
+                recording: self.started.sid,
+                tells: callback.as_ref().map(|callback| callback.event),
+            });
+        }
+        callback.map(Fact::Callback)
+    }
+}
+
+/// Reports the start of a recording, and returns the callback about its end.
+fn report_start(
+    started: &StartedRecording,
+    target: CallbackTarget,
+    events: &[RecordingEvent],
+    leg: &mut Leg,
+    cx: &mut Context,
+) -> Option<RecordingFarewell> {
+    let params = params(started, leg);
+    if events.contains(&RecordingEvent::InProgress) {
+        let mut params = params.clone();
+        params.push(("RecordingStatus".to_owned(), "in-progress".to_owned()));
+        let callback = Callback {
+            event: cx.event_sid(),
+            account: started.account,
+            author: target.author,
+            lane: started.lane(),
+            call: started.call,
+            sequence: leg.reporter.next_number(),
+            url: target.url.clone(),
+            method: target.method,
+            params,
+            created: cx.now,
+        };
+        cx.fact(Fact::Callback(callback));
+    }
+    let (sequence, url) = (leg.reporter.queued(), address(started.sid, leg, cx));
+    RecordingFarewell::new(sequence, target, events, url, params)
+}
+
+/// The parameters of every callback about a recording.
+fn params(started: &StartedRecording, leg: &Leg) -> Params {
+    let mut params = Params::with_capacity(12);
+    let mut add = |name: &str, value: String| params.push((name.to_owned(), value));
+    let RecordingKind { source, channels } = started.kind;
+    let track = match source {
+        RecordingSource::RecordVerb => "inbound",
+        RecordingSource::DialVerb => "both",
+    };
+    add("AccountSid", started.account.to_string());
+    add("CallSid", leg.profile.sid.to_string());
+    add("ApiVersion", leg.profile.dialect.api_version.to_owned());
+    add("RecordingSid", started.sid.to_string());
+    add("RecordingSource", source.as_str().to_owned());
+    add("RecordingTrack", track.to_owned());
+    add("RecordingChannels", channels.to_string());
+    add("RecordingStartTime", started.created.rfc2822());
+    params
+}
+
+/// Where a recording of a leg can be fetched without credentials.
+pub(crate) fn address(sid: RecordingSid, leg: &Leg, cx: &Context) -> String {
+    (cx.settings.recording_address.0)(&leg.profile.dialect, leg.profile.account, sid)
 }

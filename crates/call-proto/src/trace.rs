@@ -203,6 +203,9 @@ fn of_media_event(event: &MediaEvent) -> (String, String) {
         MediaEvent::PlayDone { .. } => ("played".to_owned(), String::new()),
         MediaEvent::Heard => ("first packet".to_owned(), String::new()),
         MediaEvent::Silence => ("silence".to_owned(), String::new()),
+        MediaEvent::RecordSilence { recording } => {
+            ("nothing to record".to_owned(), recording.to_string())
+        }
         MediaEvent::Recorded {
             recording,
             duration_ms,

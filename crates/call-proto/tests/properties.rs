@@ -15,7 +15,7 @@ mod world;
 use std::collections::BTreeMap;
 
 use call_proto::{Dialect, DigitWay, LegCallback, Modify, Target};
-use model::{CallStatus, MessageStatus};
+use model::{CallStatus, MessageStatus, RecordingSource};
 
 use world::{
     Act, Phone, Random, Recognizer, Reply, Root, Run, UNUSABLE, Weather, World, broken,
@@ -98,6 +98,11 @@ fn check(run: &Run, seed: u64) {
                 "seed {seed}: callbacks out of order"
             );
             let about = |wanted: &str| callback.params.iter().find(|(name, _)| name == wanted);
+            let recording = about("RecordingSid").zip(about("RecordingStatus"));
+            if let Some((sid, status)) = recording {
+                words.push(format!("{} {} {}", callback.url, sid.1, status.1));
+                continue;
+            }
             let about = about("MessageSid").or_else(|| about("CallStatus"));
             words.push(format!("{} {about:?}", callback.url));
         }
@@ -138,6 +143,7 @@ struct Seen {
     reasons: BTreeMap<String, u32>,
     bridged: u32,
     recorded: usize,
+    spoken: usize,
     actions: usize,
     understood: usize,
     unstable: usize,
@@ -157,6 +163,10 @@ impl Seen {
         }
         self.bridged += u32::from(run.has_bridge());
         self.recorded += run.recordings.len();
+        let verbs = run.recordings.iter();
+        self.spoken += verbs
+            .filter(|it| it.kind.source == RecordingSource::RecordVerb)
+            .count();
         self.actions += run
             .all_requests()
             .filter(|asked| asked.has("DialCallStatus"))
@@ -177,6 +187,7 @@ impl Seen {
         assert!(self.statuses.len() >= 6, "{:?}", self.statuses);
         assert!(self.reasons.len() >= 15, "{:?}", self.reasons);
         assert!(self.bridged > 1_000, "{} bridged", self.bridged);
+        assert!(self.spoken > 100, "{} spoken", self.spoken);
         assert!(self.recorded > 100, "{} recorded", self.recorded);
         assert!(self.messages.len() >= 3, "{:?}", self.messages);
         assert!(self.actions > 1_000, "{} actions", self.actions);
@@ -321,6 +332,14 @@ fn verb(random: &mut Random) -> String {
         "<Gather input=\"speech dtmf\" action=\"/a\" partialResultCallback=\"/b\" speechTimeout=\"auto\"/>",
         "<Gather input=\"dtmf speech\" partialResultCallback=\"http://[\" timeout=\"40\"><Pause/></Gather>",
     ];
+    let records = [
+        "<Record/>",
+        "<Record playBeep=\"false\" timeout=\"2\" finishOnKey=\"-1\"/>",
+        "<Record action=\"/a\" maxLength=\"6\" trim=\"trim-silence\"/>",
+        "<Record action=\"/b\" timeout=\"30\" recordingStatusCallback=\"/r\" recordingStatusCallbackEvent=\"in-progress completed absent\"/>",
+        "<Record recordingStatusCallback=\"/r\" recordingStatusCallbackEvent=\"absent\" timeout=\"9\"/>",
+        "<Record recordingStatusCallback=\"http://[\" action=\"http://[\"/>",
+    ];
     let messages = [
         "<Sms>words</Sms>",
         "<Sms to=\"ann\" statusCallback=\"/sms\">words</Sms>",
@@ -328,7 +347,9 @@ fn verb(random: &mut Random) -> String {
         "<Sms to=\"sip:zed@h\"/>",
         "<Sms statusCallback=\"http://[\">words</Sms>",
     ];
-    if random.once_in(20) {
+    if random.once_in(15) {
+        (*random.pick(&records)).to_owned()
+    } else if random.once_in(20) {
         (*random.pick(&messages)).to_owned()
     } else if random.once_in(10) {
         (*random.pick(&listening)).to_owned()

@@ -6,10 +6,11 @@
 
 use std::collections::BTreeMap;
 
-use call_proto::{Farewell, MessageFarewell};
+use call_proto::{Farewell, MessageFarewell, RecordingEnd, RecordingFarewell};
+use model::record::Recording;
 use model::{EventSid, RecordingSid, Timestamp};
 use serde::de::DeserializeOwned;
-use store::{Change, Orphan, OrphanMessage, Store, StoreError};
+use store::{Change, Orphan, OrphanMessage, OrphanRecording, Store, StoreError};
 use tracing::warn;
 
 /// The end of a leg, its callbacks made at `now`.
@@ -62,6 +63,59 @@ pub async fn message(store: &Store, orphan: &OrphanMessage) -> Result<Vec<Change
     };
     let told = callback.map(|callback| Change::CallbackQueued(Box::new(callback)));
     Ok(std::iter::once(ended).chain(told).collect())
+}
+
+/// The end of a recording, with its callback, made at `now`. Committed before the end of the leg that
+/// made it, and each before the next is requested, so that their callbacks follow each other.
+///
+/// - `duration_ms`, `size_bytes`: of the completed file; a duration of 0 means that it is empty.
+///
+/// # Errors
+/// As reported by the database.
+pub async fn recording(
+    store: &Store,
+    orphan: &OrphanRecording,
+    (duration_ms, size_bytes): (i64, i64),
+    now: Timestamp,
+) -> Result<Vec<Change>, StoreError> {
+    let started = &orphan.started;
+    let end = if duration_ms > 0 {
+        RecordingEnd::Completed(duration_ms)
+    } else {
+        RecordingEnd::Absent
+    };
+    let farewell: Option<RecordingFarewell> = orphan
+        .farewell
+        .as_deref()
+        .and_then(|text| read(text, "the callback of a recording"));
+    let callback = match farewell.filter(|farewell| farewell.reports(end)) {
+        Some(mut farewell) => {
+            farewell.follow(store.next_sequence(started.lane()).await?);
+            let event = EventSid::new(now, rand::random());
+            Some(farewell.callback(started, end, event, now))
+        }
+        None => None,
+    };
+    let closed = Change::RecordingClosed {
+        sid: started.sid,
+        tells: callback.as_ref().map(|callback| callback.event),
+    };
+    let complete = (duration_ms > 0).then_some(Change::Recording(Recording {
+        sid: started.sid,
+        account: started.account,
+        call: started.call,
+        conference: started.conference,
+        kind: started.kind,
+        duration_ms,
+        size_bytes,
+        created: started.created,
+        updated: now,
+    }));
+    let told = callback.map(|callback| Change::CallbackQueued(Box::new(callback)));
+    Ok(std::iter::once(closed)
+        .chain(complete)
+        .chain(told)
+        .collect())
 }
 
 /// The farewell stored for this case; `None`, with a warning, if it cannot be read.

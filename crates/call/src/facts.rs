@@ -109,7 +109,15 @@ pub(crate) fn changes(facts: Vec<Fact>, dialogs: &mut BTreeMap<CallSid, String>)
             at,
             conference,
         },
-        Fact::RecordingStarted(started) => Change::RecordingStarted(started),
+        Fact::RecordingStarted { started, farewell } => Change::RecordingStarted {
+            started,
+            // As above.
+            farewell: farewell.map(|kept| serde_json::to_string(&kept).unwrap_or_default()),
+        },
+        Fact::RecordingClosed { recording, tells } => Change::RecordingClosed {
+            sid: recording,
+            tells,
+        },
         Fact::Recorded(recording) => Change::Recording(recording),
         Fact::Notified(notification) => Change::Notification(Box::new(notification)),
         Fact::Callback(callback) => Change::CallbackQueued(Box::new(callback)),
@@ -174,7 +182,8 @@ pub(crate) fn log(fact: &Fact) {
         Fact::Ringing { .. }
         | Fact::Farewell { .. }
         | Fact::MessageCreated { .. }
-        | Fact::RecordingStarted(_)
+        | Fact::RecordingStarted { .. }
+        | Fact::RecordingClosed { .. }
         | Fact::Recorded(_)
         | Fact::Callback(_) => {}
         Fact::Notified(notification) => log_notification(notification),

@@ -254,7 +254,7 @@ fn lane_of(change: &Change) -> Option<Lane> {
         | Change::CallEnded { sid, .. } => Some((*sid).into()),
         Change::CallUpdated(update) => Some(update.sid.into()),
         Change::Recording(recording) => Some(recording.lane()),
-        Change::RecordingStarted(started) => Some(started.lane()),
+        Change::RecordingStarted { started, .. } => Some(started.lane()),
         Change::CallbackQueued(callback) => Some(callback.lane),
         Change::MessageCreated { message, .. } | Change::MessageEnded { message, .. } => {
             Some(message.lane())
@@ -268,7 +268,7 @@ fn lane_of(change: &Change) -> Option<Lane> {
             Some((*sid).into())
         }
         Change::Notification(_)
-        | Change::RecordingGone { .. }
+        | Change::RecordingClosed { .. }
         | Change::CallbackDone { .. }
         | Change::CallbackRetry { .. }
         | Change::CallbacksReplayed { .. }

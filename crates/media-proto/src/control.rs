@@ -204,6 +204,8 @@ pub enum RecordingEnd {
     Finished {
         /// At 8 kHz: 8 per millisecond from start to end.
         samples: u64,
+        /// How many of them to keep: the rest is trimmed silence. All of them if it is not trimmed.
+        keep: u64,
     },
     /// It never began.
     Refused {

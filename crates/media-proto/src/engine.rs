@@ -20,7 +20,7 @@ use crate::keys::Keys;
 use crate::mix::{Mix, Role};
 use crate::player::Player;
 use crate::random::Random;
-use crate::recorder::{self, Part, Recording};
+use crate::recorder::{self, Part, Recording, Terms};
 use crate::report::{EndpointId, MixId, PlayId, RecordingId, Report};
 use crate::rtcp::{self, WallClock};
 use crate::slots::Slots;
@@ -135,15 +135,16 @@ impl Engine {
     }
 
     /// Starts mixing the audio from the legs → [`Sink::end_recording`]. Legs that do not exist are
-    /// left out; at least one must exist.
+    /// left out; at least one must exist. Silence is reported for the first one.
     pub fn record(
         &mut self,
         recording: RecordingId,
         legs: &[EndpointId],
+        terms: Terms,
         now: Instant,
         out: &mut impl Sink,
     ) {
-        self.begin_recording(recording, legs, Part::All, now, out);
+        self.begin_recording(recording, legs, terms, now, out);
     }
 
     /// Starts handing out the audio from an endpoint, without what is played to it →
@@ -155,7 +156,11 @@ impl Engine {
         now: Instant,
         out: &mut impl Sink,
     ) {
-        self.begin_recording(recording, &[endpoint], Part::Heard, now, out);
+        let terms = Terms {
+            part: Part::Heard,
+            ..Terms::default()
+        };
+        self.begin_recording(recording, &[endpoint], terms, now, out);
     }
 
     /// Carries out a request. If it names an endpoint that does not exist it is ignored, unless a
@@ -443,7 +448,7 @@ impl Engine {
         &mut self,
         name: RecordingId,
         legs: &[EndpointId],
-        part: Part,
+        terms: Terms,
         now: Instant,
         out: &mut impl Sink,
     ) {
@@ -461,7 +466,7 @@ impl Engine {
         let next_at = self.align(now + recorder::BEHIND);
         let slot = self
             .recordings
-            .insert(Recording::new(name, &legs, part, now, next_at));
+            .insert(Recording::new(name, &legs, terms, now, next_at));
         self.recording_names.insert(name, slot);
         for (track, leg) in legs.iter().enumerate() {
             let leg = self.slot(*leg);
@@ -498,9 +503,11 @@ impl Engine {
             .get_mut(slot)
             .filter(|recording| recording.next_at == at);
         let Some(recording) = due else { return };
-        let mut samples = [0; recorder::FRAME];
-        recording.frame(&mut samples, at);
-        out.record(recording.id, &samples);
+        let id = recording.id;
+        let silent = recording.frame(at, |samples| out.record(id, samples));
+        if silent && let Some(leg) = recording.legs().next() {
+            out.report(leg, Report::RecordSilence { recording: id });
+        }
         self.timers.arm(recording.next_at, Timer::Record(slot));
     }
 
@@ -517,12 +524,8 @@ impl Engine {
                 endpoint.taps.retain(|tap| tap.recording != slot);
             }
         }
-        let mut samples = [0; recorder::FRAME];
-        while let Some(samples) = recording.finish(&mut samples, now) {
-            out.record(id, samples);
-        }
-        let samples = recording.made();
-        out.end_recording(id, RecordingEnd::Finished { samples });
+        let (samples, keep) = recording.finish(now, |samples| out.record(id, samples));
+        out.end_recording(id, RecordingEnd::Finished { samples, keep });
     }
 
     /// Arms the timers that an agreement requires.

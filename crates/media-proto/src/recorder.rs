@@ -2,7 +2,9 @@
 //!
 //! Each leg has a jitter buffer; the mix lags real time by 40 ms, so that packets that arrive by
 //! then are in their place. **Invariant: a recording has exactly 8 samples per millisecond from its
-//! start to its end**; silence fills the gaps. Left to others: decoding, and where the samples go.
+//! start to its end**; silence fills the gaps. If it is trimmed, its start is shortly before the
+//! first voice, and its end shortly after the last. Left to others: decoding, and where the samples
+//! go.
 
 use crate::outgoing::units;
 use crate::report::{EndpointId, RecordingId};
@@ -22,22 +24,56 @@ const HEARD: Delay = Delay::Adaptive {
     max: Duration::from_millis(200),
 };
 
+/// What remains of the silence around the voice of a trimmed recording.
+const MARGIN_FRAMES: u64 = 10;
+
 /// Which audio of a leg to record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Part {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Part {
     /// The audio from it; for a single leg, also what is played to it.
+    #[default]
     All,
     /// Only the audio from it.
     Heard,
+}
+
+/// The terms of a recording.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Terms {
+    /// Which audio.
+    pub part: Part,
+    /// Report a silence of this length; `None`: never.
+    pub silence: Option<Duration>,
+    /// Leave out the silence before the first voice and after the last.
+    pub trim: bool,
+}
+
+/// When there was voice.
+#[derive(Debug)]
+struct Voice {
+    detector: audio::voice::Detector,
+    /// Frames mixed, including those left out.
+    frames: u64,
+    /// The number of the last frame with voice, from 1; 0 before any.
+    last: u64,
+    /// The end of the current silence was reported.
+    reported: bool,
 }
 
 #[derive(Debug)]
 pub(crate) struct Recording {
     pub(crate) id: RecordingId,
     tracks: Vec<Track>,
+    terms: Terms,
     started: Instant,
     /// Samples mixed so far.
     made: u64,
+    /// Samples left out before the first voice.
+    skipped: u64,
+    /// Present if silence matters.
+    voice: Option<Voice>,
+    /// The last frames before the first voice, in a ring.
+    before: Vec<[i16; FRAME]>,
     /// When the next frame is due.
     pub(crate) next_at: Instant,
 }
@@ -56,11 +92,17 @@ impl Recording {
     pub(crate) fn new(
         id: RecordingId,
         legs: &[EndpointId],
-        part: Part,
+        terms: Terms,
         now: Instant,
         next_at: Instant,
     ) -> Self {
-        let played = part == Part::All && legs.len() == 1;
+        let played = terms.part == Part::All && legs.len() == 1;
+        let listens = terms.trim || terms.silence.is_some();
+        let before = if terms.trim {
+            MARGIN_FRAMES as usize
+        } else {
+            0
+        };
         let tracks = legs.iter().map(|endpoint| Track {
             endpoint: *endpoint,
             heard: Feed::new(HEARD, audio::RATE),
@@ -70,8 +112,17 @@ impl Recording {
         Self {
             id,
             tracks: tracks.collect(),
+            terms,
             started: now,
             made: 0,
+            skipped: 0,
+            voice: listens.then(|| Voice {
+                detector: audio::voice::Detector::default(),
+                frames: 0,
+                last: 0,
+                reported: false,
+            }),
+            before: vec![[0; FRAME]; before],
             next_at,
         }
     }
@@ -115,30 +166,102 @@ impl Recording {
     }
 
     /// Mixes the frame due at `at`.
-    pub(crate) fn frame(&mut self, out: &mut [i16; FRAME], at: Instant) {
-        self.mix(out, at);
-        self.made += FRAME as u64;
+    ///
+    /// - `hand_out`: receives the samples that this makes available, at most [`FRAME`] at a time.
+    ///
+    /// Returns whether the silence that the terms name has just been reached.
+    pub(crate) fn frame(&mut self, at: Instant, hand_out: impl FnMut(&[i16])) -> bool {
+        let mut samples = [0; FRAME];
+        self.mix(&mut samples, at);
         self.next_at += FRAME_TIME;
+        self.add(&samples, hand_out);
+        self.is_silent_for_long()
     }
 
-    /// Mixes the remaining part up to the end, one piece per call; `None` when done.
-    pub(crate) fn finish<'a>(
-        &mut self,
-        out: &'a mut [i16; FRAME],
-        now: Instant,
-    ) -> Option<&'a [i16]> {
-        let missing = self.length(now).saturating_sub(self.made);
-        let len = usize::try_from(missing).unwrap_or(FRAME).min(FRAME);
-        let part = out.get_mut(..len).filter(|part| !part.is_empty())?;
-        self.mix(part, self.next_at);
-        self.made += len as u64;
-        self.next_at += FRAME_TIME;
-        Some(part)
+    /// Mixes the remaining part up to the end.
+    ///
+    /// - `hand_out`: as for [`Recording::frame`].
+    ///
+    /// Returns how many samples were handed out, and how many of them to keep.
+    pub(crate) fn finish(&mut self, now: Instant, mut hand_out: impl FnMut(&[i16])) -> (u64, u64) {
+        let mut samples = [0; FRAME];
+        loop {
+            let missing = self.length(now).saturating_sub(self.made + self.skipped);
+            let len = usize::try_from(missing).unwrap_or(FRAME).min(FRAME);
+            let Some(part) = samples.get_mut(..len).filter(|part| !part.is_empty()) else {
+                break;
+            };
+            self.mix(part, self.next_at);
+            self.next_at += FRAME_TIME;
+            let part = &*part;
+            self.add(part, &mut hand_out);
+        }
+        (self.made, self.keep())
     }
 
-    /// Samples mixed so far.
-    pub(crate) fn made(&self) -> u64 {
-        self.made
+    /// Hands out mixed samples, or keeps them back until there is voice.
+    fn add(&mut self, samples: &[i16], mut hand_out: impl FnMut(&[i16])) {
+        let len = samples.len() as u64;
+        let Some(voice) = &mut self.voice else {
+            self.made += len;
+            return hand_out(samples);
+        };
+        let was_silent = voice.last == 0;
+        voice.frames += 1;
+        if voice.detector.push(samples) {
+            voice.last = voice.frames;
+            voice.reported = false;
+        }
+        let begins = was_silent && voice.last > 0;
+        let frames = voice.frames;
+        if !self.terms.trim || !was_silent {
+            self.made += len;
+            return hand_out(samples);
+        }
+        let ring = self.before.len() as u64;
+        if !begins {
+            if let Some(place) = self.before.get_mut((frames % ring) as usize) {
+                place[..samples.len()].copy_from_slice(samples);
+            }
+            self.skipped += len;
+            return;
+        }
+        // The oldest first; those before the start of the recording do not exist.
+        for back in (1..=ring).rev().filter(|back| *back < frames) {
+            if let Some(frame) = self.before.get(((frames - back) % ring) as usize) {
+                hand_out(frame);
+                self.made += FRAME as u64;
+                self.skipped -= FRAME as u64;
+            }
+        }
+        self.made += len;
+        hand_out(samples);
+    }
+
+    /// Whether the silence that the terms name has been reached and not been reported.
+    fn is_silent_for_long(&mut self) -> bool {
+        let (Some(voice), Some(limit)) = (&mut self.voice, self.terms.silence) else {
+            return false;
+        };
+        let silent =
+            FRAME_TIME.saturating_mul(u32::try_from(voice.frames - voice.last).unwrap_or(u32::MAX));
+        let reached = silent >= limit && !voice.reported;
+        voice.reported |= reached;
+        reached
+    }
+
+    /// How many of the samples handed out remain after trimming the end.
+    fn keep(&self) -> u64 {
+        match &self.voice {
+            Some(voice) if self.terms.trim => {
+                if voice.last == 0 {
+                    return 0;
+                }
+                let end = (voice.last + MARGIN_FRAMES) * FRAME as u64;
+                end.saturating_sub(self.skipped).min(self.made)
+            }
+            Some(_) | None => self.made,
+        }
     }
 
     fn length(&self, now: Instant) -> u64 {

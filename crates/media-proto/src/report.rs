@@ -76,6 +76,12 @@ pub enum Report {
         /// How it arrived. All keys of an endpoint arrive the same way until it renegotiates.
         way: DigitWay,
     },
+    /// A recording has had no voice for the time named in its terms. Reported once, until there is
+    /// voice again.
+    RecordSilence {
+        /// The recording.
+        recording: RecordingId,
+    },
     /// A recording is complete under its final name. Reported for the first leg.
     Recorded {
         /// The recording.

@@ -5,7 +5,7 @@
 //! the order they were sent**, even while the endpoint moves. A control that names an endpoint that
 //! does not exist (any more) is ignored, except where a reply is due.
 
-use media_proto::{EndpointId, RecordingId, Subject};
+use media_proto::{EndpointId, RecordingId, Subject, Terms};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use tokio::sync::mpsc::Sender;
@@ -31,13 +31,15 @@ pub enum Control {
     /// Records the mixed audio from the legs as WAV (8 kHz, 16 bits, mono), beginning now
     /// → `Recorded` or `RecordFailed`, under the id of the first leg.
     ///
-    /// With one leg, what is played to it is in the mix too. Ends by itself when all its legs are
+    /// Ends by itself when all its legs are
     /// closed. A leg that moves to another worker is no longer recorded unless it is the only one.
     Record {
         /// A new identifier.
         recording: RecordingId,
         /// At least one.
         legs: Vec<EndpointId>,
+        /// What the recording contains. Silence is reported as `RecordSilence`.
+        terms: Terms,
         /// The final name; until the end, the file has `.part` appended to it.
         path: PathBuf,
     },

@@ -77,10 +77,12 @@ enum Job {
         silence: usize,
         samples: Vec<i16>,
     },
+    /// The rest; then only the first `keep` samples remain.
     Finish {
         file: u64,
         silence: usize,
         samples: Vec<i16>,
+        keep: u64,
     },
     Discard {
         file: u64,
@@ -157,7 +159,8 @@ impl Tape {
         }
     }
 
-    pub(crate) fn finish(self) {
+    /// - `keep`: samples to keep, from the beginning; more than there are means all.
+    pub(crate) fn finish(self, keep: u64) {
         let Self {
             disk,
             file,
@@ -168,6 +171,7 @@ impl Tape {
             file,
             silence,
             samples,
+            keep,
         });
     }
 
@@ -219,7 +223,10 @@ struct Recording {
     file: File,
     path: PathBuf,
     addressee: Addressee,
+    /// Samples written.
     samples: u64,
+    /// Samples that remain.
+    keep: u64,
 }
 
 impl Writer {
@@ -243,9 +250,10 @@ impl Writer {
                     file,
                     silence,
                     samples,
+                    keep,
                 } => {
                     self.write(file, silence, &samples);
-                    self.finish(file);
+                    self.finish(file, keep);
                 }
                 Job::Discard { file, reason } => self.fail(file, reason),
             }
@@ -276,6 +284,7 @@ impl Writer {
                         path,
                         addressee,
                         samples: 0,
+                        keep: 0,
                     },
                 );
             }
@@ -301,8 +310,9 @@ impl Writer {
         }
     }
 
-    fn finish(&mut self, number: u64) {
-        if let Some(recording) = self.files.remove(&number) {
+    fn finish(&mut self, number: u64, keep: u64) {
+        if let Some(mut recording) = self.files.remove(&number) {
+            recording.keep = keep.min(recording.samples);
             // The receiving thread lives as long as this one.
             let _ = self.finished.send(recording);
         }
@@ -322,7 +332,8 @@ fn complete(recording: Recording) {
         mut file,
         path,
         addressee,
-        samples,
+        samples: _,
+        keep: samples,
     } = recording;
     match close(&mut file, &path, samples) {
         Ok(size_bytes) => addressee.send(Report::Recorded {
@@ -338,6 +349,7 @@ fn complete(recording: Recording) {
 }
 
 fn close(file: &mut File, path: &Path, samples: u64) -> io::Result<u64> {
+    file.set_len(wav::HEADER_LEN as u64 + samples * 2)?;
     file.seek(SeekFrom::Start(0))?;
     file.write_all(&wav::header(u32::try_from(samples * 2).unwrap_or(u32::MAX)))?;
     file.sync_all()?;
@@ -467,7 +479,7 @@ mod tests {
             tape.write(frame);
             assert!(!path.exists());
         }
-        tape.finish();
+        tape.finish(u64::MAX);
         let expected = Report::Recorded {
             recording: RECORDING,
             duration_ms: 1543,
@@ -485,12 +497,31 @@ mod tests {
     }
 
     #[test]
+    fn the_end_of_a_recording_is_trimmed() {
+        let folder = tempfile::tempdir().unwrap();
+        for (keep, left) in [(9_000, 9_000), (0, 0), (20_000, 12_000)] {
+            let path = folder.path().join(format!("RE{keep}.wav"));
+            let (mut tape, mut reported) = tape(&path);
+            tape.write(&[5; 12_000]);
+            tape.finish(keep);
+            let expected = Report::Recorded {
+                recording: RECORDING,
+                duration_ms: left / 8,
+                size_bytes: 44 + left * 2,
+            };
+            assert_eq!(reported.blocking_recv(), Some((ENDPOINT, expected)));
+            let read = wav::decode(&fs::read(&path).unwrap()).unwrap();
+            assert_eq!(read.samples.len() as u64, left);
+        }
+    }
+
+    #[test]
     fn failures_are_reported_once() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("file"), "").unwrap();
         let (mut tape, mut reported) = tape(&folder.path().join("file/RE1.wav"));
         tape.write(&[0; 160]);
-        tape.finish();
+        tape.finish(u64::MAX);
         let (_, report) = reported.blocking_recv().unwrap();
         assert!(
             matches!(
@@ -530,7 +561,7 @@ mod tests {
         tape.write(&[8; BLOCK]);
         disk.state.waiting.fetch_sub(MAX_WAITING, Ordering::Relaxed);
         tape.write(&[9; BLOCK]);
-        tape.finish();
+        tape.finish(u64::MAX);
         assert!(reported.blocking_recv().is_some());
         assert_eq!(disk.overruns().load(Ordering::Relaxed), 1);
         let samples = wav::decode(&fs::read(&path).unwrap()).unwrap().samples;

@@ -36,6 +36,7 @@ mod worker;
 pub use control::Control;
 pub use disk::{recover, recover_recording};
 pub use media_proto::{
-    Control as EngineControl, DigitWay, EndpointId, MixId, PlayId, RecordingId, Report, Stats,
+    Control as EngineControl, DigitWay, EndpointId, MixId, Part, PlayId, RecordingId, Report,
+    Stats, Terms,
 };
 pub use plane::{Counts, MediaConfig, MediaPlane, Reports, Session};

@@ -318,10 +318,11 @@ impl Shell {
             Control::Record {
                 recording,
                 legs,
+                terms,
                 path,
             } => {
                 if self.start_tape(recording, &legs, path) {
-                    engine.record(recording, &legs, now, self);
+                    engine.record(recording, &legs, terms, now, self);
                 }
             }
             Control::Listen {
@@ -394,7 +395,7 @@ impl Shell {
     fn abandon(&mut self) {
         self.sockets = Sockets::default();
         for (_, tape) in std::mem::take(&mut self.tapes) {
-            tape.finish();
+            tape.finish(u64::MAX);
         }
         self.ears.clear();
         if let Some((endpoint, to)) = self.moving.take() {
@@ -463,7 +464,7 @@ impl Sink for Shell {
             return;
         };
         match end {
-            RecordingEnd::Finished { .. } => tape.finish(),
+            RecordingEnd::Finished { keep, .. } => tape.finish(keep),
             RecordingEnd::Refused { reason } => tape.discard(reason.to_owned()),
         }
     }
@@ -476,7 +477,7 @@ impl Sink for Shell {
 #[cfg(test)]
 mod tests {
     use crate::{
-        Control, EndpointId, MediaConfig, MediaPlane, MixId, RecordingId, Report, Session,
+        Control, EndpointId, MediaConfig, MediaPlane, MixId, RecordingId, Report, Session, Terms,
     };
     use std::net::UdpSocket;
     use std::time::{Duration, Instant};
@@ -629,6 +630,7 @@ mod tests {
         session.control(Control::Record {
             recording,
             legs: vec![endpoint],
+            terms: Terms::default(),
             path: path.clone(),
         });
         session.provoke_fault();

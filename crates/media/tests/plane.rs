@@ -10,7 +10,7 @@ use audio::tone::Tone;
 use common::{Call, PATIENCE, Phone, address, plane, talk};
 use media::{
     Control, DigitWay, EndpointId, EngineControl, MediaConfig, MediaPlane, PlayId, RecordingId,
-    Report,
+    Report, Terms,
 };
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -37,6 +37,7 @@ fn a_call_is_bridged_and_recorded() {
         let record = Control::Record {
             recording,
             legs: vec![one, two],
+            terms: Terms::default(),
             path: path.clone(),
         };
         call.session.control(record);
@@ -208,6 +209,7 @@ fn sessions_spread_over_workers_and_stop_with_the_plane() {
         call.session.control(Control::Record {
             recording: RecordingId(index),
             legs,
+            terms: Terms::default(),
             path,
         });
     }

@@ -128,7 +128,12 @@ table! {
     SAY_LANGUAGE = 13512, Warning, 0, "Say: the language is not known; the default was used.", "Use a language of eSpeak NG, such as en-GB or de.";
     SAY_FAILED = 13520, Error, 0, "Say: speech could not be synthesised.", "Install the speech engine named in the text.";
     SAY_EMPTY = 13521, Warning, 0, "Say: there is no text; it was skipped.", "Write the text inside the element.";
+    RECORD_METHOD = 13610, Warning, 0, "Record: the method is neither GET nor POST; POST was used.", "Write GET or POST.";
+    RECORD_TIMEOUT = 13611, Warning, 0, "Record: the timeout is not a positive whole number of seconds; 5 was used.", "Write a positive whole number of seconds.";
+    RECORD_MAX_LENGTH = 13612, Warning, 0, "Record: the maximum length is not a positive whole number of seconds; 3600 was used.", "Write a positive whole number of seconds.";
+    RECORD_FINISH_KEY = 13613, Warning, 0, "Record: the finishing keys are not all from 0-9, * and #, or there are more than twelve; # was used.", "Write up to twelve keys without spaces, or -1 for none.";
     RECORD_FAILED = 13620, Error, 0, "A recording could not be written.", "Check the server's disk.";
+    RECORDING_CALLBACK = 13621, Warning, 0, "The method or the events of a recording's status callback are not valid.", "Write GET or POST, and events from in-progress, completed, absent.";
     REDIRECT_METHOD = 13710, Warning, 0, "Redirect: the method is neither GET nor POST; POST was used.", "Write GET or POST.";
     REDIRECT_EMPTY = 13720, Warning, 0, "Redirect: there is no address; it was skipped.", "Write the address as the text of the element.";
     REJECT_REASON = 13810, Warning, 0, "Reject: the reason is neither busy nor rejected; rejected was used.", "Write busy or rejected.";

@@ -11,7 +11,7 @@ use crate::{
     AccountSid, AccountStatus, ApplicationSid, CallSid, CallStatus, ClientSid, ConferenceSid,
     ConferenceStatus, DialectName, Direction, EventSid, HangupBy, HttpMethod, InstanceSid, Lane,
     MessageDirection, MessageSid, MessageStatus, NotificationSid, NumberSid, OrganizationSid,
-    RecordingSid, RefusalReason, Source, Timestamp,
+    RecordingSid, RecordingSource, RefusalReason, Source, Timestamp,
 };
 
 /// A tenant: owns a SIP domain, which is also the digest realm of its clients.
@@ -302,6 +302,8 @@ pub struct Recording {
     pub call: Option<CallSid>,
     /// Conference that was recorded, or that the leg was in.
     pub conference: Option<ConferenceSid>,
+    /// What made it, and its layout.
+    pub kind: RecordingKind,
     /// Length in milliseconds, from the samples written.
     pub duration_ms: i64,
     /// Size of the file.
@@ -310,6 +312,24 @@ pub struct Recording {
     pub created: Timestamp,
     /// When it was last updated.
     pub updated: Timestamp,
+}
+
+/// What made a recording, and its layout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordingKind {
+    /// What made it.
+    pub source: RecordingSource,
+    /// Number of channels: 1 or 2.
+    pub channels: u8,
+}
+
+impl Default for RecordingKind {
+    fn default() -> Self {
+        Self {
+            source: RecordingSource::DialVerb,
+            channels: 1,
+        }
+    }
 }
 
 /// A recording whose file is incomplete, or was when the server last knew.
@@ -323,6 +343,8 @@ pub struct StartedRecording {
     pub call: Option<CallSid>,
     /// Conference that is recorded, or that the leg is in.
     pub conference: Option<ConferenceSid>,
+    /// What makes it, and its layout.
+    pub kind: RecordingKind,
     /// When it was started.
     pub created: Timestamp,
 }

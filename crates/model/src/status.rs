@@ -51,6 +51,16 @@ macro_rules! words {
 pub struct UnknownWord(pub String);
 
 words!(
+    /// What made a recording.
+    RecordingSource {
+        /// `<Dial>`.
+        DialVerb = "DialVerb",
+        /// `<Record>`.
+        RecordVerb = "RecordVerb",
+    }
+);
+
+words!(
     /// Status of a conference.
     ConferenceStatus {
         /// Its members wait for one whose entry starts it, and hear silence.

@@ -139,6 +139,7 @@ fn continuations(verb: &Verb) -> Vec<&str> {
             screening.chain(action).collect()
         }
         Verb::Gather(gather) => gather.action.as_deref().into_iter().collect(),
+        Verb::Record(record) => record.action.as_deref().into_iter().collect(),
         Verb::Sms(sms) => sms.action.as_deref().into_iter().collect(),
         Verb::Redirect(redirect) => vec![&redirect.url],
         Verb::Say(_)

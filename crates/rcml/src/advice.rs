@@ -37,10 +37,6 @@ const ELEMENTS: &[(&str, &str)] = &[
     ),
     ("WhatsApp", "dial a `Number`"),
     ("Language", "`Say` has the attribute `language`"),
-    (
-        "Record",
-        "`Dial` with `record=\"true\"` records a connection",
-    ),
     ("Headers", "write headers after a `?` in the address"),
     ("Parameter", "write headers after a `?` in the address"),
     ("Identity", "write the name as the text of `Client`"),
@@ -77,11 +73,15 @@ const IDLE: &[(&str, &str)] = &[
     ("debug", "false"),
     ("enhanced", "false"),
     ("machineDetection", "Disable"),
+    ("media", "audio_only"),
     ("profanityFilter", "false"),
     ("record", "do-not-record"),
     ("record", "false"),
+    ("recordingChannels", "mono"),
     ("recordingTrack", "both"),
+    ("recordingTrack", "inbound"),
     ("sequential", "false"),
+    ("transcribe", "false"),
     ("trim", "do-not-trim"),
 ];
 

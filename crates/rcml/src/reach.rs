@@ -87,7 +87,7 @@ fn answers(verb: &Verb) -> bool {
     match verb {
         Verb::Say(say) => !say.text.is_empty(),
         Verb::Play(play) => !play.url.is_empty() || play.digits.is_some(),
-        Verb::Gather(_) => true,
+        Verb::Gather(_) | Verb::Record(_) => true,
         Verb::Sms(sms) => sms.is_sendable(),
         _ => false,
     }

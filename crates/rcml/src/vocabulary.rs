@@ -2,7 +2,7 @@
 
 /// Supported verbs.
 pub(crate) const BUILT: &[&str] = &[
-    "Say", "Play", "Pause", "Hangup", "Reject", "Redirect", "Dial", "Gather", "Sms",
+    "Say", "Play", "Pause", "Hangup", "Reject", "Redirect", "Dial", "Gather", "Record", "Sms",
 ];
 
 /// Verbs in documents for this or other servers that are not supported.
@@ -21,7 +21,6 @@ pub(crate) const UNBUILT: &[&str] = &[
     "Pay",
     "Prompt",
     "Queue",
-    "Record",
     "Refer",
     "Start",
     "Stop",

@@ -10,7 +10,7 @@ use crate::reach;
 use crate::source::Source;
 use crate::suggest::closest;
 use crate::verb::{
-    Dial, Gather, Hangup, Pause, Play, Redirect, Reject, Say, Sms, Unsupported, Verb,
+    Dial, Gather, Hangup, Pause, Play, Record, Redirect, Reject, Say, Sms, Unsupported, Verb,
 };
 use crate::vocabulary;
 
@@ -77,6 +77,7 @@ fn read(element: &Element<'_>, findings: &mut Findings) -> Option<Verb> {
         "Redirect" => Verb::Redirect(Redirect::read(element, findings)),
         "Dial" => Verb::Dial(Box::new(Dial::read(element, findings))),
         "Gather" => Verb::Gather(Box::new(Gather::read(element, findings))),
+        "Record" => Verb::Record(Box::new(Record::read(element, findings))),
         "Sms" => Verb::Sms(Box::new(Sms::read(element, findings))),
         "Conference" => {
             let message = "`Conference` belongs inside `Dial`; it was skipped".to_owned();

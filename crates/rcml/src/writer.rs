@@ -5,8 +5,8 @@
 
 use crate::document::unless_post;
 use crate::verb::{
-    Branch, Conference, Dial, Gather, LegEvent, Noun, Pause, Play, Prompt, RejectReason, Say, Sms,
-    Speech, SpeechTimeout, Verb, Voice,
+    Branch, Conference, Dial, Gather, LegEvent, Noun, Pause, Play, Prompt, Record,
+    RecordingCallback, RejectReason, Say, Sms, Speech, SpeechTimeout, Verb, Voice,
 };
 
 /// The document that holds these verbs.
@@ -43,6 +43,7 @@ impl Writer {
             }
             Verb::Dial(dial) => self.dial(dial),
             Verb::Gather(gather) => self.gather(gather),
+            Verb::Record(record) => self.line(1, "Record", record_attributes(record), ""),
             Verb::Sms(sms) => self.line(1, "Sms", sms_attributes(sms), &sms.text),
             Verb::Unsupported(verb) => self.line(1, &verb.name, Vec::new(), ""),
         }
@@ -156,6 +157,51 @@ fn sms_attributes(sms: &Sms) -> Pairs<'_> {
         ("action", sms.action.clone()),
         ("method", unless_post(sms.method).map(str::to_owned)),
         ("statusCallback", sms.status_callback.clone()),
+    ]
+}
+
+fn record_attributes(record: &Record) -> Pairs<'_> {
+    let keys = record.finish_on_key.as_str();
+    let finish = (keys != Record::DEFAULT_FINISH_ON_KEY).then_some(keys);
+    let finish = finish.map(|keys| if keys.is_empty() { "-1" } else { keys });
+    let trim = record
+        .trim
+        .map(|trim| if trim { "trim-silence" } else { "do-not-trim" });
+    let mut pairs = vec![
+        ("action", record.action.clone()),
+        ("method", unless_post(record.method).map(str::to_owned)),
+        (
+            "timeout",
+            unless(record.timeout_s, Record::DEFAULT_TIMEOUT_S),
+        ),
+        ("finishOnKey", finish.map(str::to_owned)),
+        (
+            "maxLength",
+            unless(record.max_length_s, Record::DEFAULT_MAX_LENGTH_S),
+        ),
+        ("playBeep", (!record.play_beep).then(|| "false".to_owned())),
+        ("trim", trim.map(str::to_owned)),
+    ];
+    if let Some(callback) = &record.callback {
+        pairs.extend(recording_attributes(callback));
+    }
+    pairs
+}
+
+fn recording_attributes(callback: &RecordingCallback) -> Pairs<'_> {
+    let is_default = callback.events == RecordingCallback::DEFAULT_EVENTS;
+    let events = callback.events.iter().map(|event| event.as_str());
+    let events: Vec<_> = events.collect();
+    vec![
+        ("recordingStatusCallback", Some(callback.url.clone())),
+        (
+            "recordingStatusCallbackMethod",
+            unless_post(callback.method).map(str::to_owned),
+        ),
+        (
+            "recordingStatusCallbackEvent",
+            (!is_default).then(|| events.join(" ")),
+        ),
     ]
 }
 

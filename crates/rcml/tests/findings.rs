@@ -382,9 +382,32 @@ fn explains_broken_documents() {
             ],
         ),
         (
-            r#"<Response><Record action="a"><Say>x</Say></Record><Sms>y</Sms></Response>"#,
+            r#"<Response><Fax to="a"><Say>x</Say></Fax><Sms>y</Sms></Response>"#,
             &[
-                "12204 1:11 `Record` is not supported here; it was skipped; `Dial` with `record=\"true\"` records a connection",
+                "12204 1:11 `Fax` is not supported here; it was skipped; send it from the application",
+            ],
+        ),
+        (
+            r#"<Response><Record timeout="0" maxLength="1h" finishOnKey="a" method="PUT" playBeep="no" trim="off"><Say>x</Say></Record></Response>"#,
+            &[
+                "13611 1:19 `timeout` of `Record` cannot be `0`; 5 was used",
+                "13612 1:31 `maxLength` of `Record` cannot be `1h`; 3600 was used",
+                "13613 1:46 `finishOnKey` of `Record` cannot be `a`; # was used",
+                "13610 1:62 `method` of `Record` cannot be `PUT` (GET or POST); POST was used",
+                "12203 1:75 `playBeep` of `Record` cannot be `no` (true or false); false was used",
+                "12203 1:89 `trim` of `Record` cannot be `off` (trim-silence or do-not-trim); the default was used",
+                "12202 1:100 `Say` does not belong inside `Record`; it was skipped",
+            ],
+        ),
+        (
+            r#"<Response><Record transcribe="true" media="audio_video" recordingStatusCallback="a b" recordingStatusCallbackMethod="HEAD" recordingStatusCallbackEvent="done complete"/></Response>"#,
+            &[
+                "12204 1:19 `transcribe` of `Record` has no effect here",
+                "12204 1:37 `media` of `Record` has no effect here",
+                "11100 1:57 `recordingStatusCallback` of `Record` contains spaces: `a b`",
+                "13621 1:87 `recordingStatusCallbackMethod` of `Record` cannot be `HEAD` (GET or POST); POST was used",
+                "13621 1:124 `recordingStatusCallbackEvent` cannot be `done`; it was left out",
+                "13621 1:124 `recordingStatusCallbackEvent` cannot be `complete`; it was left out [completed]",
             ],
         ),
         (
@@ -566,7 +589,7 @@ fn what_asks_for_nothing_is_not_reported() {
 #[test]
 fn what_does_not_run_is_an_error() {
     let table = [
-        ("<Response><Record/></Response>", Level::Error),
+        ("<Response><Fax/></Response>", Level::Error),
         ("<Response><Dail/></Response>", Level::Error),
         ("<Response><Number>1</Number></Response>", Level::Error),
         ("<Response>Hello</Response>", Level::Error),

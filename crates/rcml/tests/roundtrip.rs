@@ -2,7 +2,7 @@
 
 use rcml::{Document, Noun, Prompt, Verb};
 
-const DOCUMENTS: [&str; 12] = [
+const DOCUMENTS: [&str; 13] = [
     "<Response><Say voice='woman' language='pt-br' loop='0'>a &lt; \"b\" &amp; c&#10;d</Say></Response>",
     "<Response><Play loop='2'>http://a/b.wav?x=1&y=2</Play><Play digits='1w2'/></Response>",
     "<Response><Pause length='7'/><Pause/><Reject reason='busy'/><Reject/><Hangup/></Response>",
@@ -13,7 +13,7 @@ const DOCUMENTS: [&str; 12] = [
      </Sip><Client statusCallback='s' statusCallbackMethod='GET' \
      statusCallbackEvent='ringing,answered'>ann</Client></Dial></Response>",
     "<Response><Dial><Conference muted='true' startConferenceOnEnter='false' \
-     endConferenceOnExit='true' maxParticipants='7'>room</Conference></Dial><Record/><Dial/></Response>",
+     endConferenceOnExit='true' maxParticipants='7'>room</Conference></Dial><Fax/><Dial/></Response>",
     "<Response><Dial><Number sendDigits='w1'>+2000</Number><Uri>a?b@h</Uri></Dial></Response>",
     "<Response><Gather action='a' method='GET' timeout='9' finishOnKey='' startInputKey='1*' \
      numDigits='4' actionOnEmptyResult='true'><Say>x</Say><Pause length='2'/><Play>p</Play></Gather>\
@@ -24,6 +24,10 @@ const DOCUMENTS: [&str; 12] = [
     "<Response><Sms>x</Sms><Sms to='client:ann' from='My Shop' action='/a' method='GET' \
      statusCallback='s'>two&#10;lines</Sms><Sms to='+1 (555) 0100'>y</Sms><Sms to='ann@h'>z</Sms>\
      <Sms to=''>a</Sms><Sms to='a b'/></Response>",
+    "<Response><Record/><Record action='a' method='GET' timeout='9' finishOnKey='-1' maxLength='60' \
+     playBeep='false' trim='do-not-trim' recordingStatusCallback='r' recordingStatusCallbackMethod='GET' \
+     recordingStatusCallbackEvent='absent,in-progress'/><Record finishOnKey='1*' trim='trim-silence' \
+     recordingStatusCallback='r'/></Response>",
     "<Response><Dial>a b c@d</Dial><Dial><Client>client:client:x?a=%E3%80%80</Client></Dial></Response>",
 ];
 
@@ -67,6 +71,7 @@ fn without_lines(mut verbs: Vec<Verb>) -> Vec<Verb> {
             Verb::Hangup(verb) => verb.line = 0,
             Verb::Reject(verb) => verb.line = 0,
             Verb::Redirect(verb) => verb.line = 0,
+            Verb::Record(verb) => verb.line = 0,
             Verb::Sms(verb) => verb.line = 0,
             Verb::Unsupported(verb) => (verb.line, verb.column) = (0, 0),
             Verb::Gather(gather) => {

@@ -11,6 +11,8 @@ use crate::script::{Moment, Wanted};
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Sense {
     Ring,
+    /// The beep before a recording.
+    Beep,
     Answer,
     Say(String),
     Play(String),
@@ -62,6 +64,7 @@ impl Heard {
         let far_enough = |moment: &Moment| over || *moment == Moment::Start;
         match (wanted, &self.sense) {
             (Wanted::Ring, Sense::Ring)
+            | (Wanted::Beep, Sense::Beep)
             | (Wanted::Answer, Sense::Answer)
             | (Wanted::Hangup, Sense::Hangup) => true,
             (Wanted::Refused(wanted), Sense::Refused(status)) => wanted == status,
@@ -76,6 +79,7 @@ impl Heard {
             },
             (
                 Wanted::Ring
+                | Wanted::Beep
                 | Wanted::Answer
                 | Wanted::Hangup
                 | Wanted::Refused(_)
@@ -92,6 +96,7 @@ impl fmt::Display for Sense {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Ring => f.write_str("ring"),
+            Self::Beep => f.write_str("beep"),
             Self::Answer => f.write_str("answer"),
             Self::Say(text) => write!(f, "say `{text}`"),
             Self::Play(url) => write!(f, "play `{url}`"),
@@ -107,6 +112,7 @@ impl fmt::Display for Wanted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Ring => f.write_str("ring"),
+            Self::Beep => f.write_str("beep"),
             Self::Answer => f.write_str("answer"),
             Self::Hangup => f.write_str("hangup"),
             Self::Refused(status) => write!(f, "a refusal with {status}"),

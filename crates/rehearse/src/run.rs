@@ -242,7 +242,8 @@ impl Run {
             | Fact::ConferenceEnded { .. }
             | Fact::MessageCreated { .. }
             | Fact::MessageEnded { .. }
-            | Fact::RecordingStarted(_)
+            | Fact::RecordingStarted { .. }
+            | Fact::RecordingClosed { .. }
             | Fact::Recorded(_)
             | Fact::Notified(_)
             | Fact::Callback(_) => return,
@@ -280,7 +281,8 @@ impl Run {
             | Fact::ConferenceEnded { .. }
             | Fact::MessageCreated { .. }
             | Fact::MessageEnded { .. }
-            | Fact::RecordingStarted(_)
+            | Fact::RecordingStarted { .. }
+            | Fact::RecordingClosed { .. }
             | Fact::Recorded(_)
             | Fact::Notified(_)
             | Fact::Callback(_) => {}

@@ -83,6 +83,8 @@ enum Due {
     Said(Word),
     /// Silence since this word count, for the recognition with this number.
     Hushed(CallSid, Req, usize),
+    /// Silence since this word count, in a recording.
+    Quiet(RecordingSid, usize),
     /// A person has waited long enough.
     Wake,
     /// A room gets an input, by its number.
@@ -271,6 +273,7 @@ impl<'a> Stage<'a> {
             Due::Remote(call, doing) => self.remote_does(call, doing),
             Due::Said(word) => self.said(word),
             Due::Hushed(call, req, count) => self.hushed(call, req, count),
+            Due::Quiet(recording, words) => self.quiet(recording, words),
             Due::Wake => {}
             Due::Room(room, input) => self.room_gets(room, input),
             Due::Act(place) => {

@@ -75,7 +75,7 @@ fn scripts_that_cannot_be_right_are_refused_with_their_line() {
         ),
         (
             "caller: [{expect: ~Patchcord}]",
-            "line 3: `expect` does not accept `~Patchcord`; known: `ring`, `answer`, `hangup`, `pause`, `{say: ...}`, `{play: ...}`, `{refused: ...}`",
+            "line 3: `expect` does not accept `~Patchcord`; known: `ring`, `beep`, `answer`, `hangup`, `pause`, `{say: ...}`, `{play: ...}`, `{refused: ...}`",
         ),
         (
             "caller: [{expect: rings}]",
@@ -107,7 +107,7 @@ fn scripts_that_cannot_be_right_are_refused_with_their_line() {
         ),
         (
             "caller: [{expect: {}}]",
-            "line 3: `expect` needs one of `say`, `play`, `pause`, `ring`, `answer`, `refused`, `hangup`",
+            "line 3: `expect` needs one of `say`, `play`, `pause`, `ring`, `beep`, `answer`, `refused`, `hangup`",
         ),
         (
             "parties: {ann: {answers_after: never, then: []}}",

@@ -129,6 +129,14 @@ async fn change(
             }
             Ok(first)
         }
+        Change::RecordingClosed { tells, .. } => {
+            let first = db.execute(statement(context, change)).await? > 0;
+            // If the first attempt has closed it, this one queues the same callback again.
+            if !first && !context.repeated {
+                lost.events.extend(tells);
+            }
+            Ok(first)
+        }
         Change::CallRinging { sid, .. }
         | Change::CallAnswered { sid, .. }
         | Change::CallFarewell { sid, .. } => live(db, context, change, *sid, lost).await,
@@ -147,8 +155,7 @@ async fn change(
         | Change::ConferenceJoined { .. }
         | Change::ConferenceLeft { .. }
         | Change::CallMedia { .. }
-        | Change::RecordingStarted(_)
-        | Change::RecordingGone { .. }
+        | Change::RecordingStarted { .. }
         | Change::CallbackRetry { .. }
         | Change::Registered { .. }
         | Change::Refused(_)
@@ -340,11 +347,12 @@ fn statement(context: Context, change: &Change) -> Sql {
             at,
             conference,
         } => conferences::leave(*call, *conference, *at),
-        Change::RecordingStarted(started) => {
-            let args = rows::started_recording_args(started, context.instance);
+        Change::RecordingStarted { started, farewell } => {
+            let farewell = farewell.as_deref();
+            let args = rows::started_recording_args(started, farewell, context.instance);
             rows::STARTED_RECORDINGS.insert_once(args)
         }
-        Change::RecordingGone { sid } => rows::STARTED_RECORDINGS.delete(*sid),
+        Change::RecordingClosed { sid, .. } => rows::STARTED_RECORDINGS.delete(*sid),
         Change::Recording(recording) => {
             rows::RECORDINGS.insert_once(rows::recording_args(recording))
         }

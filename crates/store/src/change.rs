@@ -141,11 +141,20 @@ pub enum Change {
         conference: ConferenceSid,
     },
     /// A recording is about to begin: its file must be found after a crash.
-    RecordingStarted(StartedRecording),
-    /// A recording that was started has no file.
-    RecordingGone {
+    RecordingStarted {
+        /// The recording.
+        started: StartedRecording,
+        /// The callback to send when it is completed after a crash, in the call engine's format.
+        farewell: Option<String>,
+    },
+    /// A recording that was started has ended; [`Change::Recording`] follows unless it is empty. If
+    /// it ended before, the callback `tells` later in the same commit is dropped, so the end is
+    /// reported once.
+    RecordingClosed {
         /// The recording.
         sid: RecordingSid,
+        /// Event of the callback about it.
+        tells: Option<EventSid>,
     },
     /// A recording is complete. A later one replaces an earlier one.
     Recording(Recording),

@@ -43,7 +43,7 @@ mod writer;
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::record::{CallRecord, Callback, Message, Number};
+use model::record::{CallRecord, Callback, Message, Number, StartedRecording};
 use model::{InstanceSid, Timestamp};
 
 pub use accounts::{AccountChange, SecondaryToken};
@@ -100,6 +100,15 @@ pub struct OrphanMessage {
     /// The record with its final values.
     pub record: Message,
     /// The callbacks to send, as stored by [`Change::MessageCreated`].
+    pub farewell: Option<String>,
+}
+
+/// A recording that a dead server did not complete.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrphanRecording {
+    /// The recording.
+    pub started: StartedRecording,
+    /// The callback to send, as stored by [`Change::RecordingStarted`].
     pub farewell: Option<String>,
 }
 

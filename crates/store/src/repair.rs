@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use model::record::{CallRecord, Message, StartedRecording};
+use model::record::{CallRecord, Message};
 use model::{
     CallSid, CallStatus, Direction, HangupBy, InstanceSid, Lane, MessageStatus, RecordingSid,
     Timestamp, error,
@@ -16,7 +16,7 @@ use crate::admin::Admin;
 use crate::deliveries;
 use crate::row::Row;
 use crate::rows;
-use crate::{Change, Orphan, OrphanMessage, Result, Store};
+use crate::{Change, Orphan, OrphanMessage, OrphanRecording, Result, Store};
 
 /// A server of a shared database is dead after this long without a heartbeat.
 pub(crate) const SILENCE: Duration = Duration::from_secs(30);
@@ -235,10 +235,10 @@ impl Store {
     ///
     /// # Errors
     /// As reported by the database.
-    pub async fn started_recordings(&self, now: Timestamp) -> Result<Vec<StartedRecording>> {
+    pub async fn started_recordings(&self, now: Timestamp) -> Result<Vec<OrphanRecording>> {
         let mut sql = crate::sql::Sql::new(
-            "SELECT r.sid, r.account, r.call, r.conference, r.created FROM started_recordings r \
-             LEFT JOIN instances i ON i.sid = r.instance",
+            "SELECT r.sid, r.account, r.call, r.conference, r.source, r.channels, r.created, \
+             r.farewell FROM started_recordings r LEFT JOIN instances i ON i.sid = r.instance",
             Vec::new(),
         );
         sql.with(" WHERE r.instance <> ?", self.instance())
@@ -247,7 +247,7 @@ impl Store {
                 self.gone_since(now),
             )
             .text(" ORDER BY r.created, r.sid");
-        self.many(sql, rows::started_recording).await
+        self.many(sql, rows::orphan_recording).await
     }
 
     /// Takes over the callbacks of dead servers, and those without an owner; returns whether there

@@ -5,14 +5,14 @@ use std::sync::OnceLock;
 
 use model::record::{
     Account, Application, CallRecord, Callback, Client, MediaCounts, Message, Notification, Number,
-    Organization, Recording, StartedRecording, VoiceApplication,
+    Organization, Recording, RecordingKind, StartedRecording, VoiceApplication,
 };
 use model::{CallStatus, ClientSid, InstanceSid};
 
 use crate::row::{Row, corrupt};
 use crate::secret::SecretKey;
 use crate::sql::{Arg, Table, args};
-use crate::{PendingCallback, Result};
+use crate::{OrphanRecording, PendingCallback, Result};
 
 pub(crate) static ORGANIZATIONS: Table = Table {
     name: "organizations",
@@ -466,6 +466,8 @@ pub(crate) static RECORDINGS: Table = Table {
         "account",
         "call",
         "conference",
+        "source",
+        "channels",
         "duration_ms",
         "size_bytes",
         "created",
@@ -480,6 +482,8 @@ pub(crate) fn recording_args(recording: &Recording) -> Vec<Arg> {
         recording.account,
         recording.call,
         recording.conference,
+        recording.kind.source,
+        i64::from(recording.kind.channels),
         recording.duration_ms,
         recording.size_bytes,
         recording.created,
@@ -493,6 +497,7 @@ pub(crate) fn recording(row: &Row) -> Result<Recording> {
         account: row.word("account")?,
         call: row.opt_word("call")?,
         conference: row.opt_word("conference")?,
+        kind: recording_kind(row)?,
         duration_ms: row.int("duration_ms")?,
         size_bytes: row.int("size_bytes")?,
         created: row.time("created")?,
@@ -509,13 +514,17 @@ pub(crate) static STARTED_RECORDINGS: Table = Table {
         "account",
         "call",
         "conference",
+        "source",
+        "channels",
         "created",
+        "farewell",
     ],
     insert_once: OnceLock::new(),
 };
 
 pub(crate) fn started_recording_args(
     started: &StartedRecording,
+    farewell: Option<&str>,
     instance: InstanceSid,
 ) -> Vec<Arg> {
     args![
@@ -524,17 +533,30 @@ pub(crate) fn started_recording_args(
         started.account,
         started.call,
         started.conference,
+        started.kind.source,
+        i64::from(started.kind.channels),
         started.created,
+        farewell.map(str::to_owned),
     ]
 }
 
-pub(crate) fn started_recording(row: &Row) -> Result<StartedRecording> {
-    Ok(StartedRecording {
+pub(crate) fn orphan_recording(row: &Row) -> Result<OrphanRecording> {
+    let started = StartedRecording {
         sid: row.word("sid")?,
         account: row.word("account")?,
         call: row.opt_word("call")?,
         conference: row.opt_word("conference")?,
+        kind: recording_kind(row)?,
         created: row.time("created")?,
+    };
+    let farewell = row.opt_text("farewell")?;
+    Ok(OrphanRecording { started, farewell })
+}
+
+fn recording_kind(row: &Row) -> Result<RecordingKind> {
+    Ok(RecordingKind {
+        source: row.word("source")?,
+        channels: u8::try_from(row.int("channels")?).unwrap_or(1),
     })
 }
 

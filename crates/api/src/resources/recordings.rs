@@ -112,6 +112,24 @@ const FIELDS: &[Field<Recording>] = &[
     )
     .within(TWILIO),
     field::<Recording>(
+        "source",
+        "Source",
+        Kind::Text,
+        Null::Never,
+        "What made it: `DialVerb` or `RecordVerb`.",
+        |r, _| Value::text(r.kind.source),
+    )
+    .within(TWILIO),
+    field::<Recording>(
+        "channels",
+        "Channels",
+        Kind::Number,
+        Null::Never,
+        "Number of channels.",
+        |r, _| Value::Number(r.kind.channels.into()),
+    )
+    .within(TWILIO),
+    field::<Recording>(
         "start_time",
         "StartTime",
         Kind::Time,

@@ -1,7 +1,7 @@
 //! `/Accounts`.
 
 use call_proto::Modify;
-use model::record::{CallRecord, Recording};
+use model::record::{CallRecord, Recording, RecordingKind};
 use model::{AccountStatus, RecordingSid};
 use store::Change;
 use store::credentials::ha1_md5;
@@ -369,6 +369,7 @@ async fn a_status_reaches_the_whole_tree_and_closing_empties_it() {
         account: a,
         call: Some(call_sid(1)),
         conference: None,
+        kind: RecordingKind::default(),
         duration_ms: 1,
         size_bytes: 1,
         created: now(),

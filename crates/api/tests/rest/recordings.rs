@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use model::record::{Notification, Recording};
+use model::record::{Notification, Recording, RecordingKind};
 use model::{AccountSid, NotificationSid, RecordingSid, Timestamp};
 use store::{Change, NotificationFilter, Scope};
 
@@ -29,6 +29,7 @@ fn recording(n: u32, account: AccountSid) -> Recording {
         account,
         call: Some(call_sid(n % 10)),
         conference: None,
+        kind: RecordingKind::default(),
         duration_ms: i64::from(n) * 1_000,
         size_bytes: 44,
         created: at,

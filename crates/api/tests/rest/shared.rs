@@ -1,6 +1,6 @@
 //! Two servers that share a database: each has look-ups that may be some seconds old.
 
-use model::record::Recording;
+use model::record::{Recording, RecordingKind};
 use model::{RecordingSid, Timestamp};
 use store::Change;
 
@@ -101,6 +101,7 @@ async fn recordings_of_a_closed_account_are_removed_where_they_are() {
         account,
         call: None,
         conference: None,
+        kind: RecordingKind::default(),
         duration_ms: 1,
         size_bytes: 1,
         created: Timestamp(1),

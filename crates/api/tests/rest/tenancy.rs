@@ -1,7 +1,7 @@
 //! Roles, and access between accounts: P is below the top, A below P, S next to P.
 
 use model::AccountStatus;
-use model::record::{Callback, Notification, Recording};
+use model::record::{Callback, Notification, Recording, RecordingKind};
 use model::{AccountSid, EventSid, HttpMethod, MessageSid, NotificationSid, RecordingSid};
 use store::Change;
 
@@ -80,6 +80,7 @@ pub(crate) async fn items(server: &Server, account: AccountSid, n: u8) -> Vec<St
             account,
             call: Some(call_sid(n.into())),
             conference: None,
+            kind: RecordingKind::default(),
             duration_ms: 1,
             size_bytes: 1,
             created: now(),

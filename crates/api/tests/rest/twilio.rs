@@ -1,7 +1,7 @@
 //! The API as Twilio's clients see it, below `/2010-04-01`.
 
 use call_proto::Dialect;
-use model::record::{CallRecord, Message, Recording};
+use model::record::{CallRecord, Message, Recording, RecordingKind};
 use model::{ApplicationSid, CallStatus, DialectName, HttpMethod, MessageSid, RecordingSid};
 use store::Change;
 
@@ -126,6 +126,7 @@ async fn resources_look_as_they_do_there() {
                 account: server.admin,
                 call: Some(call_sid(1)),
                 conference: None,
+                kind: RecordingKind::default(),
                 duration_ms: 2_600,
                 size_bytes: 1,
                 created: at,
@@ -215,6 +216,7 @@ async fn short_lists_are_walked_as_long_ones() {
             account: server.admin,
             call: Some(call_sid(1)),
             conference: None,
+            kind: RecordingKind::default(),
             duration_ms: 1,
             size_bytes: 1,
             created: call(n.into(), server.admin).created,

@@ -287,9 +287,10 @@ impl Running for Dialing {
     ) -> Step {
         match news {
             RecordingNews::Started => self.recording = Some(sid),
+            RecordingNews::Silent => {}
             RecordingNews::Over { .. } if self.recording != Some(sid) => {}
-            RecordingNews::Over { stored } => {
-                if !stored {
+            RecordingNews::Over { stored_ms } => {
+                if stored_ms.is_none() {
                     self.recording = None;
                 }
                 if let Phase::Closing { outcome } = &self.phase {

@@ -13,6 +13,7 @@ mod hangup;
 mod listening;
 mod pause;
 mod play;
+mod record;
 mod redirect;
 mod reject;
 mod run;

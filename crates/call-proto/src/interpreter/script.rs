@@ -11,7 +11,7 @@ use rcml::Verb;
 use super::fetching::{Answer, Fetching, Problem};
 use super::run::Run;
 use super::verb::{Host, Running, Site, Step};
-use super::{dial, gather, hangup, pause, play, redirect, reject, say, sms};
+use super::{dial, gather, hangup, pause, play, record, redirect, reject, say, sms};
 use crate::context::Context;
 use crate::event::{AudioFailure, Clip, Document, FetchFailure, Fetched, PlayId, Req, SpeechNews};
 use crate::fact::Reason;
@@ -337,6 +337,7 @@ fn begin(verb: Verb, site: &mut Site<'_>, cx: &mut Context) -> Current {
         Verb::Redirect(redirect) => redirect::start(&redirect, site, cx),
         Verb::Dial(dial) => dial::start(*dial, site, cx),
         Verb::Gather(gather) => gather::start(*gather, site, cx),
+        Verb::Record(record) => record::start(*record, site, cx),
         Verb::Sms(sms) => sms::start(&sms, site, cx),
         Verb::Unsupported(_) => Step::Next,
     };
@@ -354,7 +355,7 @@ fn must_answer_for(verb: &Verb, site: &Site<'_>) -> bool {
         Verb::Dial(dial) if dial.conference().is_some() => true,
         Verb::Dial(dial) => !dial.answer_on_bridge.unwrap_or(waiting) && !dial.nouns.is_empty(),
         Verb::Hangup(_) => !waiting && !failed,
-        Verb::Gather(_) => true,
+        Verb::Gather(_) | Verb::Record(_) => true,
         Verb::Sms(sms) => sms.is_sendable(),
         Verb::Play(play) => !play.url.is_empty() || play.digits.is_some(),
         Verb::Say(say) => !say.text.is_empty(),
@@ -445,7 +446,8 @@ const fn outlives_leg(verb: &Verb) -> bool {
         | Verb::Reject(_)
         | Verb::Redirect(_)
         | Verb::Dial(_)
-        | Verb::Gather(_) => false,
+        | Verb::Gather(_)
+        | Verb::Record(_) => false,
         Verb::Sms(_) | Verb::Unsupported(_) => true,
     }
 }

@@ -72,7 +72,7 @@ impl Scripts {
         input: &Input,
         leg: &mut Leg,
         messages: &mut Messages,
-        recordings: &Recordings,
+        recordings: &mut Recordings,
         cx: &mut Context,
     ) {
         let concerned = if input.is_for_top() { 1 } else { usize::MAX };
@@ -93,7 +93,7 @@ impl Scripts {
         &mut self,
         leg: &mut Leg,
         messages: &mut Messages,
-        recordings: &Recordings,
+        recordings: &mut Recordings,
         cx: &mut Context,
     ) {
         while let Some(script) = self.stack.pop() {

@@ -39,7 +39,7 @@ pub(crate) struct Host<'a> {
     pub(crate) leg: &'a mut Leg,
     pub(crate) told: &'a mut Told,
     pub(crate) messages: &'a mut Messages,
-    pub(crate) recordings: &'a Recordings,
+    pub(crate) recordings: &'a mut Recordings,
 }
 
 impl Host<'_> {
@@ -61,7 +61,7 @@ pub(super) struct Site<'a> {
     pub(super) leg: &'a mut Leg,
     pub(super) told: &'a mut Told,
     pub(super) messages: &'a mut Messages,
-    pub(super) recordings: &'a Recordings,
+    pub(super) recordings: &'a mut Recordings,
 }
 
 /// A verb that has started.

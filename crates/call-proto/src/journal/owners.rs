@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use model::record::{Callback, Message, Notification, Recording, StartedRecording};
+use model::record::{Callback, Message, Notification, Recording, RecordingKind, StartedRecording};
 use model::{CallSid, Lane};
 
 use crate::fact::Fact;
@@ -46,15 +46,20 @@ impl fmt::Debug for FactText<'_> {
                     .finish(),
                 None => self.0.fmt(f),
             },
-            Fact::RecordingStarted(started) => match (started.call, started.conference) {
-                (Some(call), None) => f
-                    .debug_tuple("RecordingStarted")
-                    .field(&of_started(started, call))
-                    .finish(),
-                _ => self.0.fmt(f),
-            },
+            Fact::RecordingStarted {
+                started,
+                farewell: None,
+            } if started.kind == RecordingKind::default() => {
+                match (started.call, started.conference) {
+                    (Some(call), None) => f
+                        .debug_tuple("RecordingStarted")
+                        .field(&of_started(started, call))
+                        .finish(),
+                    _ => self.0.fmt(f),
+                }
+            }
             Fact::Recorded(recording) => match (recording.call, recording.conference) {
-                (Some(call), None) => f
+                (Some(call), None) if recording.kind == RecordingKind::default() => f
                     .debug_tuple("Recorded")
                     .field(&of_recording(recording, call))
                     .finish(),
@@ -76,7 +81,9 @@ impl fmt::Debug for FactText<'_> {
             | Fact::ConferenceStarted { .. }
             | Fact::ConferenceEnded { .. }
             | Fact::InConference { .. }
-            | Fact::LeftConference { .. } => self.0.fmt(f),
+            | Fact::LeftConference { .. }
+            | Fact::RecordingStarted { .. }
+            | Fact::RecordingClosed { .. } => self.0.fmt(f),
         }
     }
 }

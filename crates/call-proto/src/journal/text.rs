@@ -81,6 +81,7 @@ fn tells_recording(fact: &Fact) -> bool {
     match fact {
         Fact::Callback(callback) => names_recording(&callback.params),
         Fact::Farewell { farewell, .. } => farewell.has_recordings(),
+        Fact::RecordingStarted { farewell, .. } => farewell.is_some(),
         _ => false,
     }
 }
@@ -90,6 +91,10 @@ fn fact(fact: &Fact) -> Fact {
     match &mut fact {
         Fact::Callback(callback) => hide_recordings(&mut callback.params),
         Fact::Farewell { farewell, .. } => farewell.hide_recordings(HIDDEN),
+        Fact::RecordingStarted {
+            farewell: Some(farewell),
+            ..
+        } => farewell.hide_address(HIDDEN),
         _ => {}
     }
     fact

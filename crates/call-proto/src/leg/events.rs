@@ -88,6 +88,7 @@ impl Leg {
             MediaEvent::PlayDone { .. }
             | MediaEvent::Digit { .. }
             | MediaEvent::Recorded { .. }
+            | MediaEvent::RecordSilence { .. }
             | MediaEvent::RecordFailed { .. }
             | MediaEvent::Heard
             | MediaEvent::Closed(_) => {}

@@ -61,7 +61,7 @@ fn unsupported_elements_are_reported() {
         format!("\n<Dial {attributes}><Client {noun}>ann</Client></Dial>")
     };
     let table = [
-        ("\n<Record/><Hangup/>".to_owned(), "`Record`"),
+        ("\n<Fax/><Hangup/>".to_owned(), "`Fax`"),
         (ann("", "name=\"ann\""), "`name`"),
     ];
     for (document, what) in table {

@@ -41,6 +41,8 @@ pub(crate) struct Rules {
     bridges: BTreeSet<(CallSid, CallSid)>,
     /// How often each recording was started, stopped, stored.
     recordings: BTreeMap<String, [u32; 3]>,
+    /// How often each recording whose end is reported was closed.
+    reported: BTreeMap<String, u32>,
     /// How often each text message ended.
     messages: BTreeMap<MessageSid, u32>,
     broken: Vec<String>,
@@ -231,8 +233,18 @@ impl Rules {
             | Fact::ConferenceEnded { .. }
             | Fact::InConference { .. }
             | Fact::LeftConference { .. }
-            | Fact::RecordingStarted(_)
             | Fact::Callback(_) => {}
+            Fact::RecordingStarted { started, farewell } => {
+                if farewell.is_some() {
+                    self.reported.insert(started.sid.to_string(), 0);
+                }
+            }
+            Fact::RecordingClosed { recording, .. } => {
+                let closed = self.reported.entry(recording.to_string()).or_default();
+                *closed += 1;
+                let once = *closed == 1;
+                self.check(once, || format!("{recording} is closed twice"));
+            }
         }
     }
 
@@ -320,7 +332,10 @@ impl Rules {
                     format!("unbridge from {with}, which has no media")
                 });
             }
-            MediaCommand::Record { recording, .. } => self.recording(&recording.to_string(), 0),
+            MediaCommand::Record { recording, .. }
+            | MediaCommand::RecordVoice { recording, .. } => {
+                self.recording(&recording.to_string(), 0);
+            }
             MediaCommand::StopRecord { recording } => self.recording(&recording.to_string(), 1),
             MediaCommand::JoinRoom { .. } => {
                 let leg = self.leg(call);
@@ -388,6 +403,9 @@ impl Rules {
         });
         for (sid, ends) in std::mem::take(&mut self.messages) {
             self.check(ends == 1, || format!("{sid} ended {ends} times"));
+        }
+        for (sid, closed) in std::mem::take(&mut self.reported) {
+            self.check(closed == 1, || format!("{sid} was closed {closed} times"));
         }
         for (sid, steps) in std::mem::take(&mut self.recordings) {
             let stopped = steps[..2] == [1, 1];

@@ -214,7 +214,7 @@ impl Run {
                 self.message_farewells.extend(kept);
             }
             Fact::MessageEnded { message, .. } => self.messages.push(message.as_ref().clone()),
-            Fact::RecordingStarted(started) => self.started_recordings.push(started.clone()),
+            Fact::RecordingStarted { started, .. } => self.started_recordings.push(started.clone()),
             Fact::Callback(callback) => self.callbacks.push(callback.clone()),
             _ => {}
         }

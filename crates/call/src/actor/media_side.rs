@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use call_proto::{DigitWay, Lane, MediaCommand, MediaEvent, Sound, Via};
-use media::{Control, EndpointId, EngineControl, MixId, PlayId, RecordingId, Report};
+use media::{Control, EndpointId, EngineControl, MixId, Part, PlayId, RecordingId, Report, Terms};
 use model::record::MediaCounts;
 use model::{CallSid, ConferenceSid, RecordingSid};
 
@@ -68,7 +68,20 @@ impl Actor {
             }
             MediaCommand::Record { recording, with } => {
                 let other = with.and_then(|with| self.leg(with).map(|leg| leg.endpoint));
-                return self.record(endpoint, other, recording);
+                let legs = std::iter::once(endpoint).chain(other).collect();
+                return self.record(legs, recording, Terms::default());
+            }
+            MediaCommand::RecordVoice {
+                recording,
+                silence,
+                trim,
+            } => {
+                let terms = Terms {
+                    part: Part::Heard,
+                    silence: Some(silence),
+                    trim,
+                };
+                return self.record(vec![endpoint], recording, terms);
             }
             MediaCommand::StopRecord { recording } => {
                 let known = self.recordings.iter().find(|(_, sid)| **sid == recording);
@@ -117,14 +130,14 @@ impl Actor {
         endpoints.filter(|other| *other != endpoint).min()
     }
 
-    fn record(&mut self, endpoint: EndpointId, other: Option<EndpointId>, sid: RecordingSid) {
+    fn record(&mut self, legs: Vec<EndpointId>, sid: RecordingSid, terms: Terms) {
         let recording = RecordingId(self.shared.endpoint().0);
         self.recordings.insert(recording, sid);
         let path = self.shared.config.recordings.join(format!("{sid}.wav"));
-        let legs = std::iter::once(endpoint).chain(other).collect();
         self.session.control(Control::Record {
             recording,
             legs,
+            terms,
             path,
         });
     }
@@ -132,6 +145,7 @@ impl Actor {
     fn sound(&mut self, sound: Sound) -> Option<Arc<[i16]>> {
         match sound {
             Sound::Ringback => Some(Arc::clone(&self.shared.ringback)),
+            Sound::Beep => Some(audio::tone::beep()),
             Sound::Clip(clip) => self.clips.take(clip),
         }
     }
@@ -160,6 +174,9 @@ impl Actor {
                     media::DigitWay::Event => DigitWay::Event,
                     media::DigitWay::Tone => DigitWay::Tone,
                 },
+            },
+            Report::RecordSilence { recording } => MediaEvent::RecordSilence {
+                recording: *self.recordings.get(&recording)?,
             },
             Report::Recorded {
                 recording,

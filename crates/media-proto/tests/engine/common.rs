@@ -5,7 +5,7 @@ use audio::codec::{Decoder, Encoder};
 use audio::tone::Tone;
 use media_proto::{
     Control, Datagram, EndpointId, Engine, EngineConfig, Local, MixId, Opening, PlayId,
-    RecordingEnd, RecordingId, Report, Sink, SocketId,
+    RecordingEnd, RecordingId, Report, Sink, SocketId, Terms,
 };
 use rtp_proto::dtmf::Event;
 use rtp_proto::{HEADER_LEN, Header, Packet};
@@ -197,9 +197,14 @@ impl World {
     }
 
     pub(crate) fn record(&mut self, recording: u64, legs: &[u64]) {
+        self.record_on(recording, legs, Terms::default());
+    }
+
+    pub(crate) fn record_on(&mut self, recording: u64, legs: &[u64], terms: Terms) {
         let legs: Vec<_> = legs.iter().map(|leg| EndpointId(*leg)).collect();
+        let (recording, now) = (RecordingId(recording), self.log.now);
         self.engine
-            .record(RecordingId(recording), &legs, self.log.now, &mut self.log);
+            .record(recording, &legs, terms, now, &mut self.log);
     }
 
     pub(crate) fn hear(&mut self, recording: u64, endpoint: u64) {
@@ -459,4 +464,12 @@ pub(crate) fn packet(header: Header, payload: &[u8]) -> Vec<u8> {
 /// A tone as samples.
 pub(crate) fn tone(hz: f64, ms: u32) -> Vec<i16> {
     Tone::new(hz, -10.0).samples(ms)
+}
+
+/// The end of a recording from which nothing is trimmed.
+pub(crate) fn whole(samples: u64) -> RecordingEnd {
+    RecordingEnd::Finished {
+        samples,
+        keep: samples,
+    }
 }

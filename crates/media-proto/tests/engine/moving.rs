@@ -1,8 +1,8 @@
 //! Endpoints that move from one engine to another in the middle of everything.
 
-use crate::common::{Phone, World, ms, tone};
+use crate::common::{Phone, World, ms, tone, whole};
 use audio::measure::{rms_dbfs, tone_dbfs};
-use media_proto::{Control, EndpointId, RecordingEnd, RecordingId, Report, SocketId, Stats};
+use media_proto::{Control, EndpointId, RecordingId, Report, SocketId, Stats};
 use rtp_proto::Header;
 
 /// The sockets of a phone's endpoint, which keep their numbers.
@@ -84,7 +84,7 @@ fn no_packet_is_lost_on_the_way() {
     // The tapped audio is one piece, handed out partly by each engine.
     assert!(first.log.ended.is_empty() && first.reports(1).len() == 2);
     let samples = 8 * 1540;
-    let end = (RecordingId(7), RecordingEnd::Finished { samples });
+    let end = (RecordingId(7), whole(samples));
     assert_eq!(second.log.ended, [end]);
     let mut heard = first.log.recorded.remove(&RecordingId(7)).unwrap();
     heard.extend(&second.log.recorded[&RecordingId(7)]);
@@ -158,7 +158,7 @@ fn who_moves_leaves_the_others_behind() {
     assert!(first.log.ended.is_empty() && second.log.ended.is_empty());
     close(&mut first, 2);
     let samples = 8 * 1400;
-    let end = (RecordingId(5), RecordingEnd::Finished { samples });
+    let end = (RecordingId(5), whole(samples));
     assert_eq!(first.log.ended, [end]);
     let recorded = &first.log.recorded[&RecordingId(5)];
     assert!(tone_dbfs(&recorded[8000..], 1000.0) > -17.0);

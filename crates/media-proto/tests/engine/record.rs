@@ -1,8 +1,8 @@
 //! Recordings: every leg is in the mix, and the length equals real time.
 
-use crate::common::{Phone, World, ms, tone};
+use crate::common::{Phone, World, ms, tone, whole};
 use audio::measure::{rms_dbfs, tone_dbfs};
-use media_proto::{Control, EndpointId, RecordingEnd, RecordingId};
+use media_proto::{Control, EndpointId, Part, RecordingEnd, RecordingId, Report, Terms};
 use std::time::Duration;
 
 fn stop(recording: u64) -> Control {
@@ -32,10 +32,7 @@ fn both_legs_are_in_the_mix() {
     world.control(stop(4));
     let samples = recorded(&world, 4);
     assert_eq!(samples.len(), 1501 * 8 + 4);
-    assert_eq!(
-        world.log.ended,
-        [(RecordingId(4), RecordingEnd::Finished { samples: 12_012 })]
-    );
+    assert_eq!(world.log.ended, [(RecordingId(4), whole(12_012))]);
     let both = &samples[1600..8000];
     let (low, high) = (tone_dbfs(both, 440.0), tone_dbfs(both, 1000.0));
     assert!(
@@ -97,15 +94,12 @@ fn ends_with_its_last_leg() {
     world.control(Control::Close {
         endpoint: EndpointId(1),
     });
-    assert_eq!(
-        world.log.ended,
-        [(RecordingId(2), RecordingEnd::Finished { samples: 4000 })]
-    );
+    assert_eq!(world.log.ended, [(RecordingId(2), whole(4000))]);
     world.talk(&mut [&mut b], ms(500));
     world.control(Control::Close {
         endpoint: EndpointId(2),
     });
-    let end = (RecordingId(1), RecordingEnd::Finished { samples: 8000 });
+    let end = (RecordingId(1), whole(8000));
     assert_eq!(world.log.ended.last(), Some(&end));
     assert!(tone_dbfs(&recorded(&world, 1)[5000..], 1000.0) > -17.0);
     world.control(stop(1));
@@ -187,4 +181,101 @@ fn a_listener_hears_only_the_remote_party() {
     let mut ended: Vec<u64> = world.log.ended.iter().map(|(id, _)| id.0).collect();
     ended.sort_unstable();
     assert_eq!(ended, [4, 5, 6, 7]);
+}
+
+#[test]
+fn silence_is_reported_once_until_there_is_voice_again() {
+    let mut world = World::new();
+    let mut a = Phone::new(1, 440.0);
+    world.open(&a);
+    let terms = Terms {
+        silence: Some(ms(500)),
+        ..Terms::default()
+    };
+    world.record_on(1, &[1], terms);
+    let silent = Report::RecordSilence {
+        recording: RecordingId(1),
+    };
+    let reports = |world: &World| world.reports(1).iter().filter(|it| **it == silent).count();
+    // No packets at all, and voice just before the limit.
+    world.pass(ms(400));
+    world.talk(&mut [&mut a], ms(600));
+    assert_eq!(reports(&world), 0);
+    world.pass(ms(450));
+    assert_eq!(reports(&world), 0);
+    world.pass(ms(200));
+    assert_eq!(reports(&world), 1);
+    world.pass(ms(2000));
+    assert_eq!(reports(&world), 1);
+    world.talk(&mut [&mut a], ms(200));
+    world.pass(ms(700));
+    assert_eq!(reports(&world), 2);
+    world.control(stop(1));
+    assert_eq!(
+        recorded(&world, 1).len(),
+        8 * (400 + 600 + 450 + 200 + 2000 + 200 + 700)
+    );
+}
+
+#[test]
+fn a_trimmed_recording_keeps_a_margin_around_the_voice() {
+    let table: &[(u64, u64, u64)] = &[(1000, 600, 1000), (0, 600, 1000), (100, 600, 60)];
+    for (before, voice, after) in table {
+        let mut world = World::new();
+        let mut a = Phone::new(1, 440.0);
+        world.open(&a);
+        let terms = Terms {
+            part: Part::Heard,
+            trim: true,
+            ..Terms::default()
+        };
+        world.record_on(1, &[1], terms);
+        world.pass(ms(*before));
+        world.talk(&mut [&mut a], ms(*voice));
+        world.pass(ms(*after));
+        world.control(stop(1));
+        let [(_, RecordingEnd::Finished { samples, keep })] = world.log.ended[..] else {
+            panic!("{:?}", world.log.ended);
+        };
+        let all = recorded(&world, 1);
+        assert_eq!(all.len() as u64, samples);
+        // The detector needs three frames; the first two are within the margin.
+        let (lead, tail) = ((*before).min(160) + 40, (*after).min(200));
+        let (kept_ms, expected) = (keep / 8, lead + voice + tail);
+        assert!(
+            kept_ms.abs_diff(expected) <= 60,
+            "{before} {voice} {after}: {kept_ms} of {} ms, not {expected}",
+            samples / 8
+        );
+        let kept = &all[..keep as usize];
+        let loud = kept
+            .chunks(160)
+            .filter(|frame| rms_dbfs(frame) > -30.0)
+            .count() as u64;
+        // The jitter buffer conceals the end of the voice.
+        assert!(
+            (loud * 20).abs_diff(*voice) <= 80,
+            "{} of {voice} ms",
+            loud * 20
+        );
+    }
+}
+
+#[test]
+fn a_trimmed_recording_of_silence_is_empty() {
+    let mut world = World::new();
+    let a = Phone::new(1, 440.0);
+    world.open(&a);
+    let terms = Terms {
+        trim: true,
+        ..Terms::default()
+    };
+    world.record_on(1, &[1], terms);
+    world.pass(ms(3000));
+    world.control(stop(1));
+    let end = RecordingEnd::Finished {
+        samples: 0,
+        keep: 0,
+    };
+    assert_eq!(world.log.ended, [(RecordingId(1), end)]);
 }

@@ -114,7 +114,7 @@ impl Shell {
         let endpoint = parcel.endpoint();
         for recording in parcel.recordings() {
             if let Some(tape) = self.tapes.remove(&recording) {
-                tape.finish();
+                tape.finish(u64::MAX);
             }
             self.ears.remove(&recording);
         }

@@ -12,10 +12,9 @@ use std::time::Duration;
 
 use anyhow::Result;
 use call::closing;
-use model::record::{Recording, StartedRecording};
-use model::{InstanceSid, Timestamp};
+use model::{InstanceSid, RecordingSid, Timestamp};
 use sip::{DialogSnapshot, Sip};
-use store::{Change, Orphan, Store};
+use store::{Orphan, Store};
 use tokio::sync::watch;
 use tracing::{info, warn};
 use webhook::Callbacks;
@@ -157,29 +156,35 @@ fn hang_up(sip: &Sip, orphan: &Orphan) {
     }
 }
 
-/// Records the files that an earlier run started and did not complete. A file that is not here may be on
-/// another server's disk: its row is left.
+/// Records the files that an earlier run started and did not complete, each with the callback about
+/// it. A file that is not here may be on another server's disk: its row is left.
 async fn record_files(store: &Store, folder: &Path, now: Timestamp) -> Result<()> {
-    let started = store.started_recordings(now).await?;
-    let found: Vec<Change> = started
-        .into_iter()
-        .filter_map(|started| recorded(started, folder, now))
-        .collect();
-    if !found.is_empty() {
+    let mut completed = 0;
+    for orphan in store.started_recordings(now).await? {
+        let Some(duration) = file_length(orphan.started.sid, folder) else {
+            continue;
+        };
+        // Each before the next is prepared, so that their callbacks follow each other.
+        let changes = closing::recording(store, &orphan, duration, now).await?;
+        store.commit(changes).await?;
+        completed += 1;
+    }
+    if completed > 0 {
         info!(
-            recordings = found.len(),
+            recordings = completed,
             "completed recordings that an earlier run left open"
         );
-        store.commit(found).await?;
     }
     Ok(())
 }
 
-fn recorded(started: StartedRecording, folder: &Path, now: Timestamp) -> Option<Change> {
-    let path = folder.join(format!("{}.wav", started.sid));
+/// Completes the file of a recording: its length in milliseconds, and its size. An empty one is
+/// removed. `None` if it is not here, or cannot be completed now.
+fn file_length(sid: RecordingSid, folder: &Path) -> Option<(i64, i64)> {
+    let path = folder.join(format!("{sid}.wav"));
     if let Err(error) = media::recover_recording(&path) {
         // It is tried again in the next round, or at the next start.
-        warn!(recording.sid = %started.sid, %error, "a recording cannot be completed");
+        warn!(recording.sid = %sid, %error, "a recording cannot be completed");
         return None;
     }
     let size = std::fs::metadata(&path).ok()?.len();
@@ -187,25 +192,11 @@ fn recorded(started: StartedRecording, folder: &Path, now: Timestamp) -> Option<
     if duration_ms == 0 {
         // Nothing was recorded. A file that cannot be removed is checked again later.
         std::fs::remove_file(&path).ok()?;
-        return Some(Change::RecordingGone { sid: started.sid });
     }
-    let StartedRecording {
-        sid,
-        account,
-        call,
-        conference,
-        created,
-    } = started;
-    Some(Change::Recording(Recording {
-        sid,
-        account,
-        call,
-        conference,
-        duration_ms: i64::try_from(duration_ms).unwrap_or(i64::MAX),
-        size_bytes: i64::try_from(size).unwrap_or(i64::MAX),
-        created,
-        updated: now,
-    }))
+    Some((
+        i64::try_from(duration_ms).unwrap_or(i64::MAX),
+        i64::try_from(size).unwrap_or(i64::MAX),
+    ))
 }
 
 fn now() -> Result<Timestamp> {

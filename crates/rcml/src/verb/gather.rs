@@ -152,7 +152,7 @@ fn finish_on_key(element: &Element<'_>, findings: &mut Findings) -> String {
 }
 
 /// At most twelve of `0`–`9`, `*` and `#`.
-fn are_keys(text: &str) -> bool {
+pub(super) fn are_keys(text: &str) -> bool {
     (1..=12).contains(&text.len()) && text.bytes().all(|c| b"0123456789*#".contains(&c))
 }
 

@@ -11,6 +11,8 @@ mod hangup;
 mod noun;
 mod pause;
 mod play;
+mod record;
+mod recording;
 mod redirect;
 mod reject;
 mod say;
@@ -29,6 +31,8 @@ pub use model::LegEvent;
 pub use noun::{Branch, Noun};
 pub use pause::Pause;
 pub use play::Play;
+pub use record::Record;
+pub use recording::{RecordingCallback, RecordingEvent};
 pub use redirect::Redirect;
 pub use reject::{Reject, RejectReason};
 pub use say::{Say, Voice};
@@ -46,6 +50,7 @@ pub(crate) const ELEMENTS: &[(&str, &Attributes)] = &[
     ("Reject", &reject::ATTRIBUTES),
     ("Dial", &dial::ATTRIBUTES),
     ("Gather", &gather::ATTRIBUTES),
+    ("Record", &record::ATTRIBUTES),
     ("Sms", &sms::ATTRIBUTES),
     ("Conference", &conference::ATTRIBUTES),
     ("Number", &noun::NUMBER),
@@ -80,6 +85,8 @@ pub enum Verb {
     Dial(Box<Dial>),
     /// Collect keys or speech.
     Gather(Box<Gather>),
+    /// Record what the caller says.
+    Record(Box<Record>),
     /// Send a text message.
     Sms(Box<Sms>),
     /// A known but unsupported verb, which has a finding and is skipped.
@@ -99,6 +106,7 @@ impl Verb {
             Self::Redirect(_) => "Redirect",
             Self::Dial(_) => "Dial",
             Self::Gather(_) => "Gather",
+            Self::Record(_) => "Record",
             Self::Sms(_) => "Sms",
             Self::Unsupported(verb) => &verb.name,
         }
@@ -116,6 +124,7 @@ impl Verb {
             Self::Redirect(verb) => verb.line,
             Self::Dial(verb) => verb.line,
             Self::Gather(verb) => verb.line,
+            Self::Record(verb) => verb.line,
             Self::Sms(verb) => verb.line,
             Self::Unsupported(verb) => verb.line,
         }

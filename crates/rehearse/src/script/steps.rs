@@ -40,6 +40,8 @@ pub(crate) enum Action {
 pub(crate) enum Wanted {
     /// It rings.
     Ring,
+    /// The beep before a recording.
+    Beep,
     /// The call is answered.
     Answer,
     /// The other side hangs up.
@@ -169,10 +171,11 @@ fn speak(node: &Node) -> Result<Action, Problem> {
 
 fn expect(node: &Node) -> Result<Action, Problem> {
     const KEYS: &[&str] = &[
-        "say", "play", "pause", "ring", "answer", "refused", "hangup", "at", "within",
+        "say", "play", "pause", "ring", "beep", "answer", "refused", "hangup", "at", "within",
     ];
     const FORMS: &[&str] = &[
         "ring",
+        "beep",
         "answer",
         "hangup",
         "pause",
@@ -182,13 +185,15 @@ fn expect(node: &Node) -> Result<Action, Problem> {
     ];
     if let Value::Text(word) = &node.value {
         return match word.as_str() {
-            "ring" | "answer" | "hangup" | "pause" => Ok(Action::Expect(plain(word), None)),
+            "ring" | "beep" | "answer" | "hangup" | "pause" => {
+                Ok(Action::Expect(plain(word), None))
+            }
             other => Err(read::unknown(node.line, other, "expect", FORMS)),
         };
     }
     let map = Map::of(node, "expect", KEYS)?;
     let (name, value) = map.one_of(&[
-        "say", "play", "pause", "ring", "answer", "refused", "hangup",
+        "say", "play", "pause", "ring", "beep", "answer", "refused", "hangup",
     ])?;
     let moment = match map.get("at") {
         Some(node) if !matches!(name, "say" | "play") => {
@@ -220,6 +225,7 @@ fn sound(node: &Node, what: &str) -> Result<Expected, Problem> {
 fn plain(word: &str) -> Wanted {
     match word {
         "ring" => Wanted::Ring,
+        "beep" => Wanted::Beep,
         "answer" => Wanted::Answer,
         "pause" => Wanted::Pause(None),
         _ => Wanted::Hangup,

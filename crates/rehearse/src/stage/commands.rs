@@ -133,7 +133,8 @@ impl<'a> Stage<'a> {
             Fact::MessageCreated { message, .. } => self.run.messages.push(*message),
             Fact::MessageEnded { message, .. } => self.run.message_ended(*message),
             Fact::Farewell { .. }
-            | Fact::RecordingStarted(_)
+            | Fact::RecordingStarted { .. }
+            | Fact::RecordingClosed { .. }
             | Fact::ConferenceCreated(_)
             | Fact::ConferenceStarted { .. }
             | Fact::ConferenceEnded { .. }

@@ -11,13 +11,16 @@ use call_proto::{
 use model::record::MediaCounts;
 use model::{CallSid, RecordingSid, Timestamp, error};
 
-use super::Stage;
 use super::commands::Answered;
+use super::{Due, Stage};
 use crate::heard::{Heard, Sense};
 use crate::scene::UNUSABLE;
 
 /// How long a sound of unknown length plays.
 const SOME_SOUND: Duration = Duration::from_secs(1);
+
+/// Length of the beep before a recording.
+const BEEP: Duration = Duration::from_millis(200);
 
 /// Length of a key and the silence after it.
 const KEY_LENGTH: Duration = Duration::from_millis(200);
@@ -30,7 +33,25 @@ pub(super) struct Media {
     clips: Vec<Sense>,
     /// What plays on a leg, and its index among what is heard there.
     playing: BTreeMap<CallSid, (PlayId, usize)>,
-    recording: BTreeMap<RecordingSid, Timestamp>,
+    recording: BTreeMap<RecordingSid, Take>,
+}
+
+/// A recording in progress.
+struct Take {
+    call: CallSid,
+    since: Timestamp,
+    /// For one of what a person says.
+    voice: Option<Voice>,
+}
+
+/// What a person has said in a recording.
+struct Voice {
+    /// The silence that ends it.
+    limit: Duration,
+    trim: bool,
+    /// When the first word began and the last one ended.
+    spoken: Option<(Timestamp, Timestamp)>,
+    words: usize,
 }
 
 impl Media {
@@ -147,9 +168,20 @@ impl Stage<'_> {
                 let with = format!("leaves {}", self.run.name(with));
                 self.on_line(call, &with);
             }
-            MediaCommand::Record { recording, .. } => {
-                self.on_line(call, "record");
-                self.media.recording.insert(recording, self.now);
+            MediaCommand::Record { recording, .. } => self.begin_take(call, recording, None),
+            MediaCommand::RecordVoice {
+                recording,
+                silence,
+                trim,
+            } => {
+                let voice = Voice {
+                    limit: silence,
+                    trim,
+                    spoken: None,
+                    words: 0,
+                };
+                self.begin_take(call, recording, Some(voice));
+                self.later(silence, Due::Quiet(recording, 0));
             }
             MediaCommand::StopRecord { recording } => self.recorded(call, recording),
             MediaCommand::JoinRoom { conference, place } => {
@@ -173,6 +205,7 @@ impl Stage<'_> {
         self.cut_off(call);
         let sense = match sound {
             Sound::Ringback => Sense::Ring,
+            Sound::Beep => Sense::Beep,
             Sound::Clip(clip) => {
                 let number = usize::try_from(clip.id).unwrap_or(usize::MAX);
                 let known = self.media.clips.get(number).cloned();
@@ -183,9 +216,14 @@ impl Stage<'_> {
         self.on_line(call, &sound_on_line(&sense, times));
         self.hears(call, Heard::begins(sense, self.now));
         self.media.playing.insert(call, (play, place));
-        if let (Sound::Clip(clip), Some(times)) = (sound, times) {
+        let length = match sound {
+            Sound::Ringback => None,
+            Sound::Beep => Some(BEEP),
+            Sound::Clip(clip) => Some(clip.length),
+        };
+        if let (Some(length), Some(times)) = (length, times) {
             let done = Event::Media(MediaEvent::PlayDone { play });
-            self.tell_in(clip.length.saturating_mul(times), call, done);
+            self.tell_in(length.saturating_mul(times), call, done);
         }
     }
 
@@ -233,15 +271,58 @@ impl Stage<'_> {
         }
     }
 
+    fn begin_take(&mut self, call: CallSid, recording: RecordingSid, voice: Option<Voice>) {
+        self.on_line(call, "record");
+        let since = self.now;
+        let take = Take { call, since, voice };
+        self.media.recording.insert(recording, take);
+    }
+
+    /// A word was said on a leg; whether it is being recorded.
+    pub(super) fn records_word(&mut self, call: CallSid, length: Duration) -> bool {
+        let now = self.now;
+        let mut takes = self.media.recording.iter_mut();
+        let found = takes.find_map(|(sid, take)| {
+            let voice = take.voice.as_mut().filter(|_| take.call == call)?;
+            let from = Timestamp(now.0.saturating_sub(Timestamp::from_unix(length).0));
+            let from = from.max(take.since);
+            voice.spoken = Some((voice.spoken.map_or(from, |(from, _)| from), now));
+            voice.words += 1;
+            Some((*sid, voice.limit, voice.words))
+        });
+        if let Some((sid, limit, words)) = found {
+            self.later(limit, Due::Quiet(sid, words));
+        }
+        found.is_some()
+    }
+
+    /// A recorded person has been silent since this word count, unless more words came.
+    pub(super) fn quiet(&mut self, recording: RecordingSid, words: usize) {
+        let take = self.media.recording.get(&recording);
+        let silent = take.filter(|take| {
+            take.voice
+                .as_ref()
+                .is_some_and(|voice| voice.words == words)
+        });
+        if let Some(call) = silent.map(|take| take.call) {
+            let event = MediaEvent::RecordSilence { recording };
+            self.tell_soon(call, Event::Media(event));
+        }
+    }
+
     fn recorded(&mut self, call: CallSid, recording: RecordingSid) {
         self.on_line(call, "stop recording");
-        let Some(since) = self.media.recording.remove(&recording) else {
+        let Some(take) = self.media.recording.remove(&recording) else {
             return;
         };
         let Some(after) = self.scene.delays.closing else {
             return;
         };
-        let duration_ms = self.now.as_millis() - since.as_millis();
+        let (since, until) = match &take.voice {
+            Some(voice) if voice.trim => voice.spoken.unwrap_or((self.now, self.now)),
+            Some(_) | None => (take.since, self.now),
+        };
+        let duration_ms = until.as_millis() - since.as_millis();
         let event = if self.scene.faults.disk_full {
             MediaEvent::RecordFailed {
                 recording,
@@ -282,6 +363,7 @@ fn refused() -> MediaEvent {
 fn sound_on_line(sense: &Sense, times: Option<u32>) -> String {
     let what = match sense {
         Sense::Ring => return "ring tone".to_owned(),
+        Sense::Beep => return "beep".to_owned(),
         Sense::Say(text) => format!("say {text}"),
         Sense::Play(url) => format!("play {url}"),
         other => other.to_string(),

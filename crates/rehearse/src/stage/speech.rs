@@ -36,6 +36,7 @@ pub(super) struct Word {
     actor: usize,
     line: usize,
     text: String,
+    length: Duration,
     is_first: bool,
 }
 
@@ -46,13 +47,20 @@ impl Stage<'_> {
         let mut is_first = true;
         for word in text.split_whitespace() {
             // Counts the space before it.
+            let before = characters;
             characters += word.chars().count() as u64 + u64::from(!is_first);
             let after = self.speaking_time(characters);
+            let since = if is_first {
+                Duration::ZERO
+            } else {
+                self.speaking_time(before)
+            };
             let word = Word {
                 call,
                 actor,
                 line,
                 text: word.to_owned(),
+                length: after.saturating_sub(since),
                 is_first,
             };
             self.later(after, Due::Said(word));
@@ -71,10 +79,11 @@ impl Stage<'_> {
 
     /// A word was said.
     pub(super) fn said(&mut self, word: Word) {
+        let recorded = self.records_word(word.call, word.length);
         let Some(ear) = self.ears.0.get_mut(&word.call) else {
-            if word.is_first {
+            if word.is_first && !recorded {
                 let text = format!(
-                    "speech went unheard at {}: no <Gather> with `speech` in its `input` was waiting",
+                    "speech went unheard at {}: neither a <Record> nor a <Gather> with `speech` in its `input` was waiting",
                     seconds(self.now.since(START))
                 );
                 self.actor_fails(word.actor, word.line, text);

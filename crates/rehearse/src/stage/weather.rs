@@ -191,7 +191,7 @@ fn leg_noise() -> [LegEvent; 11] {
     ]
 }
 
-fn media_noise(recording: RecordingSid, play: PlayId) -> [MediaEvent; 9] {
+fn media_noise(recording: RecordingSid, play: PlayId) -> [MediaEvent; 10] {
     [
         MediaEvent::Opened { sdp: text() },
         MediaEvent::Refused {
@@ -212,5 +212,6 @@ fn media_noise(recording: RecordingSid, play: PlayId) -> [MediaEvent; 9] {
             recording,
             reason: text(),
         },
+        MediaEvent::RecordSilence { recording },
     ]
 }

@@ -88,3 +88,9 @@ fn case_230_complete_the_parent_of_ringing_targets() {
 fn case_231_redirect_the_parent_of_ringing_targets() {
     check("231-redirect-the-parent");
 }
+
+#[test]
+fn the_dialled_party_is_redirected() {
+    check("redirected-callee-restcomm");
+    check("redirected-callee-twilio");
+}

@@ -93,3 +93,54 @@ fn case_209_hangup() {
 fn case_210_play_of_a_relative_address() {
     check("210-play-of-a-relative-address");
 }
+
+#[test]
+fn case_191_record_until_the_maximum() {
+    check("191-record-until-the-maximum");
+}
+
+#[test]
+fn case_192_no_key_ends_the_recording() {
+    check("192-no-key-ends-the-recording");
+}
+
+#[test]
+fn case_193_caller_hangs_up_with_an_action() {
+    check("193-caller-hangs-up-with-an-action");
+}
+
+#[test]
+fn case_194_a_key_ends_the_recording() {
+    check("194-a-key-ends-the-recording");
+}
+
+#[test]
+fn case_195_caller_hangs_up_without_an_action() {
+    check("195-caller-hangs-up-without-an-action");
+}
+
+#[test]
+fn case_196_caller_hangs_up_at_once() {
+    check("196-caller-hangs-up-at-once");
+}
+
+#[test]
+fn case_198_action_hangs_up() {
+    check("198-action-hangs-up");
+}
+
+#[test]
+fn case_199_silence_ends_the_recording() {
+    check("199-silence-ends-the-recording");
+}
+
+#[test]
+fn case_200_action_of_a_recording_fails() {
+    check("200-action-of-a-recording-fails");
+}
+
+#[test]
+fn record_in_twilios_dialect() {
+    check("record-twilio");
+    check("record-nothing-twilio");
+}

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use model::record::{Message, Recording, StartedRecording};
+use model::record::{Message, Recording, RecordingKind, StartedRecording};
 use model::{
     ConferenceSid, ConferenceStatus, Lane, MessageSid, MessageStatus, NotificationSid, RecordingSid,
 };
@@ -78,7 +78,7 @@ pub(crate) async fn rows_from_before_lanes_belong_to_their_call(db: &Database) {
     );
     let left = store.started_recordings(now()).await.unwrap();
     assert_eq!(
-        left.iter().map(StartedRecording::lane).collect::<Vec<_>>(),
+        left.iter().map(|it| it.started.lane()).collect::<Vec<_>>(),
         [lane]
     );
     let orphans = store.orphan_messages(now()).await.unwrap();
@@ -115,6 +115,7 @@ pub(crate) async fn what_needs_no_call_is_kept_under_its_own_lane(db: &Database)
         account: account_sid(1),
         call: None,
         conference: Some(conference),
+        kind: RecordingKind::default(),
         created: now(),
     };
     let about = model::record::Notification {
@@ -128,7 +129,10 @@ pub(crate) async fn what_needs_no_call_is_kept_under_its_own_lane(db: &Database)
             farewell: None,
         },
         Change::Recording(mixed.clone()),
-        Change::RecordingStarted(begun.clone()),
+        Change::RecordingStarted {
+            started: begun.clone(),
+            farewell: None,
+        },
         Change::Notification(Box::new(about.clone())),
         Change::Trace {
             lane,
@@ -152,7 +156,9 @@ pub(crate) async fn what_needs_no_call_is_kept_under_its_own_lane(db: &Database)
     store.close().await;
     let after = db.open().await;
     let later = now() + Duration::from_secs(60);
-    assert_eq!(after.started_recordings(later).await.unwrap(), [begun]);
+    let left = after.started_recordings(later).await.unwrap();
+    let left: Vec<_> = left.into_iter().map(|it| it.started).collect();
+    assert_eq!(left, [begun]);
 }
 
 /// The server that ends the message delivers all of its callbacks, so they stay in order.

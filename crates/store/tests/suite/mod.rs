@@ -2,11 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use model::record::{CallRecord, Callback, MediaCounts, Notification, Recording, StartedRecording};
-use model::{CallStatus, HangupBy, InstanceSid, RecordingSid, Timestamp};
+use model::record::{
+    CallRecord, Callback, MediaCounts, Notification, Recording, RecordingKind, StartedRecording,
+};
+use model::{CallStatus, EventSid, HangupBy, InstanceSid, RecordingSid, Timestamp};
 use store::{
-    CallFilter, CallUpdate, Change, Inspect, NotificationFilter, RecordingFilter, RecordingKey,
-    Scope, SecretKey, Sort, Store, StoreError,
+    CallFilter, CallUpdate, Change, Inspect, NotificationFilter, OrphanRecording, RecordingFilter,
+    RecordingKey, Scope, SecretKey, Sort, Store, StoreError,
 };
 
 mod accounts;
@@ -421,6 +423,7 @@ pub(crate) async fn orphans_keep_what_must_be_told(db: &Database) {
         account,
         call: Some(sid),
         conference: None,
+        kind: RecordingKind::default(),
         created: start + Duration::from_secs(u64::from(n)),
     };
     commit(
@@ -428,13 +431,21 @@ pub(crate) async fn orphans_keep_what_must_be_told(db: &Database) {
         vec![Change::CallCreated(Box::new(call)), farewell("1")],
     )
     .await;
-    let recordings = (1..=3).map(|n| Change::RecordingStarted(started(n)));
+    let begun = |n: u8| OrphanRecording {
+        started: started(n),
+        farewell: Some(format!("of {n}")),
+    };
+    let recordings = (1..=3).map(|n| Change::RecordingStarted {
+        started: started(n),
+        farewell: begun(n).farewell,
+    });
     commit(&before, recordings.chain([farewell("2")]).collect()).await;
     let complete = Change::Recording(Recording {
         sid: started(1).sid,
         account,
         call: Some(sid),
         conference: None,
+        kind: RecordingKind::default(),
         duration_ms: 5,
         size_bytes: 6,
         created: Timestamp(1),
@@ -454,10 +465,27 @@ pub(crate) async fn orphans_keep_what_must_be_told(db: &Database) {
     assert_eq!(orphans.len(), 1);
     assert_eq!(orphans[0].farewell.as_deref(), Some("2"));
     let left = after.started_recordings(later).await.unwrap();
-    assert_eq!(left, [started(2), started(3)]);
-    commit(&after, vec![Change::RecordingGone { sid: left[0].sid }]).await;
+    assert_eq!(left, [begun(2), begun(3)]);
+    // Its end is reported once.
+    let told = |event: u8| {
+        let tells = EventSid::from_bytes([event; 16]);
+        let closed = Change::RecordingClosed {
+            sid: started(2).sid,
+            tells: Some(tells),
+        };
+        let callback = Callback {
+            event: tells,
+            ..callback(sid, 1)
+        };
+        vec![closed, Change::CallbackQueued(Box::new(callback))]
+    };
+    commit(&after, told(8)).await;
+    commit(&after, told(9)).await;
+    let queued = after.undelivered_callbacks(None, 10).await.unwrap();
+    let events: Vec<_> = queued.iter().map(|it| it.callback.event).collect();
+    assert_eq!(events, [EventSid::from_bytes([8; 16])]);
     let left = after.started_recordings(later).await.unwrap();
-    assert_eq!(left, [started(3)]);
+    assert_eq!(left, [begun(3)]);
     // Its missing file is searched for during a month.
     let at = start + Duration::from_secs(31 * 24 * 3600);
     let instance = after.instance();

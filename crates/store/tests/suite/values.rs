@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use model::HangupBy;
 use model::record::{
     Account, Application, CallRecord, Callback, Client, Notification, Number, Organization,
-    Recording, VoiceApplication,
+    Recording, RecordingKind, VoiceApplication,
 };
 use model::{
     AccountSid, AccountStatus, ApplicationSid, CallSid, CallStatus, ClientSid, DialectName,
@@ -159,6 +159,7 @@ pub(super) fn recording(n: u32, call: CallSid, duration_ms: i64) -> Recording {
         account: account_sid(1),
         call: Some(call),
         conference: None,
+        kind: RecordingKind::default(),
         duration_ms,
         size_bytes: 44,
         created: Timestamp(i64::from(n)),

@@ -1,8 +1,9 @@
 //! `<Dial record="true">`: one file with both sides in it.
 
 use e2e::phone::Setup;
+use e2e::sipp::Scenario;
 use e2e::tone::Heard;
-use e2e::{Reply, wait};
+use e2e::{Pitch, Reply, Request, Rest, wait};
 use serde_json::Value;
 
 use super::{SOON, Scene, talk};
@@ -77,6 +78,100 @@ fn a_recording_holds_both_tones() -> anyhow::Result<()> {
         (duration - recorded.seconds()).abs() < 1.1,
         "{duration} and {:.2}",
         recorded.seconds()
+    );
+    Ok(())
+}
+
+/// The sound of the recording that a request names, fetched as an application would.
+fn fetched(rest: &Rest, request: &Request) -> anyhow::Result<Heard> {
+    let url = request.param("RecordingUrl").unwrap_or_default();
+    let path = url
+        .split_once("//")
+        .and_then(|(_, rest)| rest.split_once("/"));
+    let (_, path) = path.ok_or_else(|| anyhow::anyhow!("no address: {url}"))?;
+    let message = rest.send("GET", &format!("/{path}"), None)?;
+    anyhow::ensure!(message.status() == 200, "{url}: {}", message.start);
+    Heard::from_wav(&message.body)
+}
+
+#[test]
+fn a_message_is_recorded_until_a_key() -> anyhow::Result<()> {
+    let scene = Scene::new()?;
+    // A second in which the phone opens its audio.
+    let record = "<Gather timeout=\"1\" action=\"/none\"/><Record action=\"/after\" finishOnKey=\"#\" timeout=\"20\" recordingStatusCallback=\"/told\"/>";
+    scene.app.on("/v", Reply::document(record));
+    // A sound afterwards: the phone may hold the end of the beep back until more packets arrive.
+    let sound = scene.app.url("/sound.wav");
+    scene.app.on("/sound.wav", Reply::wav(scene.music.wav(1)));
+    scene
+        .app
+        .on("/after", Reply::document(&format!("<Play>{sound}</Play>")));
+    scene.kim.dial("1000")?;
+    scene.kim.wait_for("CALL_ESTABLISHED")?;
+    talk(3.5);
+    scene.kim.press('#')?;
+    let after = scene.app.wait_for("/after", 1, SOON)?;
+    assert_eq!(after[0].param("Digits"), Some("#"));
+    let told = scene.app.wait_for("/told", 1, SOON)?;
+    assert_eq!(told[0].param("RecordingStatus"), Some("completed"));
+    assert_eq!(
+        told[0].param("RecordingUrl"),
+        after[0].param("RecordingUrl")
+    );
+    scene.kim.wait_for("CALL_CLOSED")?;
+
+    let recorded = fetched(&scene.server.rest(), &after[0])?;
+    let beep = Pitch::of(1000.0);
+    let duration: f64 = after[0]
+        .param("RecordingDuration")
+        .unwrap_or_default()
+        .parse()?;
+    assert!(
+        (duration - recorded.seconds()).abs() <= 0.1 && (1.8..3.2).contains(&duration),
+        "{duration} and {:.2} s",
+        recorded.seconds()
+    );
+    let own = recorded.span_of(scene.kims);
+    assert!(own.seconds() >= duration - 0.4, "{:.2} s", own.seconds());
+    assert!(own.share(scene.kims) >= 0.95, "{}", own.share(scene.kims));
+    // The beep was heard, and is not in the recording.
+    let heard = scene.kim.heard()?;
+    let heard = heard.span_of(beep).seconds();
+    assert!(heard >= 0.05, "{heard:.2} s of the beep");
+    assert!(recorded.level(beep) < recorded.level(scene.kims) - 20.0);
+    Ok(())
+}
+
+#[test]
+fn silence_ends_a_message_and_is_trimmed() -> anyhow::Result<()> {
+    let scene = Scene::new()?;
+    let record =
+        "<Record action=\"/after\" timeout=\"2\" playBeep=\"false\" trim=\"trim-silence\"/>";
+    scene.app.on("/v", Reply::document(record));
+    scene.app.on("/after", Reply::document("<Hangup/>"));
+    let rest = scene.server.rest();
+    rest.public_number("1001", &scene.app.url("/v"), "")?;
+    let voice = scene.anns;
+    let silence = |seconds: usize| vec![audio::g711::ULAW_SILENCE; seconds * 8_000];
+    let sound = [silence(1), voice.ulaw(2), silence(4)].concat();
+    Scenario::new("keys-in-the-sound-expect-bye")
+        .media(sound)
+        .service("1001")
+        .run(&scene.server)?;
+    let after = scene.app.wait_for("/after", 1, SOON)?;
+    assert_eq!(after[0].param("Digits"), None);
+    let recorded = fetched(&scene.server.rest(), &after[0])?;
+    // Two seconds of voice, and a margin of a fifth of a second on both sides.
+    assert!(
+        (2.2..2.7).contains(&recorded.seconds()),
+        "{:.2} s",
+        recorded.seconds()
+    );
+    let own = recorded.span_of(voice);
+    assert!(
+        own.seconds() >= 1.8 && own.share(voice) >= 0.95,
+        "{:.2} s",
+        own.seconds()
     );
     Ok(())
 }

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use model::record::{CallRecord, Callback};
+use model::record::{CallRecord, Callback, Recording, RecordingKind, StartedRecording};
 use model::{
     AccountSid, CallSid, CallStatus, EventSid, HttpMethod, MessageSid, MessageStatus, RecordingSid,
 };
-use store::{DeliveryFilter, SecretKey, Window};
+use store::{Change, DeliveryFilter, SecretKey, Window};
 use testkit::postgres::Postgres;
 
 use super::*;
@@ -96,14 +96,16 @@ async fn open_call(store: &Store, n: u8, sent: u8, recording: Option<RecordingSi
     ];
     let queue = |sequence| Change::CallbackQueued(Box::new(callback(n, sequence)));
     changes.extend((0..sent).map(queue));
-    changes.extend(recording.map(|sid| {
-        Change::RecordingStarted(StartedRecording {
+    changes.extend(recording.map(|sid| Change::RecordingStarted {
+        started: StartedRecording {
             sid,
             account: ACCOUNT,
             call: Some(call_sid(n)),
             conference: None,
+            kind: RecordingKind::default(),
             created: now().unwrap(),
-        })
+        },
+        farewell: None,
     }));
     store.commit(changes).await.unwrap();
 }
@@ -129,6 +131,7 @@ async fn last_callbacks_name_only_recordings_that_exist() {
         account: ACCOUNT,
         call: Some(call_sid(1)),
         conference: None,
+        kind: RecordingKind::default(),
         duration_ms: 5_900,
         size_bytes: 1,
         created: Timestamp(1),
@@ -170,6 +173,76 @@ async fn last_callbacks_name_only_recordings_that_exist() {
         let kept = store.recording(recording_sid(n)).await.unwrap();
         assert_eq!(kept.is_some(), expected.is_some(), "{n}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_end_of_a_recording_is_reported_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", dir.path().join("p.db").display());
+    let key = SecretKey::random();
+    let dead = Store::open(&url, key.clone()).await.unwrap();
+    let farewell = |completed: bool, absent: bool| {
+        serde_json::json!({
+            "sequence": 0,
+            "target": { "url": "http://app.example/r", "method": HttpMethod::Post, "author": ACCOUNT },
+            "completed": completed,
+            "absent": absent,
+            "url": "http://here/RE1",
+            "params": [["RecordingSource", "RecordVerb"]],
+        })
+    };
+    // Stored, empty, empty without interest in that, and one whose file is on another disk.
+    let kept = [(true, true), (true, true), (true, false), (true, true)];
+    for (n, (completed, absent)) in (1..).zip(kept) {
+        open_call(&dead, n, 1, None).await;
+        let started = StartedRecording {
+            sid: recording_sid(n),
+            account: ACCOUNT,
+            call: Some(call_sid(n)),
+            conference: None,
+            kind: RecordingKind::default(),
+            created: now().unwrap(),
+        };
+        let farewell = Some(farewell(completed, absent).to_string());
+        let change = Change::RecordingStarted { started, farewell };
+        dead.commit(vec![change]).await.unwrap();
+    }
+    dead.close().await;
+    let part = |n| dir.path().join(format!("{}.wav.part", recording_sid(n)));
+    std::fs::write(part(1), audio::wav::encode(&[0; 12_000])).unwrap();
+    for n in [2, 3] {
+        std::fs::write(part(n), audio::wav::encode(&[])).unwrap();
+    }
+    let store = Store::open(&url, key).await.unwrap();
+    for _ in 0..2 {
+        complete_at(&store, dir.path(), later(), |_| {})
+            .await
+            .unwrap();
+    }
+    let told = ours(&store).await;
+    let of = |n: u8| -> Vec<(i64, String)> {
+        let about = told.iter().filter(|it| it.lane == call_sid(n).into());
+        let about = about.filter(|it| it.url.ends_with("/r"));
+        let text = |it: &Callback| {
+            let params = it
+                .params
+                .iter()
+                .filter(|(name, _)| name != "RecordingSource");
+            let words: Vec<_> = params
+                .map(|(name, value)| format!("{name}={value}"))
+                .collect();
+            words.join(" ")
+        };
+        about.map(|it| (it.sequence, text(it))).collect()
+    };
+    let completed = "RecordingStatus=completed RecordingUrl=http://here/RE1 RecordingDuration=2";
+    assert_eq!(of(1), [(1, completed.to_owned())]);
+    let absent = "RecordingStatus=absent RecordingDuration=0";
+    assert_eq!(of(2), [(1, absent.to_owned())]);
+    assert_eq!((of(3), of(4)), (Vec::new(), Vec::new()));
+    let left = store.started_recordings(later()).await.unwrap();
+    let left: Vec<_> = left.into_iter().map(|it| it.started.sid).collect();
+    assert_eq!(left, [recording_sid(4)]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
