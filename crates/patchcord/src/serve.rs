@@ -127,10 +127,6 @@ pub(crate) async fn start(mut config: Config, stages: watch::Receiver<Stage>) ->
     let administrator = files::first_start(&config, &store).await?;
     files::keep_domain(&mut config, &store, administrator.organization).await?;
     let recordings = files::recordings(&config.server.data);
-    // Servers that share a database may share this folder: the patrol completes the files of dead ones.
-    if !store.is_shared() {
-        media::recover(&recordings).context("cannot repair the recordings of an earlier run")?;
-    }
     let media = parts::media(&config)?;
     let fetcher = parts::fetcher(&config)?;
     let callbacks = parts::callbacks(&config, &store, &fetcher, administrator.sid);

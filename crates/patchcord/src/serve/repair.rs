@@ -179,7 +179,8 @@ fn recorded(started: StartedRecording, folder: &Path, now: Timestamp) -> Option<
     let path = folder.join(format!("{}.wav", started.sid));
     if let Err(error) = media::recover_recording(&path) {
         // It is tried again in the next round, or at the next start.
-        warn!(recording.sid = %started.sid, %error, "a recording cannot be completed");
+        let file = path.display();
+        warn!(recording.sid = %started.sid, %error, %file, "a recording cannot be completed");
         return None;
     }
     let size = std::fs::metadata(&path).ok()?.len();
