@@ -19,6 +19,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, anyhow};
 use call::Engine;
 use media::MediaPlane;
+use model::InstanceSid;
 use serde::Serialize;
 use sip::SipAddrs;
 use store::Store;
@@ -51,6 +52,7 @@ struct Ready {
     http: String,
     sip: ReadySip,
     metrics: String,
+    instance: InstanceSid,
 }
 
 #[derive(Serialize)]
@@ -354,6 +356,7 @@ impl Running {
                 tcp: self.sip.tcp,
             },
             metrics: format!("http://{}/metrics", self.metrics),
+            instance: self.store.instance(),
         };
         let mut line = serde_json::to_string(&ready)?;
         line.push('\n');

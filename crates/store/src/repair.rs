@@ -176,6 +176,21 @@ impl Store {
         Ok(found.into_iter().collect())
     }
 
+    /// Whether a server is another one than this and alive, so that its calls run there.
+    ///
+    /// # Errors
+    /// As reported by the database.
+    pub async fn runs_elsewhere(&self, server: InstanceSid, now: Timestamp) -> Result<bool> {
+        let mut sql = crate::sql::Sql::new("SELECT sid FROM instances", Vec::new());
+        sql.with(" WHERE sid = ?", server)
+            .with(" AND sid <> ?", self.instance())
+            .with(" AND last_alive > ?", self.gone_since(now));
+        let found = self
+            .first(sql, |row| row.word::<InstanceSid>("sid"))
+            .await?;
+        Ok(found.is_some())
+    }
+
     /// Closes the legs left open by dead servers; returns those that another server has not closed
     /// meanwhile.
     ///

@@ -46,6 +46,7 @@ macro_rules! for_each_case {
         $run! {
             values_of_every_type_come_back,
             a_leg_lives_once,
+            only_another_server_that_is_alive_runs_calls_elsewhere,
             an_end_needs_the_owner_and_takes_its_callbacks_along,
             a_refused_commit_harms_no_other,
             many_commits_at_once_are_all_kept,
@@ -123,6 +124,28 @@ pub(crate) async fn values_of_every_type_come_back(db: &Database) {
         let blob_of = blob.clone();
         commit(&store, vec![Change::Trace { lane, blob }]).await;
         assert_eq!(store.trace(lane).await.unwrap(), Some(blob_of));
+    }
+}
+
+pub(crate) async fn only_another_server_that_is_alive_runs_calls_elsewhere(db: &Database) {
+    let store = db.open().await;
+    let (other, unknown) = (
+        InstanceSid::from_bytes([8; 16]),
+        InstanceSid::from_bytes([9; 16]),
+    );
+    let (instance, at) = (other, now());
+    commit(&store, vec![Change::Alive { instance, at }]).await;
+    // Nobody can share an embedded database.
+    let shared = store.is_shared();
+    for (server, after, expected) in [
+        (other, 29, shared),
+        (other, 31, false),
+        (unknown, 0, false),
+        (store.instance(), 0, false),
+    ] {
+        let later = at + Duration::from_secs(after);
+        let elsewhere = store.runs_elsewhere(server, later).await.unwrap();
+        assert_eq!(elsewhere, expected, "{server} after {after} s");
     }
 }
 
