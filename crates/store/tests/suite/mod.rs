@@ -16,6 +16,7 @@ mod lanes;
 mod lists;
 mod messages;
 pub(crate) mod raw;
+mod registrations;
 pub(crate) mod values;
 
 pub(crate) use accounts::*;
@@ -24,6 +25,7 @@ pub(crate) use directory::*;
 pub(crate) use lanes::*;
 pub(crate) use lists::*;
 pub(crate) use messages::*;
+pub(crate) use registrations::*;
 use values::*;
 
 /// An empty database.
@@ -81,6 +83,9 @@ macro_rules! for_each_case {
             numbers_are_listed,
             a_name_gets_one_owner_whoever_asks_at_once,
             applications_come_back,
+            a_server_changes_only_registrations_of_its_own,
+            registrations_of_an_earlier_release_go_to_the_first_server,
+            expired_registrations_of_a_server_that_is_gone_are_removed,
         }
     };
 }
