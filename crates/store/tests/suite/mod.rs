@@ -83,6 +83,7 @@ macro_rules! for_each_case {
             numbers_are_listed,
             a_name_gets_one_owner_whoever_asks_at_once,
             applications_come_back,
+            recordings_of_closed_accounts_are_read_in_pages,
             a_server_changes_only_registrations_of_its_own,
             registrations_of_an_earlier_release_go_to_the_first_server,
             expired_registrations_of_a_server_that_is_gone_are_removed,
