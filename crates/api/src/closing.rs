@@ -2,13 +2,13 @@
 //!
 //! **Invariant: a recording is removed in three steps, of which each can be repeated after a crash**: its
 //! file gets another name, its row is deleted, the file is deleted. So if a row has no file
-//! here, either its removal was begun here, or the file is lost or on another server's disk. Closing an account does this at once;
-//! [`clear_closed_accounts`] is repeated while the server runs, for what failed or came too late.
+//! here, either its removal was begun here, or the file is lost or on another server's disk. Closing an account does this at once, for
+//! it and all below it; [`clear_closed_accounts`] is repeated for all while the server runs, for what failed or came too late.
 
 use std::path::{Path, PathBuf};
 
 use call_proto::Modify;
-use model::RecordingSid;
+use model::{AccountSid, RecordingSid};
 use store::{Store, StoreError};
 
 use crate::Calls;
@@ -108,28 +108,36 @@ pub async fn finish_removals(store: &Store, folder: &Path) -> Result<(), StoreEr
 /// accounts. Returns how many recordings stay, with the reason for one of them: a server that shares its database
 /// leaves those whose files have never been here.
 ///
+/// - `of`: only this account and all below it
+///
 /// # Errors
 /// As reported by the database.
 pub async fn clear_closed_accounts(
     store: &Store,
     calls: &dyn Calls,
     folder: &Path,
+    of: Option<AccountSid>,
 ) -> Result<Option<(i64, String)>, StoreError> {
-    for call in store.open_calls_of_closed_accounts().await? {
+    for call in store.open_calls_of_closed_accounts(of).await? {
         if let Err(error) = calls.modify(call, Modify::Complete).await {
             tracing::warn!(%error, call.sid = %call, "a call of a closed account could not be ended");
         }
     }
-    store.delete_notifications_of_closed_accounts().await?;
+    if of.is_none() {
+        // Those of one account went when it was closed.
+        store.delete_notifications_of_closed_accounts().await?;
+    }
     // Without the folder, nothing is known about its files.
     let missing = match store.is_shared() || !folder.is_dir() {
         true => Missing::Elsewhere,
         false => Missing::Lost,
     };
-    let (mut kept, mut why) = (0, None);
+    let (mut kept, mut why, mut last) = (0, None, None);
     loop {
-        let found = store.recordings_of_closed_accounts(kept, AT_ONCE).await?;
-        if found.is_empty() {
+        let page = store.recordings_of_closed_accounts(of, last, AT_ONCE);
+        let found = page.await?;
+        last = found.last().copied();
+        if last.is_none() {
             return Ok(why.map(|why| (kept, why)));
         }
         let left = remove_recordings(store, folder, found, missing).await?;

@@ -1,10 +1,14 @@
-//! Looks up clients for the SIP side.
+//! Looks up clients for the SIP side, and keeps its registrations for the next start.
+//!
+//! **Invariant: a server reads and writes only the registrations made with it.** Another server may not reach the
+//! same phone, and does not learn when the phone renews its registration.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
-use model::{OrganizationSid, RefusalReason};
+use model::{OrganizationSid, RefusalReason, ServerSid, Timestamp};
 use sip::{BindingSnapshot, Directory, DirectoryError, Secret};
-use store::{Change, Store};
+use store::{Change, KeptPhones, Store};
 
 use crate::Refusals;
 
@@ -15,6 +19,8 @@ pub struct StoreDirectory {
     pub store: Store,
     /// The organization whose clients register here.
     pub organization: OrganizationSid,
+    /// The server; the same after a restart.
+    pub server: ServerSid,
     /// Counts refused registrations.
     pub refusals: Refusals,
 }
@@ -49,14 +55,19 @@ impl Directory for StoreDirectory {
         bindings: Vec<BindingSnapshot>,
     ) -> Result<(), DirectoryError> {
         let failed = |error: &dyn std::fmt::Display| DirectoryError(error.to_string());
-        let content = match bindings.as_slice() {
-            [] => None,
-            some => Some(serde_json::to_string(some).map_err(|error| failed(&error))?),
+        let last = bindings.iter().map(|binding| binding.expires_at).max();
+        let phones = match last {
+            None => None,
+            Some(last) => Some(KeptPhones {
+                content: serde_json::to_string(&bindings).map_err(|error| failed(&error))?,
+                expires: Timestamp::from_unix(Duration::from_secs(last)),
+            }),
         };
         let change = Change::Registered {
             organization: self.organization,
             login: login.to_owned(),
-            content,
+            server: self.server,
+            phones,
         };
         let kept = self.store.commit(vec![change]).await;
         kept.map(|_| ()).map_err(|error| failed(&error))
@@ -68,13 +79,97 @@ impl Directory for StoreDirectory {
     }
 
     async fn bindings(&self) -> Result<Vec<(String, Vec<BindingSnapshot>)>, DirectoryError> {
-        let kept = self.store.registered(self.organization).await;
-        let kept = kept.map_err(|error| DirectoryError(error.to_string()))?;
+        let failed = |error: store::StoreError| DirectoryError(error.to_string());
+        let (organization, server) = (self.organization, self.server);
+        let adopted = Change::RegistrationsAdopted {
+            organization,
+            server,
+        };
+        self.store.commit(vec![adopted]).await.map_err(failed)?;
+        let kept = self.store.registered(organization, server).await;
+        let kept = kept.map_err(failed)?;
         // A list that another release wrote in a different format is treated as missing.
         let read = |(login, content): (String, String)| {
             let bindings = serde_json::from_str(&content).unwrap_or_default();
             (login, bindings)
         };
         Ok(kept.into_iter().map(read).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+    use model::OrganizationSid;
+    use store::SecretKey;
+
+    use super::*;
+
+    /// A server with a database; `n` stands for its data folder.
+    async fn server(url: &str, n: u8) -> StoreDirectory {
+        let key = SecretKey::from_hex(&"0f".repeat(32)).unwrap();
+        beside(&Store::open(url, key).await.unwrap(), n)
+    }
+
+    /// A server that shares the database.
+    fn beside(store: &Store, n: u8) -> StoreDirectory {
+        StoreDirectory {
+            store: store.clone(),
+            organization: OrganizationSid::from_bytes([1; 16]),
+            server: ServerSid::from_bytes([n; 16]),
+            refusals: Refusals::new(store.clone()),
+        }
+    }
+
+    fn phone(seq: u32, expires_at: u64) -> BindingSnapshot {
+        BindingSnapshot {
+            contact: "sip:kim@192.0.2.7:5060".to_owned(),
+            transport: "udp".to_owned(),
+            remote_address: "192.0.2.7:5060".parse().unwrap(),
+            local_address: "192.0.2.1:5060".parse().unwrap(),
+            q: 1000,
+            expires_at,
+            call_id: "a".to_owned(),
+            seq,
+            instance: None,
+            answers: true,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_registration_outlives_its_server_and_the_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("p.db").display());
+        let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let soon = unix.as_secs() + 600;
+        let first = server(&url, 1).await;
+        first
+            .bindings_changed("kim", vec![phone(1, soon)])
+            .await
+            .unwrap();
+        // A second server starts; the phone answers only the first one's OPTIONS.
+        let second = beside(&first.store, 2);
+        assert_eq!(second.bindings().await.unwrap(), []);
+        first
+            .bindings_changed("kim", vec![phone(2, soon)])
+            .await
+            .unwrap();
+        // What it had there has expired, or is silent.
+        second.bindings_changed("kim", Vec::new()).await.unwrap();
+        first.store.close().await;
+        let first = server(&url, 1).await;
+        let kept = first.bindings().await.unwrap();
+        assert_eq!(kept, [("kim".to_owned(), vec![phone(2, soon)])]);
+        assert!(kept[0].1[0].restore(Instant::now(), unix).is_some());
+        // It is not removed as an expired one.
+        let alive = store::Change::Alive {
+            instance: first.store.instance(),
+            at: Timestamp::from_unix(Duration::from_secs(soon)),
+        };
+        first.store.commit(vec![alive]).await.unwrap();
+        assert_eq!(first.bindings().await.unwrap(), kept);
+        first.bindings_changed("kim", Vec::new()).await.unwrap();
+        assert_eq!(first.bindings().await.unwrap(), []);
     }
 }

@@ -274,6 +274,7 @@ fn lane_of(change: &Change) -> Option<Lane> {
         | Change::CallbacksReplayed { .. }
         | Change::CallbackClaimed { .. }
         | Change::Registered { .. }
+        | Change::RegistrationsAdopted { .. }
         | Change::Refused(_)
         | Change::Alive { .. } => None,
     }

@@ -2,7 +2,7 @@
 //!
 //! Samples come in blocks of half a second. During a recording, `.part` is appended to the file
 //! name; at the end the header is completed, the data synced to disk and the file renamed. After a
-//! crash [`recover`] does that. **Invariant: a file with the final name is complete**, and has the
+//! crash [`recover_recording`] does that. **Invariant: a file with the final name is complete**, and has the
 //! length of the recording: blocks that find the queue full are replaced by silence and counted.
 //! Left to others: mixing.
 
@@ -258,7 +258,7 @@ impl Writer {
                 Job::Discard { file, reason } => self.fail(file, reason),
             }
         }
-        // Only a fault leaves recordings here; their files are kept for `recover`.
+        // Only a fault leaves recordings here; their files are kept for `recover_recording`.
     }
 
     fn start(&mut self, number: u64, path: PathBuf, addressee: Addressee) {
@@ -376,52 +376,23 @@ fn part(path: &Path) -> PathBuf {
     name.into()
 }
 
-/// Completes the recordings in a folder that a crash left unfinished; call it before the media
-/// plane starts, and only if no other server records there. Returns their final names.
-///
-/// # Errors
-/// If the folder cannot be read (a missing one has nothing to recover) or a file cannot be written.
-pub fn recover(folder: &Path) -> io::Result<Vec<PathBuf>> {
-    let entries = match fs::read_dir(folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries?,
-    };
-    let mut recovered = Vec::new();
-    for entry in entries {
-        let unfinished = entry?.path();
-        if unfinished
-            .extension()
-            .is_some_and(|extension| extension == PART)
-        {
-            recovered.extend(recover_file(&unfinished)?);
-        }
-    }
-    recovered.sort();
-    Ok(recovered)
-}
-
-/// Completes one recording that a crash left unfinished, if it is; `path` is its final name.
+/// Completes a recording that a crash left unfinished; one without a single sample is removed. `path` is its final
+/// name. If there is no unfinished file, nothing happens.
 ///
 /// # Errors
 /// If the file cannot be written.
 pub fn recover_recording(path: &Path) -> io::Result<()> {
-    match recover_file(&part(path)) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        other => other.map(drop),
-    }
-}
-
-fn recover_file(unfinished: &Path) -> io::Result<Option<PathBuf>> {
-    let mut file = OpenOptions::new().write(true).open(unfinished)?;
+    let unfinished = part(path);
+    let mut file = match OpenOptions::new().write(true).open(&unfinished) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        opened => opened?,
+    };
     let Some(header) = wav::repair(file.metadata()?.len()) else {
-        fs::remove_file(unfinished)?;
-        return Ok(None);
+        return fs::remove_file(&unfinished);
     };
     file.write_all(&header)?;
     file.sync_all()?;
-    let path = unfinished.with_extension("");
-    fs::rename(unfinished, &path)?;
-    Ok(Some(path))
+    fs::rename(unfinished, path)
 }
 
 #[cfg(test)]
@@ -577,13 +548,20 @@ mod tests {
         bytes.extend([1, 0, 2, 0]);
         fs::write(path("RE1.wav.part"), &bytes).unwrap();
         fs::write(path("RE2.wav.part"), &bytes[..20]).unwrap();
-        fs::write(path("RE3.wav"), "not ours").unwrap();
-        assert_eq!(recover(folder.path()).unwrap(), [path("RE1.wav")]);
+        fs::create_dir(path("RE3.wav.part")).unwrap();
+        fs::write(path("RE4.wav"), "complete").unwrap();
+        for (name, is_usable) in [("RE1", true), ("RE2", true), ("RE3", false), ("RE4", true)] {
+            let recovered = recover_recording(&path(&format!("{name}.wav")));
+            assert_eq!(recovered.is_ok(), is_usable, "{name}: {recovered:?}");
+        }
         let samples = wav::decode(&fs::read(path("RE1.wav")).unwrap())
             .unwrap()
             .samples;
         assert_eq!(samples, [1, 2]);
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
-        assert!(recover(&path("missing")).unwrap().is_empty());
+        assert_eq!(fs::read(path("RE4.wav")).unwrap(), b"complete");
+        let names = fs::read_dir(folder.path()).unwrap();
+        let mut names: Vec<_> = names.map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        assert_eq!(names, ["RE1.wav", "RE3.wav.part", "RE4.wav"]);
     }
 }

@@ -34,7 +34,7 @@ mod sockets;
 mod worker;
 
 pub use control::Control;
-pub use disk::{recover, recover_recording};
+pub use disk::recover_recording;
 pub use media_proto::{
     Control as EngineControl, DigitWay, EndpointId, MixId, Part, PlayId, RecordingId, Report,
     Stats, Terms,

@@ -153,6 +153,7 @@ table! {
     CONFLICT = 20409, Error, 409, "The value must be unique and is taken.", "Use another value.";
     TOO_LARGE = 20413, Error, 413, "The request is larger than 256 KiB.", "Send a smaller request.";
     UNSUPPORTED_MEDIA = 20415, Error, 415, "The body is not a form.", "Send the parameters as a form (`curl -d Name=value`), not as JSON or anything else.";
+    CALL_ELSEWHERE = 20421, Error, 421, "The call runs on another server that shares the database.", "Send the request to the server that the text names; see `instance` in docs/operating.md.";
     TOO_MANY_REQUESTS = 20429, Error, 429, "The server is at its limit, or too many wrong passwords were sent.", "Try again after the number of seconds given in Retry-After.";
     BAD_PARAMETER = 21100, Error, 400, "A parameter is missing or has a value that is not allowed.", "Correct the parameter named in the text.";
     FORBIDDEN = 21103, Error, 403, "The account may not do this.", "Use credentials of the owner or of one of its parent accounts.";

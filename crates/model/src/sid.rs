@@ -144,6 +144,9 @@ sid!(
     /// A recording.
     RecordingSid, "RE");
 sid!(
+    /// A server with its data folder: the same after a restart.
+    ServerSid, "SV");
+sid!(
     /// A verification of a phone number.
     VerificationSid, "VE");
 

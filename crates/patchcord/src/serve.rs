@@ -7,6 +7,7 @@ mod calls;
 mod caretaker;
 mod files;
 mod http;
+mod identity;
 mod parts;
 mod proxies;
 mod repair;
@@ -19,6 +20,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, anyhow};
 use call::Engine;
 use media::MediaPlane;
+use model::InstanceSid;
 use serde::Serialize;
 use sip::SipAddrs;
 use store::Store;
@@ -34,6 +36,7 @@ use crate::metrics::{self, Kind, Metrics};
 use crate::shutdown::{self, Stage};
 use crate::usage;
 
+use identity::Identity;
 use proxies::Proxies;
 
 /// How long calls get to end after the second signal.
@@ -51,6 +54,7 @@ struct Ready {
     http: String,
     sip: ReadySip,
     metrics: String,
+    instance: InstanceSid,
 }
 
 #[derive(Serialize)]
@@ -75,6 +79,8 @@ pub(crate) struct Running {
     callbacks: Callbacks,
     stopping: watch::Sender<bool>,
     listeners: Vec<JoinHandle<()>>,
+    /// Kept until the end: no other server may have it meanwhile.
+    _identity: Identity,
 }
 
 /// Runs the server until it is stopped: drains at the first signal, stops at the second.
@@ -124,19 +130,16 @@ pub(crate) async fn start(mut config: Config, stages: watch::Receiver<Stage>) ->
     let metrics_address = metrics_listener.local_addr()?;
 
     let store = parts::store(&config).await?;
+    let identity = identity::claim(&config.server.data).await?;
     let administrator = files::first_start(&config, &store).await?;
     files::keep_domain(&mut config, &store, administrator.organization).await?;
     let recordings = files::recordings(&config.server.data);
-    // Servers that share a database may share this folder: the patrol completes the files of dead ones.
-    if !store.is_shared() {
-        media::recover(&recordings).context("cannot repair the recordings of an earlier run")?;
-    }
     let media = parts::media(&config)?;
     let fetcher = parts::fetcher(&config)?;
     let callbacks = parts::callbacks(&config, &store, &fetcher, administrator.sid);
     let refusals = call::Refusals::new(store.clone());
-    let (sip, incoming) =
-        parts::sip(&config, &store, administrator.organization, &refusals).await?;
+    let here = (administrator.organization, identity.sid);
+    let (sip, incoming) = parts::sip(&config, &store, here, &refusals).await?;
     // For a shared database the patrol does that, once it knows which servers are dead.
     if !store.is_shared() {
         repair::complete(&store, &sip, &recordings).await?;
@@ -207,6 +210,7 @@ pub(crate) async fn start(mut config: Config, stages: watch::Receiver<Stage>) ->
         callbacks,
         stopping,
         listeners,
+        _identity: identity,
     })
 }
 
@@ -358,6 +362,7 @@ impl Running {
                 tcp: self.sip.tcp,
             },
             metrics: format!("http://{}/metrics", self.metrics),
+            instance: self.store.instance(),
         };
         let mut line = serde_json::to_string(&ready)?;
         line.push('\n');

@@ -15,13 +15,15 @@ use crate::dialect::Dialect;
 use crate::rows;
 use crate::sql::{ROWS_AT_ONCE, Sql, args};
 use crate::writer::Operation;
-use crate::{Change, Committed};
+use crate::{Change, Committed, KeptPhones};
 
 /// How long delivered and dead callbacks are kept.
 const OUTBOX_MEMORY: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// How long the missing file of a recording is searched for.
 const STARTED_MEMORY: Duration = Duration::from_secs(30 * 24 * 3600);
+/// How long the expired registrations of a server that never starts again are kept.
+const REGISTRATION_MEMORY: Duration = Duration::from_secs(24 * 3600);
 /// How long refusals are kept.
 const REFUSAL_MEMORY: Duration = Duration::from_secs(24 * 3600);
 
@@ -158,6 +160,7 @@ async fn change(
         | Change::RecordingStarted { .. }
         | Change::CallbackRetry { .. }
         | Change::Registered { .. }
+        | Change::RegistrationsAdopted { .. }
         | Change::Refused(_)
         | Change::CallbacksReplayed { .. }
         | Change::CallbackClaimed { .. }
@@ -226,19 +229,37 @@ fn statement(context: Context, change: &Change) -> Sql {
         Change::Registered {
             organization,
             login,
-            content: Some(content),
+            server,
+            phones: Some(KeptPhones { content, expires }),
         } => Sql::new(
-            "INSERT INTO bindings (organization, login, content) VALUES ($1, $2, $3) \
-             ON CONFLICT (organization, login) DO UPDATE SET content = excluded.content",
-            args![*organization, login.clone(), content.clone()],
+            "INSERT INTO registrations (organization, login, server, content, expires) \
+             VALUES ($1, $2, $3, $4, $5) ON CONFLICT (organization, login, server) \
+             DO UPDATE SET content = excluded.content, expires = excluded.expires",
+            args![
+                *organization,
+                login.clone(),
+                *server,
+                content.clone(),
+                *expires
+            ],
         ),
         Change::Registered {
             organization,
             login,
-            content: None,
+            server,
+            phones: None,
         } => Sql::new(
-            "DELETE FROM bindings WHERE organization = $1 AND login = $2",
-            args![*organization, login.clone()],
+            "DELETE FROM registrations WHERE organization = $1 AND login = $2 AND server = $3",
+            args![*organization, login.clone(), *server],
+        ),
+        Change::RegistrationsAdopted {
+            organization,
+            server,
+        } => Sql::new(
+            "UPDATE registrations SET server = $2 WHERE organization = $1 AND server = '' \
+             AND login NOT IN (SELECT login FROM registrations \
+             WHERE organization = $1 AND server = $2)",
+            args![*organization, *server],
         ),
         Change::CallUpdated(update) => Sql::new(
             "UPDATE calls SET updated = $2, muted = COALESCE($3, muted), \
@@ -465,7 +486,7 @@ async fn recording(
     Ok(true)
 }
 
-/// Deletes old callbacks, recordings without files and refusals, a limited number at each heartbeat;
+/// Deletes old callbacks, recordings without files, registrations and refusals, a limited number at each heartbeat;
 /// returns whether some may be left.
 async fn delete_old(db: &mut Connection, at: Timestamp) -> Result<bool, Failure> {
     let mut leaves_some = false;
@@ -473,6 +494,12 @@ async fn delete_old(db: &mut Connection, at: Timestamp) -> Result<bool, Failure>
     for (table, key, time, memory) in [
         ("outbox", "event", ended, OUTBOX_MEMORY),
         ("started_recordings", "sid", "created", STARTED_MEMORY),
+        (
+            "registrations",
+            "organization, login, server",
+            "expires",
+            REGISTRATION_MEMORY,
+        ),
         (
             "refusals",
             "source, reason, name",

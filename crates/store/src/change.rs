@@ -8,10 +8,19 @@ use model::record::{
 };
 use model::{
     CallSid, CallStatus, ConferenceSid, ConferenceStatus, EventSid, HangupBy, InstanceSid, Lane,
-    OrganizationSid, RecordingSid, Timestamp,
+    OrganizationSid, RecordingSid, ServerSid, Timestamp,
 };
 
 use crate::DeliveryFilter;
+
+/// What is kept of a client's registered phones for the next start of their server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptPhones {
+    /// The SIP side's own data, as JSON.
+    pub content: String,
+    /// When the last registration expires.
+    pub expires: Timestamp,
+}
 
 /// One fact. All facts of one commit become visible together or not at all.
 #[derive(Debug, Clone)]
@@ -162,14 +171,24 @@ pub enum Change {
     Notification(Box<Notification>),
     /// A callback is due. Repeating it has no effect.
     CallbackQueued(Box<Callback>),
-    /// The currently registered phones of a client.
+    /// The phones of a client that are registered with a server now. Those registered with another
+    /// server are left as they are.
     Registered {
-        /// Its organization.
+        /// The client's organization.
         organization: OrganizationSid,
         /// Login.
         login: String,
-        /// The SIP side's own data, as JSON; `None` if no phone is left.
-        content: Option<String>,
+        /// The server.
+        server: ServerSid,
+        /// `None` if no phone is left.
+        phones: Option<KeptPhones>,
+    },
+    /// Registrations that an earlier release stored without a server are those of this server.
+    RegistrationsAdopted {
+        /// The organization.
+        organization: OrganizationSid,
+        /// The server.
+        server: ServerSid,
     },
     /// Calls or registrations were refused; their number is added to the stored one.
     Refused(Box<Refusal>),

@@ -145,12 +145,12 @@ impl Inspect {
         self.readers.many(selecting, rows::notification).await
     }
 
-    /// What was kept of registered phones: login and bindings as the SIP side wrote them, by login.
+    /// What was kept of registered phones, of all servers: login and bindings as the SIP side wrote them, by login.
     ///
     /// # Errors
     /// As reported by the database.
     pub async fn phones(&self) -> Result<Vec<(String, String)>> {
-        let text = "SELECT login, content FROM bindings ORDER BY login, organization";
+        let text = "SELECT login, content FROM registrations ORDER BY login, organization, server";
         let read = |row: &Row| Ok((row.text("login")?, row.text("content")?));
         self.readers.many(Sql::new(text, Vec::new()), read).await
     }

@@ -47,7 +47,7 @@ use model::record::{CallRecord, Callback, Message, Number, StartedRecording};
 use model::{InstanceSid, Timestamp};
 
 pub use accounts::{AccountChange, SecondaryToken};
-pub use change::{CallUpdate, Change, Committed};
+pub use change::{CallUpdate, Change, Committed, KeptPhones};
 pub use deliveries::{Delivery, DeliveryFilter, DeliveryState, NoDeliveryState};
 pub use error::StoreError;
 pub use filter::{

@@ -5,7 +5,7 @@ use model::record::{
 };
 use model::{
     CallSid, InstanceSid, Lane, MessageSid, NotificationSid, NumberSid, OrganizationSid,
-    RecordingSid,
+    RecordingSid, ServerSid,
 };
 
 use crate::filter::{
@@ -78,14 +78,19 @@ impl Store {
         self.first(sql, |row| row.blob("content")).await
     }
 
-    /// The stored registrations, by login.
+    /// The stored registrations with a server: login and content, by login.
     ///
     /// # Errors
     /// As reported by the database.
-    pub async fn registered(&self, organization: OrganizationSid) -> Result<Vec<(String, String)>> {
+    pub async fn registered(
+        &self,
+        organization: OrganizationSid,
+        server: ServerSid,
+    ) -> Result<Vec<(String, String)>> {
         let sql = Sql::new(
-            "SELECT login, content FROM bindings WHERE organization = $1 ORDER BY login",
-            args![organization],
+            "SELECT login, content FROM registrations \
+             WHERE organization = $1 AND server = $2 ORDER BY login",
+            args![organization, server],
         );
         let read = |row: &Row| Ok((row.text("login")?, row.text("content")?));
         self.many(sql, read).await

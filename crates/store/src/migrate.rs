@@ -84,6 +84,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         "recordings",
         include_str!("../../../migrations/0014-recordings/up.sql"),
     ),
+    (
+        15,
+        "registrations",
+        include_str!("../../../migrations/0015-registrations/up.sql"),
+    ),
 ];
 
 const NOTES: &str = "CREATE TABLE IF NOT EXISTS migrations (\

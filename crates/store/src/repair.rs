@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use model::record::{CallRecord, Message};
 use model::{
-    CallSid, CallStatus, Direction, HangupBy, InstanceSid, Lane, MessageStatus, RecordingSid,
-    Timestamp, error,
+    AccountSid, CallSid, CallStatus, Direction, HangupBy, InstanceSid, Lane, MessageStatus,
+    RecordingSid, Timestamp, error,
 };
 
 use crate::admin::Admin;
 use crate::deliveries;
+use crate::query::TREE;
 use crate::row::Row;
 use crate::rows;
 use crate::{Change, Orphan, OrphanMessage, OrphanRecording, Result, Store};
@@ -122,35 +123,52 @@ impl Store {
         Ok(found)
     }
 
-    /// The open calls of this server whose accounts are closed.
+    /// The open calls of this server whose accounts are closed: of an account and all below it, or of all accounts.
     ///
     /// # Errors
     /// As reported by the database.
-    pub async fn open_calls_of_closed_accounts(&self) -> Result<Vec<CallSid>> {
+    pub async fn open_calls_of_closed_accounts(
+        &self,
+        of: Option<AccountSid>,
+    ) -> Result<Vec<CallSid>> {
         let mut sql = crate::sql::Sql::new(
             "SELECT c.sid FROM calls c JOIN accounts a ON a.sid = c.account",
             Vec::new(),
         );
         sql.with(" WHERE c.instance = ?", self.instance())
-            .text(" AND c.ended IS NULL AND a.status = 'closed' ORDER BY c.sid");
+            .text(" AND c.ended IS NULL AND a.status = 'closed'");
+        if let Some(of) = of {
+            sql.text(" AND a.sid").with(TREE, of);
+        }
+        sql.text(" ORDER BY c.sid");
         self.many(sql, |row| row.word("sid")).await
     }
 
-    /// Recordings of closed accounts, oldest first: `limit` of them after the first `skipped`.
+    /// The first `limit` recordings of closed accounts, by identifier: of an account and all below it, or of all
+    /// accounts.
+    ///
+    /// - `after`: the last one of the previous page
     ///
     /// # Errors
     /// As reported by the database.
     pub async fn recordings_of_closed_accounts(
         &self,
-        skipped: i64,
+        of: Option<AccountSid>,
+        after: Option<RecordingSid>,
         limit: i64,
     ) -> Result<Vec<RecordingSid>> {
         let mut sql = crate::sql::Sql::new(
             "SELECT r.sid FROM accounts a JOIN recordings r ON r.account = a.sid \
-             WHERE a.status = 'closed' ORDER BY r.created, r.sid",
+             WHERE a.status = 'closed'",
             Vec::new(),
         );
-        sql.with(" LIMIT ?", limit).with(" OFFSET ?", skipped);
+        if let Some(of) = of {
+            sql.text(" AND a.sid").with(TREE, of);
+        }
+        if let Some(after) = after {
+            sql.with(" AND r.sid > ?", after);
+        }
+        sql.with(" ORDER BY r.sid LIMIT ?", limit);
         self.many(sql, |row| row.word("sid")).await
     }
 
@@ -174,6 +192,21 @@ impl Store {
             .with(" AND sid <> ?", self.instance());
         let found = self.many(sql, |row| row.word("sid")).await?;
         Ok(found.into_iter().collect())
+    }
+
+    /// Whether a server is another one than this and alive, so that its calls run there.
+    ///
+    /// # Errors
+    /// As reported by the database.
+    pub async fn runs_elsewhere(&self, server: InstanceSid, now: Timestamp) -> Result<bool> {
+        let mut sql = crate::sql::Sql::new("SELECT sid FROM instances", Vec::new());
+        sql.with(" WHERE sid = ?", server)
+            .with(" AND sid <> ?", self.instance())
+            .with(" AND last_alive > ?", self.gone_since(now));
+        let found = self
+            .first(sql, |row| row.word::<InstanceSid>("sid"))
+            .await?;
+        Ok(found.is_some())
     }
 
     /// Closes the legs left open by dead servers; returns those that another server has not closed

@@ -10,7 +10,7 @@ use model::{
     AccountSid, AccountStatus, ApplicationSid, CallSid, CallStatus, ClientSid, ConferenceSid,
     ConferenceStatus, DialectName, Direction, EventSid, HangupBy, HttpMethod, InstanceSid, Lane,
     MessageDirection, MessageSid, MessageStatus, NotificationSid, NumberSid, OrganizationSid,
-    RecordingSid, RecordingSource, Timestamp,
+    RecordingSid, RecordingSource, ServerSid, Timestamp,
 };
 
 /// Rows that a statement changes at most where there may be any number of them. It must take much less
@@ -91,7 +91,8 @@ sids_into_arg!(
     NotificationSid,
     NumberSid,
     OrganizationSid,
-    RecordingSid
+    RecordingSid,
+    ServerSid
 );
 
 /// A list of arguments of any types.

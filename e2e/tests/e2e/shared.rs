@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, ensure};
 use e2e::load::ua::Ua;
 use e2e::server::Options;
+use e2e::sipp::Scenario;
 use e2e::{App, Reply, Server, wait};
 use serde_json::Value;
 use testkit::postgres::Postgres;
@@ -105,12 +106,65 @@ fn closed(server: &Server) -> Option<Vec<Value>> {
     all.then_some(calls)
 }
 
+/// A call is changed only by the server that runs it; the other one names that server.
+fn changes_are_sent_on(pair: &Pair) -> anyhow::Result<()> {
+    let calls = pair.second.rest().all("Calls", "calls")?;
+    let call = text(calls.first().context("no call")?, "sid");
+    let there = text(pair.first.ready(), "instance");
+    let rest = pair.second.rest();
+    let path = rest.path(&format!("Calls/{call}"));
+    let answer = rest.send("POST", &path, Some("Status=completed"))?;
+    let body: Value = serde_json::from_slice(&answer.body)?;
+    let status = (answer.status(), &body["code"]);
+    ensure!(
+        status == (421, &20_421.into()),
+        "{} {body}",
+        answer.status()
+    );
+    let named = body["message"].as_str().unwrap_or_default();
+    ensure!(
+        there.starts_with("ID") && named.contains(there),
+        "{there}: {body}"
+    );
+    Ok(())
+}
+
+/// The registration that the second server saw when it started expires; the phone has renewed it meanwhile with
+/// the first server.
+#[test]
+fn a_phone_stays_registered_with_its_server() -> anyhow::Result<()> {
+    let Some(postgres) = Postgres::required() else {
+        return Ok(());
+    };
+    let ua = Ua::bind()?;
+    let mut first = wait::until("the first server", SOON, || server(&postgres, &ua).ok())?;
+    first.rest().client("ann", "ann-Secret-1")?;
+    let phone = |scenario: &str| {
+        Scenario::new(scenario)
+            .service("ann")
+            .credentials("ann", "ann-Secret-1")
+    };
+    phone("register-for").key("lifetime", "4").run(&first)?;
+    let seen = Instant::now();
+    let second = server(&postgres, &ua)?;
+    phone("register-for").key("lifetime", "600").run(&first)?;
+    ensure!(seen.elapsed() < Duration::from_secs(4), "too slow to tell");
+    // What must not happen at the expiry has no event.
+    std::thread::sleep(Duration::from_secs(5).saturating_sub(seen.elapsed()));
+    first.kill()?;
+    first.start_again()?;
+    phone("register-query-expect-one")
+        .run(&first)
+        .with_context(|| format!("{}\n{}", first.log(), second.log()))
+}
+
 #[test]
 fn what_one_server_writes_the_other_shows() -> anyhow::Result<()> {
     let Some(mut pair) = Pair::start()? else {
         return Ok(());
     };
     pair.talk()?;
+    changes_are_sent_on(&pair)?;
     pair.ua.pump(Duration::from_secs(1))?;
     let ua = &mut pair.ua;
     wait::until("the end of the calls", SOON, || {

@@ -586,7 +586,8 @@ async fn set_status(
     let store = &state.store;
     store.set_account_status(account.sid, status, now()).await?;
     if status == AccountStatus::Closed {
-        clear_closed_accounts(store, &*state.calls, &state.recordings_dir).await?;
+        let (calls, folder) = (&*state.calls, &state.recordings_dir);
+        clear_closed_accounts(store, calls, folder, Some(account.sid)).await?;
     }
     Ok(())
 }

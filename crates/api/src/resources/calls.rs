@@ -11,10 +11,10 @@ use call_proto::{
 use http::StatusCode;
 use model::record::Account;
 use model::{Bare, CallSid, CallStatus, HttpMethod, LegEvent, Target, error};
-use store::{CallFilter, CallKey, Sort};
+use store::{CallFilter, CallKey, Sort, Store};
 
 use self::fields::CALL;
-use crate::context::{Answer, Context, owned};
+use crate::context::{Answer, Context, now, owned};
 use crate::dialect::RestDialect;
 use crate::failure::Failure;
 use crate::page::{Page, row_key, sort_by};
@@ -209,7 +209,7 @@ const CHANGES: &[Param] = &[
     param(
         "MoveConnectedCallLeg",
         Is::Flag,
-        "Whether the connected leg runs the document too.",
+        "Whether the connected party runs the document too; otherwise it is disconnected. Has no effect in a conference.",
     )
     .within(RESTCOMM),
 ];
@@ -449,17 +449,35 @@ async fn modify(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
         return Err(Failure::of(error::CALL_NOT_LIVE));
     }
     let state = &context.state;
-    let made = state.calls.modify(sid, change).await;
-    made.map_err(|refusal| match refusal {
-        ModifyError::NotLive => Failure::of(error::CALL_NOT_LIVE),
-        ModifyError::NotAnswered => Failure::of(error::CALL_NOT_LIVE).saying(refusal.to_string()),
-        ModifyError::Unconfirmed => {
-            let late = Failure::of(error::INTERNAL).saying(refusal.to_string());
-            late.with_status(StatusCode::SERVICE_UNAVAILABLE)
-        }
-    })?;
+    if let Err(refusal) = state.calls.modify(sid, change).await {
+        return Err(match refusal {
+            ModifyError::NotLive => not_live_here(&state.store, sid).await?,
+            ModifyError::NotAnswered => {
+                Failure::of(error::CALL_NOT_LIVE).saying(refusal.to_string())
+            }
+            ModifyError::Unconfirmed => {
+                let late = Failure::of(error::INTERNAL).saying(refusal.to_string());
+                late.with_status(StatusCode::SERVICE_UNAVAILABLE)
+            }
+        });
+    }
     let changed = state.store.call(sid).await?;
     Ok(context.show(&CALL, &changed.unwrap_or(call)))
+}
+
+/// Why this server does not run a call: it is over, or another server runs it.
+async fn not_live_here(store: &Store, sid: CallSid) -> Result<Failure, Failure> {
+    if let Some(call) = store.call(sid).await?
+        && !call.status.is_final()
+        && store.runs_elsewhere(call.instance, now()).await?
+    {
+        let text = format!(
+            "The call runs on another server, `{}`: send the request there.",
+            call.instance
+        );
+        return Ok(Failure::of(error::CALL_ELSEWHERE).saying(text));
+    }
+    Ok(Failure::of(error::CALL_NOT_LIVE))
 }
 
 fn change(context: &Context<'_>) -> Result<Modify, Failure> {

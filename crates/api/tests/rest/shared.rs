@@ -126,7 +126,7 @@ async fn recordings_of_a_closed_account_are_removed_where_they_are() {
     let (store, folder) = (&one.store, one.dir.path());
     api::finish_removals(store, folder).await.unwrap();
     assert_eq!(left().await, [true, false]);
-    let stays = api::clear_closed_accounts(store, &*one.engine, folder).await;
+    let stays = api::clear_closed_accounts(store, &*one.engine, folder, None).await;
     assert_eq!((stays.unwrap(), left().await), (None, vec![false, false]));
     assert_eq!(std::fs::read_dir(folder).unwrap().count(), 0);
 }

@@ -13,7 +13,7 @@ use call::{
 use media::{MediaConfig, MediaPlane};
 use model::egress::Guard;
 use model::record::{Number, VoiceApplication};
-use model::{HttpMethod, NumberSid, Timestamp};
+use model::{HttpMethod, NumberSid, ServerSid, Timestamp};
 use sip::{InviteSpec, LegCommand, LegEvent, Sip, SipConfig};
 use speech::Synthesizer;
 use store::{AdminSeed, Store};
@@ -99,6 +99,7 @@ pub(crate) async fn server(
         refusals: Refusals::new(store.clone()),
         store: store.clone(),
         organization,
+        server: ServerSid::from_bytes([1; 16]),
     };
     let (sip, incoming) = Sip::bind(local(), Arc::new(directory)).await.unwrap();
     let fetcher = Fetcher::new(FetchConfig {
@@ -162,6 +163,7 @@ pub(crate) async fn call(server: &Sip, store: &Store) {
         refusals: Refusals::new(store.clone()),
         store: store.clone(),
         organization: store.default_organization().await.unwrap().unwrap().sid,
+        server: ServerSid::from_bytes([2; 16]),
     };
     let (phone, _calls) = Sip::bind(local(), Arc::new(directory)).await.unwrap();
     let target = format!("sip:1000@{}", server.local().udp);

@@ -46,7 +46,8 @@ if __name__ == "__main__":
     try:
         server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
     except OSError as error:
-        sys.exit(f"port {port} cannot be used ({error.strerror}): stop what uses it, or set PORT={port + 1}")
+        sys.exit(f"port {port} cannot be used ({error.strerror}): stop what uses it, or set PORT={port + 1}"
+                 " and write that number in app.test.yaml too")
     with server:
         print(f"http://127.0.0.1:{port}/menu", flush=True)
         try:

@@ -56,6 +56,6 @@ impl Caretaker {
 
     async fn clear(&self) -> Result<Option<(i64, String)>, StoreError> {
         let calls = LiveCalls(self.engine.clone());
-        api::clear_closed_accounts(&self.store, &calls, &self.recordings).await
+        api::clear_closed_accounts(&self.store, &calls, &self.recordings, None).await
     }
 }

@@ -12,7 +12,7 @@ use call::{
 use media::{MediaConfig, MediaPlane};
 use model::egress::Guard;
 use model::record::Account;
-use model::{AccountSid, OrganizationSid};
+use model::{AccountSid, OrganizationSid, ServerSid};
 use sip::{IncomingCall, Sip, SipConfig, Trunk};
 use speech::{CommandRecognizer, EmbeddedSpeech, ListenLimits, Recognizer};
 use store::{RecordingLinks, SecretKey, Store};
@@ -106,7 +106,7 @@ pub(super) fn callbacks(
 pub(super) async fn sip(
     config: &Config,
     store: &Store,
-    organization: OrganizationSid,
+    (organization, server): (OrganizationSid, ServerSid),
     refusals: &Refusals,
 ) -> Result<(Sip, mpsc::Receiver<IncomingCall>)> {
     let settings = &config.sip;
@@ -142,6 +142,7 @@ pub(super) async fn sip(
     let directory = StoreDirectory {
         store: store.clone(),
         organization,
+        server,
         refusals: refusals.clone(),
     };
     let bound = Sip::bind(sip, Arc::new(directory)).await;

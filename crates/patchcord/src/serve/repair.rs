@@ -184,7 +184,8 @@ fn file_length(sid: RecordingSid, folder: &Path) -> Option<(i64, i64)> {
     let path = folder.join(format!("{sid}.wav"));
     if let Err(error) = media::recover_recording(&path) {
         // It is tried again in the next round, or at the next start.
-        warn!(recording.sid = %sid, %error, "a recording cannot be completed");
+        let file = path.display();
+        warn!(recording.sid = %sid, %error, %file, "a recording cannot be completed");
         return None;
     }
     let size = std::fs::metadata(&path).ok()?.len();

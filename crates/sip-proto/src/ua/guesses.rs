@@ -4,7 +4,7 @@
 //! attempts are refused like a wrong one, right or not. Other sources and logins are not affected,
 //! so a stranger cannot lock a phone out.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
@@ -19,7 +19,7 @@ const MOST: usize = 10_000;
 
 /// Counts wrong passwords.
 #[derive(Debug, Default)]
-pub(super) struct Guesses(HashMap<(Source, String), Row>);
+pub(super) struct Guesses(BTreeMap<(Source, String), Row>);
 
 #[derive(Debug)]
 struct Row {

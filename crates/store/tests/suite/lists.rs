@@ -1,7 +1,7 @@
 //! Cases about lists of calls: selection, order and windows.
 
-use model::Timestamp;
-use model::record::CallRecord;
+use model::record::{CallRecord, Recording};
+use model::{AccountStatus, RecordingSid, Timestamp};
 use store::{CallFilter, CallKey, Change, Place, RowKey, Scope, Sort, Store, StoreError, Window};
 
 use super::Database;
@@ -259,4 +259,37 @@ async fn after_a_row_in_any_order(store: &Store, tree: &CallFilter) {
     }
     let unknown = page(None, Place::AfterRow("CA".to_owned()), 0).await;
     assert!(matches!(unknown, Err(StoreError::NoRow(_))), "{unknown:?}");
+}
+
+pub(crate) async fn recordings_of_closed_accounts_are_read_in_pages(db: &Database) {
+    let store = db.open().await;
+    let organization = organization(&store, 1, "one.example").await;
+    for (n, parent) in [(1, None), (2, Some(1)), (3, Some(2)), (4, Some(1))] {
+        insert_account(&store, n, parent, organization).await;
+    }
+    let changes = (1..=8).map(|n| {
+        Change::Recording(Recording {
+            account: account_sid(1 + n % 4),
+            ..recording(n, call_sid(1), 1)
+        })
+    });
+    commit(&store, changes.collect()).await;
+    for n in [2, 4] {
+        let (sid, at) = (account_sid(n), Timestamp(9));
+        let closed = store.set_account_status(sid, AccountStatus::Closed, at);
+        closed.await.unwrap();
+    }
+    let sid = |n| RecordingSid::from_bytes(bytes(n));
+    let table: [(Option<u32>, Option<u32>, &[u32]); 5] = [
+        (None, None, &[1, 2, 3]),
+        (None, Some(3), &[5, 6, 7]),
+        (None, Some(7), &[]),
+        (Some(2), None, &[1, 2, 5]),
+        (Some(4), Some(3), &[7]),
+    ];
+    for (of, after, expected) in table {
+        let found = store.recordings_of_closed_accounts(of.map(account_sid), after.map(sid), 3);
+        let expected: Vec<_> = expected.iter().copied().map(sid).collect();
+        assert_eq!(found.await.unwrap(), expected, "{of:?} {after:?}");
+    }
 }

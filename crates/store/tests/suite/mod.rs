@@ -18,6 +18,7 @@ mod lanes;
 mod lists;
 mod messages;
 pub(crate) mod raw;
+mod registrations;
 pub(crate) mod values;
 
 pub(crate) use accounts::*;
@@ -26,6 +27,7 @@ pub(crate) use directory::*;
 pub(crate) use lanes::*;
 pub(crate) use lists::*;
 pub(crate) use messages::*;
+pub(crate) use registrations::*;
 use values::*;
 
 /// An empty database.
@@ -48,6 +50,7 @@ macro_rules! for_each_case {
         $run! {
             values_of_every_type_come_back,
             a_leg_lives_once,
+            only_another_server_that_is_alive_runs_calls_elsewhere,
             an_end_needs_the_owner_and_takes_its_callbacks_along,
             a_refused_commit_harms_no_other,
             many_commits_at_once_are_all_kept,
@@ -82,6 +85,10 @@ macro_rules! for_each_case {
             numbers_are_listed,
             a_name_gets_one_owner_whoever_asks_at_once,
             applications_come_back,
+            recordings_of_closed_accounts_are_read_in_pages,
+            a_server_changes_only_registrations_of_its_own,
+            registrations_of_an_earlier_release_go_to_the_first_server,
+            expired_registrations_of_a_server_that_is_gone_are_removed,
         }
     };
 }
@@ -125,6 +132,28 @@ pub(crate) async fn values_of_every_type_come_back(db: &Database) {
         let blob_of = blob.clone();
         commit(&store, vec![Change::Trace { lane, blob }]).await;
         assert_eq!(store.trace(lane).await.unwrap(), Some(blob_of));
+    }
+}
+
+pub(crate) async fn only_another_server_that_is_alive_runs_calls_elsewhere(db: &Database) {
+    let store = db.open().await;
+    let (other, unknown) = (
+        InstanceSid::from_bytes([8; 16]),
+        InstanceSid::from_bytes([9; 16]),
+    );
+    let (instance, at) = (other, now());
+    commit(&store, vec![Change::Alive { instance, at }]).await;
+    // Nobody can share an embedded database.
+    let shared = store.is_shared();
+    for (server, after, expected) in [
+        (other, 29, shared),
+        (other, 31, false),
+        (unknown, 0, false),
+        (store.instance(), 0, false),
+    ] {
+        let later = at + Duration::from_secs(after);
+        let elsewhere = store.runs_elsewhere(server, later).await.unwrap();
+        assert_eq!(elsewhere, expected, "{server} after {after} s");
     }
 }
 

@@ -176,6 +176,41 @@ async fn last_callbacks_name_only_recordings_that_exist() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_recording_that_cannot_be_completed_harms_no_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", dir.path().join("p.db").display());
+    let key = SecretKey::random();
+    let dead = Store::open(&url, key.clone()).await.unwrap();
+    for n in [1, 2] {
+        open_call(&dead, n, 0, Some(recording_sid(n))).await;
+    }
+    dead.close().await;
+    let part = |n| dir.path().join(format!("{}.wav.part", recording_sid(n)));
+    let second = audio::wav::encode(&[0; 16_000]);
+    std::fs::create_dir(part(1)).unwrap();
+    std::fs::write(part(2), &second).unwrap();
+    // Files of others.
+    std::fs::write(dir.path().join("note.part"), "mine").unwrap();
+    std::fs::create_dir(dir.path().join("x.part")).unwrap();
+
+    let store = Store::open(&url, key).await.unwrap();
+    let found = complete_at(&store, dir.path(), later(), |_| {}).await;
+    assert_eq!(found.unwrap(), 2);
+    let recorded = async |n| store.recording(recording_sid(n)).await.unwrap().is_some();
+    assert!(!recorded(1).await && recorded(2).await);
+    let note = std::fs::read_to_string(dir.path().join("note.part"));
+    assert_eq!(note.unwrap(), "mine");
+    assert!(dir.path().join("x.part").is_dir());
+    // It is tried again.
+    std::fs::remove_dir(part(1)).unwrap();
+    std::fs::write(part(1), &second).unwrap();
+    complete_at(&store, dir.path(), later(), |_| {})
+        .await
+        .unwrap();
+    assert!(recorded(1).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_end_of_a_recording_is_reported_once() {
     let dir = tempfile::tempdir().unwrap();
     let url = format!("sqlite:{}", dir.path().join("p.db").display());
