@@ -15,7 +15,7 @@ use crate::keys::{Keys, keys_of};
 use crate::leg::{Leg, News};
 use crate::letter::{Ended, ForkId, ForkNews, Role};
 use crate::message::Messages;
-use crate::recording::{RecordingNews, Recordings, Terms};
+use crate::recording::{RecordingNews, RecordingTerms, Recordings};
 
 pub(crate) struct Call {
     pub(crate) leg: Leg,
@@ -247,7 +247,7 @@ impl Call {
 
     /// The media side starts recording.
     pub(crate) fn recording_starts(&mut self, sid: RecordingSid, cx: &mut Context) {
-        let terms = Terms::default();
+        let terms = RecordingTerms::default();
         self.recordings.start(sid, terms, &mut self.leg, cx);
         self.recording_news(sid, Some(RecordingNews::Started), cx);
     }

@@ -47,6 +47,8 @@ pub enum Command {
         req: Req,
         /// The text.
         text: String,
+        /// The text in pieces, each with how it is spoken; empty if it is spoken as it stands.
+        parts: Vec<rcml::Spoken>,
         /// The voice.
         voice: rcml::Voice,
         /// Language as a BCP-47 tag.

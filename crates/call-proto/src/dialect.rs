@@ -1,8 +1,7 @@
 //! The differences between the two document dialects, in one place.
 
 use model::DialectName;
-
-use crate::farewell::whole_seconds;
+use model::record::recording_seconds;
 
 /// Behaviour of one dialect; no other code compares dialects.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -57,7 +56,7 @@ impl Dialect {
     /// The length of a recording as `<Record>` sends it to its action.
     pub(crate) fn record_duration(&self, length_ms: i64) -> String {
         if self.whole_durations {
-            whole_seconds(length_ms).to_string()
+            recording_seconds(length_ms).to_string()
         } else {
             format!("{}.{}", length_ms / 1_000, length_ms % 1_000 / 100)
         }

@@ -108,12 +108,19 @@ pub enum Fact {
         /// The callback to send if this server dies before the recording ends, stored with it.
         farewell: Option<Box<RecordingFarewell>>,
     },
-    /// A recording whose end is reported has ended; [`Fact::Recorded`] follows unless it is empty
-    /// or failed.
+    /// A recording is empty, or is complete and reported; in the latter case [`Fact::Recorded`]
+    /// follows.
     RecordingClosed {
         /// The recording.
         recording: RecordingSid,
         /// Event of the callback about it, if any.
+        tells: Option<EventSid>,
+    },
+    /// The failure of a recording is reported; what there is of its file is found later.
+    RecordingReported {
+        /// The recording.
+        recording: RecordingSid,
+        /// Event of the callback about it.
         tells: Option<EventSid>,
     },
     /// A recording is complete.

@@ -4,7 +4,7 @@
 //! leg after a crash completes it with the final record. **Invariant: the callbacks of a farewell
 //! are those that the leg itself would have made for the same end.** The same holds for messages.
 
-use model::record::{CallRecord, Callback, Message, StartedRecording};
+use model::record::{CallRecord, Callback, Message, StartedRecording, recording_seconds};
 use model::{EventSid, RecordingSid, Timestamp, error};
 use serde::{Deserialize, Serialize};
 
@@ -192,7 +192,7 @@ fn talk_seconds(record: &CallRecord, until: Timestamp) -> i64 {
 
 /// How a recording ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum RecordingEnd {
+pub enum RecordingOutcome {
     /// It can be fetched, and has this length in milliseconds.
     Completed(i64),
     /// Nothing was recorded.
@@ -254,11 +254,11 @@ impl RecordingFarewell {
 
     /// Whether this end is reported. A failure is, unless nothing but the start was asked for.
     #[must_use]
-    pub fn reports(&self, end: RecordingEnd) -> bool {
+    pub fn reports(&self, end: RecordingOutcome) -> bool {
         match end {
-            RecordingEnd::Completed(_) => self.completed,
-            RecordingEnd::Absent => self.absent,
-            RecordingEnd::Failed => true,
+            RecordingOutcome::Completed(_) => self.completed,
+            RecordingOutcome::Absent => self.absent,
+            RecordingOutcome::Failed => true,
         }
     }
 
@@ -267,23 +267,26 @@ impl RecordingFarewell {
     pub fn callback(
         self,
         started: &StartedRecording,
-        end: RecordingEnd,
+        end: RecordingOutcome,
         event: EventSid,
         now: Timestamp,
     ) -> Callback {
         let mut params = self.params;
         let mut add = |name: &str, value: String| params.push((name.to_owned(), value));
         match end {
-            RecordingEnd::Completed(duration_ms) => {
+            RecordingOutcome::Completed(duration_ms) => {
                 add("RecordingStatus", "completed".to_owned());
                 add("RecordingUrl", self.url);
-                add("RecordingDuration", whole_seconds(duration_ms).to_string());
+                add(
+                    "RecordingDuration",
+                    recording_seconds(duration_ms).to_string(),
+                );
             }
-            RecordingEnd::Absent => {
+            RecordingOutcome::Absent => {
                 add("RecordingStatus", "absent".to_owned());
                 add("RecordingDuration", "0".to_owned());
             }
-            RecordingEnd::Failed => {
+            RecordingOutcome::Failed => {
                 add("RecordingStatus", "failed".to_owned());
                 add("ErrorCode", error::RECORD_FAILED.to_string());
             }
@@ -301,12 +304,6 @@ impl RecordingFarewell {
             created: now,
         }
     }
-}
-
-/// A length in whole seconds, rounded; at least 1 for a recording that exists.
-pub(crate) const fn whole_seconds(duration_ms: i64) -> i64 {
-    let rounded = (duration_ms + 500) / 1_000;
-    if rounded < 1 { 1 } else { rounded }
 }
 
 /// The callback of a message, without the values added by its status. Stored in serialized form

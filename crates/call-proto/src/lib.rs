@@ -54,7 +54,7 @@ pub use event::{
 };
 pub use fact::{CallEnd, Fact, Reason};
 pub use family::{Family, Inbound, OutboundApi, Script};
-pub use farewell::{Farewell, MessageFarewell, RecordingEnd, RecordingFarewell};
+pub use farewell::{Farewell, MessageFarewell, RecordingFarewell, RecordingOutcome};
 pub use lint::lint;
 pub use membership::{Place, RoomEnd, RoomEvent, RoomRefusal, Wish};
 pub use message::{MessageCommand, TextMessage};

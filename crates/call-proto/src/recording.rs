@@ -4,20 +4,20 @@
 //! leg forgotten; a `<Dial>` that names its recording waits for that too. Each is recorded in the
 //! store before it begins, so that the file of one given up or cut off is found again.
 
-use model::record::{Callback, Recording, RecordingKind, StartedRecording};
+use model::record::{Callback, Recording, RecordingKind, StartedRecording, recording_seconds};
 use model::{Direction, RecordingSid, RecordingSource, Timestamp, error};
 use rcml::RecordingEvent;
 
 use crate::callback::{CallbackTarget, LegRecording};
 use crate::context::Context;
 use crate::fact::Fact;
-use crate::farewell::{RecordingEnd, RecordingFarewell};
+use crate::farewell::{RecordingFarewell, RecordingOutcome};
 use crate::leg::Leg;
 use crate::params::Params;
 
 /// What is recorded, and who learns of it.
 #[derive(Debug, Default)]
-pub(crate) struct Terms {
+pub(crate) struct RecordingTerms {
     pub(crate) kind: RecordingKind,
     /// Receives these events.
     pub(crate) callback: Option<(CallbackTarget, Vec<RecordingEvent>)>,
@@ -29,8 +29,6 @@ struct OpenRecording {
     started: StartedRecording,
     /// The callback about its end.
     farewell: Option<RecordingFarewell>,
-    /// Whether its callbacks make its end a fact of its own.
-    is_reported: bool,
     /// It is being closed, and given up at this time.
     until: Option<Timestamp>,
 }
@@ -60,7 +58,7 @@ impl Recordings {
     pub(crate) fn start(
         &mut self,
         sid: RecordingSid,
-        terms: Terms,
+        terms: RecordingTerms,
         leg: &mut Leg,
         cx: &mut Context,
     ) {
@@ -73,7 +71,6 @@ impl Recordings {
             kind: terms.kind,
             created: cx.now,
         };
-        let is_reported = terms.callback.is_some();
         let farewell = terms
             .callback
             .and_then(|(target, events)| report_start(&started, target, &events, leg, cx));
@@ -81,7 +78,9 @@ impl Recordings {
             started: started.clone(),
             farewell: farewell.clone().map(Box::new),
         });
-        if leg.profile.direction == Direction::OutboundApi {
+        // One that may turn out empty is named only once it is stored.
+        let is_certain = terms.kind.source == RecordingSource::DialVerb;
+        if is_certain && leg.profile.direction == Direction::OutboundApi {
             leg.reporter.recorded = Some(LegRecording {
                 sid,
                 url: address(sid, leg, cx),
@@ -92,7 +91,6 @@ impl Recordings {
         self.open.push(OpenRecording {
             started,
             farewell,
-            is_reported,
             until: None,
         });
     }
@@ -138,18 +136,21 @@ impl Recordings {
         // Nothing was recorded, so nothing is stored.
         let stored = duration_ms > 0;
         let last = &mut leg.reporter.recorded;
-        if let Some(recorded) = last.take_if(|recorded| recorded.sid == sid)
-            && stored
-        {
-            *last = Some(LegRecording {
-                length_s: Some(duration_ms / 1_000),
-                ..recorded
+        let named = last.take_if(|recorded| recorded.sid == sid).is_some();
+        let is_spoken = open.started.kind.source == RecordingSource::RecordVerb;
+        let names = named || (is_spoken && leg.profile.direction == Direction::OutboundApi);
+        if stored && names {
+            leg.reporter.recorded = Some(LegRecording {
+                sid,
+                url: address(sid, leg, cx),
+                started: open.started.created,
+                length_s: Some(recording_seconds(duration_ms)),
             });
         }
         let end = if stored {
-            RecordingEnd::Completed(duration_ms)
+            RecordingOutcome::Completed(duration_ms)
         } else {
-            RecordingEnd::Absent
+            RecordingOutcome::Absent
         };
         let told = open.close(end, leg, cx);
         if stored {
@@ -179,7 +180,7 @@ impl Recordings {
         cx: &mut Context,
     ) -> Option<RecordingNews> {
         let open = self.take(sid)?;
-        let told = open.close(RecordingEnd::Failed, leg, cx);
+        let told = open.close(RecordingOutcome::Failed, leg, cx);
         told.into_iter().for_each(|callback| cx.fact(callback));
         // No callback may name a recording that does not exist.
         let last = &mut leg.reporter.recorded;
@@ -196,19 +197,24 @@ impl Recordings {
 }
 
 impl OpenRecording {
-    /// Makes its end a fact if it is reported; returns the callback, to follow the facts of the
-    /// recording itself.
-    fn close(&self, end: RecordingEnd, leg: &mut Leg, cx: &mut Context) -> Option<Fact> {
+    /// Makes its end a fact; returns the callback about it, to follow the facts of the recording
+    /// itself.
+    fn close(&self, end: RecordingOutcome, leg: &mut Leg, cx: &mut Context) -> Option<Fact> {
         let farewell = self.farewell.clone().filter(|it| it.reports(end));
         let callback = farewell.map(|mut farewell| {
             farewell.follow(leg.reporter.next_number());
             farewell.callback(&self.started, end, cx.event_sid(), cx.now)
         });
-        if self.is_reported {
-            cx.fact(Fact::RecordingClosed {
-                recording: self.started.sid,
-                tells: callback.as_ref().map(|callback| callback.event),
-            });
+        let recording = self.started.sid;
+        let tells = callback.as_ref().map(|callback| callback.event);
+        match end {
+            // The file may still be there: a later start finds it.
+            RecordingOutcome::Failed if tells.is_none() => {}
+            RecordingOutcome::Failed => cx.fact(Fact::RecordingReported { recording, tells }),
+            RecordingOutcome::Completed(_) if tells.is_none() => {}
+            RecordingOutcome::Completed(_) | RecordingOutcome::Absent => {
+                cx.fact(Fact::RecordingClosed { recording, tells });
+            }
         }
         callback.map(Fact::Callback)
     }

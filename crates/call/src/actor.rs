@@ -421,6 +421,7 @@ impl Actor {
             Command::Speak {
                 req,
                 text,
+                parts,
                 voice,
                 language,
             } => {
@@ -430,7 +431,7 @@ impl Actor {
                 }
                 let shared = Arc::clone(&self.shared);
                 self.audio_job(call, req, async move {
-                    crate::audio::speak(&shared, text, voice, language).await
+                    crate::audio::speak(&shared, text, parts, voice, language).await
                 });
             }
             Command::Load { req, url, author } => {

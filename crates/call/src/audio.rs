@@ -5,7 +5,8 @@ use std::sync::Arc;
 use ::audio::{Prompt, PromptError};
 use call_proto::{AudioFailure, FetchFailure, FetchRequest, Fetched};
 use model::{AccountSid, EventSid, error};
-use speech::{SpeakRequest, Voice};
+use rcml::Spoken;
+use speech::{Manner, SpeakRequest, Voice};
 use webhook::{
     BodyKind, CookieJar, FetchError, MediaCache, NoRoom, Problem, Sound, SoundOwner, Stamp,
 };
@@ -101,25 +102,49 @@ pub(crate) fn voice(voice: rcml::Voice) -> Voice {
 }
 
 /// Synthesises speech as 8 kHz samples.
+///
+/// - `parts`: the text in pieces, if they are not all spoken in the same way.
 pub(crate) async fn speak(
     shared: &Shared,
     text: String,
+    parts: Vec<Spoken>,
     voice: Voice,
     language: String,
 ) -> Result<Arc<[i16]>, AudioFailure> {
-    shared
-        .parts
-        .speech
-        .speak(SpeakRequest {
+    let say = async |text: String, manner: Manner| {
+        let request = SpeakRequest {
             text,
-            language,
+            language: language.clone(),
             voice,
-        })
-        .await
-        .map_err(|error| AudioFailure {
+            manner,
+        };
+        let spoken = shared.parts.speech.speak(request).await;
+        spoken.map_err(|error| AudioFailure {
             code: error::SAY_FAILED,
             text: error.to_string(),
         })
+    };
+    if parts.is_empty() {
+        return say(text, Manner::default()).await;
+    }
+    let mut samples = Vec::new();
+    for part in parts {
+        match part {
+            Spoken::Silence { ms } => {
+                let count = ms as usize * (::audio::RATE / 1_000) as usize;
+                samples.resize(samples.len() + count, 0);
+            }
+            Spoken::Words { text, manner } => {
+                let manner = Manner {
+                    pace: manner.pace,
+                    pitch: manner.pitch,
+                    loudness_db: manner.loudness_db,
+                };
+                samples.extend_from_slice(&say(text, manner).await?);
+            }
+        }
+    }
+    Ok(samples.into())
 }
 
 #[cfg(test)]

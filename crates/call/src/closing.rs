@@ -6,8 +6,8 @@
 
 use std::collections::BTreeMap;
 
-use call_proto::{Farewell, MessageFarewell, RecordingEnd, RecordingFarewell};
-use model::record::Recording;
+use call_proto::{Farewell, MessageFarewell, RecordingFarewell, RecordingOutcome};
+use model::record::{Recording, recording_seconds};
 use model::{EventSid, RecordingSid, Timestamp};
 use serde::de::DeserializeOwned;
 use store::{Change, Orphan, OrphanMessage, OrphanRecording, Store, StoreError};
@@ -68,21 +68,23 @@ pub async fn message(store: &Store, orphan: &OrphanMessage) -> Result<Vec<Change
 /// The end of a recording, with its callback, made at `now`. Committed before the end of the leg that
 /// made it, and each before the next is requested, so that their callbacks follow each other.
 ///
-/// - `duration_ms`, `size_bytes`: of the completed file; a duration of 0 means that it is empty.
+/// - `file`: length in milliseconds and size of the completed file; a length of 0 means that it is
+///   empty, `None` that there is no file.
 ///
 /// # Errors
 /// As reported by the database.
 pub async fn recording(
     store: &Store,
     orphan: &OrphanRecording,
-    (duration_ms, size_bytes): (i64, i64),
+    file: Option<(i64, i64)>,
     now: Timestamp,
 ) -> Result<Vec<Change>, StoreError> {
     let started = &orphan.started;
-    let end = if duration_ms > 0 {
-        RecordingEnd::Completed(duration_ms)
-    } else {
-        RecordingEnd::Absent
+    let (duration_ms, size_bytes) = file.unwrap_or_default();
+    let end = match file {
+        None => RecordingOutcome::Failed,
+        Some(_) if duration_ms > 0 => RecordingOutcome::Completed(duration_ms),
+        Some(_) => RecordingOutcome::Absent,
     };
     let farewell: Option<RecordingFarewell> = orphan
         .farewell
@@ -133,7 +135,7 @@ async fn lengths(
     let mut lengths = BTreeMap::new();
     for sid in farewell.recordings() {
         if let Some(recording) = store.recording(sid).await? {
-            lengths.insert(sid, recording.duration_ms / 1_000);
+            lengths.insert(sid, recording_seconds(recording.duration_ms));
         }
     }
     Ok(lengths)

@@ -114,6 +114,10 @@ pub(crate) fn changes(facts: Vec<Fact>, dialogs: &mut BTreeMap<CallSid, String>)
             // As above.
             farewell: farewell.map(|kept| serde_json::to_string(&kept).unwrap_or_default()),
         },
+        Fact::RecordingReported { recording, tells } => Change::RecordingReported {
+            sid: recording,
+            tells,
+        },
         Fact::RecordingClosed { recording, tells } => Change::RecordingClosed {
             sid: recording,
             tells,
@@ -184,6 +188,7 @@ pub(crate) fn log(fact: &Fact) {
         | Fact::MessageCreated { .. }
         | Fact::RecordingStarted { .. }
         | Fact::RecordingClosed { .. }
+        | Fact::RecordingReported { .. }
         | Fact::Recorded(_)
         | Fact::Callback(_) => {}
         Fact::Notified(notification) => log_notification(notification),

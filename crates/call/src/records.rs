@@ -53,6 +53,8 @@ fn can_wait(change: &Change) -> bool {
             | Change::ConferenceEnded { .. }
             | Change::MessageEnded { .. }
             | Change::Recording(_)
+            | Change::RecordingClosed { .. }
+            | Change::RecordingReported { .. }
             | Change::CallbackQueued(_)
             | Change::Trace { .. }
     )
@@ -269,6 +271,7 @@ fn lane_of(change: &Change) -> Option<Lane> {
         }
         Change::Notification(_)
         | Change::RecordingClosed { .. }
+        | Change::RecordingReported { .. }
         | Change::CallbackDone { .. }
         | Change::CallbackRetry { .. }
         | Change::CallbacksReplayed { .. }

@@ -335,7 +335,13 @@ fn complete(recording: Recording) {
         samples: _,
         keep: samples,
     } = recording;
-    match close(&mut file, &path, samples) {
+    let closed = if samples == 0 {
+        // Nothing was recorded, so nothing is kept.
+        fs::remove_file(part(&path)).map(|()| 0)
+    } else {
+        close(&mut file, &path, samples)
+    };
+    match closed {
         Ok(size_bytes) => addressee.send(Report::Recorded {
             recording: addressee.recording,
             duration_ms: samples / 8,
@@ -470,7 +476,7 @@ mod tests {
     #[test]
     fn the_end_of_a_recording_is_trimmed() {
         let folder = tempfile::tempdir().unwrap();
-        for (keep, left) in [(9_000, 9_000), (0, 0), (20_000, 12_000)] {
+        for (keep, left) in [(9_000, 9_000), (20_000, 12_000)] {
             let path = folder.path().join(format!("RE{keep}.wav"));
             let (mut tape, mut reported) = tape(&path);
             tape.write(&[5; 12_000]);
@@ -483,7 +489,18 @@ mod tests {
             assert_eq!(reported.blocking_recv(), Some((ENDPOINT, expected)));
             let read = wav::decode(&fs::read(&path).unwrap()).unwrap();
             assert_eq!(read.samples.len() as u64, left);
+            fs::remove_file(&path).unwrap();
         }
+        let (mut tape, mut reported) = tape(&folder.path().join("RE0.wav"));
+        tape.write(&[5; 12_000]);
+        tape.finish(0);
+        let empty = Report::Recorded {
+            recording: RECORDING,
+            duration_ms: 0,
+            size_bytes: 0,
+        };
+        assert_eq!(reported.blocking_recv(), Some((ENDPOINT, empty)));
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 
     #[test]

@@ -633,6 +633,8 @@ mod tests {
             terms: Terms::default(),
             path: path.clone(),
         });
+        // Until there is something in it.
+        std::thread::sleep(Duration::from_millis(150));
         session.provoke_fault();
         let mut after: Vec<_> = (0..2).filter_map(|_| reports.blocking_recv()).collect();
         after.sort_by_key(|(_, report)| matches!(report, Report::Recorded { .. }));

@@ -82,7 +82,7 @@ table! {
     UNKNOWN_VERB = 12200, Error, 0, "The document has an element that is not a verb; the text says what was run instead.", "Check the spelling; names are case-sensitive.";
     UNKNOWN_ATTRIBUTE = 12201, Warning, 0, "The verb has an unknown attribute; it was ignored.", "Check the spelling; names are case-sensitive.";
     BAD_NESTING = 12202, Error, 0, "The element or text does not belong inside its parent; it was skipped.", "Move it to where it is allowed.";
-    BAD_VALUE = 12203, Warning, 0, "The attribute's value is not allowed; the default was used.", "Use one of the values that the documentation lists.";
+    BAD_VALUE = 12203, Warning, 0, "The attribute's value is not allowed; the default was used, or false in place of true and false.", "Use one of the values that the documentation lists.";
     NOT_BUILT = 12204, Error, 0, "The verb, noun or attribute is not supported by this server; it was skipped or replaced, as the text says.", "Remove it, or use the alternative named in the text, if there is one.";
     UNREACHABLE = 12205, Warning, 0, "A verb of the document can never run, because one before it ends the call or the document.", "Remove it, or move it before that verb.";
     REPAIRED = 12206, Warning, 0, "The document is not quite well-formed XML; it was repaired.", "Correct it as the text says: other servers and tools may reject it.";
@@ -128,6 +128,7 @@ table! {
     SAY_LANGUAGE = 13512, Warning, 0, "Say: the language is not known; the default was used.", "Use a language of eSpeak NG, such as en-GB or de.";
     SAY_FAILED = 13520, Error, 0, "Say: speech could not be synthesised.", "Install the speech engine named in the text.";
     SAY_EMPTY = 13521, Warning, 0, "Say: there is no text; it was skipped.", "Write the text inside the element.";
+    SAY_MARKUP = 13522, Warning, 0, "Say: a mark inside it has a value that is not allowed; the default was used.", "Write one of the values that the documentation lists.";
     RECORD_METHOD = 13610, Warning, 0, "Record: the method is neither GET nor POST; POST was used.", "Write GET or POST.";
     RECORD_TIMEOUT = 13611, Warning, 0, "Record: the timeout is not a positive whole number of seconds; 5 was used.", "Write a positive whole number of seconds.";
     RECORD_MAX_LENGTH = 13612, Warning, 0, "Record: the maximum length is not a positive whole number of seconds; 3600 was used.", "Write a positive whole number of seconds.";

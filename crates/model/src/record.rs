@@ -349,6 +349,13 @@ pub struct StartedRecording {
     pub created: Timestamp,
 }
 
+/// The length of a recording in whole seconds, rounded; at least 1, since an empty one does not exist.
+#[must_use]
+pub const fn recording_seconds(duration_ms: i64) -> i64 {
+    let rounded = (duration_ms + 500) / 1_000;
+    if rounded < 1 { 1 } else { rounded }
+}
+
 impl Recording {
     /// The leg, else the conference, else the recording itself.
     #[must_use]

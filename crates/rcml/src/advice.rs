@@ -40,15 +40,8 @@ const ELEMENTS: &[(&str, &str)] = &[
     ("Headers", "write headers after a `?` in the address"),
     ("Parameter", "write headers after a `?` in the address"),
     ("Identity", "write the name as the text of `Client`"),
-    ("break", "write a `Pause` between two `Say`"),
-    ("emphasis", "write plain text"),
     ("lang", "write a `Say` for each language"),
-    ("p", "write a `Say` for each paragraph"),
     ("phoneme", "write the word as it sounds"),
-    ("prosody", "write plain text"),
-    ("s", "write a `Say` for each sentence"),
-    ("say-as", "write the words as they are spoken"),
-    ("sub", "write the words as they are spoken"),
     ("w", "write plain text"),
 ];
 

@@ -35,6 +35,12 @@ pub(crate) struct Attribute {
     pub(crate) at: Position,
 }
 
+/// A part of an element's content.
+pub(crate) enum Content<'a> {
+    Text(String),
+    Element(Element<'a>),
+}
+
 impl<'a> Element<'a> {
     /// The element at a node, if it is an element.
     pub(crate) fn new(node: Node<'a, 'a>, source: &'a Source<'a>) -> Option<Self> {
@@ -55,6 +61,17 @@ impl<'a> Element<'a> {
         self.node
             .children()
             .filter_map(move |node| Self::new(node, source))
+    }
+
+    /// Text and child elements in order, without comments.
+    pub(crate) fn content(&self) -> impl Iterator<Item = Content<'a>> + use<'a> {
+        let source = self.source;
+        self.node.children().filter_map(move |node| {
+            if node.is_text() {
+                return Some(Content::Text(node.text().unwrap_or("").to_owned()));
+            }
+            Self::new(node, source).map(Content::Element)
+        })
     }
 
     /// The text, trimmed. Child elements split it into runs, and the last non-blank run counts;

@@ -38,14 +38,12 @@ pub(crate) const UNBUILT_NOUNS: &[&str] =
 /// Elements allowed inside `Gather`.
 const PROMPTS: &[&str] = &["Say", "Play", "Pause"];
 
+/// Elements allowed inside `Say`, and inside each other there.
+const MARKS: &[&str] = &["break", "emphasis", "p", "prosody", "s", "say-as", "sub"];
+
 /// Parts of other elements, by parent, that exist but are not supported.
 pub(crate) const UNBUILT_PARTS: &[(&str, &[&str])] = &[
-    (
-        "Say",
-        &[
-            "break", "emphasis", "lang", "p", "phoneme", "prosody", "s", "say-as", "sub", "w",
-        ],
-    ),
+    ("Say", &["lang", "phoneme", "w"]),
     ("Number", &["Video"]),
     ("Client", &["Identity", "Parameter", "Video"]),
     ("Sip", &["Headers", "Parameter", "Video"]),
@@ -75,6 +73,7 @@ pub(crate) fn parts_of(parent: &str) -> impl Iterator<Item = &'static str> + use
     let parts: &[&[&str]] = match parent {
         "Dial" => &[NOUNS, UNBUILT_NOUNS],
         "Gather" => &[PROMPTS],
+        "Say" => &[MARKS],
         _ => &[],
     };
     parts

@@ -5,8 +5,8 @@
 
 use crate::document::unless_post;
 use crate::verb::{
-    Branch, Conference, Dial, Gather, LegEvent, Noun, Pause, Play, Prompt, Record,
-    RecordingCallback, RejectReason, Say, Sms, Speech, SpeechTimeout, Verb, Voice,
+    Branch, Conference, Dial, Gather, LegEvent, Manner, Noun, Pause, Play, Prompt, Record,
+    RecordingCallback, RejectReason, Say, Sms, Speech, SpeechTimeout, Spoken, Verb, Voice,
 };
 
 /// The document that holds these verbs.
@@ -81,7 +81,31 @@ impl Writer {
     }
 
     fn say(&mut self, depth: usize, say: &Say) {
-        self.line(depth, "Say", say_attributes(say), &say.text);
+        if say.parts.is_empty() {
+            return self.line(depth, "Say", say_attributes(say), &say.text);
+        }
+        self.open(depth, "Say", say_attributes(say));
+        self.0.push('>');
+        say.parts.iter().for_each(|part| self.spoken(part));
+        self.0.push_str("</Say>\n");
+    }
+
+    fn spoken(&mut self, part: &Spoken) {
+        match part {
+            Spoken::Silence { ms } => self.0.push_str(&format!("<break time=\"{ms}ms\"/>")),
+            Spoken::Words { text, manner } => {
+                let Manner {
+                    pace,
+                    pitch,
+                    loudness_db,
+                } = manner;
+                self.0.push_str(&format!(
+                    "<prosody rate=\"{pace}%\" pitch=\"{pitch}%\" volume=\"{loudness_db:+}dB\">"
+                ));
+                self.escaped(text);
+                self.0.push_str("</prosody>");
+            }
+        }
     }
 
     fn play(&mut self, depth: usize, play: &Play) {

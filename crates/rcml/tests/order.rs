@@ -69,16 +69,19 @@ fn walks_depth_first_but_not_into_verbs() {
 #[test]
 fn only_the_last_run_of_split_text_counts() {
     let table = [
-        ("<Say>one<b/>two<b/> </Say>", "two"),
-        ("<Say>one<b>no</b></Say>", "one"),
-        ("<Say>o<![CDATA[n]]>e<b/><![CDATA[ tw]]>o</Say>", "two"),
+        ("<Redirect>one<b/>two<b/> </Redirect>", "two"),
+        ("<Redirect>one<b>no</b></Redirect>", "one"),
+        (
+            "<Redirect>o<![CDATA[n]]>e<b/><![CDATA[ tw]]>o</Redirect>",
+            "two",
+        ),
     ];
     for (xml, expected) in table {
         let document = Document::parse(xml).expect(xml);
-        let rcml::Verb::Say(say) = &document.verbs[0] else {
+        let rcml::Verb::Redirect(redirect) = &document.verbs[0] else {
             panic!("{xml}")
         };
-        assert_eq!(say.text, expected, "{xml}");
+        assert_eq!(redirect.url, expected, "{xml}");
         assert!(!document.findings.is_empty(), "{xml}");
     }
 }

@@ -2,7 +2,7 @@
 
 use rcml::{Document, Noun, Prompt, Verb};
 
-const DOCUMENTS: [&str; 13] = [
+const DOCUMENTS: [&str; 14] = [
     "<Response><Say voice='woman' language='pt-br' loop='0'>a &lt; \"b\" &amp; c&#10;d</Say></Response>",
     "<Response><Play loop='2'>http://a/b.wav?x=1&y=2</Play><Play digits='1w2'/></Response>",
     "<Response><Pause length='7'/><Pause/><Reject reason='busy'/><Reject/><Hangup/></Response>",
@@ -24,6 +24,8 @@ const DOCUMENTS: [&str; 13] = [
     "<Response><Sms>x</Sms><Sms to='client:ann' from='My Shop' action='/a' method='GET' \
      statusCallback='s'>two&#10;lines</Sms><Sms to='+1 (555) 0100'>y</Sms><Sms to='ann@h'>z</Sms>\
      <Sms to=''>a</Sms><Sms to='a b'/></Response>",
+    "<Response><Say>a <break time='2s'/><prosody rate='slow' volume='loud'>b &amp; c</prosody> <p>d</p>\
+     <say-as interpret-as='digits'>12</say-as></Say></Response>",
     "<Response><Record/><Record action='a' method='GET' timeout='9' finishOnKey='-1' maxLength='60' \
      playBeep='false' trim='do-not-trim' recordingStatusCallback='r' recordingStatusCallbackMethod='GET' \
      recordingStatusCallbackEvent='absent,in-progress'/><Record finishOnKey='1*' trim='trim-silence' \

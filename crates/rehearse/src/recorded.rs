@@ -212,6 +212,17 @@ impl<'a> Recorded<'a> {
                     answered = true;
                     steps.add("expect: answer".to_owned(), entry.at);
                 }
+                (Lane::Media, Way::Out, "play") if entry.detail == "beep" => {
+                    let end = end_of_sound(&entries[at + 1..]);
+                    steps.add("expect: beep".to_owned(), end.unwrap_or(entry.at));
+                }
+                (Lane::Media, Way::Out, "record") => {
+                    if let Some(length) = talk(&entries[at..]) {
+                        let words = steps::stand_in(length);
+                        let step = format!("speak: {words}  # stands in for what was said");
+                        steps.add(step, entry.at + steps::speaking_time(&words));
+                    }
+                }
                 (Lane::Media, Way::Out, "play") if entry.detail != "ring tone" => {
                     let Some(sound) = sounds.find(|sound| sound.length.is_some()) else {
                         continue;
@@ -398,6 +409,30 @@ impl Sound {
 
 /// The end of the sound that began before these entries; `None` if it is cut off, or if a key is
 /// pressed meanwhile: a press after its end would be too late.
+/// How long a recorded person talked, as far as the record shows: from the start of the recording,
+/// the first entry, to the key or the end of the call that ended it, or to the silence before its end.
+/// `None` for the recording of a connection, and for an empty one.
+fn talk(entries: &[&Entry]) -> Option<Duration> {
+    /// The silence that ends a recording unless the document says otherwise.
+    const SILENCE: Duration = Duration::from_secs(5);
+    let (start, rest) = entries.split_first()?;
+    let ended = |entry: &&&Entry| entry.lane == Lane::Rcml && entry.what == "<Record> ended";
+    let end = rest.iter().find(ended)?;
+    let saved = rest.iter().find(|entry| {
+        entry.lane == Lane::Media && entry.way == Way::In && entry.what == "recorded"
+    })?;
+    if saved.detail.ends_with(" 0 ms") {
+        return None;
+    }
+    let length = end.at.since(start.at);
+    let talked = if end.detail == "silence" {
+        length.saturating_sub(SILENCE)
+    } else {
+        length
+    };
+    Some(talked.max(Duration::from_millis(500)))
+}
+
 fn end_of_sound(rest: &[&Entry]) -> Option<Timestamp> {
     let mut rest = rest.iter().take_while(|next| !is_sound_start(next));
     let next =

@@ -244,6 +244,7 @@ impl Run {
             | Fact::MessageEnded { .. }
             | Fact::RecordingStarted { .. }
             | Fact::RecordingClosed { .. }
+            | Fact::RecordingReported { .. }
             | Fact::Recorded(_)
             | Fact::Notified(_)
             | Fact::Callback(_) => return,
@@ -283,6 +284,7 @@ impl Run {
             | Fact::MessageEnded { .. }
             | Fact::RecordingStarted { .. }
             | Fact::RecordingClosed { .. }
+            | Fact::RecordingReported { .. }
             | Fact::Recorded(_)
             | Fact::Notified(_)
             | Fact::Callback(_) => {}

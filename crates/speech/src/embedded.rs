@@ -5,7 +5,7 @@
 
 use crate::cache::{Cache, Key};
 use crate::engine::{Engine, EngineStatus, Finder};
-use crate::{SpeakRequest, SpeechError, Synthesizer, Voice, language};
+use crate::{Manner, SpeakRequest, SpeechError, Synthesizer, Voice, language};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared, WeakShared};
 use std::collections::HashMap;
@@ -74,6 +74,7 @@ struct Plan {
     engine: Engine,
     program: PathBuf,
     voice: String,
+    manner: Manner,
 }
 
 impl EmbeddedSpeech {
@@ -144,8 +145,19 @@ impl Synthesizer for EmbeddedSpeech {
         if let Some(note) = self.substitution(&request.language, request.voice) {
             warn!(language = %request.language, "{note}");
         }
-        let plan = self.inner.plan(&request.language, request.voice, &text)?;
-        let key = Key::new(&[CACHE_VERSION, plan.engine.program(), &plan.voice, &text]);
+        let plan = self.inner.plan(&request, &text)?;
+        let (engine, voice) = (plan.engine.program(), &plan.voice);
+        let Manner {
+            pace,
+            pitch,
+            loudness_db,
+        } = plan.manner;
+        let key = if plan.manner == Manner::default() {
+            Key::new(&[CACHE_VERSION, engine, voice, &text])
+        } else {
+            let manner = format!("{pace} {pitch} {loudness_db}");
+            Key::new(&[CACHE_VERSION, engine, voice, &text, &manner])
+        };
         self.join(key, plan, text).await
     }
 
@@ -186,7 +198,8 @@ impl Inner {
 
     /// Flite reads American English in ASCII; everything else goes to espeak-ng, as does all text
     /// if flite is not installed.
-    fn plan(&self, code: &str, voice: Voice, text: &str) -> Result<Plan, SpeechError> {
+    fn plan(&self, request: &SpeakRequest, text: &str) -> Result<Plan, SpeechError> {
+        let code = &request.language;
         let language = language::find(code).language;
         let flite = if language.american {
             self.finder.find(Engine::Flite)
@@ -203,7 +216,8 @@ impl Inner {
         Ok(Plan {
             engine,
             program,
-            voice: engine.voice(language, voice),
+            voice: engine.voice(language, request.voice),
+            manner: request.manner,
         })
     }
 }
@@ -262,11 +276,18 @@ async fn produce(inner: Arc<Inner>, key: Key, plan: Plan, text: String) -> Outco
     );
     let limit = inner.limits.timeout;
     plan.engine
-        .run(&plan.program, &plan.voice, &input, out.path(), limit)
+        .run(
+            &plan.program,
+            (&plan.voice, plan.manner),
+            &input,
+            out.path(),
+            limit,
+        )
         .await?;
     let (engine, store) = (plan.engine, Arc::clone(&inner));
+    let loudness_db = plan.manner.loudness_db;
     blocking(engine, move || {
-        let samples = read(engine, out.path(), &text)?;
+        let samples = louder(read(engine, out.path(), &text)?, loudness_db);
         store.cache.put(&key, &samples);
         Ok(samples)
     })
@@ -291,6 +312,18 @@ fn read(engine: Engine, path: &Path, text: &str) -> Outcome {
         return Err(engine.failed("made no sound"));
     }
     Ok(samples.into())
+}
+
+/// The samples made louder or quieter.
+fn louder(samples: Arc<[i16]>, db: i16) -> Arc<[i16]> {
+    if db == 0 {
+        return samples;
+    }
+    let factor = 10_f64.powf(f64::from(db) / 20.0);
+    let scaled = samples
+        .iter()
+        .map(|sample| (f64::from(*sample) * factor) as i16);
+    scaled.collect()
 }
 
 /// Trims the silence at both ends to a short rest.

@@ -5,7 +5,7 @@
 //! never outlives its future**: it is killed on timeout and when its last caller is gone.
 
 use crate::language::Language;
-use crate::{SpeechError, Voice};
+use crate::{Manner, SpeechError, Voice};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
@@ -65,12 +65,12 @@ impl Engine {
     pub(crate) async fn run(
         self,
         program: &Path,
-        voice: &str,
+        (voice, manner): (&str, Manner),
         text: &str,
         out: &Path,
         limit: Duration,
     ) -> Result<(), SpeechError> {
-        let running = feed(self.command(program, voice, out), text);
+        let running = feed(self.command(program, voice, manner, out), text);
         let finished = tokio::time::timeout(limit, running).await;
         let output = finished
             .map_err(|_| SpeechError::TimedOut {
@@ -99,8 +99,39 @@ impl Engine {
         }
     }
 
-    fn command(self, program: &Path, voice: &str, out: &Path) -> Command {
+    /// Pace and pitch as the engine takes them; nothing for those of the voice itself.
+    fn manner(self, manner: Manner) -> Vec<String> {
+        let Manner { pace, pitch, .. } = manner;
+        let mut arguments = Vec::new();
+        let mut add = |name: &str, value: String| arguments.extend([name.to_owned(), value]);
+        match self {
+            Self::Flite => {
+                if pace != 100 {
+                    let stretch = 100.0 / f64::from(pace.max(1));
+                    add("--setf", format!("duration_stretch={stretch:.3}"));
+                }
+                if pitch != 100 {
+                    let shift = f64::from(pitch) / 100.0;
+                    add("--setf", format!("f0_shift={shift:.3}"));
+                }
+            }
+            Self::Espeak => {
+                if pace != 100 {
+                    // Words per minute; its own pace is 175, its slowest 80.
+                    add("-s", (u32::from(pace) * 175 / 100).max(80).to_string());
+                }
+                if pitch != 100 {
+                    // From 0 to 99; 50 is the pitch of the voice.
+                    add("-p", (u32::from(pitch) / 2).min(99).to_string());
+                }
+            }
+        }
+        arguments
+    }
+
+    fn command(self, program: &Path, voice: &str, manner: Manner, out: &Path) -> Command {
         let mut command = Command::new(program);
+        command.args(self.manner(manner));
         match self {
             Self::Flite => command.args(["-voice", voice, "-f", "/dev/stdin", "-o"]),
             // `-b 1`: the text is UTF-8.

@@ -47,6 +47,29 @@ pub struct SpeakRequest {
     pub language: String,
     /// The kind of voice.
     pub voice: Voice,
+    /// How it speaks.
+    pub manner: Manner,
+}
+
+/// How a text is spoken, compared with the voice as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Manner {
+    /// Pace in percent.
+    pub pace: u16,
+    /// Pitch in percent.
+    pub pitch: u16,
+    /// Loudness in decibels.
+    pub loudness_db: i16,
+}
+
+impl Default for Manner {
+    fn default() -> Self {
+        Self {
+            pace: 100,
+            pitch: 100,
+            loudness_db: 0,
+        }
+    }
 }
 
 /// Why a text cannot be spoken.

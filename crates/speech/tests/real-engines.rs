@@ -1,6 +1,6 @@
 //! The real engines, where they are installed.
 
-use speech::{EmbeddedSpeech, Engine, Limits, SpeakRequest, Synthesizer, Voice, language};
+use speech::{EmbeddedSpeech, Engine, Limits, Manner, SpeakRequest, Synthesizer, Voice, language};
 
 #[tokio::test]
 async fn installed_engines_speak() {
@@ -33,6 +33,7 @@ async fn installed_engines_speak() {
                     text,
                     language,
                     voice,
+                    manner: Manner::default(),
                 })
                 .await
                 .unwrap();
@@ -62,8 +63,55 @@ async fn every_documented_language_is_spoken() {
             text,
             language,
             voice: Voice::Woman,
+            manner: Manner::default(),
         };
         let samples = speech.speak(request).await.unwrap_or_default();
         assert!(samples.len() > 4000, "{code}: {} samples", samples.len());
+    }
+}
+
+/// Seconds, and level in dBFS.
+async fn measured(speech: &EmbeddedSpeech, language: &str, manner: Manner) -> (f64, f64) {
+    let request = SpeakRequest {
+        text: "Good morning to all of you".to_owned(),
+        language: language.to_owned(),
+        voice: Voice::Woman,
+        manner,
+    };
+    let samples = speech.speak(request).await.unwrap_or_default();
+    let seconds = samples.len() as f64 / f64::from(audio::RATE);
+    (seconds, audio::measure::rms_dbfs(&samples))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_manner_changes_pace_and_loudness() {
+    let folder = tempfile::tempdir().unwrap();
+    let speech = EmbeddedSpeech::new(folder.path(), Limits::default()).unwrap();
+    for language in ["en", "de"] {
+        let plain = Manner::default();
+        let (length, level) = measured(&speech, language, plain).await;
+        let slow = Manner { pace: 50, ..plain };
+        let (slow, _) = measured(&speech, language, slow).await;
+        assert!(
+            (1.5..2.5).contains(&(slow / length)),
+            "{language}: {length} s, {slow} s"
+        );
+        let quiet = Manner {
+            loudness_db: -12,
+            ..plain
+        };
+        let (same, quiet) = measured(&speech, language, quiet).await;
+        assert!((same - length).abs() < 0.01, "{language}");
+        assert!(
+            (level - quiet - 12.0).abs() < 1.0,
+            "{language}: {level}, {quiet}"
+        );
+        // A higher voice has another shape; how much higher is up to the engine.
+        let high = Manner {
+            pitch: 140,
+            ..plain
+        };
+        let (high, _) = measured(&speech, language, high).await;
+        assert!((0.9..1.1).contains(&(high / length)), "{language}");
     }
 }

@@ -1,7 +1,9 @@
 //! The rules around the engines, with small scripts as engines.
 #![cfg(unix)]
 
-use speech::{EmbeddedSpeech, Engine, Limits, SpeakRequest, SpeechError, Synthesizer, Voice};
+use speech::{
+    EmbeddedSpeech, Engine, Limits, Manner, SpeakRequest, SpeechError, Synthesizer, Voice,
+};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -393,5 +395,6 @@ fn request(text: &str, language: &str) -> SpeakRequest {
         text: text.to_owned(),
         language: language.to_owned(),
         voice: Voice::Woman,
+        manner: Manner::default(),
     }
 }

@@ -131,7 +131,7 @@ async fn change(
             }
             Ok(first)
         }
-        Change::RecordingClosed { tells, .. } => {
+        Change::RecordingClosed { tells, .. } | Change::RecordingReported { tells, .. } => {
             let first = db.execute(statement(context, change)).await? > 0;
             // If the first attempt has closed it, this one queues the same callback again.
             if !first && !context.repeated {
@@ -374,6 +374,11 @@ fn statement(context: Context, change: &Change) -> Sql {
             rows::STARTED_RECORDINGS.insert_once(args)
         }
         Change::RecordingClosed { sid, .. } => rows::STARTED_RECORDINGS.delete(*sid),
+        Change::RecordingReported { sid, .. } => Sql::new(
+            "UPDATE started_recordings SET farewell = NULL \
+             WHERE sid = $1 AND farewell IS NOT NULL",
+            args![*sid],
+        ),
         Change::Recording(recording) => {
             rows::RECORDINGS.insert_once(rows::recording_args(recording))
         }

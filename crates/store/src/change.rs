@@ -156,6 +156,14 @@ pub enum Change {
         /// The callback to send when it is completed after a crash, in the call engine's format.
         farewell: Option<String>,
     },
+    /// The failure of a recording is reported: its callback is no longer due. If it was reported
+    /// before, the callback `tells` later in the same commit is dropped.
+    RecordingReported {
+        /// The recording.
+        sid: RecordingSid,
+        /// Event of the callback about it.
+        tells: Option<EventSid>,
+    },
     /// A recording that was started has ended; [`Change::Recording`] follows unless it is empty. If
     /// it ended before, the callback `tells` later in the same commit is dropped, so the end is
     /// reported once.

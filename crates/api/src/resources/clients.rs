@@ -165,7 +165,7 @@ pub(crate) static ROUTES: &[Route] = &[
         .doc("Lists clients."),
     Route::post(LIST, |c, a, _| Box::pin(create(c, a)))
         .needs(Action::Create, "Clients")
-        .params(&[NEW, PROPERTIES, VOICE])
+        .params(&[NEW, PROPERTIES, VOICE_URL, VOICE])
         .answers(Answers::One(&CLIENT))
         .status([200, 201])
         .doc("Creates a client. If the account already has the client, it is not changed: the Restcomm base returns it with a warning, the Twilio base refuses the request (20409)."),
@@ -175,13 +175,13 @@ pub(crate) static ROUTES: &[Route] = &[
         .doc("Reads a client."),
     Route::post(ONE, |c, a, sid| Box::pin(update(c, a, sid)))
         .needs(Action::Modify, "Clients")
-        .params(&[PASSWORD, PROPERTIES, VOICE])
+        .params(&[PASSWORD, PROPERTIES, VOICE_URL, VOICE])
         .answers(Answers::One(&CLIENT))
         .doc("Changes a client."),
     Route::put(ONE, |c, a, sid| Box::pin(update(c, a, sid)))
         .needs(Action::Modify, "Clients")
         .within(RESTCOMM)
-        .params(&[PASSWORD, PROPERTIES, VOICE])
+        .params(&[PASSWORD, PROPERTIES, VOICE_URL, VOICE])
         .answers(Answers::One(&CLIENT))
         .doc("Changes a client."),
     Route::delete(ONE, |c, a, sid| Box::pin(delete(c, a, sid)))
@@ -209,13 +209,14 @@ const PROPERTIES: &[Param] = &[
     ),
 ];
 
-/// The document for calls, for numbers and clients.
+const VOICE_URL: &[Param] = &[param(
+    "VoiceUrl",
+    Is::Address,
+    "Document for every call that this client makes, whatever it dials; empty for none. Calls to the client ring its phones.",
+)];
+
+/// The rest about the document for calls, for numbers and clients.
 pub(crate) const VOICE: &[Param] = &[
-    param(
-        "VoiceUrl",
-        Is::Address,
-        "Document for calls to this number, or for the calls that this client makes, whatever it dials; empty for none.",
-    ),
     param(
         "VoiceMethod",
         Is::Method,

@@ -24,6 +24,12 @@ use crate::route::{Answers, Is, PAGING, Param, RESTCOMM, Route, param, sid};
 
 use self::fields::{NUMBER, Shown};
 
+const VOICE_URL: &[Param] = &[param(
+    "VoiceUrl",
+    Is::Address,
+    "Document for calls to this number; empty for none.",
+)];
+
 const LIST: &[&str] = &[
     "/Accounts/{account}/IncomingPhoneNumbers",
     "/Accounts/{account}/IncomingPhoneNumbers/Local",
@@ -42,7 +48,7 @@ pub(crate) static ROUTES: &[Route] = &[
         .doc("Lists numbers."),
     Route::post(LIST, |c, a, _| Box::pin(create(c, a)))
         .needs(Action::Create, TARGET)
-        .params(&[NEW, PROPERTIES, VOICE, EXTRA])
+        .params(&[NEW, PROPERTIES, VOICE_URL, VOICE, EXTRA])
         .answers(Answers::One(&NUMBER))
         .status([200, 201])
         .doc("Adds one of the operator's own numbers; no number provider is connected."),
@@ -52,13 +58,13 @@ pub(crate) static ROUTES: &[Route] = &[
         .doc("Reads a number."),
     Route::post(ONE, |c, a, sid| Box::pin(update(c, a, sid)))
         .needs(Action::Modify, TARGET)
-        .params(&[PROPERTIES, VOICE, EXTRA])
+        .params(&[PROPERTIES, VOICE_URL, VOICE, EXTRA])
         .answers(Answers::One(&NUMBER))
         .doc("Changes a number."),
     Route::put(ONE, |c, a, sid| Box::pin(update(c, a, sid)))
         .needs(Action::Modify, TARGET)
         .within(RESTCOMM)
-        .params(&[PROPERTIES, VOICE, EXTRA])
+        .params(&[PROPERTIES, VOICE_URL, VOICE, EXTRA])
         .answers(Answers::One(&NUMBER))
         .doc("Changes a number."),
     Route::delete(ONE, |c, a, sid| Box::pin(delete(c, a, sid)))

@@ -1,6 +1,6 @@
 //! `/Accounts/{sid}/Recordings` and the recordings of a call.
 
-use model::record::{Account, Recording};
+use model::record::{Account, Recording, recording_seconds};
 use model::{CallSid, RecordingSid, error};
 use store::{RecordingFilter, RecordingKey, RowKey, Scope, Window};
 
@@ -66,7 +66,7 @@ const FIELDS: &[Field<Recording>] = &[
         |r, _| Value::Text(seconds(r.duration_ms)),
     )
     .twilio(Kind::Text, |r, _| {
-        Value::text((r.duration_ms + 500) / 1_000)
+        Value::text(recording_seconds(r.duration_ms))
     }),
     field(
         "api_version",

@@ -91,10 +91,12 @@ fn ask(prompt: &Prompt, site: &mut Site<'_>, cx: &mut Context) -> Result<Option<
     let (command, verb, times): (Box<dyn FnOnce(Req) -> Command>, _, _) = match prompt {
         Prompt::Say(say) if say.text.is_empty() => return Ok(None),
         Prompt::Say(say) => {
-            let (text, voice, language) = (say.text.clone(), say.voice, say.language.clone());
+            let (text, parts) = (say.text.clone(), say.parts.clone());
+            let (voice, language) = (say.voice, say.language.clone());
             let speak = move |req| Command::Speak {
                 req,
                 text,
+                parts,
                 voice,
                 language,
             };

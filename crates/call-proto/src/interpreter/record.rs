@@ -15,7 +15,7 @@ use crate::command::{MediaCommand, Sound};
 use crate::context::Context;
 use crate::event::PlayId;
 use crate::fact::Reason;
-use crate::recording::{RecordingNews, Terms, address};
+use crate::recording::{RecordingNews, RecordingTerms, address};
 use crate::trace::Lane;
 
 /// `Digits` after the remote party has hung up.
@@ -73,7 +73,7 @@ fn begin(record: &rcml::Record, site: &mut Site<'_>, cx: &mut Context) -> Phase 
         };
         Some((target, callback.events.clone()))
     });
-    let terms = Terms {
+    let terms = RecordingTerms {
         kind: RecordingKind {
             source: RecordingSource::RecordVerb,
             channels: 1,

@@ -12,6 +12,7 @@ pub(super) fn start(say: rcml::Say, site: &Site<'_>, cx: &mut Context) -> Step {
     let req = cx.req();
     let rcml::Say {
         text,
+        parts,
         voice,
         language,
         looping,
@@ -20,6 +21,7 @@ pub(super) fn start(say: rcml::Say, site: &Site<'_>, cx: &mut Context) -> Step {
     let command = Command::Speak {
         req,
         text,
+        parts,
         voice,
         language,
     };

@@ -15,8 +15,10 @@ use crate::fact::Fact;
 pub(super) struct FactText<'a>(&'a Fact);
 
 impl<'a> FactText<'a> {
+    /// All but the ends of empty recordings without callbacks, which were not facts once.
     pub(super) fn all(facts: &'a [Fact]) -> Vec<Self> {
-        facts.iter().map(Self).collect()
+        let is_old = |fact: &&Fact| !matches!(fact, Fact::RecordingClosed { tells: None, .. });
+        facts.iter().filter(is_old).map(Self).collect()
     }
 }
 
@@ -83,7 +85,8 @@ impl fmt::Debug for FactText<'_> {
             | Fact::InConference { .. }
             | Fact::LeftConference { .. }
             | Fact::RecordingStarted { .. }
-            | Fact::RecordingClosed { .. } => self.0.fmt(f),
+            | Fact::RecordingClosed { .. }
+            | Fact::RecordingReported { .. } => self.0.fmt(f),
         }
     }
 }

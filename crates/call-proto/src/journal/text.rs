@@ -25,7 +25,13 @@ pub(super) fn of_command(addressed: &Addressed) -> Option<String> {
     let mut text = String::with_capacity(1024);
     // Writing to a `String` cannot fail.
     let _ = match &*without_secrets(command) {
-        Command::Commit(facts) => write!(text, "{call} Commit({:?})", FactText::all(facts)),
+        Command::Commit(facts) => {
+            let facts = FactText::all(facts);
+            if facts.is_empty() {
+                return None;
+            }
+            write!(text, "{call} Commit({facts:?})")
+        }
         // Without the author, as in journals from before it existed.
         Command::Resolve { req, targets, .. } => {
             write!(
@@ -33,6 +39,17 @@ pub(super) fn of_command(addressed: &Addressed) -> Option<String> {
                 "{call} Resolve {{ req: {req:?}, targets: {targets:?} }}"
             )
         }
+        // Without the pieces, as in journals from before they existed.
+        Command::Speak {
+            req,
+            text: words,
+            parts,
+            voice,
+            language,
+        } if parts.is_empty() => write!(
+            text,
+            "{call} Speak {{ req: {req:?}, text: {words:?}, voice: {voice:?}, language: {language:?} }}"
+        ),
         other => write!(text, "{call} {other:?}"),
     };
     // Hardly any command holds an address with a login.

@@ -150,7 +150,7 @@ impl Actor {
         }
     }
 
-    pub(super) fn media_event(&self, report: Report) -> Option<MediaEvent> {
+    pub(super) fn media_event(&mut self, report: Report) -> Option<MediaEvent> {
         Some(match report {
             Report::Opened { sdp } => MediaEvent::Opened { sdp },
             Report::Refused { status, reason } => MediaEvent::Refused { status, reason },
@@ -183,12 +183,12 @@ impl Actor {
                 duration_ms,
                 size_bytes,
             } => MediaEvent::Recorded {
-                recording: *self.recordings.get(&recording)?,
+                recording: self.recordings.remove(&recording)?,
                 duration_ms: i64::try_from(duration_ms).unwrap_or(i64::MAX),
                 size_bytes: i64::try_from(size_bytes).unwrap_or(i64::MAX),
             },
             Report::RecordFailed { recording, reason } => MediaEvent::RecordFailed {
-                recording: *self.recordings.get(&recording)?,
+                recording: self.recordings.remove(&recording)?,
                 reason,
             },
             Report::Closed { stats } => MediaEvent::Closed(counts_of(&stats)),

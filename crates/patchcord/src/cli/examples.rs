@@ -15,7 +15,7 @@ Examples:
   patchcord doctor calls                           open calls, their servers, and what happens next
 
 Exit codes: 0 success, 1 a test failed, or lint, replay or doctor found something, 64 wrong
-usage, configuration or script, or something named that does not exist, 70 anything else.";
+usage, an invalid configuration or script, or a file, folder, call or callback that does not exist, 70 anything else.";
 
 pub(super) const SERVE: &str = "\
 Examples:

@@ -183,6 +183,7 @@ fn of_media(way: Way, what: &str, detail: &str) -> Option<String> {
         (Way::Out, "pass on a key") => "passes the key on".to_owned(),
         (Way::Out, "record") => format!("starts the recording {detail}"),
         (Way::Out, "stop record") => format!("stops the recording {detail}"),
+        (Way::In, "recorded") if detail.ends_with(" 0 ms") => "nothing was recorded".to_owned(),
         (Way::In, "recorded") => match detail.split_once(' ') {
             Some((sid, length)) => format!("saved {} as {sid}", seconds(length)),
             None => plain(what, detail),
@@ -501,6 +502,7 @@ mod tests {
             (Media, Out, "play", "beep", "plays a beep"),
             (Media, Out, "bridge", "ANN", "kim and ann are connected"),
             (Media, In, "recorded", "RE1 1250 ms", "saved 1.2 s as RE1"),
+            (Media, In, "recorded", "RE1 0 ms", "nothing was recorded"),
             (Rcml, Here, "<Dial>", "line 2", "<Dial>, line 2"),
             (Rcml, Here, "<Dial> ended", "busy", "<Dial> ended: busy"),
             (

@@ -157,15 +157,18 @@ fn hang_up(sip: &Sip, orphan: &Orphan) {
 }
 
 /// Records the files that an earlier run started and did not complete, each with the callback about
-/// it. A file that is not here may be on another server's disk: its row is left.
+/// it. If the database is shared, a file that is not here may be on another server's disk: its row is
+/// left.
 async fn record_files(store: &Store, folder: &Path, now: Timestamp) -> Result<()> {
     let mut completed = 0;
     for orphan in store.started_recordings(now).await? {
-        let Some(duration) = file_length(orphan.started.sid, folder) else {
-            continue;
+        let end = match file_length(orphan.started.sid, folder) {
+            File::Complete(length) => Some(length),
+            File::Missing if !store.is_shared() => None,
+            File::Missing | File::Unusable => continue,
         };
         // Each before the next is prepared, so that their callbacks follow each other.
-        let changes = closing::recording(store, &orphan, duration, now).await?;
+        let changes = closing::recording(store, &orphan, end, now).await?;
         store.commit(changes).await?;
         completed += 1;
     }
@@ -178,23 +181,35 @@ async fn record_files(store: &Store, folder: &Path, now: Timestamp) -> Result<()
     Ok(())
 }
 
-/// Completes the file of a recording: its length in milliseconds, and its size. An empty one is
-/// removed. `None` if it is not here, or cannot be completed now.
-fn file_length(sid: RecordingSid, folder: &Path) -> Option<(i64, i64)> {
+/// The file of a recording.
+enum File {
+    /// Its length in milliseconds, 0 for an empty one, and its size.
+    Complete((i64, i64)),
+    /// It is not here.
+    Missing,
+    /// It cannot be completed or removed now.
+    Unusable,
+}
+
+/// Completes the file of a recording. An empty one is removed.
+fn file_length(sid: RecordingSid, folder: &Path) -> File {
     let path = folder.join(format!("{sid}.wav"));
     if let Err(error) = media::recover_recording(&path) {
         // It is tried again in the next round, or at the next start.
         let file = path.display();
         warn!(recording.sid = %sid, %error, %file, "a recording cannot be completed");
-        return None;
+        return File::Unusable;
     }
-    let size = std::fs::metadata(&path).ok()?.len();
+    let size = match std::fs::metadata(&path) {
+        Ok(metadata) => metadata.len(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return File::Missing,
+        Err(_) => return File::Unusable,
+    };
     let duration_ms = audio::wav::recorded_ms(size);
-    if duration_ms == 0 {
-        // Nothing was recorded. A file that cannot be removed is checked again later.
-        std::fs::remove_file(&path).ok()?;
+    if duration_ms == 0 && std::fs::remove_file(&path).is_err() {
+        return File::Unusable;
     }
-    Some((
+    File::Complete((
         i64::try_from(duration_ms).unwrap_or(i64::MAX),
         i64::try_from(size).unwrap_or(i64::MAX),
     ))

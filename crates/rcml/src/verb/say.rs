@@ -5,12 +5,15 @@ use model::error;
 use crate::element::{Attributes, Element};
 use crate::finding::{Finding, Findings};
 use crate::language;
+use crate::verb::markup::{self, Spoken};
 
 /// Speaks a text.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Say {
-    /// The text; if empty, the verb is skipped.
+    /// The words; if empty, the verb is skipped.
     pub text: String,
+    /// The words in pieces, each with how it is spoken; empty if there are no marks.
+    pub parts: Vec<Spoken>,
     /// The voice.
     pub voice: Voice,
     /// Language as a BCP-47 tag, `en` by default.
@@ -46,6 +49,7 @@ impl Default for Say {
     fn default() -> Self {
         Self {
             text: String::new(),
+            parts: Vec::new(),
             voice: Voice::Man,
             language: language::DEFAULT.to_owned(),
             looping: Some(1),
@@ -62,14 +66,19 @@ pub(crate) const ATTRIBUTES: Attributes = Attributes {
 impl Say {
     pub(crate) fn read(element: &Element<'_>, findings: &mut Findings) -> Self {
         element.check_attributes(&ATTRIBUTES, findings);
-        element.refuse_children(findings);
-        let text = element.text();
+        let parts = markup::read(element, findings);
+        let text = if element.children().next().is_some() {
+            markup::plain(&parts)
+        } else {
+            element.text()
+        };
         if text.is_empty() {
             let message = "`Say` has no text; it was skipped".to_owned();
             findings.push(Finding::new(error::SAY_EMPTY, element.at(), message));
         }
         Self {
             text,
+            parts,
             voice: element
                 .word("voice", error::SAY_VOICE, VOICES, findings)
                 .unwrap_or_default(),

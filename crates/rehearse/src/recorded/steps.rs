@@ -20,6 +20,25 @@ const TOGETHER: Duration = Duration::from_secs(2);
 /// Replaces a hidden key.
 const PLACEHOLDER: char = '0';
 
+/// How long a character takes in a script that does not say otherwise.
+const PER_CHARACTER: Duration = Duration::from_millis(60);
+
+/// Words that take at most this long to say.
+pub(super) fn stand_in(length: Duration) -> String {
+    let count = length.as_millis() / PER_CHARACTER.as_millis();
+    let count = usize::try_from(count)
+        .unwrap_or(usize::MAX)
+        .clamp(1, 60_000);
+    let words: String = "la ".chars().cycle().take(count).collect();
+    words.trim_end().to_owned()
+}
+
+/// How long such words take.
+pub(super) fn speaking_time(words: &str) -> Duration {
+    let count = u32::try_from(words.chars().count()).unwrap_or(u32::MAX);
+    PER_CHARACTER.saturating_mul(count)
+}
+
 /// Whether a key arrives here; an INFO may carry something else.
 pub(super) fn is_key(entry: &Entry) -> bool {
     entry.way == Way::In

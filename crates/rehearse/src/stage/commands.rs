@@ -135,6 +135,7 @@ impl<'a> Stage<'a> {
             Fact::Farewell { .. }
             | Fact::RecordingStarted { .. }
             | Fact::RecordingClosed { .. }
+            | Fact::RecordingReported { .. }
             | Fact::ConferenceCreated(_)
             | Fact::ConferenceStarted { .. }
             | Fact::ConferenceEnded { .. }

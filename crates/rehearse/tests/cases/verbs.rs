@@ -144,3 +144,8 @@ fn record_in_twilios_dialect() {
     check("record-twilio");
     check("record-nothing-twilio");
 }
+
+#[test]
+fn no_callback_names_an_empty_recording() {
+    check("record-during-an-api-call");
+}

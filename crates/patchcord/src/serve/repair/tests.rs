@@ -157,7 +157,7 @@ async fn last_callbacks_name_only_recordings_that_exist() {
     let told = ours(&store).await;
     assert_eq!(told.len(), 8);
     assert!(told.iter().all(|callback| callback.created == at));
-    for (n, expected) in (1..).zip([Some("5"), Some("2"), None, None]) {
+    for (n, expected) in (1..).zip([Some("6"), Some("2"), None, None]) {
         let last = told
             .iter()
             .rfind(|callback| callback.lane == call_sid(n).into());
@@ -226,7 +226,7 @@ async fn the_end_of_a_recording_is_reported_once() {
             "params": [["RecordingSource", "RecordVerb"]],
         })
     };
-    // Stored, empty, empty without interest in that, and one whose file is on another disk.
+    // Stored, empty, empty without interest in that, and one whose file is gone.
     let kept = [(true, true), (true, true), (true, false), (true, true)];
     for (n, (completed, absent)) in (1..).zip(kept) {
         open_call(&dead, n, 1, None).await;
@@ -274,10 +274,10 @@ async fn the_end_of_a_recording_is_reported_once() {
     assert_eq!(of(1), [(1, completed.to_owned())]);
     let absent = "RecordingStatus=absent RecordingDuration=0";
     assert_eq!(of(2), [(1, absent.to_owned())]);
-    assert_eq!((of(3), of(4)), (Vec::new(), Vec::new()));
-    let left = store.started_recordings(later()).await.unwrap();
-    let left: Vec<_> = left.into_iter().map(|it| it.started.sid).collect();
-    assert_eq!(left, [recording_sid(4)]);
+    assert_eq!(of(3), []);
+    let failed = "RecordingStatus=failed ErrorCode=13620";
+    assert_eq!(of(4), [(1, failed.to_owned())]);
+    assert_eq!(store.started_recordings(later()).await.unwrap(), []);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
