@@ -24,7 +24,7 @@ pub use error::{ErrorEntry, Level};
 pub use lane::Lane;
 pub use sid::{
     AccountSid, ApplicationSid, CallSid, ClientSid, ConferenceSid, EventSid, InstanceSid,
-    MessageSid, NotificationSid, NumberSid, OrganizationSid, RecordingSid, SidError,
+    MessageSid, NotificationSid, NumberSid, OrganizationSid, RecordingSid, SidError, StreamSid,
     VerificationSid,
 };
 pub use source::Source;

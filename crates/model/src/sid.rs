@@ -144,6 +144,9 @@ sid!(
     /// A recording.
     RecordingSid, "RE");
 sid!(
+    /// A media stream of a call.
+    StreamSid, "MZ");
+sid!(
     /// A verification of a phone number.
     VerificationSid, "VE");
 

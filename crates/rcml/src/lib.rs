@@ -28,7 +28,7 @@ mod vocabulary;
 mod walk;
 mod writer;
 
-pub use address::url_fault;
+pub use address::{socket_fault, url_fault};
 pub use document::{Document, ParseError};
 pub use encoding::decode;
 pub use finding::{Finding, LeftOut, Position, add_warning};
@@ -36,6 +36,7 @@ pub use model::{HttpMethod as Method, Level};
 pub use reply::{ReplyError, ReplyKind};
 pub use source::{MAX_BYTES, MAX_DEPTH};
 pub use verb::{
-    Branch, Conference, Dial, Gather, Hangup, LegEvent, Noun, Pause, Play, Prompt, Redirect,
-    Reject, RejectReason, Say, Sms, Speech, SpeechTimeout, Unsupported, Verb, Voice,
+    Branch, Conference, Connect, Dial, Gather, Hangup, LegEvent, Noun, Pause, Play, Prompt,
+    Redirect, Reject, RejectReason, Say, Sms, Speech, SpeechTimeout, Start, Stop, Stream, Track,
+    Unsupported, Verb, Voice,
 };

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use call_proto::routing::Place;
-use call_proto::{AudioFailure, Event, Req};
-use media::RecordingId;
+use call_proto::{AudioFailure, Event, Req, StreamCommand};
+use media::{PlayId, RecordingId};
 use model::{AccountSid, CallSid};
 
 use super::{Actor, Input};
 use crate::listening::Ends;
 use crate::resolve::{self, Peers};
+use crate::streams;
 
 impl Actor {
     pub(super) fn resolve(
@@ -67,6 +68,31 @@ impl Actor {
         self.jobs.spawn(async move {
             let _ = inbox.send(Input::Audio(call, req, job.await));
         });
+    }
+
+    pub(super) fn stream_command(&mut self, call: CallSid, command: StreamCommand) {
+        match command {
+            StreamCommand::Open { req, request } => {
+                let Some(endpoint) = self.leg(call).map(|leg| leg.endpoint) else {
+                    return;
+                };
+                let ends = streams::Ends {
+                    call,
+                    endpoint,
+                    taps: [0; 2].map(|_| RecordingId(self.shared.endpoint().0)),
+                    session: &self.session,
+                    inbox: &self.inbox,
+                };
+                self.streams
+                    .open(&self.shared, req, *request, &ends, &mut self.jobs);
+            }
+            StreamCommand::Begin { req, play } => {
+                let play = play.map(|play| PlayId(play.0));
+                self.streams.begin(req, play, &self.session);
+            }
+            StreamCommand::Key { req, key } => self.streams.key(req, key),
+            StreamCommand::Close { req } => self.streams.close(req),
+        }
     }
 
     pub(super) fn listen(&mut self, call: CallSid, req: Req, request: call_proto::ListenRequest) {

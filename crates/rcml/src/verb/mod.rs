@@ -5,6 +5,7 @@
 //! ones.
 
 mod conference;
+mod connect;
 mod dial;
 mod gather;
 mod hangup;
@@ -16,12 +17,14 @@ mod reject;
 mod say;
 mod sms;
 mod speech;
+mod stream;
 mod target;
 mod unsupported;
 
 use crate::element::Attributes;
 
 pub use conference::Conference;
+pub use connect::{Connect, Start, Stop};
 pub use dial::Dial;
 pub use gather::{Gather, Prompt};
 pub use hangup::Hangup;
@@ -34,6 +37,7 @@ pub use reject::{Reject, RejectReason};
 pub use say::{Say, Voice};
 pub use sms::Sms;
 pub use speech::{Speech, SpeechTimeout};
+pub use stream::{Stream, Track};
 pub use unsupported::Unsupported;
 
 /// Every verb and noun, with the attributes known for it.
@@ -47,10 +51,15 @@ pub(crate) const ELEMENTS: &[(&str, &Attributes)] = &[
     ("Dial", &dial::ATTRIBUTES),
     ("Gather", &gather::ATTRIBUTES),
     ("Sms", &sms::ATTRIBUTES),
+    ("Connect", &connect::CONNECT),
+    ("Start", &connect::START),
+    ("Stop", &connect::STOP),
     ("Conference", &conference::ATTRIBUTES),
     ("Number", &noun::NUMBER),
     ("Client", &noun::CLIENT),
     ("Sip", &noun::SIP),
+    ("Stream", &stream::ATTRIBUTES),
+    ("Parameter", &stream::PARAMETER),
 ];
 
 /// An element that supports an attribute.
@@ -82,6 +91,12 @@ pub enum Verb {
     Gather(Box<Gather>),
     /// Send a text message.
     Sms(Box<Sms>),
+    /// Talk to a server through a stream.
+    Connect(Box<Connect>),
+    /// Start streams beside the document.
+    Start(Start),
+    /// Stop streams.
+    Stop(Stop),
     /// A known but unsupported verb, which has a finding and is skipped.
     Unsupported(Unsupported),
 }
@@ -100,6 +115,9 @@ impl Verb {
             Self::Dial(_) => "Dial",
             Self::Gather(_) => "Gather",
             Self::Sms(_) => "Sms",
+            Self::Connect(_) => "Connect",
+            Self::Start(_) => "Start",
+            Self::Stop(_) => "Stop",
             Self::Unsupported(verb) => &verb.name,
         }
     }
@@ -117,6 +135,9 @@ impl Verb {
             Self::Dial(verb) => verb.line,
             Self::Gather(verb) => verb.line,
             Self::Sms(verb) => verb.line,
+            Self::Connect(verb) => verb.line,
+            Self::Start(verb) => verb.line,
+            Self::Stop(verb) => verb.line,
             Self::Unsupported(verb) => verb.line,
         }
     }

@@ -1,0 +1,475 @@
+//! Media streams: from the media side to a WebSocket server and back.
+//!
+//! What is sent and what it means is decided by `stream_proto::Session`; this carries it out. **Invariant:
+//! every stream that is opened reports its end once, and a server that does not read or write delays
+//! nothing.**
+
+use std::collections::HashMap;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::time::Duration;
+
+use call_proto::{Event, Req, StreamCounts, StreamNews, StreamOver, StreamRequest};
+use futures_util::stream::{SplitSink, SplitStream};
+use futures_util::{SinkExt as _, StreamExt as _};
+use media::{Control, EndpointId, EngineControl, Frame, PlayId, RecordingId};
+use model::{CallSid, EventSid, error};
+use stream_proto::{Order, Session, Start, Track};
+use tokio::sync::mpsc::{self, Receiver, UnboundedReceiver, UnboundedSender};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use webhook::tungstenite::protocol::frame::coding::CloseCode;
+use webhook::tungstenite::{self, Message};
+use webhook::{SocketRequest, Stamp, WebSocket};
+
+use crate::actor::Input;
+use crate::engine::Shared;
+use crate::live::Inbox;
+
+/// Frames from the media side that wait for the task of a stream: it takes them at once, so that only a
+/// busy machine fills this.
+const WAITING: usize = 500;
+/// How long a server may take to accept the last messages.
+const GOODBYE: Duration = Duration::from_secs(2);
+
+/// Why a stream ended unasked: the number in the error table and a text.
+type Failure = (u16, String);
+
+/// Where a stream gets its audio, and where its news go.
+pub(crate) struct Ends<'a> {
+    pub(crate) call: CallSid,
+    pub(crate) endpoint: EndpointId,
+    /// Unique names for its taps.
+    pub(crate) taps: [RecordingId; 2],
+    pub(crate) session: &'a media::Session,
+    pub(crate) inbox: &'a Inbox,
+}
+
+/// The streams of a family.
+#[derive(Default)]
+pub(crate) struct Streams(HashMap<Req, Stream>);
+
+struct Stream {
+    endpoint: EndpointId,
+    taps: [RecordingId; 2],
+    track: rcml::Track,
+    play: Option<PlayId>,
+    instructions: UnboundedSender<Instruction>,
+}
+
+/// What a stream's task is told.
+enum Instruction {
+    Begin(Option<PlayId>, Receiver<Frame>),
+    Key(char),
+    Marked(u64),
+    Unplayed(usize),
+    Close,
+}
+
+impl Streams {
+    /// Connects, in a job of its own.
+    pub(crate) fn open(
+        &mut self,
+        shared: &Arc<Shared>,
+        req: Req,
+        request: StreamRequest,
+        ends: &Ends<'_>,
+        jobs: &mut JoinSet<()>,
+    ) {
+        let (instructions, received) = mpsc::unbounded_channel();
+        self.0.retain(|_, stream| !stream.instructions.is_closed());
+        let (call, endpoint, taps) = (ends.call, ends.endpoint, ends.taps);
+        let stream = Stream {
+            endpoint,
+            taps,
+            track: request.track,
+            play: None,
+            instructions,
+        };
+        self.0.insert(req, stream);
+        let (inbox, session) = (ends.inbox.clone(), ends.session.clone());
+        let tell = move |news| drop(inbox.send(Input::Event(call, Event::Stream { req, news })));
+        let job = Job {
+            shared: Arc::clone(shared),
+            call,
+            endpoint,
+            request,
+            session: session.clone(),
+            instructions: received,
+        };
+        jobs.spawn(async move {
+            let over = job.run(|| tell(StreamNews::Connected)).await;
+            for recording in taps {
+                session.control(EngineControl::StopRecord { recording });
+            }
+            tell(StreamNews::Over(Box::new(over)));
+        });
+    }
+
+    /// The stream begins: audio flows.
+    pub(crate) fn begin(&mut self, req: Req, play: Option<PlayId>, session: &media::Session) {
+        let Some(stream) = self.0.get_mut(&req) else {
+            return;
+        };
+        let (endpoint, taps) = (stream.endpoint, stream.taps);
+        stream.play = play;
+        if let Some(play) = play {
+            session.control(EngineControl::PlayLive { endpoint, play });
+        }
+        let (frames, heard) = mpsc::channel(WAITING);
+        let tracks = tracks(stream.track).into_iter().map(|track| match track {
+            Track::Inbound => media::Track::Heard,
+            Track::Outbound => media::Track::Sent,
+        });
+        for (track, recording) in tracks.zip(taps) {
+            session.control(Control::Tap {
+                recording,
+                endpoint,
+                track,
+                frames: frames.clone(),
+            });
+        }
+        stream.tell(Instruction::Begin(play, heard));
+    }
+
+    pub(crate) fn key(&self, req: Req, key: char) {
+        if let Some(stream) = self.0.get(&req) {
+            stream.tell(Instruction::Key(key));
+        }
+    }
+
+    pub(crate) fn close(&self, req: Req) {
+        if let Some(stream) = self.0.get(&req) {
+            stream.tell(Instruction::Close);
+        }
+    }
+
+    /// The media side has played everything before a mark.
+    pub(crate) fn marked(&self, endpoint: EndpointId, play: PlayId, mark: u64) {
+        if let Some(stream) = self.that_plays(endpoint, play) {
+            stream.tell(Instruction::Marked(mark));
+        }
+    }
+
+    /// The media side has dropped audio.
+    pub(crate) fn unplayed(&self, endpoint: EndpointId, play: PlayId, samples: usize) {
+        if let Some(stream) = self.that_plays(endpoint, play) {
+            stream.tell(Instruction::Unplayed(samples));
+        }
+    }
+
+    fn that_plays(&self, endpoint: EndpointId, play: PlayId) -> Option<&Stream> {
+        let mut streams = self.0.values();
+        streams.find(|stream| stream.endpoint == endpoint && stream.play == Some(play))
+    }
+}
+
+impl Stream {
+    fn tell(&self, instruction: Instruction) {
+        // Its task may have ended; the family learns of that from its last news.
+        let _ = self.instructions.send(instruction);
+    }
+}
+
+fn tracks(track: rcml::Track) -> Vec<Track> {
+    match track {
+        rcml::Track::Inbound => vec![Track::Inbound],
+        rcml::Track::Outbound => vec![Track::Outbound],
+        rcml::Track::Both => vec![Track::Inbound, Track::Outbound],
+    }
+}
+
+/// The task of one stream.
+struct Job {
+    shared: Arc<Shared>,
+    call: CallSid,
+    endpoint: EndpointId,
+    request: StreamRequest,
+    session: media::Session,
+    instructions: UnboundedReceiver<Instruction>,
+}
+
+impl Job {
+    /// Runs the stream to its end.
+    async fn run(mut self, connected: impl FnOnce()) -> StreamOver {
+        let failed = |failure| StreamOver {
+            failure,
+            counts: StreamCounts::default(),
+        };
+        let opened = tokio::select! {
+            opened = open(&self.shared, &self.request) => opened,
+            // It is closed before there is a connection; nothing else can come.
+            _ = self.instructions.recv() => return failed(None),
+        };
+        let mut socket = match opened {
+            Ok(socket) => socket,
+            Err(failure) => return failed(Some(failure)),
+        };
+        connected();
+        match self.instructions.recv().await {
+            Some(Instruction::Begin(play, frames)) => self.stream(socket, play, frames).await,
+            _ => {
+                let _ = tokio::time::timeout(GOODBYE, socket.close(None)).await;
+                failed(None)
+            }
+        }
+    }
+
+    async fn stream(
+        mut self,
+        socket: WebSocket,
+        play: Option<PlayId>,
+        frames: Receiver<Frame>,
+    ) -> StreamOver {
+        let started = Instant::now();
+        let start = Start {
+            stream: self.request.sid,
+            account: self.request.account,
+            call: self.call,
+            tracks: tracks(self.request.track),
+            both_ways: self.request.both_ways,
+            parameters: std::mem::take(&mut self.request.parameters),
+        };
+        let (sink, stream) = socket.split();
+        let mut line = Line {
+            session: Session::new(start, started.elapsed()),
+            sink,
+            stream,
+            frames,
+            started,
+            ping: false,
+            unflushed: false,
+        };
+        let failure = self.talk(&mut line, play).await.err();
+        StreamOver {
+            failure,
+            counts: counts(&line.session),
+        }
+    }
+
+    /// Carries messages until the server closes the connection or the stream is closed.
+    async fn talk(&mut self, line: &mut Line, play: Option<PlayId>) -> Result<(), Failure> {
+        loop {
+            while let Some(order) = line.session.poll_order() {
+                self.carry_out(order, line, play)?;
+            }
+            let happened = tokio::select! {
+                happened = line.next() => happened?,
+                instruction = self.instructions.recv() => match instruction {
+                    Some(Instruction::Key(key)) => {
+                        line.session.key(key);
+                        Happened::Something
+                    }
+                    Some(Instruction::Marked(mark)) => {
+                        line.session.marked(mark);
+                        Happened::Something
+                    }
+                    Some(Instruction::Unplayed(samples)) => {
+                        line.session.unplayed(samples);
+                        Happened::Something
+                    }
+                    Some(Instruction::Begin(..)) => Happened::Something,
+                    Some(Instruction::Close) | None => {
+                        line.say_goodbye().await;
+                        Happened::Closed
+                    }
+                },
+            };
+            if happened == Happened::Closed {
+                return Ok(());
+            }
+        }
+    }
+
+    fn carry_out(
+        &self,
+        order: Order,
+        line: &mut Line,
+        play: Option<PlayId>,
+    ) -> Result<(), Failure> {
+        let endpoint = self.endpoint;
+        let control = match (order, play) {
+            (Order::Ping, _) => {
+                line.ping = true;
+                return Ok(());
+            }
+            (Order::Broken, _) => {
+                let text = "the server does not read, or nothing came from it for a minute";
+                return Err((error::STREAM_LOST, text.to_owned()));
+            }
+            // A stream that only listens has no such orders.
+            (_, None) => return Ok(()),
+            (Order::Play(audio), Some(play)) => EngineControl::Feed {
+                endpoint,
+                play,
+                audio,
+            },
+            (Order::Mark(mark), Some(play)) => EngineControl::Mark {
+                endpoint,
+                play,
+                mark,
+            },
+            (Order::Clear, Some(play)) => EngineControl::ClearLive { endpoint, play },
+        };
+        self.session.control(control);
+        Ok(())
+    }
+}
+
+#[derive(PartialEq, Eq)]
+enum Happened {
+    Something,
+    /// The connection is closed.
+    Closed,
+}
+
+/// The connection of a stream, and what is sent over it.
+struct Line {
+    session: Session,
+    sink: SplitSink<WebSocket, Message>,
+    stream: SplitStream<WebSocket>,
+    frames: Receiver<Frame>,
+    started: Instant,
+    /// Whether to send a ping.
+    ping: bool,
+    /// Whether something was handed over that the system has not taken yet.
+    unflushed: bool,
+}
+
+impl Line {
+    /// Waits for one thing to happen: audio, a message, room for one, or time. May be dropped while it
+    /// waits.
+    async fn next(&mut self) -> Result<Happened, Failure> {
+        let wants_to_send = self.ping || self.session.has_message();
+        let wake = self.started + self.session.poll_timeout();
+        tokio::select! {
+            message = self.stream.next() => return self.receive(message),
+            Some(frame) = self.frames.recv() => {
+                let track = match frame.track {
+                    media::Track::Heard => Track::Inbound,
+                    media::Track::Sent => Track::Outbound,
+                };
+                self.session.hear(track, frame.at, &frame.samples);
+            }
+            taken = poll_fn(|cx| match wants_to_send {
+                true => self.sink.poll_ready_unpin(cx),
+                false => self.sink.poll_flush_unpin(cx),
+            }), if wants_to_send || self.unflushed => {
+                taken.map_err(|error| lost(&error))?;
+                self.send_next()?;
+            }
+            () = tokio::time::sleep_until(wake) => {
+                self.session.handle_timeout(self.started.elapsed());
+            }
+        }
+        Ok(Happened::Something)
+    }
+
+    /// Hands the next message to the connection, which has room for it; if there is none, everything
+    /// has been sent.
+    fn send_next(&mut self) -> Result<(), Failure> {
+        let message = if std::mem::take(&mut self.ping) {
+            Some(Message::Ping(Vec::new().into()))
+        } else {
+            self.session.poll_message().map(Message::text)
+        };
+        self.unflushed = message.is_some();
+        let sent = message.map(|message| self.sink.start_send_unpin(message));
+        sent.transpose().map_err(|error| lost(&error))?;
+        Ok(())
+    }
+
+    fn receive(
+        &mut self,
+        message: Option<Result<Message, tungstenite::Error>>,
+    ) -> Result<Happened, Failure> {
+        let now = self.started.elapsed();
+        match message {
+            Some(Ok(Message::Text(text))) => self.session.receive(text.as_str(), now),
+            Some(Ok(Message::Binary(_))) => self.session.receive_binary(now),
+            Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {
+                self.session.receive_other(now);
+                // The answer to a ping waits.
+                self.unflushed = true;
+            }
+            Some(Ok(Message::Close(frame))) => {
+                let code = frame.map_or(CloseCode::Status, |frame| frame.code);
+                return closed_with(code);
+            }
+            Some(Err(error)) => return Err(lost(&error)),
+            None => return Ok(Happened::Closed),
+        }
+        Ok(Happened::Something)
+    }
+
+    /// Sends the last messages, and closes the connection.
+    async fn say_goodbye(&mut self) {
+        self.session.stop();
+        let goodbye = async {
+            while let Some(text) = self.session.poll_message() {
+                self.sink.feed(Message::text(text)).await?;
+            }
+            self.sink.close().await?;
+            while let Some(message) = self.stream.next().await {
+                message?;
+            }
+            Ok::<(), tungstenite::Error>(())
+        };
+        // The stream is over, whatever the server does.
+        let _ = tokio::time::timeout(GOODBYE, goodbye).await;
+    }
+}
+
+async fn open(shared: &Shared, request: &StreamRequest) -> Result<WebSocket, Failure> {
+    let stamp = Stamp {
+        event: EventSid::new(crate::now(), rand::random()),
+        secrets: crate::outbox::secrets(&shared.parts.store, request.author).await,
+    };
+    let socket = SocketRequest {
+        url: request.url.clone(),
+        policy: shared.policy(request.author),
+        stamp: Some(stamp),
+    };
+    let opened = shared.parts.fetcher.open_socket(socket).await;
+    opened.map_err(|error| (error.code, error.text))
+}
+
+/// Whether a server that closes the connection with this status reports an error.
+fn closed_with(code: CloseCode) -> Result<Happened, Failure> {
+    match code {
+        CloseCode::Normal
+        | CloseCode::Away
+        | CloseCode::Status
+        | CloseCode::Iana(_)
+        | CloseCode::Library(_) => Ok(Happened::Closed),
+        code => {
+            let code = u16::from(code);
+            let text = format!("the server closed the connection with status {code}");
+            Err((error::STREAM_LOST, text))
+        }
+    }
+}
+
+fn lost(error: &tungstenite::Error) -> Failure {
+    use tungstenite::Error;
+    use tungstenite::error::ProtocolError;
+    let code = match error {
+        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => error::STREAM_LOST,
+        Error::Protocol(_) | Error::Capacity(_) | Error::Utf8(_) => error::STREAM_PROTOCOL,
+        _ => error::STREAM_LOST,
+    };
+    (code, format!("the connection broke: {error}"))
+}
+
+fn counts(session: &Session) -> StreamCounts {
+    let counts = session.counts();
+    let in_ms = |samples: u64| samples * 1000 / u64::from(::audio::RATE);
+    StreamCounts {
+        sent: counts.sent,
+        unsent: counts.unsent,
+        received_ms: in_ms(counts.received),
+        unplayed_ms: in_ms(counts.unplayed),
+        strange: counts.strange,
+        first_strange: counts.first_strange,
+    }
+}
