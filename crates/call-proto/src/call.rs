@@ -16,7 +16,8 @@ use crate::leg::{Leg, News};
 use crate::letter::{Ended, ForkId, ForkNews, Role};
 use crate::message::Messages;
 use crate::recording::{RecordingNews, Recordings};
-use crate::streams::{StreamNews, Streams};
+use crate::stream_news::StreamNews;
+use crate::streams::Streams;
 
 pub(crate) struct Call {
     pub(crate) leg: Leg,

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::dialect::Dialect;
 use crate::membership::RoomEvent;
-use crate::streams::StreamNews;
+use crate::stream_news::StreamNews;
 
 /// Number of a machine's request, returned with the answer. An answer whose number no machine waits
 /// for is ignored, so late answers are harmless.

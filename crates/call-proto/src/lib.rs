@@ -38,6 +38,7 @@ mod reporter;
 mod request;
 mod room;
 pub mod routing;
+mod stream_news;
 mod streams;
 mod trace;
 
@@ -62,5 +63,5 @@ pub use message::{MessageCommand, TextMessage};
 pub use rcml::ReplyKind;
 pub use request::{CreateError, ModifyError, NewCall, NewMessage, SendError};
 pub use room::{LONGEST_CONFERENCE, Room, RoomCommand, RoomInput, RoomOpening};
-pub use streams::{StreamCounts, StreamNews, StreamOver};
+pub use stream_news::{StreamCounts, StreamNews, StreamOver};
 pub use trace::{Entry, Lane, TRACED_TEXT, Way, counts_text};

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::command::{Command, LegCommand, RoomRequest, StreamCommand, Target};
 use crate::event::{Event, LegEvent, MediaEvent, SpeechNews};
 use crate::membership::RoomEvent;
-use crate::streams::StreamNews;
+use crate::stream_news::StreamNews;
 
 /// At most so many characters of a spoken text are in the trace.
 pub const TRACED_TEXT: usize = 60;

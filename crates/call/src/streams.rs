@@ -6,25 +6,20 @@
 
 use std::collections::HashMap;
 use std::future::poll_fn;
-use std::sync::Arc;
 use std::time::Duration;
 
-use call_proto::{Event, Req, StreamCounts, StreamNews, StreamOver, StreamRequest};
+use call_proto::{Req, StreamCounts, StreamNews, StreamOver, StreamRequest};
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt as _, StreamExt as _};
 use media::{Control, EndpointId, EngineControl, Frame, PlayId, RecordingId};
-use model::{CallSid, EventSid, error};
+use model::{CallSid, error};
 use stream_proto::{Order, Session, Start, Track};
 use tokio::sync::mpsc::{self, Receiver, UnboundedReceiver, UnboundedSender};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use webhook::tungstenite::protocol::frame::coding::CloseCode;
 use webhook::tungstenite::{self, Message};
-use webhook::{SocketRequest, Stamp, WebSocket};
-
-use crate::actor::Input;
-use crate::engine::Shared;
-use crate::live::Inbox;
+use webhook::{SocketError, WebSocket};
 
 /// Frames from the media side that wait for the task of a stream: it takes them at once, so that only a
 /// busy machine fills this.
@@ -35,14 +30,13 @@ const GOODBYE: Duration = Duration::from_secs(2);
 /// Why a stream ended unasked: the number in the error table and a text.
 type Failure = (u16, String);
 
-/// Where a stream gets its audio, and where its news go.
+/// Where a stream gets its audio.
 pub(crate) struct Ends<'a> {
     pub(crate) call: CallSid,
     pub(crate) endpoint: EndpointId,
     /// Unique names for its taps.
     pub(crate) taps: [RecordingId; 2],
     pub(crate) session: &'a media::Session,
-    pub(crate) inbox: &'a Inbox,
 }
 
 /// The streams of a family.
@@ -68,12 +62,15 @@ enum Instruction {
 
 impl Streams {
     /// Connects, in a job of its own.
+    ///
+    /// - `opening`: makes the connection
+    /// - `tell`: receives the news
     pub(crate) fn open(
         &mut self,
-        shared: &Arc<Shared>,
-        req: Req,
-        request: StreamRequest,
+        (req, request): (Req, StreamRequest),
         ends: &Ends<'_>,
+        opening: impl Future<Output = Result<WebSocket, SocketError>> + Send + 'static,
+        tell: impl Fn(StreamNews) + Send + Sync + 'static,
         jobs: &mut JoinSet<()>,
     ) {
         let (instructions, received) = mpsc::unbounded_channel();
@@ -87,10 +84,8 @@ impl Streams {
             instructions,
         };
         self.0.insert(req, stream);
-        let (inbox, session) = (ends.inbox.clone(), ends.session.clone());
-        let tell = move |news| drop(inbox.send(Input::Event(call, Event::Stream { req, news })));
+        let session = ends.session.clone();
         let job = Job {
-            shared: Arc::clone(shared),
             call,
             endpoint,
             request,
@@ -98,7 +93,8 @@ impl Streams {
             instructions: received,
         };
         jobs.spawn(async move {
-            let over = job.run(|| tell(StreamNews::Connected)).await;
+            let connected = || tell(StreamNews::Connected);
+            let over = job.run(opening, connected).await;
             for recording in taps {
                 session.control(EngineControl::StopRecord { recording });
             }
@@ -181,7 +177,6 @@ fn tracks(track: rcml::Track) -> Vec<Track> {
 
 /// The task of one stream.
 struct Job {
-    shared: Arc<Shared>,
     call: CallSid,
     endpoint: EndpointId,
     request: StreamRequest,
@@ -191,19 +186,23 @@ struct Job {
 
 impl Job {
     /// Runs the stream to its end.
-    async fn run(mut self, connected: impl FnOnce()) -> StreamOver {
+    async fn run(
+        mut self,
+        opening: impl Future<Output = Result<WebSocket, SocketError>>,
+        connected: impl FnOnce(),
+    ) -> StreamOver {
         let failed = |failure| StreamOver {
             failure,
             counts: StreamCounts::default(),
         };
         let opened = tokio::select! {
-            opened = open(&self.shared, &self.request) => opened,
+            opened = opening => opened,
             // It is closed before there is a connection; nothing else can come.
             _ = self.instructions.recv() => return failed(None),
         };
         let mut socket = match opened {
             Ok(socket) => socket,
-            Err(failure) => return failed(Some(failure)),
+            Err(error) => return failed(Some((error.code, error.text))),
         };
         connected();
         match self.instructions.recv().await {
@@ -418,20 +417,6 @@ impl Line {
         // The stream is over, whatever the server does.
         let _ = tokio::time::timeout(GOODBYE, goodbye).await;
     }
-}
-
-async fn open(shared: &Shared, request: &StreamRequest) -> Result<WebSocket, Failure> {
-    let stamp = Stamp {
-        event: EventSid::new(crate::now(), rand::random()),
-        secrets: crate::outbox::secrets(&shared.parts.store, request.author).await,
-    };
-    let socket = SocketRequest {
-        url: request.url.clone(),
-        policy: shared.policy(request.author),
-        stamp: Some(stamp),
-    };
-    let opened = shared.parts.fetcher.open_socket(socket).await;
-    opened.map_err(|error| (error.code, error.text))
 }
 
 /// Whether a server that closes the connection with this status reports an error.

@@ -445,13 +445,19 @@ async fn modify(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
     }
     let call = found.ok_or_else(unknown)?;
     let change = change(context)?;
+    let ends = matches!(change, Modify::Complete | Modify::Cancel);
+    // Programs for Twilio take 404 to mean that the call has ended already.
+    let over = || match ends {
+        true => pick([Failure::of(error::CALL_NOT_LIVE), Failure::not_found()]),
+        false => Failure::of(error::CALL_NOT_LIVE),
+    };
     if call.status.is_final() {
-        return Err(Failure::of(error::CALL_NOT_LIVE));
+        return Err(over());
     }
     let state = &context.state;
     let made = state.calls.modify(sid, change).await;
     made.map_err(|refusal| match refusal {
-        ModifyError::NotLive => Failure::of(error::CALL_NOT_LIVE),
+        ModifyError::NotLive => over(),
         ModifyError::NotAnswered => Failure::of(error::CALL_NOT_LIVE).saying(refusal.to_string()),
         ModifyError::Unconfirmed => {
             let late = Failure::of(error::INTERNAL).saying(refusal.to_string());

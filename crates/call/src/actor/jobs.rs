@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use call_proto::routing::Place;
-use call_proto::{AudioFailure, Event, Req, StreamCommand};
+use call_proto::{AudioFailure, Event, Req, StreamCommand, StreamRequest};
 use media::{PlayId, RecordingId};
-use model::{AccountSid, CallSid};
+use model::{AccountSid, CallSid, EventSid};
+use webhook::{SocketError, SocketRequest, Stamp, WebSocket};
 
 use super::{Actor, Input};
+use crate::engine::Shared;
 use crate::listening::Ends;
 use crate::resolve::{self, Peers};
 use crate::streams;
@@ -81,10 +83,15 @@ impl Actor {
                     endpoint,
                     taps: [0; 2].map(|_| RecordingId(self.shared.endpoint().0)),
                     session: &self.session,
-                    inbox: &self.inbox,
+                };
+                let opening = connect(Arc::clone(&self.shared), &request);
+                let inbox = self.inbox.clone();
+                let tell = move |news| {
+                    let event = Event::Stream { req, news };
+                    let _ = inbox.send(Input::Event(call, event));
                 };
                 self.streams
-                    .open(&self.shared, req, *request, &ends, &mut self.jobs);
+                    .open((req, *request), &ends, opening, tell, &mut self.jobs);
             }
             StreamCommand::Begin { req, play } => {
                 let play = play.map(|play| PlayId(play.0));
@@ -109,5 +116,25 @@ impl Actor {
         let recognizer = self.shared.parts.recognizer.clone();
         self.listenings
             .begin(recognizer, req, request, &ends, &mut self.jobs);
+    }
+}
+
+/// Connects to the server of a stream.
+fn connect(
+    shared: Arc<Shared>,
+    request: &StreamRequest,
+) -> impl Future<Output = Result<WebSocket, SocketError>> + use<> {
+    let (url, author) = (request.url.clone(), request.author);
+    async move {
+        let stamp = Stamp {
+            event: EventSid::new(crate::now(), rand::random()),
+            secrets: crate::outbox::secrets(&shared.parts.store, author).await,
+        };
+        let socket = SocketRequest {
+            url,
+            policy: shared.policy(author),
+            stamp: Some(stamp),
+        };
+        shared.parts.fetcher.open_socket(socket).await
     }
 }
