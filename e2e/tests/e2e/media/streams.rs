@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use e2e::process::Process;
-use e2e::{Pitch, Reply, wait};
+use e2e::{Pitch, Reply, Server, wait};
 use serde_json::{Value, json};
 
 use super::{SOON, Scene};
@@ -91,8 +91,9 @@ fn stream_event(scene: &Scene, event: &str) -> anyhow::Result<e2e::Request> {
 
 #[test]
 fn an_agent_is_heard_hears_is_interrupted_and_closes() -> anyhow::Result<()> {
-    let scene = Scene::new()?;
-    let pitches = Pitch::random(3);
+    let mut all = Pitch::random(6);
+    let pitches = all.split_off(3);
+    let scene = Scene::sounding(Server::start()?, |kim| kim, all)?;
     let agent = Agent::start(&scene, &pitches)?;
     scene.app.on("/stream", Reply::status(200));
     let url = agent.url("/talk?from=kim&amp;x=1");
@@ -100,7 +101,7 @@ fn an_agent_is_heard_hears_is_interrupted_and_closes() -> anyhow::Result<()> {
         "/v",
         Reply::document(&format!(
             "<Connect><Stream url=\"{url}\" name=\"bot\" statusCallback=\"/stream\">\
-             <Parameter name=\"from\" value=\"kim\"/></Stream></Connect><Pause/><Play>/music.wav</Play>"
+             <Parameter name=\"from\" value=\"kim\"/></Stream></Connect><Play>/music.wav</Play>"
         )),
     );
     scene.app.on("/music.wav", Reply::wav(scene.music.wav(1)));
@@ -127,19 +128,26 @@ fn an_agent_is_heard_hears_is_interrupted_and_closes() -> anyhow::Result<()> {
     ensure!(!agent.lines().iter().any(|line| line["fault"].is_string()));
 
     // What the phone heard: the first tone with what was played of the second one before it was dropped,
-    // the third tone, and the sound after the stream.
+    // then the third tone and the sound after the stream. Silence is sent in between.
     let heard = scene.kim.heard()?;
     let parts = heard.exact_parts(-40.0, 0.1);
-    ensure!(parts.len() == 3, "{parts:?}");
-    // The phone hangs up a little before the end of the last one.
-    let played = [(0.6, -0.01), (1.5, -0.01), (1.0, -0.1)];
-    for ((expected, least), (from, to)) in played.into_iter().zip(&parts) {
-        let extra = to - from - expected;
-        ensure!((least..=0.06).contains(&extra), "{expected} s: {parts:?}");
-    }
-    for ((from, to), pitch) in parts.iter().zip([pitches[0], pitches[2], scene.music]) {
-        let part = heard.part(*from, to - 0.1);
-        ensure!(part.share(pitch) > 0.7, "{} Hz: {parts:?}", pitch.hz());
+    let [(from, to), _] = parts[..] else {
+        anyhow::bail!("{parts:?}");
+    };
+    let extra = to - from - 0.6;
+    ensure!(
+        (-0.01..=0.06).contains(&extra),
+        "not silent within 60 ms: {parts:?}"
+    );
+    let wanted = [(pitches[0], 0.6), (pitches[2], 1.5), (scene.music, 1.0)];
+    for (pitch, seconds) in wanted {
+        // In frames of 40 ms; the phone hangs up a little before the end of the last sound.
+        let length = heard.share(pitch) * heard.seconds();
+        ensure!(
+            (length - seconds).abs() <= 0.2,
+            "{length} s of {} Hz",
+            pitch.hz()
+        );
     }
 
     let stopped = stream_event(&scene, "stream-stopped")?;
