@@ -234,6 +234,7 @@ fn random_world(seed: u64, weather: Weather) -> World {
     }
     world.closing_ms = *random.pick(&[Some(0), Some(0), Some(300), Some(6_000), None]);
     world.disk_full = random.once_in(10);
+    world.stuck_streams = random.once_in(10);
     world.recognizer = *random.pick(&[
         Recognizer::Hears,
         Recognizer::Hears,

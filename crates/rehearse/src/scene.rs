@@ -261,6 +261,8 @@ pub struct Faults {
     pub unrecorded: BTreeSet<String>,
     /// Names of conferences that never answer.
     pub silent: BTreeSet<String>,
+    /// Whether nothing is ever reported about streams.
+    pub stuck_streams: bool,
     /// Texts that contain this cannot be spoken.
     pub unspeakable: Option<String>,
     /// Whether the media side fails to write recordings.

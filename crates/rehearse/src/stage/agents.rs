@@ -61,6 +61,9 @@ enum What {
 
 impl Stage<'_> {
     pub(super) fn stream_command(&mut self, call: CallSid, command: StreamCommand) {
+        if self.scene.faults.stuck_streams {
+            return;
+        }
         match command {
             StreamCommand::Open { req, request } => self.opens_stream(call, req, *request),
             StreamCommand::Begin { req, play } => {
