@@ -17,8 +17,8 @@ use stream_proto::{Order, Session, Start, Track};
 use tokio::sync::mpsc::{self, Receiver, UnboundedReceiver, UnboundedSender};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
-use webhook::tungstenite::protocol::frame::coding::CloseCode;
-use webhook::tungstenite::{self, Message};
+use webhook::tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use webhook::tokio_tungstenite::tungstenite::{self, Message};
 use webhook::{SocketError, WebSocket};
 
 /// Frames from the media side that wait for the task of a stream: it takes them at once, so that only a
@@ -456,5 +456,207 @@ fn counts(session: &Session) -> StreamCounts {
         unplayed_ms: in_ms(counts.unplayed),
         strange: counts.strange,
         first_strange: counts.first_strange,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    use media::{MediaConfig, MediaPlane};
+    use model::{AccountSid, StreamSid};
+    use sha1::{Digest as _, Sha1};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::{TcpSocket, TcpStream};
+    use webhook::tokio_tungstenite::WebSocketStream;
+    use webhook::tokio_tungstenite::tungstenite::protocol::Role;
+    use webhook::{AddressPolicy, FetchConfig, Fetcher, SocketRequest};
+
+    const ENDPOINT: EndpointId = EndpointId(1);
+    const PLAY: PlayId = PlayId(1);
+    /// Frames that do not all fit into the buffers of the system.
+    const FRAMES: u64 = 20_000;
+
+    /// The answer to the key of a handshake (RFC 6455 §4.2.2).
+    fn accepted(key: &str) -> String {
+        let text = format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
+        STANDARD.encode(Sha1::digest(text))
+    }
+
+    /// Accepts one connection, over which little fits that is not read.
+    async fn accept(listener: tokio::net::TcpListener) -> WebSocketStream<TcpStream> {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(stream.read_u8().await.unwrap());
+        }
+        let head = String::from_utf8(head).unwrap();
+        let key = head
+            .lines()
+            .find_map(|line| line.strip_prefix("sec-websocket-key: "));
+        let accept = accepted(key.unwrap());
+        let answer = format!(
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Accept: {accept}\r\n\r\n"
+        );
+        stream.write_all(answer.as_bytes()).await.unwrap();
+        WebSocketStream::from_raw_socket(stream, Role::Server, None).await
+    }
+
+    /// A connection between a stream and a server.
+    async fn connected() -> (WebSocket, WebSocketStream<TcpStream>) {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(16 * 1024).unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = socket.listen(1).unwrap();
+        let url = format!("ws://{}/", listener.local_addr().unwrap());
+        let server = tokio::spawn(accept(listener));
+        let fetcher = Fetcher::new(FetchConfig::default()).unwrap();
+        let request = SocketRequest {
+            url,
+            policy: AddressPolicy { private_ok: true },
+            stamp: None,
+        };
+        let client = fetcher.open_socket(request).await.unwrap();
+        (client, server.await.unwrap())
+    }
+
+    fn session(
+        plane: &MediaPlane,
+    ) -> (
+        media::Session,
+        UnboundedReceiver<(EndpointId, media::Report)>,
+    ) {
+        let (reports, news) = mpsc::unbounded_channel();
+        let session = plane.session(reports);
+        session.control(Control::Open {
+            endpoint: ENDPOINT,
+            offer: None,
+            signalling: None,
+            proved: true,
+            like: None,
+        });
+        let (endpoint, play) = (ENDPOINT, PLAY);
+        session.control(EngineControl::PlayLive { endpoint, play });
+        (session, news)
+    }
+
+    fn frame(at: u64) -> Frame {
+        Frame {
+            track: media::Track::Heard,
+            at: at * media::FRAME as u64,
+            samples: [0; media::FRAME],
+        }
+    }
+
+    /// The next message whose event is this one.
+    async fn event(server: &mut WebSocketStream<TcpStream>, event: &str) -> serde_json::Value {
+        loop {
+            let Message::Text(text) = server.next().await.unwrap().unwrap() else {
+                panic!("closed before {event}");
+            };
+            let message: serde_json::Value = serde_json::from_str(&text).unwrap();
+            if message["event"] == event {
+                return message;
+            }
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_server_that_does_not_read_loses_audio_and_delays_nothing() {
+        let plane = MediaPlane::start(MediaConfig {
+            workers: 1,
+            address: [127, 0, 0, 1].into(),
+            ..MediaConfig::default()
+        });
+        let plane = plane.unwrap();
+        let (session, mut news) = session(&plane);
+        let (client, mut server) = connected().await;
+        let (instruct, instructions) = mpsc::unbounded_channel();
+        let job = Job {
+            call: CallSid::from_bytes([3; 16]),
+            endpoint: ENDPOINT,
+            request: StreamRequest {
+                sid: StreamSid::from_bytes([1; 16]),
+                account: AccountSid::from_bytes([2; 16]),
+                author: AccountSid::from_bytes([2; 16]),
+                url: String::new(),
+                track: rcml::Track::Inbound,
+                both_ways: true,
+                parameters: Vec::new(),
+            },
+            session,
+            instructions,
+        };
+        let (frames, heard) = mpsc::channel(WAITING);
+        let running = tokio::spawn(job.stream(client, Some(PLAY), heard));
+        event(&mut server, "start").await;
+        // From here on it reads nothing, and the audio that it gets is more than the system holds.
+        for at in 0..FRAMES {
+            tokio::time::timeout(GOODBYE, frames.send(frame(at)))
+                .await
+                .unwrap()
+                .unwrap();
+        }
+        // What it sends is played meanwhile.
+        for message in [
+            r#"{"event":"media","media":{"payload":"////"}}"#,
+            r#"{"event":"mark","mark":{"name":"m"}}"#,
+        ] {
+            server.send(Message::text(message)).await.unwrap();
+        }
+        let marked = async {
+            loop {
+                if let (_, media::Report::Marked { mark, .. }) = news.recv().await.unwrap() {
+                    return mark;
+                }
+            }
+        };
+        let mark = tokio::time::timeout(GOODBYE, marked).await.unwrap();
+        instruct.send(Instruction::Marked(mark)).ok().unwrap();
+        // When it reads again, the mark is there, and the audio continues with a jump in time.
+        let before = event(&mut server, "mark").await;
+        assert_eq!(before["mark"]["name"], "m");
+        frames.send(frame(FRAMES)).await.unwrap();
+        let next = event(&mut server, "media").await;
+        let timestamp = next["media"]["timestamp"].as_str().unwrap();
+        assert_eq!(timestamp, (FRAMES * 20).to_string());
+        instruct.send(Instruction::Close).ok().unwrap();
+        event(&mut server, "stop").await;
+        let over = running.await.unwrap();
+        let StreamCounts { sent, unsent, .. } = over.counts;
+        assert_eq!((over.failure, sent + unsent), (None, FRAMES + 1));
+        assert!(unsent > 1_000, "{unsent}");
+        let chunk = next["media"]["chunk"].as_str().unwrap();
+        assert_eq!(chunk, sent.to_string());
+    }
+
+    #[tokio::test]
+    async fn how_a_server_ends_a_stream_matters() {
+        let normal = CloseCode::Normal;
+        let table = [
+            (Some(normal), None),
+            (Some(CloseCode::Library(4_001)), None),
+            (Some(CloseCode::Error), Some(error::STREAM_LOST)),
+            (None, Some(error::STREAM_LOST)),
+        ];
+        for (code, expected) in table {
+            let (mut client, mut server) = connected().await;
+            match code {
+                Some(code) => {
+                    let reason = "".into();
+                    let frame = tungstenite::protocol::CloseFrame { code, reason };
+                    server.close(Some(frame)).await.unwrap();
+                }
+                None => drop(server),
+            }
+            let failure = match client.next().await.unwrap() {
+                Ok(Message::Close(frame)) => closed_with(frame.unwrap().code).err(),
+                Ok(message) => panic!("{message:?}"),
+                Err(error) => Some(lost(&error)),
+            };
+            assert_eq!(failure.map(|(code, _)| code), expected, "{code:?}");
+        }
     }
 }

@@ -48,4 +48,4 @@ pub use outbox::{
 };
 pub use signature::{Secrets, Stamp};
 pub use socket::{MAX_MESSAGE, SocketError, SocketRequest, WebSocket};
-pub use tokio_tungstenite::tungstenite;
+pub use tokio_tungstenite;
