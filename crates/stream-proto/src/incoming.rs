@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn fuzz_no_text_is_too_strange() {
+    fn no_text_is_too_strange() {
         let seed = r#"{"event":"media","streamSid":"MZ1","media":{"payload":"/wB/"}}"#;
         let mut random = 0x9E37_79B9_7F4A_7C15_u64;
         let mut below = move |limit: usize| {

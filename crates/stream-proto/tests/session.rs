@@ -262,9 +262,8 @@ fn marks_are_limited() {
 fn a_silent_connection_is_checked_and_given_up() {
     let mut session = Session::new(start(&[Track::Inbound], true), SECOND);
     let mut seen = Vec::new();
-    let mut now = SECOND;
-    while seen.last() != Some(&(Order::Broken, now.as_secs())) {
-        now = session.poll_timeout();
+    for _ in 0..5 {
+        let now = session.poll_timeout();
         session.handle_timeout(now);
         seen.extend(
             orders(&mut session)

@@ -242,3 +242,57 @@ fn a_server_that_refuses_the_handshake_is_reported() -> anyhow::Result<()> {
     );
     Ok(())
 }
+
+#[test]
+fn the_example_agent_is_interrupted_and_transfers_the_call() -> anyhow::Result<()> {
+    let scene = Scene::new()?;
+    let ann = scene.ann(|ann| ann.answers())?;
+    let folder = tempfile::tempdir()?;
+    let port = e2e::ports::free()?;
+    let example = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../examples/voice-agent");
+    let base = scene.server.ready()["http"]
+        .as_str()
+        .context("no address")?;
+    let mut command = Command::new(crate::sdk::cache()?.join("venv/bin/python"));
+    command
+        .arg("-B")
+        .arg(example.join("agent.py"))
+        .env("AGENT_PORT", port.to_string())
+        .env("PATCHCORD_API", base)
+        .env("PATCHCORD_ADMIN_SID", scene.server.rest().account())
+        .env("PATCHCORD_ADMIN_TOKEN", e2e::server::ADMIN_TOKEN)
+        .env("PERSON_URL", scene.app.url("/person"));
+    let out = folder.path().join("out");
+    let agent = Process::start(command, &out, &folder.path().join("log"))?;
+    let prints = |what: &str| {
+        let found = wait::until(what, SOON, || {
+            let text = std::fs::read_to_string(&out).ok()?;
+            text.lines()
+                .any(|line| line.starts_with(what))
+                .then_some(())
+        });
+        found.with_context(|| format!("{:?} {}", std::fs::read_to_string(&out), agent.tail()))
+    };
+    prints("listens at")?;
+    let document = std::fs::read_to_string(example.join("answer.xml"))?;
+    let document = document.replace("8765", &port.to_string());
+    let verbs = document.split("Response>").nth(1).unwrap_or_default();
+    let verbs = verbs.trim_end_matches("</");
+    scene.app.on("/v", Reply::document(verbs));
+    scene.app.on(
+        "/person",
+        Reply::document("<Dial><Client>ann</Client></Dial>"),
+    );
+    scene.kim.dial("1000")?;
+    prints("says: Hello")?;
+    // The phone's tone counts as speech.
+    prints("interrupted")?;
+    scene.kim.press('0')?;
+    prints("transfers")?;
+    prints("over")?;
+    ann.wait_for("CALL_ESTABLISHED")?;
+    super::talk(1.5);
+    scene.kim.hangup()?;
+    ann.wait_for("CALL_CLOSED")?;
+    ann.heard()?.check_bridge(scene.kims, scene.anns, 1.0)
+}
