@@ -192,7 +192,7 @@ async fn each_failure_has_its_number() {
         let (address, _served) = serve(answers).await;
         let url = format!("{scheme}://kim:secret@{address}/");
         let failed = fetcher().open_socket(request(&url, true)).await;
-        let failed = failed.err().expect("no connection");
+        let failed = failed.expect_err("no connection");
         assert_eq!(failed.code, code, "{failed}");
         assert!(
             failed.text.contains(text) && !failed.text.contains("secret"),
@@ -208,7 +208,7 @@ async fn an_address_that_is_not_allowed_or_not_there_is_not_reached() {
         let failed = fetcher()
             .open_socket(request(&format!("ws://{host}/"), false))
             .await;
-        let failed = failed.err().expect("no connection");
+        let failed = failed.expect_err("no connection");
         assert_eq!(failed.code, error::ADDRESS_REFUSED, "{failed}");
     }
     assert!(!served.is_finished());
@@ -217,6 +217,6 @@ async fn an_address_that_is_not_allowed_or_not_there_is_not_reached() {
     let failed = fetcher()
         .open_socket(request(&format!("ws://{address}/"), true))
         .await;
-    let failed = failed.err().expect("no connection");
+    let failed = failed.expect_err("no connection");
     assert_eq!(failed.code, error::STREAM_REFUSED, "{failed}");
 }

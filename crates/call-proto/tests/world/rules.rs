@@ -21,6 +21,8 @@ struct Leg {
     listening: Option<Req>,
     /// Its streams that were not closed: whether each has begun with a play-out.
     streams: BTreeMap<Req, bool>,
+    /// The play-out of a stream that is in progress.
+    live: Option<PlayId>,
     /// The identifiers of the streams opened, and of those reported as ended.
     opened_streams: BTreeSet<String>,
     ended_streams: BTreeSet<String>,
@@ -158,6 +160,7 @@ impl Rules {
             }
             StreamCommand::Begin { req, play } => {
                 leg.playing = play.or(leg.playing);
+                leg.live = play.or(leg.live);
                 let began = leg.streams.insert(*req, true);
                 self.check(began == Some(false), || {
                     format!("{call} begins {req:?}: {began:?}")
@@ -319,13 +322,15 @@ impl Rules {
         self.check(open, || format!("{call} has no media open for {command:?}"));
         match command {
             MediaCommand::Play { play, .. } | MediaCommand::SendDigits { play, .. } => {
-                self.leg(call).playing = Some(*play);
+                let leg = self.leg(call);
+                (leg.playing, leg.live) = (Some(*play), None);
             }
             MediaCommand::ListenDigits { on } => {
                 let was = std::mem::replace(&mut self.leg(call).listens, *on);
                 self.check(was != *on, || format!("{call} listens {on} again"));
             }
             MediaCommand::StopPlay { play } => {
+                self.leg(call).live.take_if(|live| live == play);
                 let plays = self.leg(call).playing.take() == Some(*play);
                 self.check(plays, || format!("{call} stops what does not play"));
             }
@@ -394,7 +399,7 @@ impl Rules {
         let leg = self.leg(call);
         leg.forgotten += 1;
         let media = leg.opened == leg.closed && leg.listening.is_none();
-        let fits = leg.ended == 1 && media && leg.member.is_none();
+        let fits = leg.ended == 1 && media && leg.member.is_none() && leg.live.is_none();
         let mut streams = leg.opened_streams.difference(&leg.ended_streams);
         let stream = streams.next().cloned();
         self.check(fits, || format!("{call} is forgotten before its end"));
