@@ -187,6 +187,25 @@ impl Heard {
             .collect()
     }
 
+    /// Start and end in seconds, to 2 ms, of the parts louder than `level_dbfs`; pauses shorter than
+    /// `pause` seconds do not separate them.
+    pub fn exact_parts(&self, level_dbfs: f64, pause: f64) -> Vec<(f64, f64)> {
+        const PIECE_S: f64 = 0.002;
+        let pieces = self
+            .samples
+            .chunks((f64::from(self.rate) * PIECE_S) as usize);
+        let mut parts: Vec<(f64, f64)> = Vec::new();
+        for (at, piece) in pieces.enumerate() {
+            let start = at as f64 * PIECE_S;
+            match parts.last_mut() {
+                _ if measure::rms_dbfs(piece) < level_dbfs => {}
+                Some((_, end)) if start - *end < pause => *end = start + PIECE_S,
+                _ => parts.push((start, start + PIECE_S)),
+            }
+        }
+        parts
+    }
+
     /// Checks that a bridge carried the peer's tone and nothing of the phone's own: between the
     /// first and the last frame with the peer's tone, at least `seconds` long, 95 % of frames
     /// contain it, and the phone's own tone stays at least 30 dB below it.

@@ -2,13 +2,13 @@
 //!
 //! The call decides nothing: it routes events to the part concerned, and the leg's reports to the
 //! scripts. Each part is a machine in its own file: `leg` with its `reporter`, `interpreter`,
-//! `recording`, `message`, `keys`.
+//! `recording`, `streams`, `message`, `keys`.
 
 use model::{CallSid, RecordingSid, Timestamp};
 
 use crate::command::Command;
 use crate::context::{Context, Letter};
-use crate::event::{DigitWay, Document, Event, LegEvent, MediaEvent};
+use crate::event::{DigitWay, Document, Event, LegEvent, MediaEvent, Req};
 use crate::fact::Reason;
 use crate::interpreter::{Input, Script, Scripts};
 use crate::keys::{Keys, keys_of};
@@ -16,11 +16,14 @@ use crate::leg::{Leg, News};
 use crate::letter::{Ended, ForkId, ForkNews, Role};
 use crate::message::Messages;
 use crate::recording::{RecordingNews, RecordingTerms, Recordings};
+use crate::stream_news::StreamNews;
+use crate::streams::Streams;
 
 pub(crate) struct Call {
     pub(crate) leg: Leg,
     pub(crate) scripts: Scripts,
     recordings: Recordings,
+    streams: Streams,
     messages: Messages,
     keys: Keys,
     /// Keys to send to the remote party once it is connected, or before it is screened.
@@ -34,6 +37,7 @@ impl Call {
             leg,
             scripts: Scripts::default(),
             recordings: Recordings::default(),
+            streams: Streams::default(),
             messages: Messages::default(),
             keys: Keys::default(),
             send_digits: None,
@@ -52,6 +56,7 @@ impl Call {
             Event::Fetched { req, result } => self.tell(&Input::Fetched(req, result), cx),
             Event::Audio { req, result } => self.tell(&Input::Audio(req, result), cx),
             Event::Speech { req, news } => self.tell(&Input::Speech(req, news), cx),
+            Event::Stream { req, news } => self.stream_news(req, news, cx),
             Event::Room { req, event } => self.tell(&Input::Room(req, event), cx),
             Event::Ask { ask, modify } => {
                 let outcome = self.modify(modify, cx);
@@ -140,6 +145,7 @@ impl Call {
             .into_iter()
             .chain(self.recordings.poll_timeout())
             .chain(self.messages.poll_timeout())
+            .chain(self.streams.poll_timeout())
             .min()
     }
 
@@ -148,6 +154,9 @@ impl Call {
             let why = "it was not closed in time";
             let news = self.recordings.fail(sid, why, &mut self.leg, cx);
             self.recording_news(sid, news, cx);
+        }
+        while let Some((req, end)) = self.streams.give_up(&mut self.leg, cx) {
+            self.tell(&Input::StreamOver(req, end), cx);
         }
         while let Some(waited) = self.messages.give_up(&mut self.leg, cx) {
             self.tell(&Input::MessageLeft(waited), cx);
@@ -161,6 +170,7 @@ impl Call {
             && self.leg.bridge.is_none()
             && self.recordings.is_empty()
             && self.messages.is_empty()
+            && self.streams.is_empty()
     }
 
     /// At the end of a step, when no bridge needs the endpoint any more: lets the leg settle, and
@@ -199,6 +209,7 @@ impl Call {
             &mut self.leg,
             &mut self.messages,
             &mut self.recordings,
+            &mut self.streams,
             cx,
         );
         self.hear_leg(cx);
@@ -209,13 +220,17 @@ impl Call {
         while let Some(news) = self.leg.poll_news() {
             let input = match news {
                 News::Up => Input::LegUp,
-                News::Over(reason) => Input::LegOver(reason),
+                News::Over(reason) => {
+                    self.streams.stop_all(&self.leg, cx);
+                    Input::LegOver(reason)
+                }
             };
             self.scripts.handle(
                 &input,
                 &mut self.leg,
                 &mut self.messages,
                 &mut self.recordings,
+                &mut self.streams,
                 cx,
             );
         }
@@ -229,9 +244,13 @@ impl Call {
 
     /// Detaches the scripts, because another one takes over the leg.
     pub(crate) fn detach_scripts(&mut self, cx: &mut Context) {
-        let (leg, messages) = (&mut self.leg, &mut self.messages);
-        let recordings = &mut self.recordings;
-        self.scripts.detach(leg, messages, recordings, cx);
+        self.scripts.detach(
+            &mut self.leg,
+            &mut self.messages,
+            &mut self.recordings,
+            &mut self.streams,
+            cx,
+        );
     }
 
     fn key_pressed(&mut self, key: char, way: DigitWay, cx: &mut Context) {
@@ -242,6 +261,7 @@ impl Call {
         if let (DigitWay::Info, Some(bridge)) = (way, self.leg.bridge) {
             cx.letter(Letter::PassKey { bridge, from, key });
         }
+        self.streams.key(key, &self.leg, cx);
         self.tell(&Input::Key(key), cx);
     }
 
@@ -260,6 +280,23 @@ impl Call {
     fn recording_news(&mut self, sid: RecordingSid, news: Option<RecordingNews>, cx: &mut Context) {
         if let Some(news) = news {
             self.tell(&Input::Recording(sid, news), cx);
+        }
+    }
+
+    fn stream_news(&mut self, req: Req, news: StreamNews, cx: &mut Context) {
+        let leg = &mut self.leg;
+        let input = match news {
+            StreamNews::Connected => {
+                let play = self.streams.connected(req, leg, cx);
+                play.map(|play| Input::StreamBegan(req, play))
+            }
+            StreamNews::Over(over) => {
+                let end = self.streams.over(req, *over, leg, cx);
+                end.map(|end| Input::StreamOver(req, end))
+            }
+        };
+        if let Some(input) = input {
+            self.tell(&input, cx);
         }
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 pub use model::Target;
-use model::{AccountSid, CallSid, ConferenceSid, HttpMethod, RecordingSid};
+use model::{AccountSid, CallSid, ConferenceSid, HttpMethod, RecordingSid, StreamSid};
 
 use crate::event::{Ask, Clip, Headers, PlayId, Req, Route, Via};
 use crate::fact::Fact;
@@ -87,6 +87,8 @@ pub enum Command {
         /// The message.
         message: Box<OutgoingMessage>,
     },
+    /// For a media stream of the leg.
+    Stream(StreamCommand),
     /// For a conference room → [`Event::Room`](crate::Event::Room).
     Room(RoomRequest),
     /// For the SIP side of the leg.
@@ -125,6 +127,58 @@ pub enum RoomRequest {
         /// Number of the membership.
         req: Req,
     },
+}
+
+/// A command to a media stream: the audio of a leg over a WebSocket.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum StreamCommand {
+    /// Connect → [`Event::Stream`](crate::Event::Stream), and in the end always
+    /// [`StreamNews::Over`](crate::StreamNews::Over).
+    Open {
+        /// Number of the stream: returned with all its news.
+        req: Req,
+        /// The stream.
+        request: Box<StreamRequest>,
+    },
+    /// Send the audio of the leg from now on.
+    Begin {
+        /// The stream.
+        req: Req,
+        /// Start a play-out of what the server sends, with this number; it replaces the current one.
+        /// `None`: the server may not send audio.
+        play: Option<PlayId>,
+    },
+    /// The remote party pressed a key.
+    Key {
+        /// The stream.
+        req: Req,
+        /// `0`–`9`, `*`, `#`, `A`–`D`.
+        key: char,
+    },
+    /// Tell the server that the stream ends, and close the connection.
+    Close {
+        /// The stream.
+        req: Req,
+    },
+}
+
+/// A stream to open.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StreamRequest {
+    /// The stream.
+    pub sid: StreamSid,
+    /// Account under which the call runs.
+    pub account: AccountSid,
+    /// Account that set the address: its rights apply, and its token signs the handshake.
+    pub author: AccountSid,
+    /// Absolute `ws` or `wss` address.
+    pub url: String,
+    /// The audio to send.
+    pub track: rcml::Track,
+    /// Whether the server may also send audio.
+    pub both_ways: bool,
+    /// Names and values for the server, in order.
+    pub parameters: Vec<(String, String)>,
 }
 
 /// What to listen for.

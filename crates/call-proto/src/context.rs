@@ -9,7 +9,7 @@ use model::address::redacted;
 use model::record::Notification;
 use model::{
     AccountSid, CallSid, EventSid, InstanceSid, Level, MessageSid, NotificationSid, RecordingSid,
-    Timestamp,
+    StreamSid, Timestamp,
 };
 
 use crate::command::{Addressed, Command, LegCommand, MediaCommand};
@@ -266,6 +266,10 @@ impl Context {
 
     pub(crate) fn recording_sid(&mut self) -> RecordingSid {
         RecordingSid::new(self.now, self.ids.bytes())
+    }
+
+    pub(crate) fn stream_sid(&mut self) -> StreamSid {
+        StreamSid::new(self.now, self.ids.bytes())
     }
 
     pub(crate) fn message_sid(&mut self) -> MessageSid {

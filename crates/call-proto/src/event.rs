@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::dialect::Dialect;
 use crate::membership::RoomEvent;
+use crate::stream_news::StreamNews;
 
 /// Number of a machine's request, returned with the answer. An answer whose number no machine waits
 /// for is ignored, so late answers are harmless.
@@ -76,6 +77,13 @@ pub enum Event {
         req: Req,
         /// The news.
         news: SpeechNews,
+    },
+    /// From a stream opened by [`StreamCommand::Open`](crate::StreamCommand::Open).
+    Stream {
+        /// The stream.
+        req: Req,
+        /// The news.
+        news: StreamNews,
     },
     /// From the room addressed by [`Command::Room`](crate::Command::Room).
     Room {

@@ -239,6 +239,7 @@ impl Family {
             | Event::Speech { .. }
             | Event::MessageAnswered { .. }
             | Event::Room { .. }
+            | Event::Stream { .. }
             | Event::Leg(_)
             | Event::Media(_)
             | Event::Ask { .. }

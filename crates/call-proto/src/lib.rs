@@ -38,12 +38,14 @@ mod reporter;
 mod request;
 mod room;
 pub mod routing;
+mod stream_news;
+mod streams;
 mod trace;
 
 pub use callback::{CallbackTarget, LegCallback};
 pub use command::{
     Addressed, Command, FetchRequest, Invite, LegCommand, ListenRequest, MediaCommand,
-    OutgoingMessage, RoomRequest, Sound, Target,
+    OutgoingMessage, RoomRequest, Sound, StreamCommand, StreamRequest, Target,
 };
 pub use context::{MakeAddress, RecordingAddress, Settings};
 pub use dialect::Dialect;
@@ -61,4 +63,5 @@ pub use message::{MessageCommand, TextMessage};
 pub use rcml::ReplyKind;
 pub use request::{CreateError, ModifyError, NewCall, NewMessage, SendError};
 pub use room::{LONGEST_CONFERENCE, Room, RoomCommand, RoomInput, RoomOpening};
+pub use stream_news::{StreamCounts, StreamNews, StreamOver};
 pub use trace::{Entry, Lane, TRACED_TEXT, Way, counts_text};

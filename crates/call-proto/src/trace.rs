@@ -7,9 +7,10 @@ use model::record::MediaCounts;
 use model::{CallSid, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::command::{Command, LegCommand, RoomRequest, Target};
+use crate::command::{Command, LegCommand, RoomRequest, StreamCommand, Target};
 use crate::event::{Event, LegEvent, MediaEvent, SpeechNews};
 use crate::membership::RoomEvent;
+use crate::stream_news::StreamNews;
 
 /// At most so many characters of a spoken text are in the trace.
 pub const TRACED_TEXT: usize = 60;
@@ -117,6 +118,10 @@ pub(crate) fn of_event(at: Timestamp, call: CallSid, event: &Event) -> Option<En
             let (what, detail) = of_room_event(*event);
             (Lane::Room, what.to_owned(), detail)
         }
+        Event::Stream { news, .. } => match news {
+            StreamNews::Connected => (Lane::Media, "stream connected".to_owned(), String::new()),
+            StreamNews::Over(_) => return None, // The entry about its end says more.
+        },
         Event::Leg(event) => {
             let (what, detail) = of_leg_event(event);
             (Lane::Sip, what, detail)
@@ -274,6 +279,10 @@ pub(crate) fn of_command(at: Timestamp, call: CallSid, command: &Command) -> Opt
             "MESSAGE".to_owned(),
             redacted_sip(&message.route.uri),
         ),
+        Command::Stream(command) => {
+            let (what, detail) = of_stream_command(command)?;
+            (Lane::Media, what.to_owned(), detail)
+        }
         Command::Room(RoomRequest::Join { name, .. }) => {
             (Lane::Room, "join".to_owned(), name.clone())
         }
@@ -294,6 +303,19 @@ pub(crate) fn of_command(at: Timestamp, call: CallSid, command: &Command) -> Opt
         way: Way::Out,
         what,
         detail,
+    })
+}
+
+fn of_stream_command(command: &StreamCommand) -> Option<(&'static str, String)> {
+    Some(match command {
+        StreamCommand::Open { request, .. } => {
+            let detail = format!("{} {}", request.sid, redacted(&request.url));
+            ("open stream", detail)
+        }
+        StreamCommand::Begin { .. } => ("begin stream", String::new()),
+        // The key is not shown: it may be part of a PIN.
+        StreamCommand::Key { .. } => return None,
+        StreamCommand::Close { .. } => ("close stream", String::new()),
     })
 }
 

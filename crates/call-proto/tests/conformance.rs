@@ -33,6 +33,7 @@ mod cases {
     mod reinvite;
     mod several;
     mod speech;
+    mod streams;
     mod unrecorded;
     mod verbs;
 }

@@ -103,7 +103,12 @@ fn check(run: &Run, seed: u64) {
                 words.push(format!("{} {} {}", callback.url, sid.1, status.1));
                 continue;
             }
-            let about = about("MessageSid").or_else(|| about("CallStatus"));
+            let about = match (about("StreamSid"), about("StreamEvent")) {
+                (Some(sid), Some(event)) => Some((sid.1.as_str(), event.1.as_str())),
+                _ => about("MessageSid")
+                    .or_else(|| about("CallStatus"))
+                    .map(|(_, value)| ("", value.as_str())),
+            };
             words.push(format!("{} {about:?}", callback.url));
         }
         let all = words.len();
@@ -147,6 +152,8 @@ struct Seen {
     actions: usize,
     understood: usize,
     unstable: usize,
+    /// Streams, by how they ended.
+    streams: BTreeMap<String, u32>,
     messages: BTreeMap<(MessageStatus, Option<u16>), u32>,
 }
 
@@ -160,6 +167,11 @@ impl Seen {
         for message in &run.messages {
             let end = (message.status, message.error_code);
             *self.messages.entry(end).or_default() += 1;
+        }
+        for entry in run.trace.iter().filter(|it| it.what == "stream ended") {
+            let (why, _) = entry.detail.split_once("; ").unwrap_or_default();
+            let (_, why) = why.split_once(' ').unwrap_or_default();
+            *self.streams.entry(why.to_owned()).or_default() += 1;
         }
         self.bridged += u32::from(run.has_bridge());
         self.recorded += run.recordings.len();
@@ -189,6 +201,15 @@ impl Seen {
         assert!(self.bridged > 1_000, "{} bridged", self.bridged);
         assert!(self.spoken > 100, "{} spoken", self.spoken);
         assert!(self.recorded > 100, "{} recorded", self.recorded);
+        for why in [
+            "closed by the server",
+            "the call ended",
+            "the connection broke",
+            "ws://app/gone could not be reached",
+        ] {
+            let often = self.streams.get(why).copied().unwrap_or_default();
+            assert!(often > 0, "{why}: {:?}", self.streams);
+        }
         assert!(self.messages.len() >= 3, "{:?}", self.messages);
         assert!(self.actions > 1_000, "{} actions", self.actions);
     }
@@ -224,6 +245,7 @@ fn random_world(seed: u64, weather: Weather) -> World {
     }
     world.closing_ms = *random.pick(&[Some(0), Some(0), Some(300), Some(6_000), None]);
     world.disk_full = random.once_in(10);
+    world.stuck_streams = random.once_in(10);
     world.recognizer = *random.pick(&[
         Recognizer::Hears,
         Recognizer::Hears,
@@ -231,6 +253,20 @@ fn random_world(seed: u64, weather: Weather) -> World {
         Recognizer::Dreams,
         Recognizer::Missing,
     ]);
+    world.agents = vec![
+        (
+            "ws://app/bot",
+            "[{wait: 2s}, clear, {send: 3s}, {mark: a}, {wait: 9s}]",
+        ),
+        (
+            "ws://app/talks",
+            "[{send: 1s}, {mark: b}, {wait: 1500ms}, close]",
+        ),
+        (
+            "ws://app/gone",
+            *random.pick(&["unreachable", "[break]", "[{wait: 1s}, break]"]),
+        ),
+    ];
     world.message_answer = *random.pick(&[Some(200), Some(202), Some(404), Some(500), None]);
     world.dialect = *random.pick(&[Dialect::RESTCOMM, Dialect::RESTCOMM, Dialect::TWILIO]);
     (world.seed, world.weather) = (seed, weather);
@@ -340,6 +376,16 @@ fn verb(random: &mut Random) -> String {
         "<Record recordingStatusCallback=\"/r\" recordingStatusCallbackEvent=\"absent\" timeout=\"9\"/>",
         "<Record recordingStatusCallback=\"http://[\" action=\"http://[\"/>",
     ];
+    let streams = [
+        "<Connect><Stream url=\"ws://app/bot\" statusCallback=\"/bot\"/></Connect>",
+        "<Connect action=\"/a\"><Stream url=\"/talks\"/></Connect>",
+        "<Connect><Stream url=\"ws://app/gone\"/></Connect>",
+        "<Connect action=\"/b\"><Stream url=\"http://[\"/></Connect>",
+        "<Start><Stream name=\"n\" url=\"ws://app/bot\" track=\"both_tracks\"/></Start>",
+        "<Start><Stream name=\"m\" url=\"/talks\" statusCallback=\"/bot\"/><Stream url=\"/gone\"/></Start>",
+        "<Stop><Stream name=\"n\"/></Stop>",
+        "<Stop><Stream name=\"m\"/><Stream name=\"n\"/></Stop>",
+    ];
     let messages = [
         "<Sms>words</Sms>",
         "<Sms to=\"ann\" statusCallback=\"/sms\">words</Sms>",
@@ -351,6 +397,8 @@ fn verb(random: &mut Random) -> String {
         (*random.pick(&records)).to_owned()
     } else if random.once_in(20) {
         (*random.pick(&messages)).to_owned()
+    } else if random.once_in(12) {
+        (*random.pick(&streams)).to_owned()
     } else if random.once_in(10) {
         (*random.pick(&listening)).to_owned()
     } else if !random.once_in(3) {

@@ -41,6 +41,7 @@ use crate::live::{Inbox, Replies};
 use crate::records::Kept;
 use crate::resolve::Peers;
 use crate::strangers::Place;
+use crate::streams::Streams;
 use crate::{facts, panics, resolve, rooms, sip_side};
 
 /// Documents longer than this, in bytes, are parsed apart from the thread's other work.
@@ -127,6 +128,7 @@ struct Actor {
     peers: Peers,
     jobs: JoinSet<()>,
     listenings: Listenings,
+    streams: Streams,
     committed: Option<oneshot::Sender<Vec<CallRecord>>>,
     books: Books,
     /// Counters not yet stored.
@@ -175,6 +177,7 @@ async fn run(shared: Arc<Shared>, start: Start) {
         peers: start.peers,
         jobs: JoinSet::new(),
         listenings: Listenings::default(),
+        streams: Streams::default(),
         committed: start.committed,
         books: Books::new(&shared.records, start.clock),
         closed: Vec::new(),
@@ -329,6 +332,13 @@ impl Actor {
         let Some(call) = self.calls_of_endpoints.get(&endpoint).copied() else {
             return;
         };
+        match report {
+            Report::Marked { play, mark } => self.streams.marked(endpoint, play, mark),
+            Report::Overflow { play, samples } => {
+                self.streams.unplayed(endpoint, play, samples);
+            }
+            _ => {}
+        }
         if let Some(event) = self.media_event(report) {
             if let MediaEvent::Closed(counts) = event {
                 self.closed.push(Change::CallMedia { sid: call, counts });
@@ -446,6 +456,7 @@ impl Actor {
             Command::Listen { req, request } => self.listen(call, req, request),
             Command::EndOfSpeech { req } => self.listenings.end_of_speech(req, &self.session),
             Command::StopListening { req } => self.listenings.stop(req, &self.session),
+            Command::Stream(command) => self.stream_command(call, command),
             Command::SendMessage { req, message } => self.send_message(call, req, *message),
             Command::Room(request) => self.ask_room(call, request),
             Command::Leg(command) => self.leg_command(call, command),

@@ -32,6 +32,7 @@ mod rooms;
 mod rows;
 mod sip_side;
 mod strangers;
+mod streams;
 mod traces;
 
 pub use directory::StoreDirectory;

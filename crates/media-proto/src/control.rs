@@ -75,6 +75,40 @@ pub enum Control {
         /// How often to play the whole list; `None`: until stopped.
         times: Option<u32>,
     },
+    /// Plays what [`Control::Feed`] sends from now on, replacing a play in progress; silence while there
+    /// is nothing. Does not end by itself. While it lasts, the endpoint does not hear its bridge.
+    PlayLive {
+        /// The endpoint that hears it.
+        endpoint: EndpointId,
+        /// A new identifier.
+        play: PlayId,
+    },
+    /// Adds audio to a live play, after what was added before → `Overflow` if it does not fit.
+    Feed {
+        /// The endpoint that hears it.
+        endpoint: EndpointId,
+        /// The play; if it is not in progress, the audio is dropped.
+        play: PlayId,
+        /// 8 kHz mono.
+        audio: Vec<i16>,
+    },
+    /// Adds a mark to a live play → `Marked` when what was added before it has been played; never if
+    /// that is cleared, or the play ends.
+    Mark {
+        /// The endpoint.
+        endpoint: EndpointId,
+        /// The play.
+        play: PlayId,
+        /// Returned in the report.
+        mark: u64,
+    },
+    /// Drops what waits in a live play.
+    ClearLive {
+        /// The endpoint.
+        endpoint: EndpointId,
+        /// The play.
+        play: PlayId,
+    },
     /// Ends a play if it is still in progress → its `PlayDone`.
     StopPlay {
         /// The endpoint that hears it.
@@ -183,6 +217,10 @@ impl Control {
             Self::Remote { endpoint, .. }
             | Self::Renegotiate { endpoint, .. }
             | Self::Play { endpoint, .. }
+            | Self::PlayLive { endpoint, .. }
+            | Self::Feed { endpoint, .. }
+            | Self::Mark { endpoint, .. }
+            | Self::ClearLive { endpoint, .. }
             | Self::StopPlay { endpoint, .. }
             | Self::SendDigits { endpoint, .. }
             | Self::PassKey { endpoint, .. }

@@ -18,6 +18,7 @@ use crate::ears::Ears;
 use crate::gate::Gate;
 use crate::outgoing::OutStream;
 use crate::random::Random;
+use crate::recorder::Part;
 use crate::report::{EndpointId, PlayId, Report, Stats};
 use crate::rtcp::{self, WallClock};
 use crate::sound::{Feed, Hearing, MAX_FRAME, Sound, Voice};
@@ -92,6 +93,8 @@ pub(crate) struct Tap {
     pub(crate) recording: usize,
     /// Index of this endpoint's track in the recording.
     pub(crate) track: usize,
+    /// What the recording takes.
+    pub(crate) part: Part,
 }
 
 /// An accepted RTP packet.
@@ -428,6 +431,16 @@ impl Endpoint {
     ) -> Sound<'a> {
         let payload = bytes.get(incoming.payload.clone()).unwrap_or_default();
         self.hearing.decode(&incoming.header, codec, payload, out)
+    }
+
+    /// Whether the audio from it is recorded or handed out.
+    pub(crate) fn is_tapped(&self) -> bool {
+        self.taps.iter().any(|tap| tap.part != Part::Sent)
+    }
+
+    /// Whether what it hears of its bridge or mix is handed out; not while something is played.
+    pub(crate) fn is_overheard(&self) -> bool {
+        self.playing.is_none() && self.taps.iter().any(|tap| tap.part == Part::Sent)
     }
 
     /// Samples of one frame of a play, at [`audio::RATE`].

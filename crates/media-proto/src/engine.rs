@@ -17,6 +17,7 @@ use crate::control::{Control, Local, Opening, RecordingEnd, Sink, SocketId};
 use crate::datagram::Datagram;
 use crate::endpoint::{Endpoint, Frame, Playing, Tap};
 use crate::keys::Keys;
+use crate::live::Live;
 use crate::mix::{Mix, Role};
 use crate::player::Player;
 use crate::random::Random;
@@ -37,7 +38,7 @@ const GRID: Duration = Duration::from_millis(5);
 /// Longest payload that is decoded, in samples; longer ones are cut.
 const MAX_SAMPLES: usize = 4096;
 /// Maximum recordings of one endpoint.
-const MAX_TAPS: usize = 8;
+const MAX_TAPS: usize = 12;
 /// Maximum legs of one recording.
 const MAX_LEGS: usize = 64;
 
@@ -163,6 +164,22 @@ impl Engine {
         self.begin_recording(recording, &[endpoint], terms, now, out);
     }
 
+    /// Starts handing out what an endpoint hears: what is played to it, and its bridge or mix →
+    /// [`Sink::record`], [`Sink::end_recording`]. Ends as a recording does.
+    pub fn overhear(
+        &mut self,
+        recording: RecordingId,
+        endpoint: EndpointId,
+        now: Instant,
+        out: &mut impl Sink,
+    ) {
+        let terms = Terms {
+            part: Part::Sent,
+            ..Terms::default()
+        };
+        self.begin_recording(recording, &[endpoint], terms, now, out);
+    }
+
     /// Carries out a request. If it names an endpoint that does not exist it is ignored, unless a
     /// reply is due.
     pub fn handle_control(&mut self, control: Control, now: Instant, out: &mut impl Sink) {
@@ -184,6 +201,39 @@ impl Engine {
             } => {
                 let player = Player::new(play, audio, times).map(Playing::Prompt);
                 self.play(endpoint, play, player, now, out);
+            }
+            Control::PlayLive { endpoint, play } => {
+                let live = Playing::Live(Live::new(play));
+                self.play(endpoint, play, Some(live), now, out);
+            }
+            Control::Feed {
+                endpoint,
+                play,
+                audio,
+            } => {
+                let dropped = self.live(endpoint, play).map_or(0, |live| live.push(audio));
+                if dropped > 0 {
+                    let samples = dropped;
+                    out.report(endpoint, Report::Overflow { play, samples });
+                }
+            }
+            Control::Mark {
+                endpoint,
+                play,
+                mark,
+            } => {
+                // One mark too many is passed early, so that its sender does not wait for ever.
+                if self
+                    .live(endpoint, play)
+                    .is_some_and(|live| !live.mark(mark))
+                {
+                    out.report(endpoint, Report::Marked { play, mark });
+                }
+            }
+            Control::ClearLive { endpoint, play } => {
+                if let Some(live) = self.live(endpoint, play) {
+                    live.clear();
+                }
             }
             Control::SendDigits {
                 endpoint,
@@ -380,6 +430,15 @@ impl Engine {
         self.begin_frames(slot, now);
     }
 
+    /// A live play in progress.
+    fn live(&mut self, endpoint: EndpointId, play: PlayId) -> Option<&mut Live> {
+        let slot = self.slot(endpoint);
+        match &mut self.endpoint(slot)?.playing {
+            Some(Playing::Live(live)) if live.play == play => Some(live),
+            Some(Playing::Live(_) | Playing::Prompt(_) | Playing::Keys(_)) | None => None,
+        }
+    }
+
     fn begin_frames(&mut self, slot: usize, now: Instant) {
         let Some(endpoint) = self.endpoints.get_mut(slot) else {
             return;
@@ -474,6 +533,7 @@ impl Engine {
                 endpoint.taps.push(Tap {
                     recording: slot,
                     track,
+                    part: terms.part,
                 });
             }
         }

@@ -12,6 +12,7 @@
 //! | `source` | which source is accepted: learns an address once, then locks |
 //! | `outgoing` | makes one continuous RTP stream from its feeds |
 //! | `player` | plays prompts, frame by frame |
+//! | `live` | plays audio that arrives while it is being played |
 //! | `keys` | presses keys, frame by frame |
 //! | `gate` | limits how many keys an endpoint may report |
 //! | `ears` | detects keys in the audio |
@@ -39,6 +40,7 @@ mod endpoint;
 pub mod engine;
 mod gate;
 mod keys;
+mod live;
 mod mix;
 mod outgoing;
 mod player;

@@ -47,6 +47,16 @@ pub(crate) enum Place {
     Summed(usize),
 }
 
+impl Place {
+    /// The member whose samples it must not hear.
+    pub(crate) const fn own(self) -> Option<usize> {
+        match self {
+            Self::Summed(member) => Some(member),
+            Self::Listener | Self::Talker => None,
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Mix {
     pub(crate) id: MixId,

@@ -1,4 +1,4 @@
-//! Mixes legs into one recording, or hands out the audio of one leg.
+//! Mixes legs into one recording, or hands out the audio from one leg, or what it hears.
 //!
 //! Each leg has a jitter buffer; the mix lags real time by 40 ms, so that packets that arrive by
 //! then are in their place. **Invariant: a recording has exactly 8 samples per millisecond from its
@@ -35,6 +35,8 @@ pub enum Part {
     All,
     /// Only the audio from it.
     Heard,
+    /// Only what it hears: what is played to it, and its bridge or mix.
+    Sent,
 }
 
 /// The terms of a recording.
@@ -82,9 +84,12 @@ pub(crate) struct Recording {
 #[derive(Debug)]
 struct Track {
     endpoint: EndpointId,
-    heard: Feed,
-    /// The audio played to the leg, if that is recorded.
+    /// The audio from the leg, if that is recorded.
+    heard: Option<Feed>,
+    /// The audio that we made for the leg, if that is recorded.
     played: Option<Feed>,
+    /// The audio that the leg hears of its bridge, if that is recorded.
+    bridged: Option<Feed>,
     open: bool,
 }
 
@@ -96,7 +101,8 @@ impl Recording {
         now: Instant,
         next_at: Instant,
     ) -> Self {
-        let played = terms.part == Part::All && legs.len() == 1;
+        let sent = terms.part == Part::Sent;
+        let played = sent || (terms.part == Part::All && legs.len() == 1);
         let listens = terms.trim || terms.silence.is_some();
         let before = if terms.trim {
             MARGIN_FRAMES as usize
@@ -105,8 +111,9 @@ impl Recording {
         };
         let tracks = legs.iter().map(|endpoint| Track {
             endpoint: *endpoint,
-            heard: Feed::new(HEARD, audio::RATE),
+            heard: (!sent).then(|| Feed::new(HEARD, audio::RATE)),
             played: played.then(|| Feed::new(Delay::Fixed(BEHIND), audio::RATE)),
+            bridged: sent.then(|| Feed::new(HEARD, audio::RATE)),
             open: true,
         });
         Self {
@@ -129,8 +136,17 @@ impl Recording {
 
     /// Adds a leg's decoded packet.
     pub(crate) fn hear(&mut self, track: usize, sound: &Sound<'_>, now: Instant) {
-        if let Some(track) = self.tracks.get_mut(track) {
-            track.heard.push(sound, now);
+        let track = self.tracks.get_mut(track);
+        if let Some(heard) = track.and_then(|track| track.heard.as_mut()) {
+            heard.push(sound, now);
+        }
+    }
+
+    /// Adds a decoded packet that a leg hears of its bridge.
+    pub(crate) fn hear_bridged(&mut self, track: usize, sound: &Sound<'_>, now: Instant) {
+        let track = self.tracks.get_mut(track);
+        if let Some(bridged) = track.and_then(|track| track.bridged.as_mut()) {
+            bridged.push(sound, now);
         }
     }
 
@@ -274,7 +290,13 @@ impl Recording {
         let mut samples = [0; FRAME];
         let samples = &mut samples[..out.len()];
         for track in &mut self.tracks {
-            for buffer in std::iter::once(&mut track.heard).chain(track.played.as_mut()) {
+            let Track {
+                heard,
+                played,
+                bridged,
+                ..
+            } = track;
+            for buffer in [heard, played, bridged].into_iter().flatten() {
                 if buffer.pull(samples, at) != Played::Silence {
                     audio::mix::add(&mut sum, samples);
                 }

@@ -64,6 +64,20 @@ pub enum Report {
         /// was closed.
         stopped: bool,
     },
+    /// A live play has played everything that was added before a mark.
+    Marked {
+        /// The play.
+        play: PlayId,
+        /// The number from the control.
+        mark: u64,
+    },
+    /// Audio for a live play was dropped, because too much waits already.
+    Overflow {
+        /// The play.
+        play: PlayId,
+        /// Samples dropped.
+        samples: usize,
+    },
     /// The first RTP packet arrived. Reported at most once per endpoint.
     Heard,
     /// No packet arrived for the configured time although the remote party should send. Reported

@@ -5,6 +5,7 @@
 //! the order they were sent**, even while the endpoint moves. A control that names an endpoint that
 //! does not exist (any more) is ignored, except where a reply is due.
 
+use crate::tap::{Frame, Track};
 use media_proto::{EndpointId, RecordingId, Subject, Terms};
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -56,6 +57,21 @@ pub enum Control {
         /// Receives a tenth of a second at a time.
         audio: Sender<Vec<i16>>,
     },
+    /// Hands out one track of an endpoint's audio frame by frame, beginning now. No report follows: the
+    /// channel closes at the end.
+    ///
+    /// Ends with `StopRecord`, or with the endpoint. Frames that do not fit into the channel are
+    /// dropped.
+    Tap {
+        /// A new identifier, also distinct from those of recordings.
+        recording: RecordingId,
+        /// The endpoint whose audio is handed out.
+        endpoint: EndpointId,
+        /// Which audio.
+        track: Track,
+        /// Receives a frame every 20 ms.
+        frames: Sender<Frame>,
+    },
     /// Any other request, for the engine.
     Engine(media_proto::Control),
 }
@@ -70,7 +86,9 @@ impl Control {
     /// The endpoints that must be on the worker that carries out the request.
     pub(crate) fn endpoints(&self) -> Vec<EndpointId> {
         match self {
-            Self::Open { endpoint, .. } | Self::Listen { endpoint, .. } => vec![*endpoint],
+            Self::Open { endpoint, .. }
+            | Self::Listen { endpoint, .. }
+            | Self::Tap { endpoint, .. } => vec![*endpoint],
             Self::Record { legs, .. } => legs.clone(),
             Self::Engine(control) => match control.subject() {
                 Subject::Endpoint(endpoint) | Subject::Member(endpoint, _) => vec![endpoint],

@@ -84,7 +84,9 @@ impl Directory {
                 }
                 asker.home
             }
-            Control::Listen { endpoint, .. } => places.worker(*endpoint, asker.home),
+            Control::Listen { endpoint, .. } | Control::Tap { endpoint, .. } => {
+                places.worker(*endpoint, asker.home)
+            }
             Control::Record { legs, .. } => self.gather(&mut places, legs, asker.home),
             Control::Engine(engine) => match engine.subject() {
                 Subject::Both(a, b) => {

@@ -4,6 +4,7 @@
 //! channel is dropped and counted. Left to others: choosing the endpoint, and using the samples.
 
 use crate::plane::Gauges;
+use crate::tap::Tap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use tokio::sync::mpsc::Sender;
@@ -12,15 +13,42 @@ use tokio::sync::mpsc::error::TrySendError;
 /// Samples handed over at a time: a tenth of a second.
 const BLOCK: usize = 800;
 
+/// A listener of an endpoint.
+#[derive(Debug)]
+pub(crate) enum Ear {
+    /// A recognizer, which takes large pieces.
+    Listener(Listener),
+    /// A stream, which takes frames.
+    Stream(Box<Tap>),
+}
+
+impl Ear {
+    pub(crate) fn hear(&mut self, samples: &[i16]) {
+        match self {
+            Self::Listener(listener) => listener.hear(samples),
+            Self::Stream(tap) => tap.hear(samples),
+        }
+    }
+
+    /// It ends.
+    pub(crate) fn finish(self) {
+        match self {
+            Self::Listener(listener) => listener.finish(),
+            // A frame that is not full is not handed out.
+            Self::Stream(_) => {}
+        }
+    }
+}
+
 /// One listener of an endpoint.
 #[derive(Debug)]
-pub(crate) struct Ear {
+pub(crate) struct Listener {
     audio: Sender<Vec<i16>>,
     samples: Vec<i16>,
     gauges: Arc<Gauges>,
 }
 
-impl Ear {
+impl Listener {
     pub(crate) fn new(audio: Sender<Vec<i16>>, gauges: Arc<Gauges>) -> Self {
         Self {
             audio,
@@ -29,7 +57,7 @@ impl Ear {
         }
     }
 
-    pub(crate) fn hear(&mut self, samples: &[i16]) {
+    fn hear(&mut self, samples: &[i16]) {
         self.samples.extend_from_slice(samples);
         if self.samples.len() >= BLOCK {
             self.flush();
@@ -37,7 +65,7 @@ impl Ear {
     }
 
     /// Hands over the remainder.
-    pub(crate) fn finish(mut self) {
+    fn finish(mut self) {
         if !self.samples.is_empty() {
             self.flush();
         }
@@ -64,7 +92,7 @@ mod tests {
     fn a_slow_listener_loses_audio() {
         let (audio, mut heard) = mpsc::channel(2);
         let gauges = Arc::<Gauges>::default();
-        let mut ear = Ear::new(audio, Arc::clone(&gauges));
+        let mut ear = Listener::new(audio, Arc::clone(&gauges));
         for frame in 0..22 {
             ear.hear(&[frame; 160]);
         }

@@ -16,6 +16,7 @@
 //! | `address` | which address of ours the remote party can reach |
 //! | `disk` | writes recordings on its own threads |
 //! | `ear` | passes audio received from an endpoint to a listener |
+//! | `tap` | passes the audio of an endpoint to a stream, frame by frame |
 //!
 //! **Invariant: no call on a [`Session`] blocks, and a fault on a worker ends the endpoints of that
 //! worker, not the process.** Left to others: what to play, which legs to bridge, and SIP.
@@ -31,6 +32,7 @@ mod ear;
 mod plane;
 mod poller;
 mod sockets;
+mod tap;
 mod worker;
 
 pub use control::Control;
@@ -40,3 +42,4 @@ pub use media_proto::{
     Stats, Terms,
 };
 pub use plane::{Counts, MediaConfig, MediaPlane, Reports, Session};
+pub use tap::{FRAME, Frame, Track};

@@ -13,10 +13,11 @@ use crate::arrivals::{Arrivals, Work};
 use crate::control::Control;
 use crate::directory::WorkerId;
 use crate::disk::{Addressee, Tape};
-use crate::ear::Ear;
+use crate::ear::{Ear, Listener};
 use crate::plane::{Common, Gauges, Reports, random};
 use crate::poller::Poller;
 use crate::sockets::Sockets;
+use crate::tap::{Tap, Track};
 use media_proto::{
     Datagram, EndpointId, Engine, EngineConfig, Local, Opening, RecordingEnd, RecordingId, Report,
     Sink, SocketId,
@@ -332,9 +333,24 @@ impl Shell {
             } => {
                 // Otherwise dropping the channel signals that there is no audio.
                 if !self.is_recording(recording) {
-                    let ear = Ear::new(audio, Arc::clone(&self.gauges));
-                    self.ears.insert(recording, ear);
+                    let ear = Listener::new(audio, Arc::clone(&self.gauges));
+                    self.ears.insert(recording, Ear::Listener(ear));
                     engine.listen(recording, endpoint, now, self);
+                }
+            }
+            Control::Tap {
+                recording,
+                endpoint,
+                track,
+                frames,
+            } => {
+                if !self.is_recording(recording) {
+                    let tap = Ear::Stream(Box::new(Tap::new(track, frames)));
+                    self.ears.insert(recording, tap);
+                    match track {
+                        Track::Heard => engine.listen(recording, endpoint, now, self),
+                        Track::Sent => engine.overhear(recording, endpoint, now, self),
+                    }
                 }
             }
             Control::Engine(control) => engine.handle_control(control, now, self),

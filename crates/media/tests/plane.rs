@@ -10,7 +10,7 @@ use audio::tone::Tone;
 use common::{Call, PATIENCE, Phone, address, plane, talk};
 use media::{
     Control, DigitWay, EndpointId, EngineControl, MediaConfig, MediaPlane, PlayId, RecordingId,
-    Report, Terms,
+    Report, Terms, Track,
 };
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -303,4 +303,61 @@ fn received_audio_is_handed_to_a_listener() {
     call.close(1);
     while heard.blocking_recv().is_some() {}
     assert_eq!(plane.counts().unheard, 0);
+}
+
+#[test]
+fn a_stream_hears_and_is_heard() {
+    let plane = plane(1);
+    let mut call = Call::new(&plane);
+    let mut phone = Phone::new("127.0.0.1", 440.0);
+    call.open(1, &mut phone);
+    let (endpoint, play) = (EndpointId(1), PlayId(1));
+    call.session
+        .control(EngineControl::PlayLive { endpoint, play });
+    let (frames, mut taken) = tokio::sync::mpsc::channel(1000);
+    for (recording, track) in [(5, Track::Heard), (6, Track::Sent)] {
+        call.session.control(Control::Tap {
+            recording: RecordingId(recording),
+            endpoint,
+            track,
+            frames: frames.clone(),
+        });
+    }
+    drop(frames);
+    let audio = audio::tone::Tone::new(1700.0, -10.0).samples(600);
+    for piece in audio.chunks(700) {
+        let audio = piece.to_vec();
+        call.session.control(EngineControl::Feed {
+            endpoint,
+            play,
+            audio,
+        });
+    }
+    let mark = 9;
+    call.session.control(EngineControl::Mark {
+        endpoint,
+        play,
+        mark,
+    });
+    talk(&mut [&mut phone], 30);
+    assert_eq!(call.news(), (1, Report::Marked { play, mark }));
+    phone.listen();
+    assert!(audio::measure::hears(&phone.heard[800..4000], 1700.0));
+    call.session
+        .control(EngineControl::StopPlay { endpoint, play });
+    let stopped = true;
+    assert_eq!(call.news(), (1, Report::PlayDone { play, stopped }));
+    call.close(1);
+    let (mut heard, mut sent) = (Vec::new(), Vec::new());
+    while let Some(frame) = taken.blocking_recv() {
+        let track = match frame.track {
+            Track::Heard => &mut heard,
+            Track::Sent => &mut sent,
+        };
+        assert_eq!(frame.at, track.len() as u64);
+        track.extend(frame.samples);
+    }
+    for (samples, hz) in [(&heard, 440.0), (&sent, 1700.0)] {
+        assert!(audio::measure::hears(&samples[1600..4000], hz), "{hz}");
+    }
 }

@@ -72,7 +72,7 @@ table! {
     NO_HANDLER = 11005, Error, 0, "Nothing handles this call: the called number or client does not exist here, or its account is not active.", "Create the number or client, or reactivate its account.";
     NO_APPLICATION = 11007, Error, 0, "The number, or the client that calls, has no voice application.", "Give it a VoiceUrl or a VoiceApplicationSid.";
     UNREACHABLE_TARGET = 11008, Error, 400, "The dialled client is unknown or not registered, or no trunk is configured for numbers.", "Check that the phone is registered, or configure a trunk.";
-    BAD_URI = 11100, Error, 400, "An address in a document or parameter is not valid.", "Write an absolute http or https address, or one relative to the document.";
+    BAD_URI = 11100, Error, 400, "An address in a document or parameter is not valid.", "Write an absolute http or https address (ws or wss for a Stream), or one relative to the document.";
     TOO_MANY_REDIRECTS = 11101, Error, 0, "There were too many redirects, of documents or of the web server.", "Check the documents and redirects for a loop.";
     ADDRESS_REFUSED = 11110, Error, 400, "The account may not reach the address: it is private, local or otherwise forbidden.", "Use a public address, or ask the operator to allow it (`fetch.allow_private`, `sip.allow_private`; for a link-local or metadata address `fetch.allow_addresses`).";
     DOCUMENT_TOO_LARGE = 11120, Error, 0, "The application's response is larger than allowed.", "Send a smaller document.";
@@ -158,7 +158,7 @@ table! {
     TOO_MANY_REQUESTS = 20429, Error, 429, "The server is at its limit, or too many wrong passwords were sent.", "Try again after the number of seconds given in Retry-After.";
     BAD_PARAMETER = 21100, Error, 400, "A parameter is missing or has a value that is not allowed.", "Correct the parameter named in the text.";
     FORBIDDEN = 21103, Error, 403, "The account may not do this.", "Use credentials of the owner or of one of its parent accounts.";
-    CALL_NOT_LIVE = 21220, Error, 410, "The call is not in progress, or its state does not allow the change.", "Change only a live call. A party that a `Dial` is still calling can be redirected only once it has answered. At `/2010-04-01` the status is 400.";
+    CALL_NOT_LIVE = 21220, Error, 410, "The call is not in progress, or its state does not allow the change.", "Change only a live call. A party that a `Dial` is still calling can be redirected only once it has answered. At `/2010-04-01` the status is 400, and 404 (20404) if the call was to be ended.";
     DOCUMENT_NOT_FOUND = 21402, Error, 0, "The application answered 404.", "Check the address of the document.";
     NUMBER_UNAVAILABLE = 21422, Error, 400, "At `/2010-04-01`: the number already exists here, or only an area code was given.", "Change the existing number, or name another one; no number provider is connected.";
     NUMBER_TAKEN = 21452, Error, 400, "At `/restcomm/2012-04-24`: the number already exists here, or it was requested without `isSIP=true`.", "Change the existing number; if it is new and your own, add `isSIP=true`; no number provider is connected.";
@@ -168,6 +168,19 @@ table! {
     MESSAGE_UNKNOWN_RECIPIENT = 30005, Error, 0, "The message was not accepted: the recipient is unknown.", "Check the recipient.";
     MESSAGE_NO_TEXTS = 30006, Error, 0, "The message was not accepted: the remote party does not support text messages.", "Use a number or a phone that supports them.";
     MESSAGE_FAILED = 30008, Error, 0, "The message was not accepted for another reason, or it is not known whether it was accepted.", "See the reason in the message's record.";
+    STREAM_TIMEOUT = 31901, Error, 0, "Stream: the WebSocket server did not answer in time.", "Check that the address leads to a WebSocket server that is running and reachable.";
+    STREAM_REFUSED = 31902, Error, 0, "Stream: the WebSocket server could not be reached.", "Check that the server is running and that the address is correct.";
+    STREAM_TLS = 31910, Error, 0, "Stream: the WebSocket server's TLS handshake failed.", "Check the server's certificate, and that the port speaks TLS; use ws for one that does not.";
+    STREAM_HANDSHAKE = 31920, Error, 0, "Stream: the server did not answer the WebSocket handshake with status 101.", "Check the path of the address, and that the server accepts WebSocket connections there.";
+    STREAM_LOST = 31921, Error, 0, "Stream: the connection to the WebSocket server broke, or the server closed it with an error.", "Check the log of the WebSocket server.";
+    STREAM_PROTOCOL = 31924, Error, 0, "Stream: the server violated the WebSocket protocol, or sent a message that is too long; the stream was ended.", "Send text messages of at most 4 MiB.";
+    STREAM_TRACK = 31941, Warning, 0, "Stream: the track is not one that the verb allows; inbound_track was used.", "Write inbound_track; inside Start also outbound_track or both_tracks.";
+    STREAM_MESSAGE = 31951, Warning, 0, "Stream: messages from the WebSocket server were not understood; they were ignored.", "Send media, mark and clear as JSON text; over a stream of Start, send nothing.";
+    STREAM_TOO_MANY = 31990, Error, 0, "Stream: the call has as many streams as it may have; the stream was not opened.", "Stop one first: a call has at most four streams.";
+    STREAM_UNKNOWN = 31991, Warning, 0, "Stop: the call has no open stream with this name.", "Write the name that the Stream had inside Start.";
+    STREAM_MISSING = 31992, Warning, 0, "Connect, Start or Stop has no Stream; it was skipped.", "Put a Stream inside.";
+    STREAM_PARAMETER = 31993, Warning, 0, "Stream: a Parameter has no name, or that of an earlier one; it was left out.", "Give each Parameter a name of its own.";
+    STREAM_OVERFLOW = 31994, Warning, 0, "Stream: audio was dropped, because the WebSocket server was too slow to take it, or sent more than can wait to be played.", "Read messages as they arrive; let at most five minutes of audio wait to be played.";
 }
 
 /// The row with this number.

@@ -147,6 +147,9 @@ sid!(
     /// A server with its data folder: the same after a restart.
     ServerSid, "SV");
 sid!(
+    /// A media stream of a call.
+    StreamSid, "MZ");
+sid!(
     /// A verification of a phone number.
     VerificationSid, "VE");
 

@@ -140,6 +140,7 @@ fn continuations(verb: &Verb) -> Vec<&str> {
         }
         Verb::Gather(gather) => gather.action.as_deref().into_iter().collect(),
         Verb::Record(record) => record.action.as_deref().into_iter().collect(),
+        Verb::Connect(connect) => connect.action.as_deref().into_iter().collect(),
         Verb::Sms(sms) => sms.action.as_deref().into_iter().collect(),
         Verb::Redirect(redirect) => vec![&redirect.url],
         Verb::Say(_)
@@ -147,6 +148,8 @@ fn continuations(verb: &Verb) -> Vec<&str> {
         | Verb::Pause(_)
         | Verb::Hangup(_)
         | Verb::Reject(_)
+        | Verb::Start(_)
+        | Verb::Stop(_)
         | Verb::Unsupported(_) => Vec::new(),
     }
 }

@@ -28,7 +28,7 @@ mod vocabulary;
 mod walk;
 mod writer;
 
-pub use address::url_fault;
+pub use address::{socket_fault, url_fault};
 pub use document::{Document, ParseError};
 pub use encoding::decode;
 pub use finding::{Finding, LeftOut, Position, add_warning};
@@ -36,7 +36,7 @@ pub use model::{HttpMethod as Method, Level};
 pub use reply::{ReplyError, ReplyKind};
 pub use source::{MAX_BYTES, MAX_DEPTH};
 pub use verb::{
-    Branch, Conference, Dial, Gather, Hangup, LegEvent, Manner, Noun, Pause, Play, Prompt, Record,
-    RecordingCallback, RecordingEvent, Redirect, Reject, RejectReason, Say, Sms, Speech,
-    SpeechTimeout, Spoken, Unsupported, Verb, Voice,
+    Branch, Conference, Connect, Dial, Gather, Hangup, LegEvent, Manner, Noun, Pause, Play, Prompt,
+    Record, RecordingCallback, RecordingEvent, Redirect, Reject, RejectReason, Say, Sms, Speech,
+    SpeechTimeout, Spoken, Start, Stop, Stream, Track, Unsupported, Verb, Voice,
 };

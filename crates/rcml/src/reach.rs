@@ -48,7 +48,9 @@ fn effect(end: &Verb) -> &'static str {
         Verb::Hangup(_) => "ends the call",
         Verb::Reject(_) => "ends the call, unless it was answered before",
         Verb::Redirect(_) => "leaves the document",
-        Verb::Dial(_) | Verb::Gather(_) => "leaves the document for its `action`",
+        Verb::Dial(_) | Verb::Gather(_) | Verb::Connect(_) => {
+            "leaves the document for its `action`"
+        }
         Verb::Sms(sms) if sms.is_sendable() => "leaves the document for its `action`",
         Verb::Sms(_) => "cannot be sent",
         _ => "never ends",
@@ -65,6 +67,7 @@ fn ends(verb: &Verb) -> bool {
             dial.action.is_some() && !dial.nouns.is_empty() && dial.conference().is_none()
         }
         Verb::Gather(gather) => gather.action_on_empty_result,
+        Verb::Connect(connect) => connect.action.is_some() && connect.stream.is_some(),
         Verb::Sms(sms) => sms.action.is_some() || !sms.is_sendable(),
         Verb::Say(say) => say.looping.is_none() && !say.text.is_empty(),
         Verb::Play(play) => play.looping.is_none() && play.digits.is_none() && !play.url.is_empty(),
@@ -89,6 +92,8 @@ fn answers(verb: &Verb) -> bool {
         Verb::Play(play) => !play.url.is_empty() || play.digits.is_some(),
         Verb::Gather(_) | Verb::Record(_) => true,
         Verb::Sms(sms) => sms.is_sendable(),
+        Verb::Connect(connect) => connect.stream.is_some(),
+        Verb::Start(start) => !start.streams.is_empty(),
         _ => false,
     }
 }

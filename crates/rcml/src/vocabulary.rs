@@ -3,13 +3,13 @@
 /// Supported verbs.
 pub(crate) const BUILT: &[&str] = &[
     "Say", "Play", "Pause", "Hangup", "Reject", "Redirect", "Dial", "Gather", "Record", "Sms",
+    "Connect", "Start", "Stop",
 ];
 
 /// Verbs in documents for this or other servers that are not supported.
 pub(crate) const UNBUILT: &[&str] = &[
     "Autopilot",
     "Conference",
-    "Connect",
     "Echo",
     "Email",
     "Enqueue",
@@ -22,8 +22,6 @@ pub(crate) const UNBUILT: &[&str] = &[
     "Prompt",
     "Queue",
     "Refer",
-    "Start",
-    "Stop",
     "UssdCollect",
     "UssdMessage",
 ];
@@ -34,6 +32,11 @@ pub(crate) const NOUNS: &[&str] = &["Number", "Client", "Sip", "Uri", "Conferenc
 /// Nouns of `Dial` that exist but are not supported.
 pub(crate) const UNBUILT_NOUNS: &[&str] =
     &["Application", "Queue", "Sim", "VirtualAgent", "WhatsApp"];
+
+/// Supported inside `Connect`, `Start` and `Stop`.
+pub(crate) const STREAM: &str = "Stream";
+/// Supported inside `Stream`.
+pub(crate) const PARAMETER: &str = "Parameter";
 
 /// Elements allowed inside `Gather`.
 const PROMPTS: &[&str] = &["Say", "Play", "Pause"];
@@ -48,6 +51,22 @@ pub(crate) const UNBUILT_PARTS: &[(&str, &[&str])] = &[
     ("Client", &["Identity", "Parameter", "Video"]),
     ("Sip", &["Headers", "Parameter", "Video"]),
     ("Uri", &["Video"]),
+    (
+        "Connect",
+        &[
+            "AiSession",
+            "Assistant",
+            "Autopilot",
+            "Conversation",
+            "ConversationRelay",
+            "ConversationRelaySession",
+            "Room",
+            "VirtualAgent",
+            "WhatsApp",
+        ],
+    ),
+    ("Start", &["Recording", "Siprec", "Transcription"]),
+    ("Stop", &["Recording", "Siprec", "Transcription"]),
 ];
 
 /// Every verb.
@@ -58,6 +77,7 @@ pub(crate) fn verbs() -> impl Iterator<Item = &'static str> {
 /// Whether a name belongs to a known element.
 pub(crate) fn is_known(name: &str) -> bool {
     name == "Response"
+        || name == STREAM
         || verbs()
             .chain(NOUNS.iter().chain(UNBUILT_NOUNS).copied())
             .any(|known| known == name)
@@ -74,6 +94,8 @@ pub(crate) fn parts_of(parent: &str) -> impl Iterator<Item = &'static str> + use
         "Dial" => &[NOUNS, UNBUILT_NOUNS],
         "Gather" => &[PROMPTS],
         "Say" => &[MARKS],
+        "Connect" | "Start" | "Stop" => &[&[STREAM]],
+        "Stream" => &[&[PARAMETER]],
         _ => &[],
     };
     parts

@@ -10,7 +10,8 @@ use crate::reach;
 use crate::source::Source;
 use crate::suggest::closest;
 use crate::verb::{
-    Dial, Gather, Hangup, Pause, Play, Record, Redirect, Reject, Say, Sms, Unsupported, Verb,
+    Connect, Dial, Gather, Hangup, Pause, Play, Record, Redirect, Reject, Say, Sms, Start, Stop,
+    Unsupported, Verb,
 };
 use crate::vocabulary;
 
@@ -79,6 +80,9 @@ fn read(element: &Element<'_>, findings: &mut Findings) -> Option<Verb> {
         "Gather" => Verb::Gather(Box::new(Gather::read(element, findings))),
         "Record" => Verb::Record(Box::new(Record::read(element, findings))),
         "Sms" => Verb::Sms(Box::new(Sms::read(element, findings))),
+        "Connect" => Verb::Connect(Box::new(Connect::read(element, findings))),
+        "Start" => Verb::Start(Start::read(element, findings)),
+        "Stop" => Verb::Stop(Stop::read(element, findings)),
         "Conference" => {
             let message = "`Conference` belongs inside `Dial`; it was skipped".to_owned();
             findings.push(Finding::new(error::BAD_NESTING, element.at(), message));
@@ -95,10 +99,10 @@ fn read(element: &Element<'_>, findings: &mut Findings) -> Option<Verb> {
 fn skipped(element: &Element<'_>) -> Finding {
     let name = element.name();
     if vocabulary::is_known(name) {
-        let place = if name == "Response" {
-            "at the top"
-        } else {
-            "inside `Dial`"
+        let place = match name {
+            "Response" => "at the top",
+            vocabulary::STREAM => "inside `Connect` or `Start`",
+            _ => "inside `Dial`",
         };
         let message = format!("`{name}` belongs {place}; it was skipped");
         return Finding::new(error::BAD_NESTING, element.at(), message);

@@ -5,8 +5,9 @@
 
 use crate::document::unless_post;
 use crate::verb::{
-    Branch, Conference, Dial, Gather, LegEvent, Manner, Noun, Pause, Play, Prompt, Record,
-    RecordingCallback, RejectReason, Say, Sms, Speech, SpeechTimeout, Spoken, Verb, Voice,
+    Branch, Conference, Connect, Dial, Gather, LegEvent, Manner, Noun, Pause, Play, Prompt, Record,
+    RecordingCallback, RejectReason, Say, Sms, Speech, SpeechTimeout, Spoken, Stream, Track, Verb,
+    Voice,
 };
 
 /// The document that holds these verbs.
@@ -45,8 +46,36 @@ impl Writer {
             Verb::Gather(gather) => self.gather(gather),
             Verb::Record(record) => self.line(1, "Record", record_attributes(record), ""),
             Verb::Sms(sms) => self.line(1, "Sms", sms_attributes(sms), &sms.text),
+            Verb::Connect(connect) => {
+                let attributes = connect_attributes(connect);
+                self.streams("Connect", attributes, connect.stream.as_slice());
+            }
+            Verb::Start(start) => self.streams("Start", Vec::new(), &start.streams),
+            Verb::Stop(stop) => {
+                self.0.push_str("  <Stop>\n");
+                for name in &stop.names {
+                    self.line(2, "Stream", vec![("name", Some(name.clone()))], "");
+                }
+                self.0.push_str("  </Stop>\n");
+            }
             Verb::Unsupported(verb) => self.line(1, &verb.name, Vec::new(), ""),
         }
+    }
+
+    fn streams(&mut self, verb: &str, attributes: Pairs<'_>, streams: &[Stream]) {
+        self.open(1, verb, attributes);
+        self.0.push_str(">\n");
+        for stream in streams {
+            self.open(2, "Stream", stream_attributes(stream));
+            self.0.push_str(">\n");
+            for (name, value) in &stream.parameters {
+                let value = (!value.is_empty()).then(|| value.clone());
+                let pairs = vec![("name", Some(name.clone())), ("value", value)];
+                self.line(3, "Parameter", pairs, "");
+            }
+            self.0.push_str("    </Stream>\n");
+        }
+        self.0.push_str(&format!("  </{verb}>\n"));
     }
 
     fn dial(&mut self, dial: &Dial) {
@@ -344,6 +373,27 @@ fn conference_attributes(conference: &Conference) -> Pairs<'_> {
             conference.end_on_exit.then(|| "true".to_owned()),
         ),
         ("maxParticipants", unless(size, default)),
+    ]
+}
+
+fn connect_attributes(connect: &Connect) -> Pairs<'_> {
+    vec![
+        ("action", connect.action.clone()),
+        ("method", unless_post(connect.method).map(str::to_owned)),
+    ]
+}
+
+fn stream_attributes(stream: &Stream) -> Pairs<'_> {
+    let track = (stream.track != Track::default()).then(|| stream.track.as_str().to_owned());
+    vec![
+        ("url", Some(stream.url.clone())),
+        ("name", stream.name.clone()),
+        ("track", track),
+        ("statusCallback", stream.status_callback.clone()),
+        (
+            "statusCallbackMethod",
+            unless_post(stream.status_callback_method).map(str::to_owned),
+        ),
     ]
 }
 

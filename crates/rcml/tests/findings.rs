@@ -408,6 +408,41 @@ fn explains_broken_documents() {
             ],
         ),
         (
+            r#"<Response><Connect action="a b" method="PUT"><Stream url="http://x" track="both_tracks" connectorName="c">x<Parameter value="1"/><Parameter name="a"/><Parameter name="a" value="2">t</Parameter><Say>y</Say></Stream><Stream url="/b"/><ConversationRelay/></Connect></Response>"#,
+            &[
+                "11100 1:20 `action` of `Connect` contains spaces: `a b`",
+                "12203 1:33 `method` of `Connect` cannot be `PUT` (GET or POST); POST was used",
+                "11100 1:54 `url` of `Stream` is neither ws nor wss: `http://x`",
+                "31941 1:69 `track` of `Stream` cannot be `both_tracks` (inbound_track); inbound_track was used",
+                "12204 1:89 `connectorName` of `Stream` has no effect here",
+                "12202 1:107 the text in `Stream` has no effect",
+                "31993 1:108 `Parameter` of `Stream` has no `name`; it was left out",
+                "31993 1:151 `Parameter` of `Stream` has the name `a` of an earlier one; it was left out",
+                "12202 1:181 the text in `Parameter` has no effect",
+                "12202 1:194 `Say` does not belong inside `Stream`; it was skipped",
+                "12202 1:215 only the first `Stream` in `Connect` is used",
+                "12204 1:233 `ConversationRelay` inside `Connect` is not supported here; it was skipped",
+            ],
+        ),
+        (
+            r#"<Response><Connect/><Start action="/a"><Stream/><Stream url="/b" track="no_track"/></Start><Stop><Stream url="/a"/></Stop><Stream url="/c"/></Response>"#,
+            &[
+                "31992 1:11 `Connect` has no `Stream`; it was skipped",
+                "12204 1:28 `action` of `Start` has no effect here",
+                "11100 1:40 `Stream` has no `url`; it was skipped",
+                "31941 1:66 `track` of `Stream` cannot be `no_track` (inbound_track or outbound_track or both_tracks); inbound_track was used",
+                "31991 1:98 `Stream` in `Stop` has no `name`; it was skipped",
+                "12204 1:106 `url` of `Stream` has no effect here",
+                "12202 1:123 `Stream` belongs inside `Connect` or `Start`; it was skipped",
+            ],
+        ),
+        (
+            r#"<Response><Connect action="/a"><Stream url="/b"/></Connect><Say>never</Say></Response>"#,
+            &[
+                "12205 1:60 `Say` never runs: `Connect` on line 1 leaves the document for its `action`",
+            ],
+        ),
+        (
             r#"<Response><Sms to="a b" from=" " method="PUT" action="ftp://x" statusCallback="a b" tofrom="1"/></Response>"#,
             &[
                 "14103 1:11 `Sms` has no text; the document ends here",

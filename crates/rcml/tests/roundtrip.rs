@@ -2,7 +2,7 @@
 
 use rcml::{Document, Noun, Prompt, Verb};
 
-const DOCUMENTS: [&str; 14] = [
+const DOCUMENTS: [&str; 15] = [
     "<Response><Say voice='woman' language='pt-br' loop='0'>a &lt; \"b\" &amp; c&#10;d</Say></Response>",
     "<Response><Play loop='2'>http://a/b.wav?x=1&y=2</Play><Play digits='1w2'/></Response>",
     "<Response><Pause length='7'/><Pause/><Reject reason='busy'/><Reject/><Hangup/></Response>",
@@ -30,6 +30,11 @@ const DOCUMENTS: [&str; 14] = [
      playBeep='false' trim='do-not-trim' recordingStatusCallback='r' recordingStatusCallbackMethod='GET' \
      recordingStatusCallbackEvent='absent,in-progress'/><Record finishOnKey='1*' trim='trim-silence' \
      recordingStatusCallback='r'/></Response>",
+    "<Response><Connect><Stream url='wss://a/b?c=d&amp;e=f'/></Connect><Connect action='/a' method='GET'>\
+     <Stream url='ws://h' name='n' statusCallback='s' statusCallbackMethod='GET'>\
+     <Parameter name='a' value='&lt;'/><Parameter name='b'/></Stream></Connect><Start>\
+     <Stream url='/a' track='both_tracks'/><Stream url='/b' track='outbound_track'/></Start>\
+     <Stop><Stream name='n'/><Stream name='m'/></Stop><Connect/><Start/><Stop/></Response>",
     "<Response><Dial>a b c@d</Dial><Dial><Client>client:client:x?a=%E3%80%80</Client></Dial></Response>",
 ];
 
@@ -75,6 +80,15 @@ fn without_lines(mut verbs: Vec<Verb>) -> Vec<Verb> {
             Verb::Redirect(verb) => verb.line = 0,
             Verb::Record(verb) => verb.line = 0,
             Verb::Sms(verb) => verb.line = 0,
+            Verb::Stop(verb) => verb.line = 0,
+            Verb::Connect(verb) => {
+                verb.line = 0;
+                verb.stream.iter_mut().for_each(|stream| stream.line = 0);
+            }
+            Verb::Start(verb) => {
+                verb.line = 0;
+                verb.streams.iter_mut().for_each(|stream| stream.line = 0);
+            }
             Verb::Unsupported(verb) => (verb.line, verb.column) = (0, 0),
             Verb::Gather(gather) => {
                 gather.line = 0;

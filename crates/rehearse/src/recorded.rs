@@ -11,6 +11,7 @@
 //! times.
 
 mod steps;
+mod streams;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -75,6 +76,9 @@ pub fn script(
     if trace.iter().any(|entry| entry.lane == Lane::Api) {
         out.push_str("# The API changed the call while it was in progress; that is not part of this script.\n");
     }
+    if trace.iter().any(|entry| entry.what == streams::OPENED) {
+        out.push_str("# The audio and the messages of streams are not part of this script.\n");
+    }
     match journal.last() {
         None => out.push_str("# The journal of the call is missing, so the pressed keys are missing too.\n"),
         Some(Line::Cut) => {
@@ -105,6 +109,7 @@ pub fn script(
     call.sounds(&mut out);
     call.caller(&mut out);
     call.parties(&mut out);
+    streams::write(trace, &mut out);
     call.expect(&mut out, url);
     Ok(out)
 }

@@ -11,8 +11,9 @@ use call_proto::{
     DigitWay, FetchFailure, Fetched, Headers, Inbound, Modify, OutboundApi, SpeechNews,
 };
 
+use crate::Problem;
 use crate::expected::Expected;
-use crate::script::Step;
+use crate::script::{Agent, Step};
 
 /// The media side rejects offers and answers with this text.
 pub const UNUSABLE: &str = "unusable";
@@ -29,6 +30,8 @@ pub struct Scene {
     pub phones: BTreeMap<String, Vec<Phone>>,
     /// Answers of the application by absolute address, in order; the last one repeats.
     pub pages: BTreeMap<String, Vec<Page>>,
+    /// The servers that streams connect to, by address without the query; others cannot be reached.
+    pub(crate) agents: BTreeMap<String, Agent>,
     /// Timed acts, independent of everything else.
     pub acts: Vec<Act>,
     /// How long sounds and texts last; the first match counts.
@@ -258,6 +261,8 @@ pub struct Faults {
     pub unrecorded: BTreeSet<String>,
     /// Names of conferences that never answer.
     pub silent: BTreeSet<String>,
+    /// Whether nothing is ever reported about streams.
+    pub stuck_streams: bool,
     /// Texts that contain this cannot be spoken.
     pub unspeakable: Option<String>,
     /// Whether the media side fails to write recordings.
@@ -307,6 +312,7 @@ impl Scene {
             calls: Vec::new(),
             phones: BTreeMap::new(),
             pages: BTreeMap::new(),
+            agents: BTreeMap::new(),
             acts: Vec::new(),
             sounds: Vec::new(),
             pace: Pace {
@@ -326,6 +332,17 @@ impl Scene {
             limit: FOREVER,
             until: Until::Drained,
         }
+    }
+
+    /// Adds the server that streams to this address connect to.
+    ///
+    /// - `does`: as in a script: `unreachable`, or a list of steps
+    ///
+    /// # Errors
+    /// [`Problem`] if it is not that.
+    pub fn agent(&mut self, url: &str, does: &str) -> Result<(), Problem> {
+        self.agents.insert(url.to_owned(), Agent::parse(does)?);
+        Ok(())
     }
 
     /// Sets how long the sound file at this address lasts.

@@ -3,6 +3,7 @@
 //! **Invariant: a script that was read can be run; all its faults were reported before, with their
 //! lines.** The format is described in `docs/testing-your-app.md`.
 
+mod agent;
 mod api;
 mod application;
 mod call;
@@ -24,6 +25,7 @@ use crate::read::{self, Map, Problems};
 use crate::yaml::{self, Node};
 use party::Party;
 
+pub(crate) use agent::{Agent, AgentAction, AgentStep, Noticed};
 pub(crate) use api::ApiStep;
 pub(crate) use application::Application;
 pub use application::Source;
@@ -46,6 +48,7 @@ const KEYS: &[&str] = &[
     "application",
     "caller",
     "parties",
+    "agents",
     "api",
     "sounds",
     "say_ms_per_character",
@@ -64,6 +67,8 @@ pub struct Script {
     pub(crate) calls: Vec<Call>,
     /// Phones by client login, number or user part of a SIP address.
     pub(crate) parties: BTreeMap<String, Vec<Party>>,
+    /// The servers behind streams, by address.
+    pub(crate) agents: BTreeMap<String, Agent>,
     /// What the API does to the call.
     pub(crate) api: Vec<ApiStep>,
     /// How long a sound plays, by its address or spoken text; the first match counts.
@@ -95,6 +100,7 @@ impl Script {
         let elsewhere = Application::nowhere();
         let base = application.as_ref().unwrap_or(&elsewhere).base();
         let calls = problems.keep(call::read_all(&map, base));
+        let agents = problems.keep(map.get("agents").map(agent::read_all).transpose());
         let api = map.get("api").map(|node| api::read(base, node));
         let api = problems.keep(api.transpose());
         let sounds = problems.keep(map.get("sounds").map(sounds).transpose());
@@ -109,6 +115,7 @@ impl Script {
             application: application.unwrap_or(elsewhere),
             calls: calls.unwrap_or_default(),
             parties: parties.flatten().unwrap_or_default(),
+            agents: agents.flatten().unwrap_or_default(),
             api: api.flatten().unwrap_or_default(),
             sounds: sounds.flatten().unwrap_or_default(),
             say_ms_per_character: pace.flatten().unwrap_or(SAY_MS_PER_CHARACTER),
@@ -139,7 +146,14 @@ impl Script {
             let callers = self.calls.iter().flat_map(|call| &call.steps);
             callers.chain(phones.flat_map(Party::steps))
         };
-        self.wishes.is_empty() && !steps().any(|step| matches!(step.action, Action::Expect(..)))
+        let is_expected = |step: &AgentStep| matches!(step.action, AgentAction::Expect(..));
+        let agents_expect = self.agents.values().any(|agent| match agent {
+            Agent::Accepts(steps) => steps.iter().any(is_expected),
+            Agent::Unreachable => false,
+        });
+        self.wishes.is_empty()
+            && !agents_expect
+            && !steps().any(|step| matches!(step.action, Action::Expect(..)))
     }
 }
 

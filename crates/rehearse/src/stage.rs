@@ -5,6 +5,7 @@
 //! unless the scene says so.
 
 mod actor;
+mod agents;
 mod commands;
 mod families;
 mod media;
@@ -31,6 +32,7 @@ use crate::script::Cast;
 
 use actor::Actor;
 pub(crate) use actor::KEY_PACE;
+use agents::{AgentDue, Agents};
 pub(crate) use commands::user_of;
 use families::Families;
 use media::Media;
@@ -81,6 +83,8 @@ enum Due {
     Remote(CallSid, Doing),
     /// A word was said.
     Said(Word),
+    /// Something happens at the server behind a stream.
+    Agent(AgentDue),
     /// Silence since this word count, for the recognition with this number.
     Hushed(CallSid, Req, usize),
     /// Silence since this word count, in a recording.
@@ -121,6 +125,7 @@ struct Stage<'a> {
     media: Media,
     mixes: Mixes,
     ears: Ears,
+    agents: Agents,
     /// How often each page was requested.
     asked: BTreeMap<String, usize>,
     /// Number of API requests so far.
@@ -160,6 +165,7 @@ impl<'a> Stage<'a> {
             media: Media::default(),
             mixes: Mixes::default(),
             ears: Ears::default(),
+            agents: Agents::default(),
             asked: BTreeMap::new(),
             asks: 0,
             open_asks: BTreeMap::new(),
@@ -189,6 +195,7 @@ impl<'a> Stage<'a> {
         loop {
             self.carry_out();
             self.act();
+            self.agents_act();
             let are_finished = self.families.are_finished() && self.rooms.are_finished();
             let is_over = are_finished && self.to_come == 0;
             if are_finished {
@@ -272,6 +279,7 @@ impl<'a> Stage<'a> {
             Due::Tell(call, event) => self.tell(call, event),
             Due::Remote(call, doing) => self.remote_does(call, doing),
             Due::Said(word) => self.said(word),
+            Due::Agent(due) => self.agent_due(due),
             Due::Hushed(call, req, count) => self.hushed(call, req, count),
             Due::Quiet(recording, words) => self.quiet(recording, words),
             Due::Wake => {}
@@ -378,6 +386,7 @@ impl<'a> Stage<'a> {
             .left
             .extend(unanswered.map(|ask| format!("{ask:?} without a reply")));
         self.settle();
+        self.settle_agents();
     }
 }
 

@@ -28,6 +28,7 @@ mod cases {
     mod modify;
     mod screening;
     mod several;
+    mod streams;
     mod verbs;
 }
 

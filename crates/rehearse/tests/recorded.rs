@@ -53,6 +53,33 @@ fn made_with(run: &Run, journal: &[Line], keys: Keys) -> String {
 const HEAD: &str = "call: {to: '1000', from: kim}\napplication: {url: 'http://127.0.0.1:8000/v'}\n";
 
 #[test]
+fn streams_end_again_as_they_did() {
+    let agents = "agents:\n  ws://h/closes: [{send: 1s}, {wait: 2s}, close]\n  ws://h/breaks: [{wait: 1500ms}, break]\n  ws://h/stays: []\n  ws://h/gone: unreachable\n";
+    let script = format!("{HEAD}{agents}caller: [{{expect: answer}}, {{wait: 9s}}, hangup]\n");
+    let stream = |verb, name| format!("<{verb}><Stream url='ws://h/{name}?a=1'/></{verb}>");
+    let document = [
+        stream("Start", "stays"),
+        stream("Connect", "closes"),
+        stream("Connect", "breaks"),
+        stream("Connect", "gone"),
+        "<Pause length='20'/>".to_owned(),
+    ];
+    let document = document.concat();
+    let pages = [("/v", document.as_str())];
+    let first = run(&script, &pages);
+    assert_eq!(first.failures, []);
+    let made = made_of(&first);
+    let expected = "agents:\n  \"ws://h/breaks\": [{wait: 1.5s}, break]\n  \"ws://h/closes\": [{wait: 2s}, close]\n  \"ws://h/gone\": unreachable\n  \"ws://h/stays\": []\n";
+    assert!(made.contains(expected), "{made}");
+    assert!(
+        made.contains("# The audio and the messages of streams"),
+        "{made}"
+    );
+    let again = run(&made, &pages);
+    assert_eq!(again.failures, [], "{made}");
+}
+
+#[test]
 fn what_was_recorded_passes_again() {
     let long =
         "A text that is longer than what a trace keeps of it: it goes on (and on) for a while.";

@@ -16,9 +16,11 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::response::Parts;
 use http::{HeaderMap, Method, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Body as _, Incoming};
+use hyper::upgrade::OnUpgrade;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -160,6 +162,28 @@ impl Clients {
             }
             (answer, _) => answer,
         }
+    }
+
+    /// Sends a request that asks for another protocol; returns the head of the response, and the
+    /// connection once it has changed its protocol.
+    pub(crate) async fn upgrade(
+        &self,
+        policy: AddressPolicy,
+        request: Outgoing,
+    ) -> Result<(Parts, OnUpgrade), ClientError> {
+        let pair = if policy.private_ok {
+            &self.private
+        } else {
+            &self.public
+        };
+        let request = request.into_http().map_err(ClientError::Address)?;
+        let mut answer = pair
+            .fresh
+            .request(request)
+            .await
+            .map_err(ClientError::Request)?;
+        let upgrade = hyper::upgrade::on(&mut answer);
+        Ok((answer.into_parts().0, upgrade))
     }
 
     async fn attempt(&self, http: &Http, request: Outgoing) -> Result<Answer, ClientError> {

@@ -191,9 +191,9 @@ pub struct StartError(pub(crate) String);
 /// Makes requests to applications. Clones share connections.
 #[derive(Clone)]
 pub struct Fetcher {
-    clients: Clients,
+    pub(crate) clients: Clients,
     guard: Arc<Guard>,
-    config: Arc<FetchConfig>,
+    pub(crate) config: Arc<FetchConfig>,
 }
 
 impl Fetcher {
@@ -315,7 +315,7 @@ impl Fetcher {
         Ok(response)
     }
 
-    fn user_agent(&self, target: &Target) -> Result<HeaderValue, FetchError> {
+    pub(crate) fn user_agent(&self, target: &Target) -> Result<HeaderValue, FetchError> {
         let agent = &self.config.user_agent;
         HeaderValue::from_str(agent).map_err(|_| {
             let reason = "the name of this program has forbidden characters".to_owned();
@@ -324,7 +324,11 @@ impl Fetcher {
     }
 
     /// A numeric host is never resolved, so it is checked here.
-    fn check_literal(&self, target: &Target, policy: AddressPolicy) -> Result<(), FetchError> {
+    pub(crate) fn check_literal(
+        &self,
+        target: &Target,
+        policy: AddressPolicy,
+    ) -> Result<(), FetchError> {
         let address = match target.url.host() {
             Some(Host::Ipv4(address)) => IpAddr::V4(address),
             Some(Host::Ipv6(address)) => IpAddr::V6(address),
@@ -567,7 +571,7 @@ fn with_query(url: &Url, params: &[(String, String)]) -> Url {
     url
 }
 
-fn now_s() -> u64 {
+pub(crate) fn now_s() -> u64 {
     SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)
         .unwrap_or_default()
@@ -581,7 +585,7 @@ fn encoded(params: &[(String, String)]) -> String {
 }
 
 /// The first error of a given type among the causes of an error.
-fn cause<T: std::error::Error + 'static>(error: &ClientError) -> Option<&T> {
+pub(crate) fn cause<T: std::error::Error + 'static>(error: &ClientError) -> Option<&T> {
     let mut next = error.source();
     while let Some(error) = next {
         if let Some(found) = error.downcast_ref() {
@@ -593,7 +597,7 @@ fn cause<T: std::error::Error + 'static>(error: &ClientError) -> Option<&T> {
 }
 
 /// Whether nothing arrived in time, or no connection was made.
-fn is_timeout(error: &ClientError) -> bool {
+pub(crate) fn is_timeout(error: &ClientError) -> bool {
     let io = cause::<std::io::Error>(error);
     matches!(error, ClientError::Timeout)
         || io.is_some_and(|io| io.kind() == std::io::ErrorKind::TimedOut)
@@ -605,7 +609,7 @@ fn is_connect(error: &ClientError) -> bool {
 }
 
 /// Whether the server answered the TLS handshake with something else.
-fn is_plain(error: &ClientError) -> bool {
+pub(crate) fn is_plain(error: &ClientError) -> bool {
     // A TLS error is inside an I/O error, which may be inside another one.
     let mut inner = cause::<std::io::Error>(error);
     while let Some(io) = inner {
@@ -619,7 +623,7 @@ fn is_plain(error: &ClientError) -> bool {
 }
 
 /// The innermost cause, which is the most specific and never holds the address.
-fn innermost(error: &ClientError) -> String {
+pub(crate) fn innermost(error: &ClientError) -> String {
     let Some(mut cause) = error.source() else {
         return error.to_string();
     };

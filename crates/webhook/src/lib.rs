@@ -1,6 +1,7 @@
 //! Requests to the web applications of customers: documents, sound files and callbacks.
 //!
 //! - [`Fetcher`] makes one request, with redirects, cookies, credentials and signatures.
+//! - [`Fetcher::open_socket`] opens a WebSocket.
 //! - [`MediaCache`] keeps sound files on disk.
 //! - [`Callbacks`] delivers the rows of the outbox, retrying until they are finished.
 //!
@@ -31,6 +32,7 @@ mod media_files;
 mod media_memory;
 mod outbox;
 mod signature;
+mod socket;
 
 pub use address::resolve;
 pub use budget::{Budget, NoRoom, Reserved};
@@ -45,3 +47,5 @@ pub use outbox::{
     Failure, MemoryOutbox, OutboxError, OutboxStore, Outcome, PendingCallback, RowPlace,
 };
 pub use signature::{Secrets, Stamp};
+pub use socket::{MAX_MESSAGE, SocketError, SocketRequest, WebSocket};
+pub use tokio_tungstenite;

@@ -12,6 +12,7 @@ mod rehearsal;
 mod replay;
 mod screening;
 mod speech;
+mod streams;
 mod wideband;
 
 use std::thread;

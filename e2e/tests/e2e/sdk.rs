@@ -49,7 +49,7 @@ fn drive(mut program: Command) -> anyhow::Result<()> {
     assert_eq!(seen["changed"], made[0]);
     // The answer shows the call after the change.
     assert_eq!(seen["ended"], json!([made[0], "completed", true]));
-    assert_eq!(seen["again"], json!([400, 21_220]));
+    assert_eq!(seen["again"], json!([404, 20_404]));
     assert_eq!(seen["sent"], json!(["client:bob", "hi", "1", null]));
     assert_eq!(seen["children"], json!(["outbound-dial"]));
     assert_eq!(seen["missing"], json!([404, 20_404]));
@@ -73,7 +73,7 @@ fn drive(mut program: Command) -> anyhow::Result<()> {
 }
 
 /// The cache folder of `scripts/env.sh`.
-fn cache() -> anyhow::Result<PathBuf> {
+pub(crate) fn cache() -> anyhow::Result<PathBuf> {
     let folder = match std::env::var_os("XDG_CACHE_HOME") {
         Some(folder) => PathBuf::from(folder),
         None => PathBuf::from(std::env::var_os("HOME").context("no HOME")?).join(".cache"),

@@ -445,13 +445,23 @@ async fn modify(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
     }
     let call = found.ok_or_else(unknown)?;
     let change = change(context)?;
+    let ends = matches!(change, Modify::Complete | Modify::Cancel);
+    // Programs for Twilio take 404 to mean that the call has ended already.
+    let over = || match ends {
+        true => pick([Failure::of(error::CALL_NOT_LIVE), Failure::not_found()]),
+        false => Failure::of(error::CALL_NOT_LIVE),
+    };
     if call.status.is_final() {
-        return Err(Failure::of(error::CALL_NOT_LIVE));
+        return Err(over());
     }
     let state = &context.state;
-    if let Err(refusal) = state.calls.modify(sid, change).await {
+    let made = state.calls.modify(sid, change).await;
+    if let Err(refusal) = made {
         return Err(match refusal {
-            ModifyError::NotLive => not_live_here(&state.store, sid).await?,
+            ModifyError::NotLive => {
+                let elsewhere = runs_elsewhere(&state.store, sid).await?;
+                elsewhere.unwrap_or_else(over)
+            }
             ModifyError::NotAnswered => {
                 Failure::of(error::CALL_NOT_LIVE).saying(refusal.to_string())
             }
@@ -465,8 +475,8 @@ async fn modify(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
     Ok(context.show(&CALL, &changed.unwrap_or(call)))
 }
 
-/// Why this server does not run a call: it is over, or another server runs it.
-async fn not_live_here(store: &Store, sid: CallSid) -> Result<Failure, Failure> {
+/// The answer if another server runs a call.
+async fn runs_elsewhere(store: &Store, sid: CallSid) -> Result<Option<Failure>, Failure> {
     if let Some(call) = store.call(sid).await?
         && !call.status.is_final()
         && store.runs_elsewhere(call.instance, now()).await?
@@ -475,9 +485,9 @@ async fn not_live_here(store: &Store, sid: CallSid) -> Result<Failure, Failure> 
             "The call runs on another server, `{}`: send the request there.",
             call.instance
         );
-        return Ok(Failure::of(error::CALL_ELSEWHERE).saying(text));
+        return Ok(Some(Failure::of(error::CALL_ELSEWHERE).saying(text)));
     }
-    Ok(Failure::of(error::CALL_NOT_LIVE))
+    Ok(None)
 }
 
 fn change(context: &Context<'_>) -> Result<Modify, Failure> {

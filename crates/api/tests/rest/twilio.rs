@@ -444,9 +444,15 @@ async fn what_is_not_supported_is_refused_by_name() {
         ..call(7, server.admin)
     };
     server.keep(vec![ended]).await;
-    let over = server.post(&who, &unknown, "Status=completed").await;
-    over.is(400);
-    assert_eq!(over.error()["code"], 21_220);
+    for (change, status, code) in [
+        ("Status=completed", 404, 20_404),
+        ("Status=canceled", 404, 20_404),
+        ("Url=http://a/d", 400, 21_220),
+    ] {
+        let over = server.post(&who, &unknown, change).await;
+        over.is(status);
+        assert_eq!(over.error()["code"], code, "{change}");
+    }
 }
 
 /// A client with several phones is several calls, but the libraries read one.

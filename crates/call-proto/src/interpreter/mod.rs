@@ -5,6 +5,7 @@
 //! in its own file. A leg has a stack of them ([`Scripts`]).
 
 mod conference;
+mod connect;
 mod dial;
 mod fetching;
 mod findings;

@@ -84,9 +84,20 @@ impl Run {
         http.then(|| url.to_string())
     }
 
-    /// Whether an unusable address was already found when the document was read.
-    pub(super) fn was_found(&self, written: &str) -> bool {
-        self.base.is_some() && rcml::url_fault(written).is_some()
+    /// An absolute WebSocket address from one in the document. A relative one is at the document's own
+    /// server: over TLS if the document is.
+    pub(super) fn resolve_socket(&self, written: &str) -> Option<String> {
+        match url::Url::parse(written) {
+            Ok(url) => {
+                let usable = matches!(url.scheme(), "ws" | "wss") && url.host().is_some();
+                usable.then(|| url.to_string())
+            }
+            Err(url::ParseError::RelativeUrlWithoutBase) => {
+                let url = self.resolve(written)?;
+                Some(url.replacen("http", "ws", 1))
+            }
+            Err(_) => None,
+        }
     }
 
     /// Counts a document that follows another.

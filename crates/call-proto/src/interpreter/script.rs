@@ -11,7 +11,7 @@ use rcml::Verb;
 use super::fetching::{Answer, Fetching, Problem};
 use super::run::Run;
 use super::verb::{Host, Running, Site, Step};
-use super::{dial, gather, hangup, pause, play, record, redirect, reject, say, sms};
+use super::{connect, dial, gather, hangup, pause, play, record, redirect, reject, say, sms};
 use crate::context::Context;
 use crate::event::{AudioFailure, Clip, Document, FetchFailure, Fetched, PlayId, Req, SpeechNews};
 use crate::fact::Reason;
@@ -19,6 +19,7 @@ use crate::leg::verdict;
 use crate::letter::{Ended, ForkId, ForkNews, Role};
 use crate::membership::RoomEvent;
 use crate::recording::RecordingNews;
+use crate::streams::StreamEnd;
 use crate::trace::Lane;
 
 /// An input to a script.
@@ -46,6 +47,10 @@ pub(crate) enum Input {
     BridgeOver(Ended),
     /// A room's report.
     Room(Req, RoomEvent),
+    /// A stream of the leg has begun, with this play-out.
+    StreamBegan(Req, PlayId),
+    /// A stream of the leg has ended.
+    StreamOver(Req, StreamEnd),
     /// News of a recording of the leg.
     Recording(RecordingSid, RecordingNews),
     /// The leg is up.
@@ -283,6 +288,11 @@ fn tell(verb: &mut dyn Running, input: &Input, site: &mut Site<'_>, cx: &mut Con
         Input::Fork(..) => Step::Wait,
         Input::BridgeOver(ended) => verb.bridge_over(*ended, site, cx),
         Input::Room(req, event) => verb.room(*req, *event, site, cx),
+        Input::StreamBegan(req, play) => {
+            verb.stream_began(*req, *play, site, cx);
+            Step::Wait
+        }
+        Input::StreamOver(req, end) => verb.stream_over(*req, end, site, cx),
         Input::Recording(sid, news) => verb.recording(*sid, *news, site, cx),
         Input::LegUp => verb.leg_is_up(site, cx),
         Input::LegOver(reason) => {
@@ -339,19 +349,24 @@ fn begin(verb: Verb, site: &mut Site<'_>, cx: &mut Context) -> Current {
         Verb::Gather(gather) => gather::start(*gather, site, cx),
         Verb::Record(record) => record::start(*record, site, cx),
         Verb::Sms(sms) => sms::start(&sms, site, cx),
+        Verb::Connect(verb) => connect::connect(*verb, site, cx),
+        Verb::Start(start) => connect::start(start, site, cx),
+        Verb::Stop(stop) => connect::stop(&stop, site, cx),
         Verb::Unsupported(_) => Step::Next,
     };
     after(step, None, site)
 }
 
-/// `<Reject>` and `<Pause>` run unanswered, and so does a `<Dial>` that answers on bridge.
+/// `<Reject>`, `<Pause>` and `<Stop>` run unanswered, and so does a `<Dial>` that answers on bridge.
 fn must_answer_for(verb: &Verb, site: &Site<'_>) -> bool {
     if !site.leg.is_unanswered() {
         return false;
     }
     let (waiting, failed) = (site.run.answer_on_bridge, site.run.failure_status.is_some());
     match verb {
-        Verb::Reject(_) | Verb::Pause(_) => false,
+        Verb::Reject(_) | Verb::Pause(_) | Verb::Stop(_) => false,
+        Verb::Connect(connect) => connect.stream.is_some(),
+        Verb::Start(start) => !start.streams.is_empty(),
         Verb::Dial(dial) if dial.conference().is_some() => true,
         Verb::Dial(dial) => !dial.answer_on_bridge.unwrap_or(waiting) && !dial.nouns.is_empty(),
         Verb::Hangup(_) => !waiting && !failed,
@@ -447,7 +462,10 @@ const fn outlives_leg(verb: &Verb) -> bool {
         | Verb::Redirect(_)
         | Verb::Dial(_)
         | Verb::Gather(_)
-        | Verb::Record(_) => false,
+        | Verb::Record(_)
+        | Verb::Connect(_)
+        | Verb::Start(_)
+        | Verb::Stop(_) => false,
         Verb::Sms(_) | Verb::Unsupported(_) => true,
     }
 }

@@ -13,6 +13,7 @@ use crate::leg::Leg;
 use crate::letter::ForkId;
 use crate::message::Messages;
 use crate::recording::Recordings;
+use crate::streams::Streams;
 
 /// The scripts of one leg.
 #[derive(Default)]
@@ -73,6 +74,7 @@ impl Scripts {
         leg: &mut Leg,
         messages: &mut Messages,
         recordings: &mut Recordings,
+        streams: &mut Streams,
         cx: &mut Context,
     ) {
         let concerned = if input.is_for_top() { 1 } else { usize::MAX };
@@ -82,6 +84,7 @@ impl Scripts {
                 told: &mut self.told,
                 messages,
                 recordings,
+                streams,
             };
             script.handle(input, host, cx);
         }
@@ -94,6 +97,7 @@ impl Scripts {
         leg: &mut Leg,
         messages: &mut Messages,
         recordings: &mut Recordings,
+        streams: &mut Streams,
         cx: &mut Context,
     ) {
         while let Some(script) = self.stack.pop() {
@@ -102,6 +106,7 @@ impl Scripts {
                 told: &mut self.told,
                 messages,
                 recordings,
+                streams,
             };
             script.detach(host, cx);
         }

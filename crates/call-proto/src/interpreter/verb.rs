@@ -19,6 +19,7 @@ use crate::membership::RoomEvent;
 use crate::message::Messages;
 use crate::params::Params;
 use crate::recording::{RecordingNews, Recordings};
+use crate::streams::{StreamEnd, Streams};
 
 /// What follows a verb's action.
 pub(super) enum Step {
@@ -40,6 +41,7 @@ pub(crate) struct Host<'a> {
     pub(crate) told: &'a mut Told,
     pub(crate) messages: &'a mut Messages,
     pub(crate) recordings: &'a mut Recordings,
+    pub(crate) streams: &'a mut Streams,
 }
 
 impl Host<'_> {
@@ -51,6 +53,7 @@ impl Host<'_> {
             told: self.told,
             messages: self.messages,
             recordings: self.recordings,
+            streams: self.streams,
         }
     }
 }
@@ -62,6 +65,7 @@ pub(super) struct Site<'a> {
     pub(super) told: &'a mut Told,
     pub(super) messages: &'a mut Messages,
     pub(super) recordings: &'a mut Recordings,
+    pub(super) streams: &'a mut Streams,
 }
 
 /// A verb that has started.
@@ -142,6 +146,20 @@ pub(super) trait Running: Send {
         Step::Wait
     }
 
+    /// A stream whose server may send audio has begun, with this play-out.
+    fn stream_began(&mut self, _req: Req, _play: PlayId, _site: &mut Site<'_>, _cx: &mut Context) {}
+
+    /// A stream of the leg has ended.
+    fn stream_over(
+        &mut self,
+        _req: Req,
+        _end: &StreamEnd,
+        _site: &mut Site<'_>,
+        _cx: &mut Context,
+    ) -> Step {
+        Step::Wait
+    }
+
     /// News of a recording of the leg.
     fn recording(
         &mut self,
@@ -184,12 +202,29 @@ impl Site<'_> {
     /// account's owner is notified, unless that was found when the document was read.
     pub(super) fn address(&mut self, written: &str, cx: &mut Context) -> Option<String> {
         let url = self.run.resolve(written);
-        let was_told = self.run.was_found(written) && self.told.is_complete();
-        if url.is_none() && !was_told {
-            let text = format!("`{}` is not a valid http address", redacted(written));
-            cx.notify(self.leg.profile.about(None), error::BAD_URI, &text);
+        if url.is_none() {
+            let fault = rcml::url_fault(written);
+            self.invalid_address(written, fault, "http", cx);
         }
         url
+    }
+
+    /// An absolute WebSocket address from one in a document; as [`Site::address`].
+    pub(super) fn stream_address(&mut self, written: &str, cx: &mut Context) -> Option<String> {
+        let url = self.run.resolve_socket(written);
+        if url.is_none() {
+            let fault = rcml::socket_fault(written);
+            self.invalid_address(written, fault, "ws or wss", cx);
+        }
+        url
+    }
+
+    fn invalid_address(&self, written: &str, fault: Option<&str>, kind: &str, cx: &mut Context) {
+        let was_found = self.run.url().is_some() && fault.is_some();
+        if !(was_found && self.told.is_complete()) {
+            let text = format!("`{}` is not a valid {kind} address", redacted(written));
+            cx.notify(self.leg.profile.about(None), error::BAD_URI, &text);
+        }
     }
 
     /// A verb has an unusable address: the script stops.

@@ -57,6 +57,10 @@ pub(crate) struct World {
     pub(crate) message_answer: Option<u16>,
     /// Whether the media side fails to write recordings.
     pub(crate) disk_full: bool,
+    /// Whether nothing is ever reported about streams.
+    pub(crate) stuck_streams: bool,
+    /// The servers behind streams: address, and what each does.
+    pub(crate) agents: Vec<(&'static str, &'static str)>,
     pub(crate) dialect: Dialect,
     pub(crate) seed: u64,
     pub(crate) weather: Weather,
@@ -152,6 +156,8 @@ impl World {
             recognizer: Recognizer::Works(None),
             message_answer: Some(200),
             disk_full: false,
+            stuck_streams: false,
+            agents: Vec::new(),
             dialect: Dialect::RESTCOMM,
             seed: 1,
             weather: Weather::Calm,

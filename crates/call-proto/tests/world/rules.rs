@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use call_proto::{
     Addressed, Command, Event, Fact, LegCommand, MediaCommand, PlayId, Req, RoomEvent, RoomRequest,
-    SpeechNews, Via,
+    SpeechNews, StreamCommand, StreamNews, Via,
 };
 use model::{CallSid, CallStatus, MessageSid, MessageStatus, Timestamp};
 
@@ -19,6 +19,13 @@ struct Leg {
     listens: bool,
     /// The running recognition.
     listening: Option<Req>,
+    /// Its streams that were not closed: whether each has begun with a play-out.
+    streams: BTreeMap<Req, bool>,
+    /// The play-out of a stream that is in progress.
+    live: Option<PlayId>,
+    /// The identifiers of the streams opened, and of those reported as ended.
+    opened_streams: BTreeSet<String>,
+    ended_streams: BTreeSet<String>,
     /// The room that it requested to join, or is in.
     member: Option<Req>,
     /// Whether it is in the mix of a conference.
@@ -101,12 +108,18 @@ impl Rules {
                     if entry.what == "<Dial>" {
                         self.leg(*call).dials += 1;
                     }
+                    let sid = entry.detail.split(' ').next().unwrap_or_default();
+                    if entry.what == "stream ended" {
+                        let first = self.leg(*call).ended_streams.insert(sid.to_owned());
+                        self.check(first, || format!("{sid} ended twice"));
+                    }
                 }
                 Command::SendMessage { message, .. } => {
                     let open = self.messages.values().any(|ends| *ends == 0);
                     self.check(open, || format!("{message:?} is on no record"));
                 }
                 Command::Room(request) => self.room(*call, request),
+                Command::Stream(command) => self.stream(*call, command),
                 Command::Commit(_)
                 | Command::Resolve { .. }
                 | Command::Fetch { .. }
@@ -123,6 +136,12 @@ impl Rules {
             Event::Speech { req, news } if !matches!(news, SpeechNews::Partial(_)) => {
                 self.leg(call).listening.take_if(|known| known == req);
             }
+            Event::Stream {
+                req,
+                news: StreamNews::Over(_),
+            } => {
+                self.leg(call).streams.remove(req);
+            }
             Event::Room { req, event } => match event {
                 RoomEvent::Refused { .. } | RoomEvent::Over { .. } => {
                     self.leg(call).member.take_if(|known| known == req);
@@ -130,6 +149,33 @@ impl Rules {
                 RoomEvent::Joined { .. } | RoomEvent::Moved { .. } => {}
             },
             _ => {}
+        }
+    }
+
+    fn stream(&mut self, call: CallSid, command: &StreamCommand) {
+        let leg = self.leg(call);
+        match command {
+            StreamCommand::Open { req, request } => {
+                leg.opened_streams.insert(request.sid.to_string());
+                let new = leg.streams.insert(*req, false).is_none();
+                self.check(new, || format!("{call} opens {req:?} again"));
+            }
+            StreamCommand::Begin { req, play } => {
+                leg.playing = play.or(leg.playing);
+                leg.live = play.or(leg.live);
+                let began = leg.streams.insert(*req, true);
+                self.check(began == Some(false), || {
+                    format!("{call} begins {req:?}: {began:?}")
+                });
+            }
+            StreamCommand::Key { req, .. } => {
+                let began = leg.streams.get(req).copied();
+                self.check(began == Some(true), || format!("{call}: a key for {req:?}"));
+            }
+            StreamCommand::Close { req } => {
+                let was = leg.streams.remove(req).is_some();
+                self.check(was, || format!("{call} closes {req:?}, which is not open"));
+            }
         }
     }
 
@@ -288,13 +334,15 @@ impl Rules {
         self.check(open, || format!("{call} has no media open for {command:?}"));
         match command {
             MediaCommand::Play { play, .. } | MediaCommand::SendDigits { play, .. } => {
-                self.leg(call).playing = Some(*play);
+                let leg = self.leg(call);
+                (leg.playing, leg.live) = (Some(*play), None);
             }
             MediaCommand::ListenDigits { on } => {
                 let was = std::mem::replace(&mut self.leg(call).listens, *on);
                 self.check(was != *on, || format!("{call} listens {on} again"));
             }
             MediaCommand::StopPlay { play } => {
+                self.leg(call).live.take_if(|live| live == play);
                 let plays = self.leg(call).playing.take() == Some(*play);
                 self.check(plays, || format!("{call} stops what does not play"));
             }
@@ -366,8 +414,13 @@ impl Rules {
         let leg = self.leg(call);
         leg.forgotten += 1;
         let media = leg.opened == leg.closed && leg.listening.is_none();
-        let fits = leg.ended == 1 && media && leg.member.is_none();
+        let fits = leg.ended == 1 && media && leg.member.is_none() && leg.live.is_none();
+        let mut streams = leg.opened_streams.difference(&leg.ended_streams);
+        let stream = streams.next().cloned();
         self.check(fits, || format!("{call} is forgotten before its end"));
+        self.check(stream.is_none(), || {
+            format!("{call} is forgotten before the end of {stream:?}")
+        });
     }
 
     /// A request to the application with these parameters, on behalf of a leg.

@@ -82,6 +82,10 @@ impl World {
         scene.faults.unrecorded.clone_from(&self.unrecorded);
         scene.faults.unspeakable = Some("unspeakable".to_owned());
         scene.faults.disk_full = self.disk_full;
+        scene.faults.stuck_streams = self.stuck_streams;
+        for (url, does) in &self.agents {
+            scene.agent(url, does).expect("an agent");
+        }
         scene.recognizer = self.recognizer;
         scene.has_trunk = self.directory.trunk;
         (scene.seed, scene.weather) = (self.seed, self.weather);

@@ -3,13 +3,16 @@
 use std::sync::Arc;
 
 use call_proto::routing::Place;
-use call_proto::{AudioFailure, Event, Req};
-use media::RecordingId;
-use model::{AccountSid, CallSid};
+use call_proto::{AudioFailure, Event, Req, StreamCommand, StreamRequest};
+use media::{PlayId, RecordingId};
+use model::{AccountSid, CallSid, EventSid};
+use webhook::{SocketError, SocketRequest, Stamp, WebSocket};
 
 use super::{Actor, Input};
+use crate::engine::Shared;
 use crate::listening::Ends;
 use crate::resolve::{self, Peers};
+use crate::streams;
 
 impl Actor {
     pub(super) fn resolve(
@@ -69,6 +72,36 @@ impl Actor {
         });
     }
 
+    pub(super) fn stream_command(&mut self, call: CallSid, command: StreamCommand) {
+        match command {
+            StreamCommand::Open { req, request } => {
+                let Some(endpoint) = self.leg(call).map(|leg| leg.endpoint) else {
+                    return;
+                };
+                let ends = streams::Ends {
+                    call,
+                    endpoint,
+                    taps: [0; 2].map(|_| RecordingId(self.shared.endpoint().0)),
+                    session: &self.session,
+                };
+                let opening = connect(Arc::clone(&self.shared), &request);
+                let inbox = self.inbox.clone();
+                let tell = move |news| {
+                    let event = Event::Stream { req, news };
+                    let _ = inbox.send(Input::Event(call, event));
+                };
+                self.streams
+                    .open((req, *request), &ends, opening, tell, &mut self.jobs);
+            }
+            StreamCommand::Begin { req, play } => {
+                let play = play.map(|play| PlayId(play.0));
+                self.streams.begin(req, play, &self.session);
+            }
+            StreamCommand::Key { req, key } => self.streams.key(req, key),
+            StreamCommand::Close { req } => self.streams.close(req),
+        }
+    }
+
     pub(super) fn listen(&mut self, call: CallSid, req: Req, request: call_proto::ListenRequest) {
         let Some(endpoint) = self.leg(call).map(|leg| leg.endpoint) else {
             return;
@@ -83,5 +116,25 @@ impl Actor {
         let recognizer = self.shared.parts.recognizer.clone();
         self.listenings
             .begin(recognizer, req, request, &ends, &mut self.jobs);
+    }
+}
+
+/// Connects to the server of a stream.
+fn connect(
+    shared: Arc<Shared>,
+    request: &StreamRequest,
+) -> impl Future<Output = Result<WebSocket, SocketError>> + use<> {
+    let (url, author) = (request.url.clone(), request.author);
+    async move {
+        let stamp = Stamp {
+            event: EventSid::new(crate::now(), rand::random()),
+            secrets: crate::outbox::secrets(&shared.parts.store, author).await,
+        };
+        let socket = SocketRequest {
+            url,
+            policy: shared.policy(author),
+            stamp: Some(stamp),
+        };
+        shared.parts.fetcher.open_socket(socket).await
     }
 }

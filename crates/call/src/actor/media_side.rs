@@ -165,6 +165,8 @@ impl Actor {
             } => MediaEvent::PlayDone {
                 play: call_proto::PlayId(play.0),
             },
+            // Those of live plays went to their stream.
+            Report::Marked { .. } | Report::Overflow { .. } => return None,
             Report::PlayDone { stopped: true, .. } | Report::RemoteSet => return None,
             Report::Heard => MediaEvent::Heard,
             Report::Silence => MediaEvent::Silence,

@@ -9,11 +9,12 @@ use super::Endpoint;
 use crate::control::Sink;
 use crate::datagram::{Datagram, TAIL};
 use crate::mix::{Encoded, FRAME, Mix, Payload, Place};
-use rtp_proto::HEADER_LEN;
+use rtp_proto::{HEADER_LEN, Header};
 use std::time::Instant;
 
 impl Endpoint {
-    /// Sends the frame of the mix that is due at `at`, without the member's own audio.
+    /// Sends the frame of the mix that is due at `at`, without the member's own audio. Returns its
+    /// header if it was sent.
     pub(crate) fn send_mix(
         &mut self,
         mix: &Mix,
@@ -22,13 +23,13 @@ impl Endpoint {
         at: Instant,
         now: Instant,
         out: &mut impl Sink,
-    ) {
+    ) -> Option<Header> {
         if self.playing.is_some() {
-            return;
+            return None;
         }
         let Some((agreed, to)) = self.may_send() else {
             self.out.interrupt();
-            return;
+            return None;
         };
         let (codec, payload_type) = (agreed.codec, agreed.payload_type);
         let alone;
@@ -52,5 +53,6 @@ impl Endpoint {
             let mut datagram = Datagram::new(&mut packet, len);
             self.transmit(&header, octets.len(), &mut datagram, to, now, out);
         }
+        Some(header)
     }
 }

@@ -1,15 +1,16 @@
-//! Sends what we generate for a leg, frame by frame: prompts, keys and recoded audio.
+//! Sends what we generate for a leg, frame by frame: prompts, live audio, keys and recoded audio.
 //!
 //! **Invariant: a frame that may not be sent, or is too late, is skipped; time continues.**
-//! Left to others: what is in a frame (`player`, `keys`), and when it is due ([`crate::engine`]).
+//! Left to others: what is in a frame (`player`, `live`, `keys`), and when it is due ([`crate::engine`]).
 
 use super::recoding::Fed;
 use super::{Endpoint, frame_len, sampled};
 use crate::control::Sink;
 use crate::datagram::{Datagram, TAIL};
 use crate::keys::{self, KeyFrame, Keys, Way};
+use crate::live::Live;
 use crate::player::Player;
-use crate::report::PlayId;
+use crate::report::{PlayId, Report};
 use crate::sound::MAX_FRAME;
 use crate::timers::TOO_LATE;
 use audio::tone::KeyTone;
@@ -26,6 +27,7 @@ const MAX_PAYLOAD: usize = MAX_FRAME;
 #[derive(Debug)]
 pub(crate) enum Playing {
     Prompt(Player),
+    Live(Live),
     Keys(Keys),
 }
 
@@ -34,6 +36,7 @@ impl Playing {
     pub(crate) fn play(&self) -> Option<PlayId> {
         match self {
             Self::Prompt(player) => Some(player.play),
+            Self::Live(live) => Some(live.play),
             Self::Keys(keys) => keys.play,
         }
     }
@@ -69,6 +72,13 @@ impl Endpoint {
         let samples = &mut samples[..frame_len(frame_ms, audio::RATE)];
         let goes_on = match &mut self.playing {
             Some(Playing::Prompt(player)) => player.fill(samples),
+            Some(Playing::Live(live)) => {
+                let (id, play) = (self.id, live.play);
+                live.fill(samples, |mark| {
+                    out.report(id, Report::Marked { play, mark })
+                });
+                true
+            }
             Some(Playing::Keys(keys)) => {
                 let frame = keys.next_frame(span, at);
                 self.key_frame(frame, samples, at)
@@ -163,7 +173,7 @@ impl Endpoint {
                 way: Way::Event(sender),
                 ..
             })) => sender.next_packet(),
-            Some(Playing::Keys(_) | Playing::Prompt(_)) | None => None,
+            Some(Playing::Keys(_) | Playing::Prompt(_) | Playing::Live(_)) | None => None,
         }
     }
 

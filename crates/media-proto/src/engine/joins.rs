@@ -7,7 +7,8 @@
 use super::Engine;
 use crate::control::Sink;
 use crate::endpoint::Joined;
-use crate::mix::{Mix, Role};
+use crate::mix::{self, Mix, Role};
+use crate::recorder::{self, Part};
 use crate::report::{EndpointId, MixId};
 use crate::sound::Sound;
 use crate::timers::{TOO_LATE, Timer};
@@ -124,8 +125,19 @@ impl Engine {
             let mut encoded = std::mem::take(&mut mix.encoded);
             encoded.begin_frame();
             for (listener, place) in mix.listeners() {
-                if let Some(endpoint) = self.endpoints.get_mut(listener) {
-                    endpoint.send_mix(mix, place, &mut encoded, at, now, out);
+                let Some(endpoint) = self.endpoints.get_mut(listener) else {
+                    continue;
+                };
+                let sent = endpoint.send_mix(mix, place, &mut encoded, at, now, out);
+                if let (Some(header), true) = (sent, endpoint.is_overheard()) {
+                    let mut samples = [0; mix::FRAME];
+                    mix.without(place.own(), &mut samples);
+                    let header = recorder::played_header(&header, at, self.clock.started);
+                    for tap in endpoint.taps.iter().filter(|tap| tap.part == Part::Sent) {
+                        if let Some(recording) = self.recordings.get_mut(tap.recording) {
+                            recording.play(tap.track, &header, &samples, now);
+                        }
+                    }
                 }
             }
             mix.encoded = encoded;

@@ -18,8 +18,8 @@ use std::time::Instant;
 #[derive(Debug)]
 pub struct Parcel {
     endpoint: Box<Endpoint>,
-    /// Each with the index of the endpoint's track.
-    recordings: Vec<(Recording, usize)>,
+    /// Each with the endpoint's tap.
+    recordings: Vec<(Recording, Tap)>,
 }
 
 impl Parcel {
@@ -55,7 +55,7 @@ impl Engine {
             if recording.legs().all(|leg| leg == endpoint.id) {
                 self.recording_names.remove(&recording.id);
                 let recording = self.recordings.remove(tap.recording);
-                recordings.extend(recording.map(|recording| (recording, tap.track)));
+                recordings.extend(recording.map(|recording| (recording, tap)));
             } else {
                 recording.close_leg(endpoint.id);
             }
@@ -95,13 +95,13 @@ impl Engine {
                 self.timers.arm(at, timer);
             }
         }
-        for (recording, track) in recordings {
+        for (recording, tap) in recordings {
             let (id, at) = (recording.id, recording.next_at);
             let recording = self.recordings.insert(recording);
             self.recording_names.insert(id, recording);
             self.timers.arm(at, Timer::Record(recording));
             if let Some(endpoint) = self.endpoints.get_mut(slot) {
-                endpoint.taps.push(Tap { recording, track });
+                endpoint.taps.push(Tap { recording, ..tap });
             }
         }
     }

@@ -40,6 +40,9 @@ impl Engine {
                 }
             }
         }
+        if let (Some(sound), Joined::Peer(peer)) = (&sound, joined) {
+            self.overhear_bridge(peer, sound, now);
+        }
         self.handle_keys(slot, incoming, sound.as_ref(), now, out);
         if incoming.ends_silence {
             self.watch_silence(slot);
@@ -93,7 +96,10 @@ impl Engine {
         let Content::Audio(codec) = incoming.content else {
             return None;
         };
-        let events = self.peer(slot).is_some_and(|peer| self.takes_events(peer));
+        let peer = self.peer(slot);
+        let events = peer.is_some_and(|peer| self.takes_events(peer));
+        let peer = peer.and_then(|peer| self.endpoints.get(peer));
+        let overheard = peer.is_some_and(|peer| peer.is_overheard());
         let endpoint = self.endpoints.get_mut(slot)?;
         let recodes = matches!(path, Some(Path::Recode));
         let mixed = match endpoint.joined {
@@ -101,8 +107,23 @@ impl Engine {
             Joined::Mix { mix, member } => self.mixes.get(mix).is_some_and(|mix| mix.talks(member)),
             Joined::Peer(_) | Joined::Nothing => false,
         };
-        let needed = recodes || mixed || !endpoint.taps.is_empty() || endpoint.searches(events);
+        let tapped = overheard || endpoint.is_tapped();
+        let needed = recodes || mixed || tapped || endpoint.searches(events);
         needed.then(|| endpoint.decode(incoming, codec, bytes, samples))
+    }
+
+    /// Hands out a packet that an endpoint hears of its bridge.
+    fn overhear_bridge(&mut self, peer: usize, sound: &Sound<'_>, now: Instant) {
+        let Some(endpoint) = self.endpoints.get(peer) else {
+            return;
+        };
+        if endpoint.is_overheard() {
+            for tap in &endpoint.taps {
+                if let Some(recording) = self.recordings.get_mut(tap.recording) {
+                    recording.hear_bridged(tap.track, sound, now);
+                }
+            }
+        }
     }
 
     fn recode(&mut self, peer: usize, sound: Option<&Sound<'_>>, now: Instant) {

@@ -4,6 +4,7 @@ mod bridge;
 mod common;
 mod digits;
 mod digits_bridge;
+mod live;
 mod liveness;
 mod mix;
 mod moving;

@@ -124,7 +124,7 @@ fn impossible_recordings_are_refused() {
         world.record(recording, &[1]);
     }
     let refused = world.log.ended.iter().filter(|(id, _)| id.0 >= 10).count();
-    assert_eq!(refused, 20 - 7, "an endpoint has at most eight");
+    assert_eq!(refused, 20 - 11, "an endpoint has at most twelve");
 }
 
 #[test]

@@ -197,6 +197,11 @@ fn of_media(way: Way, what: &str, detail: &str) -> Option<String> {
         (Way::In, "speech") => format!("recognized: {detail}"),
         (Way::In, "no recognizer") => "no speech recognizer is configured".to_owned(),
         (Way::In, "recognizer failed") => plain("the speech recognizer failed", detail),
+        (Way::Out, "open stream") => format!("opens the stream {detail}"),
+        (Way::In, "stream connected") => "the server accepted the stream".to_owned(),
+        (Way::Out, "begin stream") => "the stream begins".to_owned(),
+        (Way::Out, "close stream") => "closes the stream".to_owned(),
+        (Way::Here, "stream ended") => format!("the stream is over: {detail}"),
         (Way::In, "silence") => "no more RTP is received".to_owned(),
         (Way::In, "renegotiated") if detail.is_empty() => "the audio was changed".to_owned(),
         (Way::In, "renegotiated") => plain("the audio cannot be changed", detail),
@@ -380,6 +385,7 @@ mod tests {
         assert!(unknown.is_empty(), "{unknown:?}");
         let verbs: Vec<&str> = verbs.iter().map(String::as_str).collect();
         let expected = [
+            "<Connect>",
             "<Dial>",
             "<Gather>",
             "<Hangup>",
@@ -390,6 +396,8 @@ mod tests {
             "<Reject>",
             "<Say>",
             "<Sms>",
+            "<Start>",
+            "<Stop>",
         ];
         assert_eq!(verbs, expected);
     }
@@ -503,6 +511,13 @@ mod tests {
             (Media, Out, "bridge", "ANN", "kim and ann are connected"),
             (Media, In, "recorded", "RE1 1250 ms", "saved 1.2 s as RE1"),
             (Media, In, "recorded", "RE1 0 ms", "nothing was recorded"),
+            (
+                Media,
+                Here,
+                "stream ended",
+                "MZ1 the call ended",
+                "the stream is over: MZ1 the call ended",
+            ),
             (Rcml, Here, "<Dial>", "line 2", "<Dial>, line 2"),
             (Rcml, Here, "<Dial> ended", "busy", "<Dial> ended: busy"),
             (

@@ -5,6 +5,7 @@
 //! ones.
 
 mod conference;
+mod connect;
 mod dial;
 mod gather;
 mod hangup;
@@ -19,12 +20,14 @@ mod reject;
 mod say;
 mod sms;
 mod speech;
+mod stream;
 mod target;
 mod unsupported;
 
 use crate::element::Attributes;
 
 pub use conference::Conference;
+pub use connect::{Connect, Start, Stop};
 pub use dial::Dial;
 pub use gather::{Gather, Prompt};
 pub use hangup::Hangup;
@@ -40,6 +43,7 @@ pub use reject::{Reject, RejectReason};
 pub use say::{Say, Voice};
 pub use sms::Sms;
 pub use speech::{Speech, SpeechTimeout};
+pub use stream::{Stream, Track};
 pub use unsupported::Unsupported;
 
 /// Every verb and noun, with the attributes known for it.
@@ -54,10 +58,15 @@ pub(crate) const ELEMENTS: &[(&str, &Attributes)] = &[
     ("Gather", &gather::ATTRIBUTES),
     ("Record", &record::ATTRIBUTES),
     ("Sms", &sms::ATTRIBUTES),
+    ("Connect", &connect::CONNECT),
+    ("Start", &connect::START),
+    ("Stop", &connect::STOP),
     ("Conference", &conference::ATTRIBUTES),
     ("Number", &noun::NUMBER),
     ("Client", &noun::CLIENT),
     ("Sip", &noun::SIP),
+    ("Stream", &stream::ATTRIBUTES),
+    ("Parameter", &stream::PARAMETER),
 ];
 
 /// An element that supports an attribute.
@@ -91,6 +100,12 @@ pub enum Verb {
     Record(Box<Record>),
     /// Send a text message.
     Sms(Box<Sms>),
+    /// Talk to a server through a stream.
+    Connect(Box<Connect>),
+    /// Start streams beside the document.
+    Start(Start),
+    /// Stop streams.
+    Stop(Stop),
     /// A known but unsupported verb, which has a finding and is skipped.
     Unsupported(Unsupported),
 }
@@ -110,6 +125,9 @@ impl Verb {
             Self::Gather(_) => "Gather",
             Self::Record(_) => "Record",
             Self::Sms(_) => "Sms",
+            Self::Connect(_) => "Connect",
+            Self::Start(_) => "Start",
+            Self::Stop(_) => "Stop",
             Self::Unsupported(verb) => &verb.name,
         }
     }
@@ -128,6 +146,9 @@ impl Verb {
             Self::Gather(verb) => verb.line,
             Self::Record(verb) => verb.line,
             Self::Sms(verb) => verb.line,
+            Self::Connect(verb) => verb.line,
+            Self::Start(verb) => verb.line,
+            Self::Stop(verb) => verb.line,
             Self::Unsupported(verb) => verb.line,
         }
     }

@@ -46,6 +46,7 @@ impl Script {
             .collect();
         scene.pages.clone_from(&self.application.pages);
         scene.sounds.clone_from(&self.sounds);
+        scene.agents.clone_from(&self.agents);
         scene.pace = Pace {
             fixed: Duration::ZERO,
             per_character: Duration::from_millis(self.say_ms_per_character),

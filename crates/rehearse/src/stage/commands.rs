@@ -103,6 +103,7 @@ impl<'a> Stage<'a> {
                 self.stop_listening(call, req);
             }
             Command::SendMessage { req, message } => self.message(call, req, &message),
+            Command::Stream(command) => self.stream_command(call, command),
             Command::Room(request) => self.asks_room(call, request),
             Command::Leg(command) => self.leg_command(call, command),
             Command::Media(command) => self.media_command(call, command),

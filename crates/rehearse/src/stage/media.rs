@@ -143,6 +143,7 @@ impl Stage<'_> {
             }
             MediaCommand::Play { play, sound, times } => self.play_sound(call, play, sound, times),
             MediaCommand::StopPlay { play } => {
+                self.silences_agents(call, Some(play));
                 if self
                     .media
                     .playing
@@ -252,10 +253,11 @@ impl Stage<'_> {
     }
 
     fn cut_off(&mut self, call: CallSid) {
+        self.silences_agents(call, None);
         self.sound_ends(call, true);
     }
 
-    fn sound_ends(&mut self, call: CallSid, cut: bool) {
+    pub(super) fn sound_ends(&mut self, call: CallSid, cut: bool) {
         if let Some((_, place)) = self.media.playing.remove(&call)
             && let Some(heard) = self.heard.get_mut(&call).and_then(|all| all.get_mut(place))
         {

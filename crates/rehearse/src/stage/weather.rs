@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use call_proto::{
     AudioFailure, Event, Fetched, Headers, LegEvent, MediaEvent, PlayId, Req, SpeechNews,
+    StreamCounts, StreamNews, StreamOver,
 };
 use model::{CallSid, RecordingSid, Timestamp, error};
 
@@ -138,6 +139,10 @@ impl Stage<'_> {
                     text: text(),
                 }),
             },
+            _ if self.random.once_in(3) => Event::Stream {
+                req,
+                news: self.random.pick(&stream_noise()).clone(),
+            },
             _ => {
                 let speech = [
                     SpeechNews::Partial(text()),
@@ -153,6 +158,20 @@ impl Stage<'_> {
             }
         }
     }
+}
+
+fn stream_noise() -> [StreamNews; 3] {
+    let over = |failure| {
+        StreamNews::Over(Box::new(StreamOver {
+            failure,
+            counts: StreamCounts::default(),
+        }))
+    };
+    [
+        StreamNews::Connected,
+        over(None),
+        over(Some((error::STREAM_LOST, text()))),
+    ]
 }
 
 fn text() -> String {

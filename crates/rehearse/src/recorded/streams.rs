@@ -1,0 +1,63 @@
+//! The servers behind the streams of a recorded call.
+//!
+//! **Invariant: each stream of the script ends as that of the call did, and as late.** Left out: what was
+//! sent, which a trace does not hold.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use call_proto::Entry;
+
+use super::quoted;
+use crate::expected::seconds;
+
+/// The entry of a stream that is opened: its identifier and address.
+pub(super) const OPENED: &str = "open stream";
+/// The entry of its beginning.
+const BEGAN: &str = "begin stream";
+/// The entry of its end: its identifier and the reason.
+const ENDED: &str = "stream ended";
+/// Reasons of ends that the server did not cause.
+const STOPPED: [&str; 3] = ["stopped by", "the call was", "the call ended"];
+
+/// Writes what each server does: nothing but closing the stream, if it did that.
+pub(super) fn write(trace: &[Entry], out: &mut String) {
+    let mut agents = BTreeMap::new();
+    for (at, opened) in trace.iter().enumerate() {
+        if opened.what != OPENED {
+            continue;
+        }
+        let Some((sid, url)) = opened.detail.split_once(' ') else {
+            continue;
+        };
+        let url = url.split('?').next().unwrap_or_default();
+        let later = || {
+            trace[at..]
+                .iter()
+                .filter(|entry| entry.owner == opened.owner)
+        };
+        let ended = later().find(|entry| entry.what == ENDED && entry.detail.starts_with(sid));
+        let began = later().find(|entry| entry.what == BEGAN);
+        let does = match (ended, began) {
+            (Some(ended), Some(began)) if began.at <= ended.at => {
+                let why = ended.detail[sid.len()..].trim_start();
+                let how = match why {
+                    _ if STOPPED.iter().any(|stop| why.starts_with(stop)) => None,
+                    _ if why.starts_with("closed by") => Some("close"),
+                    _ => Some("break"),
+                };
+                let wait = seconds(ended.at.since(began.at));
+                how.map_or("[]".to_owned(), |how| format!("[{{wait: {wait}}}, {how}]"))
+            }
+            (Some(_), _) => "unreachable".to_owned(),
+            (None, _) => "[]".to_owned(),
+        };
+        agents.entry(url).or_insert(does);
+    }
+    if !agents.is_empty() {
+        out.push_str("agents:\n");
+    }
+    for (url, does) in agents {
+        let _ = writeln!(out, "  {}: {does}", quoted(url));
+    }
+}

@@ -1,0 +1,33 @@
+//! Connect, Start and Stop: streams to scripted agents.
+
+use crate::check;
+
+#[test]
+fn stream_agent_closes() {
+    check("stream-agent-closes");
+}
+
+#[test]
+fn stream_clear() {
+    check("stream-clear");
+}
+
+#[test]
+fn stream_caller_hangs_up() {
+    check("stream-caller-hangs-up");
+}
+
+#[test]
+fn stream_unreachable() {
+    check("stream-unreachable");
+}
+
+#[test]
+fn stream_redirected() {
+    check("stream-redirected");
+}
+
+#[test]
+fn stream_start_goes_on() {
+    check("stream-start-goes-on");
+}
