@@ -178,7 +178,8 @@ impl Call {
     /// Runs a document on the leg.
     pub(crate) fn start_document(&mut self, document: Document, role: Role, cx: &mut Context) {
         let script = match role {
-            Role::Main => Script::of_document(document, cx.now),
+            // A verb starts its companion itself.
+            Role::Main | Role::Waiting => Script::of_document(document, cx.now),
             Role::Screening => {
                 self.leg.screen();
                 Script::of_screening(document, self.send_digits.take(), cx.now)

@@ -223,6 +223,8 @@ pub struct Invite {
 pub enum Sound {
     /// The built-in ring-back tone, in its own cadence.
     Ringback,
+    /// The built-in hold music.
+    Music,
     /// A clip stored by the shell.
     Clip(Clip),
 }
@@ -323,6 +325,10 @@ impl MediaCommand {
                 sound: Sound::Ringback,
                 ..
             } => ("play".to_owned(), "ring tone".to_owned()),
+            Self::Play {
+                sound: Sound::Music,
+                ..
+            } => ("play".to_owned(), "hold music".to_owned()),
             Self::Play {
                 sound: Sound::Clip(clip),
                 ..

@@ -22,6 +22,8 @@ pub struct Dialect {
     pub empty_document_refused: bool,
     /// Whether a failed Play ends the call, or only causes a warning.
     pub play_failure_ends_call: bool,
+    /// Whether a conference starts only when two participants are there.
+    pub conference_needs_two: bool,
     /// `DialCallStatus` after a conference.
     pub conference_result: &'static str,
     /// Whether the first of several screened parties to accept is connected, while the others keep
@@ -61,6 +63,7 @@ impl Dialect {
         each_number_status: true,
         empty_document_refused: true,
         play_failure_ends_call: true,
+        conference_needs_two: false,
         conference_result: "completed",
         screening_is_race: false,
     };
@@ -75,6 +78,7 @@ impl Dialect {
         each_number_status: false,
         empty_document_refused: false,
         play_failure_ends_call: false,
+        conference_needs_two: true,
         conference_result: "answered",
         screening_is_race: true,
     };

@@ -430,6 +430,8 @@ pub enum SetIn {
     Request,
     /// In the noun of a `<Dial>`.
     Noun,
+    /// In the `waitUrl` of a noun or verb.
+    Wait,
 }
 
 #[cfg(test)]

@@ -135,6 +135,8 @@ pub(crate) enum Role {
     Main,
     /// Screens a dialled party; its end means acceptance.
     Screening,
+    /// Heard while a verb below it on the stack waits; begins anew when it ends.
+    Waiting,
 }
 
 /// The outcome of a fork, for the verb that started it.

@@ -10,8 +10,11 @@ use serde::{Deserialize, Serialize};
 pub struct Wish {
     /// Whether the others do not hear the member, who hears them.
     pub muted: bool,
-    /// Whether the conference starts when this member enters; until then, all hear silence.
+    /// Whether the conference starts when this member enters.
     pub starts: bool,
+    /// Whether that needs another member.
+    #[serde(default)]
+    pub needs_company: bool,
     /// Whether the conference ends when this member leaves.
     pub ends: bool,
     /// Maximum members of the room, including this one.

@@ -220,7 +220,9 @@ impl Room {
         if others.count() >= wish.max_members.get() as usize {
             return self.refuse(call, req, RoomRefusal::Full, now);
         }
-        let starts = wish.starts && self.state == State::Waiting;
+        let place = self.place(wish);
+        self.members.insert(call, Member { req, wish, place });
+        let starts = self.state == State::Waiting && self.can_start();
         if starts {
             self.state = State::Running;
             self.facts.push(Fact::ConferenceStarted {
@@ -229,7 +231,9 @@ impl Room {
             });
         }
         let place = self.place(wish);
-        self.members.insert(call, Member { req, wish, place });
+        if let Some(member) = self.members.get_mut(&call) {
+            member.place = place;
+        }
         self.trace(call, "joined", &self.opening.name.clone(), now);
         let conference = self.opening.sid;
         self.tell(call, req, RoomEvent::Joined { conference, place });
@@ -237,6 +241,13 @@ impl Room {
             self.trace(conference, "conference started", "", now);
             self.place_all();
         }
+    }
+
+    /// Whether a member is there that starts the conference.
+    fn can_start(&self) -> bool {
+        let alone = self.members.len() < 2;
+        let starts = |wish: &Wish| wish.starts && !(wish.needs_company && alone);
+        self.members.values().any(|member| starts(&member.wish))
     }
 
     fn leave(&mut self, call: CallSid, req: Req, now: Timestamp) {
@@ -395,6 +406,16 @@ mod tests {
                 ],
                 "last-member-left",
             ),
+            (
+                &[
+                    ("1 joins lonely", "1 joined"),
+                    ("1 joins lonely again", "1 joined"),
+                    ("2 joins late", "2 joined talks hears, 1 moved talks hears"),
+                    ("1 leaves again", ""),
+                    ("2 leaves", ""),
+                ],
+                "last-member-left",
+            ),
             // A member's second request replaces the first; it does not count twice.
             (
                 &[
@@ -475,6 +496,7 @@ mod tests {
             let wish = Wish {
                 muted: has("muted"),
                 starts: !has("late"),
+                needs_company: has("lonely"),
                 ends: has("ends"),
                 max_members: NonZeroU32::new(if has("small") { 1 } else { 40 }).expect("not 0"),
             };

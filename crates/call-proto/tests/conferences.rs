@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use call_proto::journal::{self, Line, Verdict};
-use call_proto::{Addressed, DigitWay, Event, Fact, Inbound, Modify, RoomCommand, Script};
+use call_proto::{Addressed, Dialect, DigitWay, Event, Fact, Inbound, Modify, RoomCommand, Script};
 use model::error::CONFERENCE_FAILED;
 use model::{CallSid, ConferenceSid, Timestamp};
 use rehearse::scene::{Act, Does, Doing, Faults, Opening, Pace, Scene, Start, Vanishes};
@@ -114,7 +114,7 @@ fn kim_alone(document: &str) -> Scene {
     let mut scene = Scene::new();
     let page = xml(document).page();
     scene.pages.insert("http://app/a".to_owned(), vec![page]);
-    let mut start = Start::new("kim", opening("kim", "/a"), 1);
+    let mut start = Start::new("kim", opening("kim", "/a", Dialect::RESTCOMM), 1);
     start.ack = Some(Duration::ZERO);
     scene.calls.push(start);
     let acts = [
@@ -232,7 +232,11 @@ fn scene(seed: u64, weather: Weather) -> Scene {
     for number in 0..2 + random.below(5) {
         let name = format!("kim{number}");
         let path = *random.pick(&PATHS);
-        let mut start = Start::new(&name, opening(&name, path), seed * 10 + number);
+        let dialect = match random.once_in(4) {
+            true => Dialect::TWILIO,
+            false => Dialect::RESTCOMM,
+        };
+        let mut start = Start::new(&name, opening(&name, path, dialect), seed * 10 + number);
         start.at = millis(random.below(3) * random.below(10_000));
         start.ack = (!random.once_in(30)).then(|| millis(random.below(2) * random.below(500)));
         let gone = start.at + millis(random.below(40_000));
@@ -255,7 +259,7 @@ fn scene(seed: u64, weather: Weather) -> Scene {
     scene
 }
 
-fn opening(name: &str, path: &str) -> Opening {
+fn opening(name: &str, path: &str, dialect: Dialect) -> Opening {
     let script = Script::Document(document_at(&format!("http://app{path}")));
     Opening::Inbound(Box::new(Inbound {
         account: world::account(1),
@@ -270,7 +274,7 @@ fn opening(name: &str, path: &str) -> Opening {
         max_forwards: 70,
         script,
         status_callback: None,
-        dialect: call_proto::Dialect::RESTCOMM,
+        dialect,
     }))
 }
 
@@ -326,6 +330,7 @@ fn verb(random: &mut Random) -> String {
             "startConferenceOnEnter=\"false\"",
             "endConferenceOnExit=\"true\"",
             "maxParticipants=\"2\"",
+            "waitUrl=\"/b\"",
         ],
     );
     let room = *random.pick(&ROOMS);

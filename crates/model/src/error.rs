@@ -109,6 +109,7 @@ table! {
     SCREENING_TOO_LONG = 13230, Warning, 0, "Dial: a dialled party did not decide within 60 seconds whether to take the call; it was not connected.", "Ask for a key with a short timeout, and hang up if none comes.";
     MEDIA_DOWNLOAD = 13233, Error, 0, "A media file could not be fetched or cannot be played.", "Check the address; the file must be WAV, MP3 or Ogg Vorbis.";
     MEDIA_METHOD = 13234, Warning, 0, "The method for a media address is neither GET nor POST; POST was used.", "Write GET or POST.";
+    WAIT_VERB = 13236, Error, 0, "Conference: the document of waitUrl has a verb that cannot run while the call waits; it was skipped.", "Use Say, Play, Pause, Gather and Redirect.";
     GATHER_FINISH_KEY = 13310, Warning, 0, "Gather: the finishing keys are not all from 0-9, * and #, or there are more than twelve; # was used.", "Write up to twelve keys without spaces, or an empty value for none.";
     GATHER_METHOD = 13312, Warning, 0, "Gather: the method is neither GET nor POST; POST was used.", "Write GET or POST.";
     GATHER_TIMEOUT = 13313, Warning, 0, "Gather: the timeout is not a positive whole number of seconds; 5 was used.", "Write a positive whole number of seconds.";

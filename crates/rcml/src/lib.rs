@@ -37,5 +37,5 @@ pub use reply::{ReplyError, ReplyKind};
 pub use source::{MAX_BYTES, MAX_DEPTH};
 pub use verb::{
     Branch, Conference, Dial, Gather, Hangup, LegEvent, Noun, Pause, Play, Prompt, Redirect,
-    Reject, RejectReason, Say, Sms, Speech, SpeechTimeout, Unsupported, Verb, Voice,
+    Reject, RejectReason, Say, Sms, Speech, SpeechTimeout, Unsupported, Verb, Voice, Wait,
 };

@@ -274,6 +274,11 @@ fn conference_attributes(conference: &Conference) -> Pairs<'_> {
             conference.end_on_exit.then(|| "true".to_owned()),
         ),
         ("maxParticipants", unless(size, default)),
+        ("waitUrl", conference.wait.url()),
+        (
+            "waitMethod",
+            unless_post(conference.wait.method()).map(str::to_owned),
+        ),
     ]
 }
 

@@ -292,7 +292,7 @@ fn explains_broken_documents() {
         (
             r#"<Response>
   <Dial record="true">
-    <Conference maxParticipants="900" muted="loud" waitUrl="/w">room<Number/></Conference>
+    <Conference maxParticipants="900" muted="loud" coach="CA1">room<Number/></Conference>
   </Dial>
   <Dial><Conference maxParticipants="0">room</Conference></Dial>
   <Dial><Conference/></Dial>
@@ -301,8 +301,8 @@ fn explains_broken_documents() {
                 "12204 2:3 `record` of `Dial` does not record a conference here",
                 "13226 3:5 `maxParticipants` is at most 250, not 900",
                 "12203 3:39 `muted` of `Conference` cannot be `loud` (true or false); false was used",
-                "12204 3:52 `waitUrl` of `Conference` has no effect here",
-                "12202 3:69 `Number` does not belong inside `Conference`; it was skipped",
+                "12204 3:52 `coach` of `Conference` has no effect here",
+                "12202 3:68 `Number` does not belong inside `Conference`; it was skipped",
                 "13226 5:21 `maxParticipants` of `Conference` cannot be `0`; 40 was used",
                 "13225 6:9 `Conference` does not name a room",
             ],
@@ -550,11 +550,12 @@ fn what_asks_for_nothing_is_not_reported() {
     for attributes in [
         "beep=\"false\"",
         "waitUrl=\"\"",
+        "waitUrl=\"/music\"",
         "record=\"do-not-record\" beep=' '",
     ] {
         assert_eq!(conference(attributes), [""; 0], "{attributes}");
     }
-    for attributes in ["beep=\"true\"", "waitUrl=\"/music\""] {
+    for attributes in ["beep=\"true\"", "coach=\"CA1\""] {
         let found = conference(attributes);
         assert!(
             matches!(&found[..], [one] if one.starts_with("12204")),

@@ -2,7 +2,7 @@
 
 use rcml::{
     Branch, Conference, Dial, Document, Gather, LegEvent, Method, Noun, Pause, Play, Prompt,
-    Redirect, Reject, RejectReason, Say, Speech, SpeechTimeout, Verb, Voice,
+    Redirect, Reject, RejectReason, Say, Speech, SpeechTimeout, Verb, Voice, Wait,
 };
 
 /// The only verb of a document whose only fault may be a repaired bare `&`.
@@ -152,8 +152,15 @@ fn reads_conferences() {
 
     let full = conference(
         "<Conference muted='true' startConferenceOnEnter='false' endConferenceOnExit='true' \
-         maxParticipants='3'>room</Conference>",
+         maxParticipants='3' waitUrl='/w' waitMethod='get'>room</Conference>",
     );
+    let wait = Wait::At {
+        url: "/w".to_owned(),
+        method: Method::Get,
+    };
+    assert_eq!(full.wait, wait);
+    let silent = conference("<Conference waitUrl=' '>room</Conference>");
+    assert_eq!((plain.wait, silent.wait), (Wait::Music, Wait::Silence));
     assert!(full.muted && !full.start_on_enter && full.end_on_exit);
     assert_eq!(full.max_participants.get(), 3);
 }

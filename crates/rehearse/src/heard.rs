@@ -11,6 +11,8 @@ use crate::script::{Moment, Wanted};
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Sense {
     Ring,
+    /// The built-in hold music.
+    Music,
     Answer,
     Say(String),
     Play(String),
@@ -92,6 +94,7 @@ impl fmt::Display for Sense {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Ring => f.write_str("ring"),
+            Self::Music => f.write_str("hold music"),
             Self::Answer => f.write_str("answer"),
             Self::Say(text) => write!(f, "say `{text}`"),
             Self::Play(url) => write!(f, "play `{url}`"),

@@ -212,7 +212,7 @@ impl<'a> Recorded<'a> {
                     answered = true;
                     steps.add("expect: answer".to_owned(), entry.at);
                 }
-                (Lane::Media, Way::Out, "play") if entry.detail != "ring tone" => {
+                (Lane::Media, Way::Out, "play") if entry.detail.ends_with(" ms") => {
                     let Some(sound) = sounds.find(|sound| sound.length.is_some()) else {
                         continue;
                     };

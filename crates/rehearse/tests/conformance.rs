@@ -29,6 +29,7 @@ mod cases {
     mod screening;
     mod several;
     mod verbs;
+    mod waiting;
 }
 
 /// Answers nothing: everything is in the scripts.

@@ -11,6 +11,7 @@ use model::record::Membership;
 use model::{ConferenceSid, Timestamp, error};
 use rcml::Conference;
 
+use super::companion::Companion;
 use super::dial;
 use super::verb::{Running, Site, Step};
 use crate::command::{Command, MediaCommand, RoomRequest};
@@ -29,6 +30,8 @@ struct Attending {
     /// Number of the membership.
     req: Req,
     phase: Phase,
+    /// Heard until the conference starts.
+    wait: Option<Companion>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -58,6 +61,7 @@ pub(super) fn start(
         wish: Wish {
             muted: conference.muted,
             starts: conference.start_on_enter,
+            needs_company: site.leg.profile.dialect.conference_needs_two,
             ends: conference.end_on_exit,
             max_members: conference.max_participants,
         },
@@ -70,6 +74,7 @@ pub(super) fn start(
         phase: Phase::Joining {
             until: cx.now + JOINS_WITHIN,
         },
+        wait: None,
     }))
 }
 
@@ -119,13 +124,19 @@ impl Running for Attending {
                     until: cx.now + limit,
                 };
                 if self.dial.hangup_on_star {
-                    cx.media(leg, MediaCommand::ListenDigits { on: true });
+                    site.leg.listen_to_keys(true, cx);
                 }
                 cx.media(leg, MediaCommand::JoinRoom { conference, place });
+                if !place.started {
+                    self.wait = Companion::of_wait(&self.conference.wait, site, cx);
+                }
                 Step::Wait
             }
             RoomEvent::Moved { conference, place } => {
                 cx.media(leg, MediaCommand::JoinRoom { conference, place });
+                if place.started {
+                    self.wait = None;
+                }
                 Step::Wait
             }
             RoomEvent::Refused { why } => {
@@ -135,6 +146,7 @@ impl Running for Attending {
             RoomEvent::Over { why } => {
                 self.leave_mix(site, cx);
                 self.phase = Phase::Out;
+                self.wait = None;
                 let reason = match why {
                     RoomEnd::Shutdown => Reason::Shutdown,
                     RoomEnd::TimeLimit => Reason::TimeLimit,
@@ -161,6 +173,10 @@ impl Running for Attending {
         self.done(site, cx)
     }
 
+    fn companion(&self) -> Option<&Companion> {
+        self.wait.as_ref()
+    }
+
     fn detach(&mut self, site: &mut Site<'_>, cx: &mut Context) {
         self.leave(site, cx);
     }
@@ -178,10 +194,11 @@ impl Attending {
         Step::Next
     }
 
-    fn leave(&mut self, site: &Site<'_>, cx: &mut Context) {
+    fn leave(&mut self, site: &mut Site<'_>, cx: &mut Context) {
         if self.phase == Phase::Out {
             return;
         }
+        self.wait = None;
         self.leave_mix(site, cx);
         // The record of an ended leg stays as it was at the end.
         if let (Phase::In { conference, .. }, false) = (self.phase, site.leg.is_over()) {
@@ -197,13 +214,13 @@ impl Attending {
     }
 
     /// Leaves the mix; the endpoint of an ended leg is closed anyway.
-    fn leave_mix(&self, site: &Site<'_>, cx: &mut Context) {
+    fn leave_mix(&self, site: &mut Site<'_>, cx: &mut Context) {
         if !matches!(self.phase, Phase::In { .. }) || site.leg.is_over() {
             return;
         }
         let leg = site.leg.profile.sid;
         if self.dial.hangup_on_star {
-            cx.media(leg, MediaCommand::ListenDigits { on: false });
+            site.leg.listen_to_keys(false, cx);
         }
         cx.media(leg, MediaCommand::LeaveRoom);
     }

@@ -6,6 +6,7 @@
 use model::address::redacted;
 use model::{AccountSid, HttpMethod, RecordingSid, Timestamp, error};
 
+use super::companion::Companion;
 use super::fetching::Fetching;
 use super::findings::Told;
 use super::run::Run;
@@ -14,7 +15,7 @@ use crate::context::{About, Context};
 use crate::event::{AudioFailure, Clip, PlayId, Req, SpeechNews};
 use crate::fact::Reason;
 use crate::leg::Leg;
-use crate::letter::{Ended, ForkId, ForkNews};
+use crate::letter::{Ended, ForkId, ForkNews, Role};
 use crate::membership::RoomEvent;
 use crate::message::Messages;
 use crate::params::Params;
@@ -169,6 +170,17 @@ pub(super) trait Running: Send {
         None
     }
 
+    /// The script that the party hears while the verb waits: it runs above the verb's own for as
+    /// long as the verb returns it. One that ends by itself is not started again.
+    fn companion(&self) -> Option<&Companion> {
+        None
+    }
+
+    /// Whether keys concern the verb, so that they do not reach the script below a companion.
+    fn takes_keys(&self) -> bool {
+        false
+    }
+
     /// Whether an unanswered caller hears ringing because of the verb.
     fn lets_it_ring(&self) -> bool {
         false
@@ -194,9 +206,43 @@ impl Site<'_> {
 
     /// A verb has an unusable address: the script stops.
     pub(super) fn bad_address(&mut self, cx: &mut Context) -> Step {
+        self.fail("address is not valid", Reason::DocumentFetch, cx)
+    }
+
+    /// A sound or spoken text is not available.
+    ///
+    /// - `line`: of the verb, if it is to be named.
+    ///
+    /// # Errors
+    /// The step that follows if this ends the leg.
+    pub(super) fn no_audio(
+        &mut self,
+        line: Option<u32>,
+        verb: &str,
+        failure: &AudioFailure,
+        cx: &mut Context,
+    ) -> Result<(), Step> {
+        let text = format!("{verb}: {}", failure.text);
+        let is_waiting = self.run.role == Role::Waiting;
+        if !is_waiting || self.told.is_first(&text) {
+            let about = match line {
+                Some(line) => self.about_line(line),
+                None => self.leg.profile.about(None),
+            };
+            cx.notify(about, failure.code, &text);
+        }
+        if is_waiting || !self.leg.profile.dialect.play_failure_ends_call {
+            return Ok(());
+        }
+        Err(self.fail(&format!("{verb} failed"), Reason::AudioFailed, cx))
+    }
+
+    /// The script cannot continue. A leg ends with it, unless it only waits.
+    fn fail(&mut self, text: &str, reason: Reason, cx: &mut Context) -> Step {
         self.run.abandon();
-        let text = "address is not valid";
-        self.leg.fail(500, text, Reason::DocumentFetch, cx);
+        if self.run.role != Role::Waiting {
+            self.leg.fail(500, text, reason, cx);
+        }
         Step::End
     }
 
@@ -261,8 +307,6 @@ impl Site<'_> {
         );
         let about = self.leg.profile.about(Some(url));
         cx.notify(about, error::TOO_MANY_REDIRECTS, &text);
-        let why = Reason::RedirectLoop;
-        self.leg.fail(500, "redirect loop", why, cx);
-        Step::End
+        self.fail("redirect loop", Reason::RedirectLoop, cx)
     }
 }

@@ -132,6 +132,7 @@ impl Actor {
     fn sound(&mut self, sound: Sound) -> Option<Arc<[i16]>> {
         match sound {
             Sound::Ringback => Some(Arc::clone(&self.shared.ringback)),
+            Sound::Music => Some(audio::music::hold_music()),
             Sound::Clip(clip) => self.clips.take(clip),
         }
     }

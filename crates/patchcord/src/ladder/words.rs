@@ -171,8 +171,11 @@ fn of_media(way: Way, what: &str, detail: &str) -> Option<String> {
     Some(match (way, what) {
         // The line beside it says it.
         (Way::In, "opened" | "audio") | (Way::Here, "bridged") => return None,
-        (Way::Out, "play") if detail == "ring tone" => "plays the ring tone".to_owned(),
-        (Way::Out, "play") => format!("plays {} of sound", seconds(detail)),
+        (Way::Out, "play") if detail.ends_with(" ms") => {
+            format!("plays {} of sound", seconds(detail))
+        }
+        // A built-in sound.
+        (Way::Out, "play") => format!("plays the {detail}"),
         (Way::Out, "stop play") => "stops playing".to_owned(),
         (Way::In, "played") => "finishes playing".to_owned(),
         (Way::Out, "speak") if detail.chars().count() < TRACED_TEXT => format!("says: {detail}"),

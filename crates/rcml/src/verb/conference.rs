@@ -6,6 +6,7 @@ use model::error;
 
 use crate::element::{Attributes, Element};
 use crate::finding::{Finding, Findings, quoted};
+use crate::verb::wait::Wait;
 
 /// The room that a `<Dial>` enters.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -15,13 +16,15 @@ pub struct Conference {
     pub name: String,
     /// Whether the others do not hear this participant.
     pub muted: bool,
-    /// Whether the conference starts when this participant enters; until then all wait in silence.
+    /// Whether the conference starts when this participant enters.
     pub start_on_enter: bool,
     /// Whether the conference ends for everyone when this participant leaves.
     pub end_on_exit: bool,
     /// Maximum number of participants, this one included; at most
     /// [`Conference::MAX_PARTICIPANTS`].
     pub max_participants: NonZeroU32,
+    /// What the participant hears until the conference starts.
+    pub wait: Wait,
     /// Line in the document, from 1; 0 if not read from a document.
     pub line: u32,
 }
@@ -32,6 +35,8 @@ pub(super) const ATTRIBUTES: Attributes = Attributes {
         "maxParticipants",
         "muted",
         "startConferenceOnEnter",
+        "waitMethod",
+        "waitUrl",
     ],
     unbuilt: &[
         "beep",
@@ -48,8 +53,6 @@ pub(super) const ATTRIBUTES: Attributes = Attributes {
         "statusCallbackEvent",
         "statusCallbackMethod",
         "trim",
-        "waitMethod",
-        "waitUrl",
     ],
 };
 
@@ -70,6 +73,7 @@ impl Conference {
             start_on_enter: true,
             end_on_exit: false,
             max_participants: Self::DEFAULT_PARTICIPANTS,
+            wait: Wait::Music,
             line: 0,
         }
     }
@@ -87,6 +91,7 @@ impl Conference {
                 .flag("endConferenceOnExit", findings)
                 .unwrap_or(false),
             max_participants: max_participants(element, findings),
+            wait: Wait::read(element, "waitMethod", findings),
             line: element.at().line,
             ..Self::new(element.text())
         };

@@ -18,6 +18,7 @@ mod sms;
 mod speech;
 mod target;
 mod unsupported;
+mod wait;
 
 use crate::element::Attributes;
 
@@ -35,6 +36,7 @@ pub use say::{Say, Voice};
 pub use sms::Sms;
 pub use speech::{Speech, SpeechTimeout};
 pub use unsupported::Unsupported;
+pub use wait::Wait;
 
 /// Every verb and noun, with the attributes known for it.
 pub(crate) const ELEMENTS: &[(&str, &Attributes)] = &[

@@ -173,6 +173,7 @@ impl Stage<'_> {
         self.cut_off(call);
         let sense = match sound {
             Sound::Ringback => Sense::Ring,
+            Sound::Music => Sense::Music,
             Sound::Clip(clip) => {
                 let number = usize::try_from(clip.id).unwrap_or(usize::MAX);
                 let known = self.media.clips.get(number).cloned();
@@ -282,6 +283,7 @@ fn refused() -> MediaEvent {
 fn sound_on_line(sense: &Sense, times: Option<u32>) -> String {
     let what = match sense {
         Sense::Ring => return "ring tone".to_owned(),
+        Sense::Music => return "hold music".to_owned(),
         Sense::Say(text) => format!("say {text}"),
         Sense::Play(url) => format!("play {url}"),
         other => other.to_string(),

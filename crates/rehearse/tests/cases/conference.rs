@@ -39,6 +39,16 @@ fn case_167_one_alone() {
 }
 
 #[test]
+fn case_168_a_document_while_waiting() {
+    check("168-a-document-while-waiting");
+}
+
+#[test]
+fn case_169_music_while_waiting() {
+    check("169-music-while-waiting");
+}
+
+#[test]
 fn case_170_short_time_limit() {
     check("170-short-time-limit");
 }

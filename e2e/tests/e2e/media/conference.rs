@@ -95,9 +95,13 @@ fn members_wait_for_the_moderator_and_leave_with_it() -> anyhow::Result<()> {
     let scene = Scene::new()?;
     let rest = scene.server.rest();
     rest.number("1001", &scene.app.url("/moderator"))?;
-    let waits = "<Dial><Conference startConferenceOnEnter=\"false\" maxParticipants=\"2\">room</Conference></Dial>\
-                 <Play>/full.wav</Play>";
+    let waits = "<Dial><Conference startConferenceOnEnter=\"false\" maxParticipants=\"2\" \
+                 waitUrl=\"/wait\">room</Conference></Dial><Play>/full.wav</Play>";
+    let wait = "<Play>/hold.wav</Play>";
     scene.app.on("/v", Reply::document(waits));
+    scene.app.on("/wait", Reply::document(wait));
+    let hold = Pitch::of(2650.0);
+    scene.app.on("/hold.wav", Reply::wav(hold.wav(1)));
     scene.app.on("/full.wav", Reply::wav(scene.music.wav(1)));
     let moderates =
         "<Dial><Conference muted=\"true\" endConferenceOnExit=\"true\">room</Conference></Dial>";
@@ -133,6 +137,13 @@ fn members_wait_for_the_moderator_and_leave_with_it() -> anyhow::Result<()> {
     ann.check_bridge(scene.kims, scene.anns, HEARD)?;
     for pitch in [scene.kims, scene.anns] {
         moderator.check_bridge(pitch, Pitch::of(3100.0), HEARD)?;
+    }
+    // The music is heard until the conference starts.
+    for (heard, other) in [(&kim, scene.anns), (&ann, scene.kims)] {
+        let music = heard.span_of(hold).seconds();
+        assert!(music > 0.9, "{music:.1} s of music");
+        let after = heard.span_of(other).share(hold);
+        assert!(after < 0.02, "music in {:.1} % of the talk", after * 100.0);
     }
     // The muted moderator is not heard, and nothing was heard before it arrived.
     assert!(kim.share(Pitch::of(3100.0)) < 0.02);
