@@ -7,7 +7,7 @@ use model::{AccountSid, CallSid, ConferenceSid, HttpMethod, RecordingSid};
 
 use crate::event::{Ask, Clip, Headers, PlayId, Req, Route, Via};
 use crate::fact::Fact;
-use crate::membership::{Place, Wish};
+use crate::membership::{Beep, Place, Wish};
 use crate::request::ModifyError;
 use crate::trace::Entry;
 
@@ -225,6 +225,8 @@ pub enum Sound {
     Ringback,
     /// The built-in hold music.
     Music,
+    /// A tone of a conference.
+    Beep(Beep),
     /// A clip stored by the shell.
     Clip(Clip),
 }
@@ -329,6 +331,10 @@ impl MediaCommand {
                 sound: Sound::Music,
                 ..
             } => ("play".to_owned(), "hold music".to_owned()),
+            Self::Play {
+                sound: Sound::Beep(beep),
+                ..
+            } => ("play".to_owned(), beep.as_str().to_owned()),
             Self::Play {
                 sound: Sound::Clip(clip),
                 ..

@@ -56,7 +56,7 @@ pub use fact::{CallEnd, Fact, Reason};
 pub use family::{Family, Inbound, OutboundApi, Script};
 pub use farewell::{Farewell, MessageFarewell};
 pub use lint::lint;
-pub use membership::{Place, RoomEnd, RoomEvent, RoomRefusal, Wish};
+pub use membership::{Beep, Place, RoomEnd, RoomEvent, RoomRefusal, Wish};
 pub use message::{MessageCommand, TextMessage};
 pub use rcml::ReplyKind;
 pub use request::{CreateError, ModifyError, NewCall, NewMessage, SendError};

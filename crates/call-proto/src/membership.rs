@@ -19,6 +19,32 @@ pub struct Wish {
     pub ends: bool,
     /// Maximum members of the room, including this one.
     pub max_members: NonZeroU32,
+    /// Whether the others hear a tone when this member enters.
+    #[serde(default)]
+    pub beeps_on_enter: bool,
+    /// Whether the others hear a tone when this member leaves.
+    #[serde(default)]
+    pub beeps_on_exit: bool,
+}
+
+/// A tone for the members of a running conference.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Beep {
+    /// Another member has entered.
+    Enter,
+    /// Another member has left.
+    Exit,
+}
+
+impl Beep {
+    /// The word in traces.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Enter => "entry tone",
+            Self::Exit => "exit tone",
+        }
+    }
 }
 
 /// A room's report to the family of a call about its membership.
@@ -38,6 +64,8 @@ pub enum RoomEvent {
         /// Who hears the member, and whom it hears.
         place: Place,
     },
+    /// The member hears a tone.
+    Beep(Beep),
     /// The call is not a member; the last message of this membership.
     Refused {
         /// The reason.

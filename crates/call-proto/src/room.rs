@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::Req;
 use crate::fact::Fact;
-use crate::membership::{Place, RoomEnd, RoomEvent, RoomRefusal, Wish};
+use crate::membership::{Beep, Place, RoomEnd, RoomEvent, RoomRefusal, Wish};
 use crate::trace::{Entry, Lane, Way};
 
 /// How long a conference may exist.
@@ -221,7 +221,10 @@ impl Room {
             return self.refuse(call, req, RoomRefusal::Full, now);
         }
         let place = self.place(wish);
-        self.members.insert(call, Member { req, wish, place });
+        let is_new = self
+            .members
+            .insert(call, Member { req, wish, place })
+            .is_none();
         let starts = self.state == State::Waiting && self.can_start();
         if starts {
             self.state = State::Running;
@@ -241,6 +244,9 @@ impl Room {
             self.trace(conference, "conference started", "", now);
             self.place_all();
         }
+        if is_new && wish.beeps_on_enter {
+            self.beep(Beep::Enter, call);
+        }
     }
 
     /// Whether a member is there that starts the conference.
@@ -254,13 +260,19 @@ impl Room {
         let Some(member) = self.members.get(&call).filter(|it| it.req == req) else {
             return; // It left this membership, or never had it.
         };
-        let ends = member.wish.ends;
+        let Wish {
+            ends,
+            beeps_on_exit,
+            ..
+        } = member.wish;
         self.members.remove(&call);
         self.trace(call, "left", &self.opening.name.clone(), now);
         if self.members.is_empty() {
             self.end(RoomEnd::Empty, now);
         } else if ends {
             self.end(RoomEnd::MemberLeft, now);
+        } else if beeps_on_exit {
+            self.beep(Beep::Exit, call);
         }
     }
 
@@ -322,6 +334,18 @@ impl Room {
                 let conference = self.opening.sid;
                 self.tell(call, req, RoomEvent::Moved { conference, place });
             }
+        }
+    }
+
+    /// All members but one hear a tone, if the conference is running.
+    fn beep(&mut self, beep: Beep, except: CallSid) {
+        if self.state != State::Running {
+            return;
+        }
+        let others = self.members.iter().filter(|(call, _)| **call != except);
+        let others: Vec<_> = others.map(|(call, member)| (*call, member.req)).collect();
+        for (call, req) in others {
+            self.tell(call, req, RoomEvent::Beep(beep));
         }
     }
 
@@ -405,6 +429,28 @@ mod tests {
                     ("1 leaves", ""),
                 ],
                 "last-member-left",
+            ),
+            (
+                &[
+                    ("1 joins loud late", "1 joined"),
+                    ("2 joins loud late", "2 joined"),
+                    (
+                        "3 joins loud bye",
+                        "3 joined talks hears, 1 moved talks hears, 2 moved talks hears, \
+                         1 entry tone, 2 entry tone",
+                    ),
+                    ("4 joins", "4 joined talks hears"),
+                    ("3 joins loud again", "3 joined talks hears"),
+                    ("3 leaves again", ""),
+                    ("5 joins bye", "5 joined talks hears"),
+                    ("5 leaves", "1 exit tone, 2 exit tone, 4 exit tone"),
+                    ("6 joins bye ends", "6 joined talks hears"),
+                    (
+                        "6 leaves",
+                        "1 over ended-by-member, 2 over ended-by-member, 4 over ended-by-member",
+                    ),
+                ],
+                "ended-by-member",
             ),
             (
                 &[
@@ -499,6 +545,8 @@ mod tests {
                 needs_company: has("lonely"),
                 ends: has("ends"),
                 max_members: NonZeroU32::new(if has("small") { 1 } else { 40 }).expect("not 0"),
+                beeps_on_enter: has("loud"),
+                beeps_on_exit: has("bye"),
             };
             self.now = self.now + Duration::from_secs(1);
             match what.split(' ').next() {
@@ -541,6 +589,7 @@ mod tests {
         match event {
             RoomEvent::Joined { place, .. } => placed("joined", place),
             RoomEvent::Moved { place, .. } => placed("moved", place),
+            RoomEvent::Beep(beep) => beep.as_str().to_owned(),
             RoomEvent::Refused { why } => format!("refused {why:?}"),
             RoomEvent::Over { why } => format!("over {}", why.as_str()),
         }

@@ -170,6 +170,7 @@ fn of_room_event(event: RoomEvent) -> (&'static str, String) {
             };
             ("moved", detail.to_owned())
         }
+        RoomEvent::Beep(beep) => ("beep", beep.as_str().to_owned()),
         RoomEvent::Refused { why } => ("refused", why.as_str().to_owned()),
         RoomEvent::Over { why } => ("conference over", why.as_str().to_owned()),
     }

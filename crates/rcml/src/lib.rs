@@ -36,6 +36,6 @@ pub use model::{HttpMethod as Method, Level};
 pub use reply::{ReplyError, ReplyKind};
 pub use source::{MAX_BYTES, MAX_DEPTH};
 pub use verb::{
-    Branch, Conference, Dial, Gather, Hangup, LegEvent, Noun, Pause, Play, Prompt, Redirect,
+    Beep, Branch, Conference, Dial, Gather, Hangup, LegEvent, Noun, Pause, Play, Prompt, Redirect,
     Reject, RejectReason, Say, Sms, Speech, SpeechTimeout, Unsupported, Verb, Voice, Wait,
 };

@@ -274,6 +274,7 @@ fn conference_attributes(conference: &Conference) -> Pairs<'_> {
             conference.end_on_exit.then(|| "true".to_owned()),
         ),
         ("maxParticipants", unless(size, default)),
+        ("beep", conference.beep.word().map(str::to_owned)),
         ("waitUrl", conference.wait.url()),
         (
             "waitMethod",

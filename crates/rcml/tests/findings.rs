@@ -292,7 +292,7 @@ fn explains_broken_documents() {
         (
             r#"<Response>
   <Dial record="true">
-    <Conference maxParticipants="900" muted="loud" coach="CA1">room<Number/></Conference>
+    <Conference maxParticipants="900" muted="loud" coach="CA1" beep="yes">room<Number/></Conference>
   </Dial>
   <Dial><Conference maxParticipants="0">room</Conference></Dial>
   <Dial><Conference/></Dial>
@@ -302,7 +302,8 @@ fn explains_broken_documents() {
                 "13226 3:5 `maxParticipants` is at most 250, not 900",
                 "12203 3:39 `muted` of `Conference` cannot be `loud` (true or false); false was used",
                 "12204 3:52 `coach` of `Conference` has no effect here",
-                "12202 3:68 `Number` does not belong inside `Conference`; it was skipped",
+                "12203 3:64 `beep` of `Conference` cannot be `yes` (true or false or onEnter or onExit); true was used",
+                "12202 3:79 `Number` does not belong inside `Conference`; it was skipped",
                 "13226 5:21 `maxParticipants` of `Conference` cannot be `0`; 40 was used",
                 "13225 6:9 `Conference` does not name a room",
             ],
@@ -551,11 +552,11 @@ fn what_asks_for_nothing_is_not_reported() {
         "beep=\"false\"",
         "waitUrl=\"\"",
         "waitUrl=\"/music\"",
-        "record=\"do-not-record\" beep=' '",
+        "record=\"do-not-record\" coach=' '",
     ] {
         assert_eq!(conference(attributes), [""; 0], "{attributes}");
     }
-    for attributes in ["beep=\"true\"", "coach=\"CA1\""] {
+    for attributes in ["record=\"true\"", "coach=\"CA1\""] {
         let found = conference(attributes);
         assert!(
             matches!(&found[..], [one] if one.starts_with("12204")),

@@ -4,6 +4,7 @@
 
 use std::fmt;
 
+use call_proto::Beep;
 use model::Timestamp;
 
 use crate::script::{Moment, Wanted};
@@ -13,6 +14,8 @@ pub(crate) enum Sense {
     Ring,
     /// The built-in hold music.
     Music,
+    /// A tone of a conference.
+    Beep(Beep),
     Answer,
     Say(String),
     Play(String),
@@ -95,6 +98,7 @@ impl fmt::Display for Sense {
         match self {
             Self::Ring => f.write_str("ring"),
             Self::Music => f.write_str("hold music"),
+            Self::Beep(beep) => f.write_str(beep.as_str()),
             Self::Answer => f.write_str("answer"),
             Self::Say(text) => write!(f, "say `{text}`"),
             Self::Play(url) => write!(f, "play `{url}`"),

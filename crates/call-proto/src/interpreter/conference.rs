@@ -14,9 +14,9 @@ use rcml::Conference;
 use super::companion::Companion;
 use super::dial;
 use super::verb::{Running, Site, Step};
-use crate::command::{Command, MediaCommand, RoomRequest};
+use crate::command::{Command, MediaCommand, RoomRequest, Sound};
 use crate::context::Context;
-use crate::event::Req;
+use crate::event::{PlayId, Req};
 use crate::fact::{Fact, Reason};
 use crate::membership::{RoomEnd, RoomEvent, RoomRefusal, Wish};
 
@@ -32,6 +32,8 @@ struct Attending {
     phase: Phase,
     /// Heard until the conference starts.
     wait: Option<Companion>,
+    /// The tone being played.
+    beep: Option<PlayId>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -64,6 +66,8 @@ pub(super) fn start(
             needs_company: site.leg.profile.dialect.conference_needs_two,
             ends: conference.end_on_exit,
             max_members: conference.max_participants,
+            beeps_on_enter: conference.beep.enter,
+            beeps_on_exit: conference.beep.exit,
         },
     };
     cx.command(site.leg.profile.sid, Command::Room(request));
@@ -75,6 +79,7 @@ pub(super) fn start(
             until: cx.now + JOINS_WITHIN,
         },
         wait: None,
+        beep: None,
     }))
 }
 
@@ -139,6 +144,13 @@ impl Running for Attending {
                 }
                 Step::Wait
             }
+            RoomEvent::Beep(beep) => {
+                // A companion has the leg.
+                if self.wait.is_none() {
+                    self.beep = Some(site.play(Sound::Beep(beep), Some(1), cx));
+                }
+                Step::Wait
+            }
             RoomEvent::Refused { why } => {
                 self.phase = Phase::Out;
                 self.refused(why, site, cx)
@@ -160,6 +172,15 @@ impl Running for Attending {
         }
     }
 
+    fn played(&mut self, play: PlayId, _site: &mut Site<'_>, _cx: &mut Context) -> Step {
+        self.beep.take_if(|beep| *beep == play);
+        Step::Wait
+    }
+
+    fn playing(&self) -> Option<PlayId> {
+        self.beep
+    }
+
     fn key(&mut self, key: char, site: &mut Site<'_>, cx: &mut Context) -> Step {
         if !(self.dial.hangup_on_star && key == '*') {
             return Step::Wait;
@@ -178,6 +199,7 @@ impl Running for Attending {
     }
 
     fn detach(&mut self, site: &mut Site<'_>, cx: &mut Context) {
+        self.beep = None;
         self.leave(site, cx);
     }
 }
@@ -214,10 +236,11 @@ impl Attending {
     }
 
     /// Leaves the mix; the endpoint of an ended leg is closed anyway.
-    fn leave_mix(&self, site: &mut Site<'_>, cx: &mut Context) {
+    fn leave_mix(&mut self, site: &mut Site<'_>, cx: &mut Context) {
         if !matches!(self.phase, Phase::In { .. }) || site.leg.is_over() {
             return;
         }
+        site.stop(self.beep.take(), cx);
         let leg = site.leg.profile.sid;
         if self.dial.hangup_on_star {
             site.leg.listen_to_keys(false, cx);

@@ -125,7 +125,7 @@ impl Rules {
                 RoomEvent::Refused { .. } | RoomEvent::Over { .. } => {
                     self.leg(call).member.take_if(|known| known == req);
                 }
-                RoomEvent::Joined { .. } | RoomEvent::Moved { .. } => {}
+                RoomEvent::Joined { .. } | RoomEvent::Moved { .. } | RoomEvent::Beep(_) => {}
             },
             _ => {}
         }

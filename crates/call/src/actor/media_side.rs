@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use call_proto::{DigitWay, Lane, MediaCommand, MediaEvent, Sound, Via};
+use call_proto::{Beep, DigitWay, Lane, MediaCommand, MediaEvent, Sound, Via};
 use media::{Control, EndpointId, EngineControl, MixId, PlayId, RecordingId, Report};
 use model::record::MediaCounts;
 use model::{CallSid, ConferenceSid, RecordingSid};
@@ -133,6 +133,8 @@ impl Actor {
         match sound {
             Sound::Ringback => Some(Arc::clone(&self.shared.ringback)),
             Sound::Music => Some(audio::music::hold_music()),
+            Sound::Beep(Beep::Enter) => Some(audio::tone::entry()),
+            Sound::Beep(Beep::Exit) => Some(audio::tone::exit()),
             Sound::Clip(clip) => self.clips.take(clip),
         }
     }

@@ -23,14 +23,64 @@ pub struct Conference {
     /// Maximum number of participants, this one included; at most
     /// [`Conference::MAX_PARTICIPANTS`].
     pub max_participants: NonZeroU32,
+    /// When the others hear a tone.
+    pub beep: Beep,
     /// What the participant hears until the conference starts.
     pub wait: Wait,
     /// Line in the document, from 1; 0 if not read from a document.
     pub line: u32,
 }
 
+/// When the others in a conference hear a tone.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Beep {
+    /// When the participant enters.
+    pub enter: bool,
+    /// When it leaves.
+    pub exit: bool,
+}
+
+impl Beep {
+    /// Every value of the attribute; the first is the default.
+    const WORDS: [(&'static str, Self); 4] = [
+        ("true", Self::new(true, true)),
+        ("false", Self::new(false, false)),
+        ("onEnter", Self::new(true, false)),
+        ("onExit", Self::new(false, true)),
+    ];
+
+    const fn new(enter: bool, exit: bool) -> Self {
+        Self { enter, exit }
+    }
+
+    fn read(element: &Element<'_>, findings: &mut Findings) -> Self {
+        let written = element.string("beep").unwrap_or_default();
+        let same = |(word, _): &&(&str, Self)| written.eq_ignore_ascii_case(word);
+        match Self::WORDS[..2].iter().find(same) {
+            Some((_, beep)) => *beep,
+            None => element
+                .word("beep", error::BAD_VALUE, &Self::WORDS, findings)
+                .unwrap_or_default(),
+        }
+    }
+
+    /// The value of the attribute; `None` for the default.
+    pub(crate) fn word(self) -> Option<&'static str> {
+        let mut words = Self::WORDS[1..].iter();
+        let found = words.find(|(_, beep)| *beep == self);
+        found.map(|(word, _)| *word)
+    }
+}
+
+impl Default for Beep {
+    fn default() -> Self {
+        Self::new(true, true)
+    }
+}
+
 pub(super) const ATTRIBUTES: Attributes = Attributes {
     built: &[
+        "beep",
         "endConferenceOnExit",
         "maxParticipants",
         "muted",
@@ -39,7 +89,6 @@ pub(super) const ATTRIBUTES: Attributes = Attributes {
         "waitUrl",
     ],
     unbuilt: &[
-        "beep",
         "coach",
         "eventCallbackUrl",
         "jitterBufferSize",
@@ -73,6 +122,7 @@ impl Conference {
             start_on_enter: true,
             end_on_exit: false,
             max_participants: Self::DEFAULT_PARTICIPANTS,
+            beep: Beep::default(),
             wait: Wait::Music,
             line: 0,
         }
@@ -91,6 +141,7 @@ impl Conference {
                 .flag("endConferenceOnExit", findings)
                 .unwrap_or(false),
             max_participants: max_participants(element, findings),
+            beep: Beep::read(element, findings),
             wait: Wait::read(element, "waitMethod", findings),
             line: element.at().line,
             ..Self::new(element.text())

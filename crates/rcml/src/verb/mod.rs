@@ -22,7 +22,7 @@ mod wait;
 
 use crate::element::Attributes;
 
-pub use conference::Conference;
+pub use conference::{Beep, Conference};
 pub use dial::Dial;
 pub use gather::{Gather, Prompt};
 pub use hangup::Hangup;

@@ -19,6 +19,9 @@ use crate::scene::UNUSABLE;
 /// How long a sound of unknown length plays.
 const SOME_SOUND: Duration = Duration::from_secs(1);
 
+/// Length of a conference's tones.
+const BEEP_LENGTH: Duration = Duration::from_millis(300);
+
 /// Length of a key and the silence after it.
 const KEY_LENGTH: Duration = Duration::from_millis(200);
 /// Length of a `w` or `W`.
@@ -174,6 +177,7 @@ impl Stage<'_> {
         let sense = match sound {
             Sound::Ringback => Sense::Ring,
             Sound::Music => Sense::Music,
+            Sound::Beep(beep) => Sense::Beep(beep),
             Sound::Clip(clip) => {
                 let number = usize::try_from(clip.id).unwrap_or(usize::MAX);
                 let known = self.media.clips.get(number).cloned();
@@ -184,9 +188,14 @@ impl Stage<'_> {
         self.on_line(call, &sound_on_line(&sense, times));
         self.hears(call, Heard::begins(sense, self.now));
         self.media.playing.insert(call, (play, place));
-        if let (Sound::Clip(clip), Some(times)) = (sound, times) {
+        let length = match sound {
+            Sound::Clip(clip) => clip.length,
+            Sound::Beep(_) => BEEP_LENGTH,
+            Sound::Ringback | Sound::Music => return,
+        };
+        if let Some(times) = times {
             let done = Event::Media(MediaEvent::PlayDone { play });
-            self.tell_in(clip.length.saturating_mul(times), call, done);
+            self.tell_in(length.saturating_mul(times), call, done);
         }
     }
 
@@ -284,6 +293,7 @@ fn sound_on_line(sense: &Sense, times: Option<u32>) -> String {
     let what = match sense {
         Sense::Ring => return "ring tone".to_owned(),
         Sense::Music => return "hold music".to_owned(),
+        Sense::Beep(beep) => return beep.as_str().to_owned(),
         Sense::Say(text) => format!("say {text}"),
         Sense::Play(url) => format!("play {url}"),
         other => other.to_string(),

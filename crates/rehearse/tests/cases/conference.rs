@@ -99,3 +99,8 @@ fn case_227_redirected_out_of_a_room() {
 fn case_232_completed_in_a_room() {
     check("232-completed-in-a-room");
 }
+
+#[test]
+fn beep() {
+    check("conference-beep");
+}

@@ -28,7 +28,7 @@ fn phone(scene: &Scene, user: &str, pitch: Pitch) -> anyhow::Result<Phone> {
 #[test]
 fn three_phones_hear_the_others_and_not_themselves() -> anyhow::Result<()> {
     let scene = Scene::new()?;
-    let verbs = "<Dial action=\"/after\"><Conference>standup</Conference></Dial>";
+    let verbs = "<Dial action=\"/after\"><Conference beep=\"false\">standup</Conference></Dial>";
     scene.app.on("/v", Reply::document(verbs));
     scene.app.on("/after", Reply::document(""));
     let ann = scene.ann(Setup::alaw)?;
@@ -103,8 +103,7 @@ fn members_wait_for_the_moderator_and_leave_with_it() -> anyhow::Result<()> {
     let hold = Pitch::of(2650.0);
     scene.app.on("/hold.wav", Reply::wav(hold.wav(1)));
     scene.app.on("/full.wav", Reply::wav(scene.music.wav(1)));
-    let moderates =
-        "<Dial><Conference muted=\"true\" endConferenceOnExit=\"true\">room</Conference></Dial>";
+    let moderates = "<Dial><Conference muted=\"true\" beep=\"false\" endConferenceOnExit=\"true\">room</Conference></Dial>";
     scene.app.on("/moderator", Reply::document(moderates));
     let ann = scene.ann(|ann| ann)?;
     let eve = phone(&scene, "eve", Pitch::of(3100.0))?;
