@@ -7,7 +7,7 @@ use model::{AccountSid, CallSid, ConferenceSid, HttpMethod, RecordingSid};
 
 use crate::event::{Ask, Clip, Headers, PlayId, Req, Route, Via};
 use crate::fact::Fact;
-use crate::membership::{Beep, Place, Wish};
+use crate::membership::{Beep, Departure, Place, Wish};
 use crate::request::ModifyError;
 use crate::trace::Entry;
 
@@ -122,6 +122,8 @@ pub enum RoomRequest {
     Leave {
         /// Number of the membership.
         req: Req,
+        /// Why.
+        why: Departure,
     },
 }
 

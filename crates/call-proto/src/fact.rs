@@ -8,7 +8,7 @@ use model::{
     CallSid, CallStatus, ConferenceSid, ConferenceStatus, Direction, EventSid, HangupBy, Timestamp,
 };
 
-use crate::farewell::{Farewell, MessageFarewell};
+use crate::farewell::{Farewell, MessageFarewell, RoomFarewell};
 
 /// One durable change.
 #[derive(Clone, PartialEq, Debug)]
@@ -81,6 +81,13 @@ pub enum Fact {
         at: Timestamp,
         /// Reason, as one word.
         reason: String,
+    },
+    /// The callback to send if this server dies before the conference ends.
+    ConferenceFarewell {
+        /// The conference.
+        conference: ConferenceSid,
+        /// Stored with its record.
+        farewell: Box<RoomFarewell>,
     },
     /// A call became a member of a conference.
     InConference {

@@ -54,9 +54,9 @@ pub use event::{
 };
 pub use fact::{CallEnd, Fact, Reason};
 pub use family::{Family, Inbound, OutboundApi, Script};
-pub use farewell::{Farewell, MessageFarewell};
+pub use farewell::{Farewell, MessageFarewell, RoomFarewell};
 pub use lint::lint;
-pub use membership::{Beep, Place, RoomEnd, RoomEvent, RoomRefusal, Wish};
+pub use membership::{Beep, Departure, Place, RoomCallback, RoomEnd, RoomEvent, RoomRefusal, Wish};
 pub use message::{MessageCommand, TextMessage};
 pub use rcml::ReplyKind;
 pub use request::{CreateError, ModifyError, NewCall, NewMessage, SendError};

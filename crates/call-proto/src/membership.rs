@@ -2,11 +2,13 @@
 
 use std::num::NonZeroU32;
 
-use model::ConferenceSid;
+use model::{ConferenceEvent, ConferenceSid};
 use serde::{Deserialize, Serialize};
 
+use crate::callback::CallbackTarget;
+
 /// A member's requested terms on joining.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Wish {
     /// Whether the others do not hear the member, who hears them.
     pub muted: bool,
@@ -25,6 +27,47 @@ pub struct Wish {
     /// Whether the others hear a tone when this member leaves.
     #[serde(default)]
     pub beeps_on_exit: bool,
+    /// The application's name for the member.
+    #[serde(default)]
+    pub label: Option<String>,
+    /// Where the events of the conference go, if no earlier member has named a place.
+    #[serde(default)]
+    pub callback: Option<Box<RoomCallback>>,
+}
+
+/// The callbacks of a conference.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct RoomCallback {
+    /// Destination.
+    pub target: CallbackTarget,
+    /// Requested events.
+    pub events: Vec<ConferenceEvent>,
+}
+
+/// Why a member leaves.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub enum Departure {
+    /// It hung up, or pressed the star.
+    #[default]
+    HungUp,
+    /// The API ended or redirected its call.
+    Api,
+    /// The time limit of its `<Dial>` ran out.
+    TimeLimit,
+    /// Its call was lost or failed.
+    Lost,
+}
+
+impl Departure {
+    /// The word in callbacks.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::HungUp => "participant_hung_up",
+            Self::Api => "participant_updated_via_api",
+            Self::TimeLimit => "time_limit",
+            Self::Lost => "call_lost",
+        }
+    }
 }
 
 /// A tone for the members of a running conference.
@@ -124,6 +167,15 @@ pub enum RoomEnd {
 }
 
 impl RoomEnd {
+    /// The word in callbacks: that of Twilio, if it has one.
+    pub(crate) const fn public(self) -> &'static str {
+        match self {
+            Self::Empty => "last-participant-left",
+            Self::MemberLeft => "participant-with-end-conference-on-exit-left",
+            Self::TimeLimit | Self::Shutdown | Self::Failed => self.as_str(),
+        }
+    }
+
     /// The word in records and traces.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -13,6 +13,8 @@
 //!
 //! [`MediaCommand::JoinRoom`]: crate::MediaCommand::JoinRoom
 
+mod report;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -24,8 +26,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::Req;
 use crate::fact::Fact;
-use crate::membership::{Beep, Place, RoomEnd, RoomEvent, RoomRefusal, Wish};
+use crate::membership::{
+    Beep, Departure, Place, RoomCallback, RoomEnd, RoomEvent, RoomRefusal, Wish,
+};
 use crate::trace::{Entry, Lane, Way};
+use report::{OVER, Report, Reporter};
 
 /// How long a conference may exist.
 pub const LONGEST_CONFERENCE: Duration = Duration::from_secs(4 * 3600);
@@ -44,10 +49,13 @@ pub struct RoomOpening {
     pub name: String,
     /// How long it may exist; then it ends for every member.
     pub life: Duration,
+    /// Identifiers are generated from it; must not be predictable.
+    #[serde(default)]
+    pub seed: u64,
 }
 
 /// An input to a room.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum RoomInput {
     /// A call requests to join → [`RoomEvent::Joined`] or [`RoomEvent::Refused`]. A member's second
     /// request replaces its membership.
@@ -65,6 +73,9 @@ pub enum RoomInput {
         member: CallSid,
         /// Number of the membership.
         req: Req,
+        /// Why.
+        #[serde(default)]
+        why: Departure,
     },
     /// The record of the room could not be written, so the room does not exist: the commands that
     /// followed its [`Fact::ConferenceCreated`] in the same step were not carried out.
@@ -126,6 +137,7 @@ pub struct Room {
     /// The record, until the first step commits it.
     created: Option<Box<Conference>>,
     ends_at: Timestamp,
+    reporter: Reporter,
     facts: Vec<Fact>,
     commands: Vec<RoomCommand>,
 }
@@ -149,6 +161,7 @@ impl Room {
         };
         Self {
             ends_at: now + opening.life,
+            reporter: Reporter::new(opening.seed),
             opening,
             state: State::Waiting,
             members: BTreeMap::new(),
@@ -164,7 +177,7 @@ impl Room {
         self.facts.extend(created);
         match input {
             RoomInput::Join { member, req, wish } => self.join(member, req, wish, now),
-            RoomInput::Leave { member, req } => self.leave(member, req, now),
+            RoomInput::Leave { member, req, why } => self.leave(member, req, why, now),
             RoomInput::NotRecorded => self.not_recorded(now),
             RoomInput::Shutdown => self.end(RoomEnd::Shutdown, now),
         }
@@ -220,11 +233,16 @@ impl Room {
         if others.count() >= wish.max_members.get() as usize {
             return self.refuse(call, req, RoomRefusal::Full, now);
         }
-        let place = self.place(wish);
-        let is_new = self
-            .members
-            .insert(call, Member { req, wish, place })
-            .is_none();
+        let place = self.place(wish.muted);
+        let (muted, beeps) = (wish.muted, wish.beeps_on_enter);
+        let mut wish = wish;
+        let callback = wish.callback.take();
+        let member = Member { req, wish, place };
+        let is_new = self.members.insert(call, member).is_none();
+        self.is_reported_to(callback);
+        if is_new {
+            self.report(Report::Joined, call, now);
+        }
         let starts = self.state == State::Waiting && self.can_start();
         if starts {
             self.state = State::Running;
@@ -232,8 +250,10 @@ impl Room {
                 conference: self.opening.sid,
                 at: now,
             });
+            let report = self.reporter.started(&self.opening, now);
+            self.facts.extend(report);
         }
-        let place = self.place(wish);
+        let place = self.place(muted);
         if let Some(member) = self.members.get_mut(&call) {
             member.place = place;
         }
@@ -244,7 +264,7 @@ impl Room {
             self.trace(conference, "conference started", "", now);
             self.place_all();
         }
-        if is_new && wish.beeps_on_enter {
+        if is_new && beeps {
             self.beep(Beep::Enter, call);
         }
     }
@@ -256,21 +276,19 @@ impl Room {
         self.members.values().any(|member| starts(&member.wish))
     }
 
-    fn leave(&mut self, call: CallSid, req: Req, now: Timestamp) {
-        let Some(member) = self.members.get(&call).filter(|it| it.req == req) else {
+    fn leave(&mut self, call: CallSid, req: Req, why: Departure, now: Timestamp) {
+        let is_it = |member: &&Member| member.req == req;
+        let Some(member) = self.members.get(&call).filter(is_it) else {
             return; // It left this membership, or never had it.
         };
-        let Wish {
-            ends,
-            beeps_on_exit,
-            ..
-        } = member.wish;
+        let (ends, beeps_on_exit) = (member.wish.ends, member.wish.beeps_on_exit);
+        self.report(Report::Left(why.as_str()), call, now);
         self.members.remove(&call);
         self.trace(call, "left", &self.opening.name.clone(), now);
         if self.members.is_empty() {
-            self.end(RoomEnd::Empty, now);
+            self.end_by(RoomEnd::Empty, Some(call), now);
         } else if ends {
-            self.end(RoomEnd::MemberLeft, now);
+            self.end_by(RoomEnd::MemberLeft, Some(call), now);
         } else if beeps_on_exit {
             self.beep(Beep::Exit, call);
         }
@@ -286,6 +304,11 @@ impl Room {
     }
 
     fn end(&mut self, why: RoomEnd, now: Timestamp) {
+        self.end_by(why, None, now);
+    }
+
+    /// - `by`: the call that ended it by leaving.
+    fn end_by(&mut self, why: RoomEnd, by: Option<CallSid>, now: Timestamp) {
         if self.state == State::Over {
             return;
         }
@@ -296,6 +319,12 @@ impl Room {
             at: now,
             reason: why.as_str().to_owned(),
         });
+        let members: Vec<CallSid> = self.members.keys().copied().collect();
+        for call in members {
+            self.report(Report::Left(OVER), call, now);
+        }
+        let report = self.reporter.ended(&self.opening, why, by, now);
+        self.facts.extend(report);
         self.trace(self.opening.sid, "conference ended", why.as_str(), now);
         for (call, member) in std::mem::take(&mut self.members) {
             self.tell(call, member.req, RoomEvent::Over { why });
@@ -312,10 +341,10 @@ impl Room {
     }
 
     /// The current place of a member with these terms.
-    fn place(&self, wish: Wish) -> Place {
+    fn place(&self, muted: bool) -> Place {
         let running = self.state == State::Running;
         Place {
-            talks: running && !wish.muted,
+            talks: running && !muted,
             started: running,
         }
     }
@@ -325,7 +354,7 @@ impl Room {
         let moved: Vec<_> = self
             .members
             .iter()
-            .map(|(call, member)| (*call, member.req, self.place(member.wish)))
+            .map(|(call, member)| (*call, member.req, self.place(member.wish.muted)))
             .collect();
         for (call, req, place) in moved {
             let member = self.members.get_mut(&call).filter(|it| it.place != place);
@@ -334,6 +363,28 @@ impl Room {
                 let conference = self.opening.sid;
                 self.tell(call, req, RoomEvent::Moved { conference, place });
             }
+        }
+    }
+
+    /// The first destination that a member names receives the events of the conference.
+    fn is_reported_to(&mut self, callback: Option<Box<RoomCallback>>) {
+        let Some(callback) = callback.filter(|_| !self.reporter.has_target()) else {
+            return;
+        };
+        if let Some(farewell) = self.reporter.begin(*callback) {
+            self.facts.push(Fact::ConferenceFarewell {
+                conference: self.opening.sid,
+                farewell: Box::new(farewell),
+            });
+        }
+    }
+
+    /// Reports what happened to a member.
+    fn report(&mut self, what: Report, call: CallSid, now: Timestamp) {
+        if let Some(member) = self.members.get(&call) {
+            let about = (call, &member.wish);
+            let report = self.reporter.of_member(what, about, &self.opening, now);
+            self.facts.extend(report);
         }
     }
 
@@ -526,6 +577,7 @@ mod tests {
                 account: AccountSid::from_bytes([1; 16]),
                 name: "standup".to_owned(),
                 life: Duration::from_secs(60),
+                seed: 1,
             };
             Self {
                 room: Room::new(opening, Timestamp(0)),
@@ -547,13 +599,22 @@ mod tests {
                 max_members: NonZeroU32::new(if has("small") { 1 } else { 40 }).expect("not 0"),
                 beeps_on_enter: has("loud"),
                 beeps_on_exit: has("bye"),
+                label: None,
+                callback: None,
             };
             self.now = self.now + Duration::from_secs(1);
             match what.split(' ').next() {
                 Some("joins") => self
                     .room
                     .handle(RoomInput::Join { member, req, wish }, self.now),
-                Some("leaves") => self.room.handle(RoomInput::Leave { member, req }, self.now),
+                Some("leaves") => self.room.handle(
+                    RoomInput::Leave {
+                        member,
+                        req,
+                        why: Departure::HungUp,
+                    },
+                    self.now,
+                ),
                 Some("stops") => self.room.handle(RoomInput::Shutdown, self.now),
                 _ => {
                     self.now = self.room.poll_timeout().expect("a timer");

@@ -18,8 +18,8 @@ use std::time::Duration;
 
 use call_proto::journal::Recorder;
 use call_proto::{
-    Addressed, Ask, AudioFailure, Command, Event, Fact, Headers, Invite, Lane, LegCommand,
-    MediaEvent, Modify, ModifyError, Req, RoomInput, RoomRequest, Route, Unreachable,
+    Addressed, Ask, AudioFailure, Command, Departure, Event, Fact, Headers, Invite, Lane,
+    LegCommand, MediaEvent, Modify, ModifyError, Req, RoomInput, RoomRequest, Route, Unreachable,
 };
 use futures_util::FutureExt as _;
 use media::{EndpointId, RecordingId, Report, Session};
@@ -593,13 +593,13 @@ impl Actor {
                 self.shared.rooms.tell(&self.shared, &key, input);
                 self.memberships.insert(req, (call, key));
             }
-            RoomRequest::Leave { req } => self.leave_room(req),
+            RoomRequest::Leave { req, why } => self.leave_room(req, why),
         }
     }
 
-    fn leave_room(&mut self, req: Req) {
+    fn leave_room(&mut self, req: Req, why: Departure) {
         if let Some((member, key)) = self.memberships.remove(&req) {
-            let input = RoomInput::Leave { member, req };
+            let input = RoomInput::Leave { member, req, why };
             self.shared.rooms.tell(&self.shared, &key, input);
         }
     }
@@ -607,7 +607,7 @@ impl Actor {
     /// Leaves every room at the end of a family; without effect on rooms already left.
     fn leave_rooms(&mut self) {
         while let Some(req) = self.memberships.keys().next().copied() {
-            self.leave_room(req);
+            self.leave_room(req, Departure::Lost);
         }
     }
 

@@ -295,6 +295,7 @@ fn explains_broken_documents() {
     <Conference maxParticipants="900" muted="loud" coach="CA1" beep="yes">room<Number/></Conference>
   </Dial>
   <Dial><Conference maxParticipants="0">room</Conference></Dial>
+  <Dial><Conference statusCallbackEvent="start speaker jion" participantLabel="CA00000000000000000000000000000001">room</Conference></Dial>
   <Dial><Conference/></Dial>
 </Response>"#,
             &[
@@ -305,7 +306,10 @@ fn explains_broken_documents() {
                 "12203 3:64 `beep` of `Conference` cannot be `yes` (true or false or onEnter or onExit); true was used",
                 "12202 3:79 `Number` does not belong inside `Conference`; it was skipped",
                 "13226 5:21 `maxParticipants` of `Conference` cannot be `0`; 40 was used",
-                "13225 6:9 `Conference` does not name a room",
+                "13223 6:21 `statusCallbackEvent` cannot be `speaker`; it was left out",
+                "13223 6:21 `statusCallbackEvent` cannot be `jion`; it was left out [join]",
+                "13235 6:62 `participantLabel` of `Conference` cannot be `CA00000000000000000000000000000001`; it was left out",
+                "13225 7:9 `Conference` does not name a room",
             ],
         ),
         (

@@ -159,6 +159,7 @@ fn reads_conferences() {
         method: Method::Get,
     };
     assert_eq!(full.wait, wait);
+    assert_eq!(plain.status_callback_events, None);
     assert_eq!((full.beep.enter, full.beep.exit), (false, true));
     for (value, both) in [("TRUE", true), ("False", false)] {
         let xml = format!("<Dial><Conference beep='{value}'>room</Conference></Dial>");

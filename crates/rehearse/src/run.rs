@@ -240,6 +240,7 @@ impl Run {
             | Fact::ConferenceCreated(_)
             | Fact::ConferenceStarted { .. }
             | Fact::ConferenceEnded { .. }
+            | Fact::ConferenceFarewell { .. }
             | Fact::MessageCreated { .. }
             | Fact::MessageEnded { .. }
             | Fact::RecordingStarted(_)
@@ -278,6 +279,7 @@ impl Run {
             | Fact::ConferenceCreated(_)
             | Fact::ConferenceStarted { .. }
             | Fact::ConferenceEnded { .. }
+            | Fact::ConferenceFarewell { .. }
             | Fact::MessageCreated { .. }
             | Fact::MessageEnded { .. }
             | Fact::RecordingStarted(_)

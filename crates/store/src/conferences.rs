@@ -8,11 +8,10 @@ use std::sync::OnceLock;
 use model::record::{Conference, Membership};
 use model::{CallSid, ConferenceSid, ConferenceStatus, InstanceSid, Timestamp};
 
-use crate::admin::Admin;
 use crate::row::Row;
 use crate::rows;
 use crate::sql::{Arg, Sql, Table, args};
-use crate::{Result, Store};
+use crate::{OrphanConference, Result, Store};
 
 static CONFERENCES: Table = Table {
     name: "conferences",
@@ -89,21 +88,24 @@ pub(crate) fn leave(call: CallSid, conference: ConferenceSid, at: Timestamp) -> 
     )
 }
 
-/// Ends the conferences left open by servers without a heartbeat since `gone_since`: the end is the
-/// last heartbeat, if known.
-pub(crate) fn close_abandoned(gone_since: Timestamp, instance: InstanceSid) -> Sql {
+pub(crate) fn keep_farewell(sid: ConferenceSid, farewell: &str) -> Sql {
     Sql::new(
-        "UPDATE conferences SET status = $3, reason = $4, \
-         ended = COALESCE((SELECT CASE WHEN i.last_alive > conferences.updated \
-         THEN i.last_alive ELSE conferences.updated END FROM instances i \
-         WHERE i.sid = conferences.instance), updated) \
-         WHERE ended IS NULL AND instance <> $1 \
-         AND instance NOT IN (SELECT sid FROM instances WHERE last_alive > $2)",
+        "UPDATE conferences SET farewell = $2 WHERE sid = $1",
+        args![sid, farewell],
+    )
+}
+
+/// Ends a conference that its server no longer runs, with the values of this record.
+pub(crate) fn close(record: &Conference) -> Sql {
+    Sql::new(
+        "UPDATE conferences SET status = $2, updated = $3, ended = $3, reason = $4 \
+         WHERE sid = $1 AND instance = $5 AND ended IS NULL",
         args![
-            instance,
-            gone_since,
-            ConferenceStatus::Completed,
-            rows::NODE_LOST
+            record.sid,
+            record.status,
+            record.ended,
+            record.reason.clone(),
+            record.instance
         ],
     )
 }
@@ -144,13 +146,71 @@ impl Store {
         self.many(sql, read).await
     }
 
-    /// Ends the conferences that dead servers left open; returns whether there were any.
+    /// Conferences that dead servers left open, oldest first, with the final values for
+    /// [`Change::ConferenceClosed`](crate::Change::ConferenceClosed): each ended when its server was last alive, if known.
     ///
     /// # Errors
     /// As reported by the database.
-    pub async fn close_conferences(&self, now: Timestamp) -> Result<bool> {
-        let gone_since = self.gone_since(now);
-        self.administer(Admin::CloseConferences { gone_since })
-            .await
+    pub async fn orphan_conferences(&self, now: Timestamp) -> Result<Vec<OrphanConference>> {
+        let columns: Vec<String> = CONFERENCES
+            .columns
+            .iter()
+            .map(|column| format!("c.{column}"))
+            .collect();
+        let mut sql = Sql::new(
+            format!(
+                "SELECT {}, c.farewell, i.last_alive FROM conferences c \
+                 LEFT JOIN instances i ON i.sid = c.instance",
+                columns.join(", ")
+            ),
+            Vec::new(),
+        );
+        sql.with(
+            " WHERE c.ended IS NULL AND c.instance <> ?",
+            self.instance(),
+        )
+        .with(
+            " AND (i.last_alive IS NULL OR i.last_alive <= ?)",
+            self.gone_since(now),
+        )
+        .text(" ORDER BY c.created, c.sid");
+        self.many(sql, |row| {
+            let mut record = read(row)?;
+            let last_alive = row.opt_time("last_alive")?.unwrap_or(record.updated);
+            record.ended = Some(last_alive.max(record.updated));
+            record.status = ConferenceStatus::Completed;
+            record.reason = Some(rows::NODE_LOST.to_owned());
+            let farewell = row.opt_text("farewell")?;
+            Ok(OrphanConference { record, farewell })
+        })
+        .await
+    }
+
+    /// An open conference of this server, with the final values for an end at `now`: the task that
+    /// ran it has failed.
+    ///
+    /// # Errors
+    /// As reported by the database.
+    pub async fn abandoned_conference(
+        &self,
+        sid: ConferenceSid,
+        reason: &str,
+        now: Timestamp,
+    ) -> Result<Option<OrphanConference>> {
+        let columns = CONFERENCES.columns.join(", ");
+        let mut sql = Sql::new(
+            format!("SELECT {columns}, farewell FROM conferences"),
+            Vec::new(),
+        );
+        sql.with(" WHERE sid = ? AND ended IS NULL", sid);
+        self.first(sql, |row| {
+            let mut record = read(row)?;
+            record.ended = Some(now);
+            record.status = ConferenceStatus::Failed;
+            record.reason = Some(reason.to_owned());
+            let farewell = row.opt_text("farewell")?;
+            Ok(OrphanConference { record, farewell })
+        })
+        .await
     }
 }

@@ -43,7 +43,7 @@ mod writer;
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::record::{CallRecord, Callback, Message, Number};
+use model::record::{CallRecord, Callback, Conference, Message, Number};
 use model::{InstanceSid, Timestamp};
 
 pub use accounts::{AccountChange, SecondaryToken};
@@ -100,6 +100,15 @@ pub struct OrphanMessage {
     /// The record with its final values.
     pub record: Message,
     /// The callbacks to send, as stored by [`Change::MessageCreated`].
+    pub farewell: Option<String>,
+}
+
+/// A conference that a dead server left open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrphanConference {
+    /// The record with its final values.
+    pub record: Conference,
+    /// The callback to send, as stored by [`Change::ConferenceFarewell`].
     pub farewell: Option<String>,
 }
 

@@ -79,6 +79,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         "applications",
         include_str!("../../../migrations/0013-applications/up.sql"),
     ),
+    (
+        14,
+        "participants",
+        include_str!("../../../migrations/0014-participants/up.sql"),
+    ),
 ];
 
 const NOTES: &str = "CREATE TABLE IF NOT EXISTS migrations (\

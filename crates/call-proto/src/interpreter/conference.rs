@@ -8,20 +8,24 @@
 use std::time::Duration;
 
 use model::record::Membership;
-use model::{ConferenceSid, Timestamp, error};
+use model::{ConferenceEvent, ConferenceSid, Timestamp, error};
 use rcml::Conference;
 
 use super::companion::Companion;
 use super::dial;
 use super::verb::{Running, Site, Step};
+use crate::callback::CallbackTarget;
 use crate::command::{Command, MediaCommand, RoomRequest, Sound};
 use crate::context::Context;
 use crate::event::{PlayId, Req};
 use crate::fact::{Fact, Reason};
-use crate::membership::{RoomEnd, RoomEvent, RoomRefusal, Wish};
+use crate::membership::{Departure, RoomCallback, RoomEnd, RoomEvent, RoomRefusal, Wish};
 
 /// How long a room may take to answer: longer than a slow disk takes.
 const JOINS_WITHIN: Duration = Duration::from_secs(10);
+
+/// The events reported if the document does not choose any.
+const DEFAULT_EVENTS: [ConferenceEvent; 2] = [ConferenceEvent::Start, ConferenceEvent::End];
 
 /// A `<Dial>` that is in a conference, or waiting to join one.
 struct Attending {
@@ -56,6 +60,7 @@ pub(super) fn start(
     cx: &mut Context,
 ) -> Step {
     let req = cx.req();
+    let callback = callback_of(&conference, site, cx);
     let request = RoomRequest::Join {
         req,
         account: site.author(),
@@ -68,6 +73,8 @@ pub(super) fn start(
             max_members: conference.max_participants,
             beeps_on_enter: conference.beep.enter,
             beeps_on_exit: conference.beep.exit,
+            label: conference.label.clone(),
+            callback,
         },
     };
     cx.command(site.leg.profile.sid, Command::Room(request));
@@ -80,6 +87,25 @@ pub(super) fn start(
         },
         wait: None,
         beep: None,
+    }))
+}
+
+/// Where the events of the conference go, if the document says so.
+fn callback_of(
+    conference: &Conference,
+    site: &mut Site<'_>,
+    cx: &mut Context,
+) -> Option<Box<RoomCallback>> {
+    let written = conference.status_callback.as_deref()?;
+    let url = site.address(written, cx)?;
+    let events = conference.status_callback_events.clone();
+    Some(Box::new(RoomCallback {
+        target: CallbackTarget {
+            url,
+            method: conference.status_callback_method,
+            author: site.author(),
+        },
+        events: events.unwrap_or_else(|| DEFAULT_EVENTS.to_vec()),
     }))
 }
 
@@ -98,7 +124,7 @@ impl Running for Attending {
                 Step::Wait
             }
             Phase::Joining { until } if until <= cx.now => {
-                self.leave(site, cx);
+                self.leave(Departure::Lost, site, cx);
                 self.refused(RoomRefusal::Unavailable, site, cx)
             }
             Phase::Joining { .. } | Phase::In { .. } | Phase::Out => Step::Wait,
@@ -185,12 +211,12 @@ impl Running for Attending {
         if !(self.dial.hangup_on_star && key == '*') {
             return Step::Wait;
         }
-        self.leave(site, cx);
+        self.leave(Departure::HungUp, site, cx);
         self.done(site, cx)
     }
 
-    fn leg_is_over(&mut self, _reason: Reason, site: &mut Site<'_>, cx: &mut Context) -> Step {
-        self.leave(site, cx);
+    fn leg_is_over(&mut self, reason: Reason, site: &mut Site<'_>, cx: &mut Context) -> Step {
+        self.leave(departure(reason), site, cx);
         self.done(site, cx)
     }
 
@@ -200,7 +226,7 @@ impl Running for Attending {
 
     fn detach(&mut self, site: &mut Site<'_>, cx: &mut Context) {
         self.beep = None;
-        self.leave(site, cx);
+        self.leave(Departure::Api, site, cx);
     }
 }
 
@@ -216,7 +242,7 @@ impl Attending {
         Step::Next
     }
 
-    fn leave(&mut self, site: &mut Site<'_>, cx: &mut Context) {
+    fn leave(&mut self, why: Departure, site: &mut Site<'_>, cx: &mut Context) {
         if self.phase == Phase::Out {
             return;
         }
@@ -231,7 +257,7 @@ impl Attending {
             });
         }
         self.phase = Phase::Out;
-        let request = RoomRequest::Leave { req: self.req };
+        let request = RoomRequest::Leave { req: self.req, why };
         cx.command(site.leg.profile.sid, Command::Room(request));
     }
 
@@ -255,5 +281,15 @@ impl Attending {
             params.push(("DialCallStatus".to_owned(), status.to_owned()));
             params
         })
+    }
+}
+
+/// What the end of a leg means for the conference.
+const fn departure(reason: Reason) -> Departure {
+    match reason {
+        Reason::HungUp | Reason::PartnerHungUp | Reason::CallerCanceled => Departure::HungUp,
+        Reason::Api => Departure::Api,
+        Reason::TimeLimit => Departure::TimeLimit,
+        _ => Departure::Lost,
     }
 }

@@ -75,6 +75,7 @@ impl fmt::Debug for FactText<'_> {
             | Fact::ConferenceCreated(_)
             | Fact::ConferenceStarted { .. }
             | Fact::ConferenceEnded { .. }
+            | Fact::ConferenceFarewell { .. }
             | Fact::InConference { .. }
             | Fact::LeftConference { .. } => self.0.fmt(f),
         }

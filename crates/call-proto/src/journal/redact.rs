@@ -10,6 +10,7 @@ use crate::callback::CallbackTarget;
 use crate::command::Target;
 use crate::event::{Document, Event, Fallback, Fetched, Modify, Redirect, Route, Via};
 use crate::family::{Inbound, OutboundApi, Script};
+use crate::room::RoomInput;
 
 /// Replaces a password that is never parsed.
 pub(super) const HIDDEN: &str = "***";
@@ -60,6 +61,16 @@ pub(super) fn event(event: &Event) -> Event {
         _ => {}
     }
     event
+}
+
+pub(super) fn room(input: &RoomInput) -> RoomInput {
+    let mut input = input.clone();
+    if let RoomInput::Join { wish, .. } = &mut input
+        && let Some(told) = &mut wish.callback
+    {
+        callback(&mut told.target);
+    }
+    input
 }
 
 fn route(route: &mut Route) {

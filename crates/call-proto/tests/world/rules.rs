@@ -137,7 +137,7 @@ impl Rules {
                 let free = self.leg(call).member.replace(*req).is_none();
                 self.check(free, || format!("{call} wants to be in two rooms"));
             }
-            RoomRequest::Leave { req } => {
+            RoomRequest::Leave { req, .. } => {
                 let left = self.leg(call).member.take() == Some(*req);
                 self.check(left, || format!("{call} leaves no room"));
             }
@@ -229,6 +229,7 @@ impl Rules {
             Fact::ConferenceCreated(_)
             | Fact::ConferenceStarted { .. }
             | Fact::ConferenceEnded { .. }
+            | Fact::ConferenceFarewell { .. }
             | Fact::InConference { .. }
             | Fact::LeftConference { .. }
             | Fact::RecordingStarted(_)

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use model::error;
+use model::{CallSid, ConferenceEvent, HttpMethod, error};
 
 use crate::element::{Attributes, Element};
 use crate::finding::{Finding, Findings, quoted};
@@ -23,6 +23,15 @@ pub struct Conference {
     /// Maximum number of participants, this one included; at most
     /// [`Conference::MAX_PARTICIPANTS`].
     pub max_participants: NonZeroU32,
+    /// The application's name for this participant: at most [`Conference::MAX_LABEL`] characters,
+    /// no control characters, and not the form of a call's SID.
+    pub label: Option<String>,
+    /// Address for the events of the conference, as written.
+    pub status_callback: Option<String>,
+    /// HTTP method for the events.
+    pub status_callback_method: HttpMethod,
+    /// Requested events; `None` if the document does not specify them.
+    pub status_callback_events: Option<Vec<ConferenceEvent>>,
     /// When the others hear a tone.
     pub beep: Beep,
     /// What the participant hears until the conference starts.
@@ -84,7 +93,11 @@ pub(super) const ATTRIBUTES: Attributes = Attributes {
         "endConferenceOnExit",
         "maxParticipants",
         "muted",
+        "participantLabel",
         "startConferenceOnEnter",
+        "statusCallback",
+        "statusCallbackEvent",
+        "statusCallbackMethod",
         "waitMethod",
         "waitUrl",
     ],
@@ -92,15 +105,11 @@ pub(super) const ATTRIBUTES: Attributes = Attributes {
         "coach",
         "eventCallbackUrl",
         "jitterBufferSize",
-        "participantLabel",
         "record",
         "recordingStatusCallback",
         "recordingStatusCallbackEvent",
         "recordingStatusCallbackMethod",
         "region",
-        "statusCallback",
-        "statusCallbackEvent",
-        "statusCallbackMethod",
         "trim",
     ],
 };
@@ -108,6 +117,8 @@ pub(super) const ATTRIBUTES: Attributes = Attributes {
 impl Conference {
     /// Maximum length of a name in characters.
     pub const MAX_NAME: usize = 254;
+    /// Maximum length of a participant's label in characters.
+    pub const MAX_LABEL: usize = 128;
     /// Maximum number of participants of any conference.
     pub const MAX_PARTICIPANTS: u32 = 250;
     /// Maximum number of participants without the attribute.
@@ -122,6 +133,10 @@ impl Conference {
             start_on_enter: true,
             end_on_exit: false,
             max_participants: Self::DEFAULT_PARTICIPANTS,
+            label: None,
+            status_callback: None,
+            status_callback_method: HttpMethod::Post,
+            status_callback_events: None,
             beep: Beep::default(),
             wait: Wait::Music,
             line: 0,
@@ -141,6 +156,19 @@ impl Conference {
                 .flag("endConferenceOnExit", findings)
                 .unwrap_or(false),
             max_participants: max_participants(element, findings),
+            label: element.checked(
+                "participantLabel",
+                (error::CONFERENCE_LABEL, "it was left out"),
+                is_label,
+                findings,
+            ),
+            status_callback: element.url("statusCallback", findings),
+            status_callback_method: element.method(
+                "statusCallbackMethod",
+                error::DIAL_CALLBACK,
+                findings,
+            ),
+            status_callback_events: events(element, findings),
             beep: Beep::read(element, findings),
             wait: Wait::read(element, "waitMethod", findings),
             line: element.at().line,
@@ -173,4 +201,20 @@ fn max_participants(element: &Element<'_>, findings: &mut Findings) -> NonZeroU3
         findings.push(Finding::new(code, element.at(), text));
     }
     NonZeroU32::new(count.min(Conference::MAX_PARTICIPANTS)).unwrap_or(default)
+}
+
+fn events(element: &Element<'_>, findings: &mut Findings) -> Option<Vec<ConferenceEvent>> {
+    let known = ConferenceEvent::ALL.map(|event| (event.as_str(), event));
+    element.words(
+        "statusCallbackEvent",
+        error::DIAL_CALLBACK,
+        &known,
+        findings,
+    )
+}
+
+/// Whether a text can be the label of a participant.
+fn is_label(text: &str) -> bool {
+    let is_short = text.chars().count() <= Conference::MAX_LABEL;
+    is_short && !text.chars().any(char::is_control) && text.parse::<CallSid>().is_err()
 }

@@ -95,9 +95,10 @@ impl Stage<'_> {
                 name,
                 wish,
             } => self.joins(call, req, (account, name), wish),
-            RoomRequest::Leave { req } => {
+            RoomRequest::Leave { req, why } => {
                 if let Some(room) = self.rooms.asked.remove(&(call, req)) {
-                    let input = RoomInput::Leave { member: call, req };
+                    let member = call;
+                    let input = RoomInput::Leave { member, req, why };
                     self.later(Duration::ZERO, Due::Room(room, input));
                 }
             }
@@ -123,6 +124,7 @@ impl Stage<'_> {
             account,
             name: name.clone(),
             life: LONGEST_CONFERENCE,
+            seed: number as u64,
         };
         let room = RoomRecorder::new(opening, &settings, self.now);
         self.rooms.newest.insert((account, name.clone()), number);
@@ -150,13 +152,13 @@ impl Stage<'_> {
             return;
         }
         let key = (hosted.account, hosted.name.clone());
-        let next = match (self.rooms.open(&key), input) {
+        let next = match (self.rooms.open(&key), &input) {
             (Some(next), _) => next,
             (None, RoomInput::Join { .. }) => self.open_room(key),
             (None, _) => return,
         };
-        if let RoomInput::Join { member, req, .. } = input {
-            self.rooms.asked.insert((member, req), next);
+        if let RoomInput::Join { member, req, .. } = &input {
+            self.rooms.asked.insert((*member, *req), next);
         }
         self.rooms.all[next].room.handle(input, self.now);
     }
@@ -193,9 +195,12 @@ impl Stage<'_> {
                         self.room_gets(number, RoomInput::NotRecorded);
                         return;
                     }
-                    facts
-                        .iter()
-                        .for_each(|fact| self.run.apply_to_conference(fact));
+                    for fact in facts {
+                        self.run.apply_to_conference(&fact);
+                        if let Fact::Callback(callback) = fact {
+                            self.callback(callback);
+                        }
+                    }
                 }
                 RoomCommand::Tell { member, req, event } => {
                     self.reports(member, Event::Room { req, event });

@@ -104,3 +104,9 @@ fn case_232_completed_in_a_room() {
 fn beep() {
     check("conference-beep");
 }
+
+#[test]
+fn callbacks() {
+    check("conference-callbacks");
+    check("conference-callbacks-by-default");
+}
