@@ -7,7 +7,7 @@ use model::{AccountSid, CallSid, ConferenceSid, HttpMethod, RecordingSid};
 
 use crate::event::{Ask, Clip, Headers, PlayId, Req, Route, Via};
 use crate::fact::Fact;
-use crate::membership::{Beep, Departure, Place, Wish};
+use crate::membership::{Beep, Departure, Place, Terms, Wish};
 use crate::request::ModifyError;
 use crate::trace::Entry;
 
@@ -117,6 +117,21 @@ pub enum RoomRequest {
         name: String,
         /// The requested terms.
         wish: Wish,
+    },
+    /// Change the terms of a membership → [`RoomEvent::Moved`](crate::RoomEvent::Moved), if that
+    /// changes its place.
+    Change {
+        /// Number of the membership.
+        req: Req,
+        /// The new terms.
+        terms: Terms,
+    },
+    /// An announcement to the member has ended; no event follows.
+    Announced {
+        /// Number of the membership.
+        req: Req,
+        /// Whether something in it could not be played.
+        failed: bool,
     },
     /// End a membership; no event follows.
     Leave {

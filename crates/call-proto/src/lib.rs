@@ -49,14 +49,16 @@ pub use context::{MakeAddress, RecordingAddress, Settings};
 pub use dialect::Dialect;
 pub use event::{
     Ask, AudioFailure, Clip, Confidence, DigitWay, Document, Event, Fallback, FetchFailure,
-    Fetched, Headers, LegEvent, MediaEvent, Modify, PlayId, Redirect, Req, Route, SetIn,
-    SpeechNews, Unreachable, Via,
+    Fetched, Headers, LegEvent, MediaEvent, Modify, ParticipantChange, PlayId, Redirect, Req,
+    Route, SetIn, SpeechNews, Unreachable, Via,
 };
 pub use fact::{CallEnd, Fact, Reason};
 pub use family::{Family, Inbound, OutboundApi, Script};
 pub use farewell::{Farewell, MessageFarewell, RoomFarewell};
 pub use lint::lint;
-pub use membership::{Beep, Departure, Place, RoomCallback, RoomEnd, RoomEvent, RoomRefusal, Wish};
+pub use membership::{
+    Beep, Departure, Place, RoomCallback, RoomEnd, RoomEvent, RoomRefusal, Terms, Wish,
+};
 pub use message::{MessageCommand, TextMessage};
 pub use rcml::ReplyKind;
 pub use request::{CreateError, ModifyError, NewCall, NewMessage, SendError};

@@ -44,6 +44,17 @@ pub struct RoomCallback {
     pub events: Vec<ConferenceEvent>,
 }
 
+/// The terms of a membership that can change.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Terms {
+    /// Whether the others do not hear the member.
+    pub muted: bool,
+    /// Whether the conference ends when this member leaves.
+    pub ends: bool,
+    /// Whether it neither hears the others nor is heard.
+    pub on_hold: bool,
+}
+
 /// Why a member leaves.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub enum Departure {
@@ -52,6 +63,8 @@ pub enum Departure {
     HungUp,
     /// The API ended or redirected its call.
     Api,
+    /// The API removed it from the conference.
+    Kicked,
     /// The time limit of its `<Dial>` ran out.
     TimeLimit,
     /// Its call was lost or failed.
@@ -63,7 +76,7 @@ impl Departure {
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::HungUp => "participant_hung_up",
-            Self::Api => "participant_updated_via_api",
+            Self::Api | Self::Kicked => "participant_updated_via_api",
             Self::TimeLimit => "time_limit",
             Self::Lost => "call_lost",
         }
@@ -158,6 +171,8 @@ pub enum RoomEnd {
     Empty,
     /// A member whose departure ends the conference left.
     MemberLeft,
+    /// The API ended it.
+    Api,
     /// It reached the maximum duration of a conference.
     TimeLimit,
     /// The server stopped.
@@ -168,11 +183,16 @@ pub enum RoomEnd {
 
 impl RoomEnd {
     /// The word in callbacks: that of Twilio, if it has one.
-    pub(crate) const fn public(self) -> &'static str {
-        match self {
-            Self::Empty => "last-participant-left",
-            Self::MemberLeft => "participant-with-end-conference-on-exit-left",
-            Self::TimeLimit | Self::Shutdown | Self::Failed => self.as_str(),
+    ///
+    /// - `kicked`: the member that ended it had been removed.
+    pub(crate) const fn public(self, kicked: bool) -> &'static str {
+        match (self, kicked) {
+            (Self::Empty, false) => "last-participant-left",
+            (Self::Empty, true) => "last-participant-kicked",
+            (Self::MemberLeft, false) => "participant-with-end-conference-on-exit-left",
+            (Self::MemberLeft, true) => "participant-with-end-conference-on-exit-kicked",
+            (Self::Api, _) => "conference-ended-via-api",
+            (Self::TimeLimit | Self::Shutdown | Self::Failed, _) => self.as_str(),
         }
     }
 
@@ -182,6 +202,7 @@ impl RoomEnd {
         match self {
             Self::Empty => "last-member-left",
             Self::MemberLeft => "ended-by-member",
+            Self::Api => "ended-by-api",
             Self::TimeLimit => "time-limit",
             Self::Shutdown => "shutdown",
             Self::Failed => "internal-failure",

@@ -56,6 +56,9 @@ pub enum ModifyError {
     /// A party that is still being called cannot run a document.
     #[error("the call has not been answered yet, so it cannot be redirected")]
     NotAnswered,
+    /// It is not in the conference whose participant was to be changed.
+    #[error("the call is not in this conference")]
+    NotInConference,
     /// The call did not reply in time, or the change cannot be recorded now.
     #[error("the change is not confirmed; it may still be made")]
     Unconfirmed,

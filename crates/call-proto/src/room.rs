@@ -24,10 +24,11 @@ use model::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::command::RoomRequest;
 use crate::event::Req;
 use crate::fact::Fact;
 use crate::membership::{
-    Beep, Departure, Place, RoomCallback, RoomEnd, RoomEvent, RoomRefusal, Wish,
+    Beep, Departure, Place, RoomCallback, RoomEnd, RoomEvent, RoomRefusal, Terms, Wish,
 };
 use crate::trace::{Entry, Lane, Way};
 use report::{OVER, Report, Reporter};
@@ -67,6 +68,26 @@ pub enum RoomInput {
         /// The requested terms.
         wish: Wish,
     },
+    /// The terms of a membership change. Ignored if it has another number.
+    Change {
+        /// The call.
+        member: CallSid,
+        /// Number of the membership.
+        req: Req,
+        /// The new terms.
+        terms: Terms,
+    },
+    /// An announcement to a member has ended. Ignored if its membership has another number.
+    Announced {
+        /// The call.
+        member: CallSid,
+        /// Number of the membership.
+        req: Req,
+        /// Whether something in it could not be played.
+        failed: bool,
+    },
+    /// The API ends the conference.
+    End,
     /// A call leaves; no answer. Ignored if its membership has another number.
     Leave {
         /// The call.
@@ -84,14 +105,45 @@ pub enum RoomInput {
     Shutdown,
 }
 
+impl RoomRequest {
+    /// Number of the membership that it is about.
+    #[must_use]
+    pub const fn req(&self) -> Req {
+        match self {
+            Self::Join { req, .. }
+            | Self::Change { req, .. }
+            | Self::Announced { req, .. }
+            | Self::Leave { req, .. } => *req,
+        }
+    }
+
+    /// As an input to the room, from this member.
+    #[must_use]
+    pub fn into_input(self, member: CallSid) -> RoomInput {
+        match self {
+            Self::Join { req, wish, .. } => RoomInput::Join { member, req, wish },
+            Self::Change { req, terms } => RoomInput::Change { member, req, terms },
+            Self::Announced { req, failed } => RoomInput::Announced {
+                member,
+                req,
+                failed,
+            },
+            Self::Leave { req, why } => RoomInput::Leave { member, req, why },
+        }
+    }
+}
+
 impl RoomInput {
     /// For an input that is too late for a room that has ended: whether the next room with that
     /// name gets it instead. For anything but a `Join`, that room must already exist.
     #[must_use]
     pub fn outlives_the_room(&self) -> bool {
         match self {
-            Self::Join { .. } | Self::Leave { .. } => true,
-            Self::NotRecorded | Self::Shutdown => false,
+            Self::Join { .. }
+            | Self::Change { .. }
+            | Self::Announced { .. }
+            | Self::Leave { .. } => true,
+            Self::End | Self::NotRecorded | Self::Shutdown => false,
         }
     }
 }
@@ -117,7 +169,18 @@ pub enum RoomCommand {
 struct Member {
     req: Req,
     wish: Wish,
+    on_hold: bool,
     place: Place,
+}
+
+impl Member {
+    const fn terms(&self) -> Terms {
+        Terms {
+            muted: self.wish.muted,
+            ends: self.wish.ends,
+            on_hold: self.on_hold,
+        }
+    }
 }
 
 /// Whether the members hear each other.
@@ -178,6 +241,17 @@ impl Room {
         match input {
             RoomInput::Join { member, req, wish } => self.join(member, req, wish, now),
             RoomInput::Leave { member, req, why } => self.leave(member, req, why, now),
+            RoomInput::Change { member, req, terms } => self.change(member, req, terms, now),
+            RoomInput::Announced {
+                member,
+                req,
+                failed,
+            } => {
+                if self.is_member(member, req) {
+                    self.report(Report::Announced { failed }, member, now);
+                }
+            }
+            RoomInput::End => self.end(RoomEnd::Api, now),
             RoomInput::NotRecorded => self.not_recorded(now),
             RoomInput::Shutdown => self.end(RoomEnd::Shutdown, now),
         }
@@ -237,7 +311,12 @@ impl Room {
         let (muted, beeps) = (wish.muted, wish.beeps_on_enter);
         let mut wish = wish;
         let callback = wish.callback.take();
-        let member = Member { req, wish, place };
+        let member = Member {
+            req,
+            wish,
+            on_hold: false,
+            place,
+        };
         let is_new = self.members.insert(call, member).is_none();
         self.is_reported_to(callback);
         if is_new {
@@ -276,6 +355,30 @@ impl Room {
         self.members.values().any(|member| starts(&member.wish))
     }
 
+    fn is_member(&self, call: CallSid, req: Req) -> bool {
+        let member = self.members.get(&call);
+        member.is_some_and(|member| member.req == req)
+    }
+
+    fn change(&mut self, call: CallSid, req: Req, terms: Terms, now: Timestamp) {
+        let Some(member) = self.members.get_mut(&call).filter(|it| it.req == req) else {
+            return;
+        };
+        let before = member.terms();
+        (member.wish.muted, member.wish.ends) = (terms.muted, terms.ends);
+        member.on_hold = terms.on_hold;
+        if before.muted != terms.muted {
+            self.report(Report::Muted(terms.muted), call, now);
+        }
+        if before.on_hold != terms.on_hold {
+            self.report(Report::Held(terms.on_hold), call, now);
+        }
+        if before.ends != terms.ends {
+            self.report(Report::Modified, call, now);
+        }
+        self.place_all();
+    }
+
     fn leave(&mut self, call: CallSid, req: Req, why: Departure, now: Timestamp) {
         let is_it = |member: &&Member| member.req == req;
         let Some(member) = self.members.get(&call).filter(is_it) else {
@@ -286,9 +389,9 @@ impl Room {
         self.members.remove(&call);
         self.trace(call, "left", &self.opening.name.clone(), now);
         if self.members.is_empty() {
-            self.end_by(RoomEnd::Empty, Some(call), now);
+            self.end_by(RoomEnd::Empty, Some((call, why)), now);
         } else if ends {
-            self.end_by(RoomEnd::MemberLeft, Some(call), now);
+            self.end_by(RoomEnd::MemberLeft, Some((call, why)), now);
         } else if beeps_on_exit {
             self.beep(Beep::Exit, call);
         }
@@ -308,7 +411,7 @@ impl Room {
     }
 
     /// - `by`: the call that ended it by leaving.
-    fn end_by(&mut self, why: RoomEnd, by: Option<CallSid>, now: Timestamp) {
+    fn end_by(&mut self, why: RoomEnd, by: Option<(CallSid, Departure)>, now: Timestamp) {
         if self.state == State::Over {
             return;
         }
@@ -354,7 +457,13 @@ impl Room {
         let moved: Vec<_> = self
             .members
             .iter()
-            .map(|(call, member)| (*call, member.req, self.place(member.wish.muted)))
+            .map(|(call, member)| {
+                (
+                    *call,
+                    member.req,
+                    self.place(member.wish.muted || member.on_hold),
+                )
+            })
             .collect();
         for (call, req, place) in moved {
             let member = self.members.get_mut(&call).filter(|it| it.place != place);
@@ -382,7 +491,7 @@ impl Room {
     /// Reports what happened to a member.
     fn report(&mut self, what: Report, call: CallSid, now: Timestamp) {
         if let Some(member) = self.members.get(&call) {
-            let about = (call, &member.wish);
+            let about = (call, &member.wish, member.on_hold);
             let report = self.reporter.of_member(what, about, &self.opening, now);
             self.facts.extend(report);
         }
@@ -505,6 +614,19 @@ mod tests {
             ),
             (
                 &[
+                    ("1 joins", "1 joined talks hears"),
+                    ("2 joins", "2 joined talks hears"),
+                    ("2 is muted again", ""),
+                    ("2 is muted", "2 moved hears"),
+                    ("2 is held", ""),
+                    ("2 is", "2 moved talks hears"),
+                    ("2 is ends", ""),
+                    ("0 ends", "1 over ended-by-api, 2 over ended-by-api"),
+                ],
+                "ended-by-api",
+            ),
+            (
+                &[
                     ("1 joins lonely", "1 joined"),
                     ("1 joins lonely again", "1 joined"),
                     ("2 joins late", "2 joined talks hears, 1 moved talks hears"),
@@ -615,6 +737,16 @@ mod tests {
                     },
                     self.now,
                 ),
+                Some("is") => {
+                    let terms = Terms {
+                        muted: has("muted"),
+                        ends: has("ends"),
+                        on_hold: has("held"),
+                    };
+                    let input = RoomInput::Change { member, req, terms };
+                    self.room.handle(input, self.now);
+                }
+                Some("ends") => self.room.handle(RoomInput::End, self.now),
                 Some("stops") => self.room.handle(RoomInput::Shutdown, self.now),
                 _ => {
                     self.now = self.room.poll_timeout().expect("a timer");

@@ -275,6 +275,12 @@ pub(crate) fn of_command(at: Timestamp, call: CallSid, command: &Command) -> Opt
         Command::Room(RoomRequest::Join { name, .. }) => {
             (Lane::Room, "join".to_owned(), name.clone())
         }
+        Command::Room(RoomRequest::Change { .. }) => {
+            (Lane::Room, "change".to_owned(), String::new())
+        }
+        Command::Room(RoomRequest::Announced { .. }) => {
+            (Lane::Room, "announced".to_owned(), String::new())
+        }
         Command::Room(RoomRequest::Leave { .. }) => (Lane::Room, "leave".to_owned(), String::new()),
         Command::Leg(command) => {
             let (what, detail) = of_leg_command(command)?;

@@ -15,7 +15,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use call_proto::journal::{self, Line, Verdict};
-use call_proto::{Addressed, Dialect, DigitWay, Event, Fact, Inbound, Modify, RoomCommand, Script};
+use call_proto::{
+    Addressed, Dialect, DigitWay, Event, Fact, Inbound, Modify, ParticipantChange, RoomCommand,
+    Script,
+};
 use model::error::CONFERENCE_FAILED;
 use model::{CallSid, ConferenceSid, Timestamp};
 use rehearse::scene::{Act, Does, Doing, Faults, Opening, Pace, Scene, Start, Vanishes};
@@ -283,10 +286,11 @@ fn millis(ms: u64) -> Duration {
 }
 
 fn does(random: &mut Random) -> Does {
-    match random.below(8) {
+    match random.below(9) {
         0 => Does::Party(Doing::Vanish(Vanishes::Connection)),
         1 => Does::Party(Doing::Vanish(Vanishes::Sound)),
         2 => Does::Modify(Modify::Complete),
+        6 => Does::Modify(Modify::Participant(Box::new(change(random)))),
         3 if random.once_in(2) => Does::Shutdown,
         3 => Does::EndedElsewhere,
         4 => Does::Key('*', DigitWay::Event),
@@ -296,6 +300,21 @@ fn does(random: &mut Random) -> Does {
             Does::Modify(redirect_to(path, random.once_in(2)))
         }
     }
+}
+
+/// A change of a participant of the first conference.
+fn change(random: &mut Random) -> ParticipantChange {
+    let mut sid = [0xcf; 16];
+    sid[8..].copy_from_slice(&random.below(2).to_be_bytes());
+    let at = |path: &str| document_at(&format!("http://app{path}"));
+    let mut change = ParticipantChange::of(ConferenceSid::from_bytes(sid));
+    change.muted = random.once_in(2).then(|| random.once_in(2));
+    change.on_hold = random.once_in(2).then(|| !random.once_in(3));
+    change.hold_document = random.once_in(2).then(|| at("/b"));
+    change.ends = random.once_in(4).then(|| random.once_in(2));
+    change.announcement = random.once_in(3).then(|| at("/c"));
+    change.kick = random.once_in(8);
+    change
 }
 
 fn document(random: &mut Random) -> String {

@@ -577,37 +577,31 @@ impl Actor {
     }
 
     fn ask_room(&mut self, call: CallSid, request: RoomRequest) {
-        match request {
-            RoomRequest::Join {
-                req,
-                account,
-                name,
-                wish,
-            } => {
-                let key = (account, name);
-                let input = RoomInput::Join {
-                    member: call,
-                    req,
-                    wish,
-                };
-                self.shared.rooms.tell(&self.shared, &key, input);
-                self.memberships.insert(req, (call, key));
+        let req = request.req();
+        let key = match &request {
+            RoomRequest::Join { account, name, .. } => {
+                let key = (*account, name.clone());
+                self.memberships.insert(req, (call, key.clone()));
+                Some(key)
             }
-            RoomRequest::Leave { req, why } => self.leave_room(req, why),
-        }
-    }
-
-    fn leave_room(&mut self, req: Req, why: Departure) {
-        if let Some((member, key)) = self.memberships.remove(&req) {
-            let input = RoomInput::Leave { member, req, why };
+            RoomRequest::Leave { .. } => self.memberships.remove(&req).map(|(_, key)| key),
+            RoomRequest::Change { .. } | RoomRequest::Announced { .. } => {
+                let known = self.memberships.get(&req);
+                known.map(|(_, key)| key.clone())
+            }
+        };
+        if let Some(key) = key {
+            let input = request.into_input(call);
             self.shared.rooms.tell(&self.shared, &key, input);
         }
     }
 
     /// Leaves every room at the end of a family; without effect on rooms already left.
     fn leave_rooms(&mut self) {
-        while let Some(req) = self.memberships.keys().next().copied() {
-            self.leave_room(req, Departure::Lost);
+        for (req, (member, key)) in std::mem::take(&mut self.memberships) {
+            let why = Departure::Lost;
+            let input = RoomInput::Leave { member, req, why };
+            self.shared.rooms.tell(&self.shared, &key, input);
         }
     }
 

@@ -189,7 +189,12 @@ impl Task {
             RoomInput::Leave { member, req, .. } if self.members.get(member) == Some(req) => {
                 self.members.remove(member);
             }
-            RoomInput::Leave { .. } | RoomInput::NotRecorded | RoomInput::Shutdown => {}
+            RoomInput::Leave { .. }
+            | RoomInput::Change { .. }
+            | RoomInput::Announced { .. }
+            | RoomInput::End
+            | RoomInput::NotRecorded
+            | RoomInput::Shutdown => {}
         }
         self.room.handle(input, self.clock.now());
     }

@@ -24,7 +24,7 @@ use crate::read::{self, Map, Problems};
 use crate::yaml::{self, Node};
 use party::Party;
 
-pub(crate) use api::ApiStep;
+pub(crate) use api::{ApiStep, ITS_CONFERENCE};
 pub(crate) use application::Application;
 pub use application::Source;
 pub(crate) use call::Call;

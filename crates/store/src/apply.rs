@@ -352,7 +352,7 @@ fn statement(context: Context, change: &Change) -> Sql {
             call,
             at,
             membership,
-        } => conferences::join(*call, *membership, *at),
+        } => conferences::join(*call, membership, *at),
         Change::ConferenceLeft {
             call,
             at,

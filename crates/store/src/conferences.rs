@@ -5,9 +5,11 @@
 
 use std::sync::OnceLock;
 
-use model::record::{Conference, Membership};
+use model::record::{Conference, Membership, Participant};
 use model::{CallSid, ConferenceSid, ConferenceStatus, InstanceSid, Timestamp};
 
+use crate::filter::{ConferenceFilter, Rows};
+use crate::query::Conditions;
 use crate::row::Row;
 use crate::rows;
 use crate::sql::{Arg, Sql, Table, args};
@@ -64,17 +66,23 @@ pub(crate) fn end(
     )
 }
 
-pub(crate) fn join(call: CallSid, membership: Membership, at: Timestamp) -> Sql {
+/// A call is in a conference, on these terms.
+pub(crate) fn join(call: CallSid, membership: &Membership, at: Timestamp) -> Sql {
     Sql::new(
-        "UPDATE calls SET updated = $2, muted = $3, conference = $4, conference_starts = $5, \
-         conference_ends = $6 WHERE sid = $1 AND ended IS NULL",
+        "UPDATE calls SET updated = $2, muted = $3, conference_starts = $5, \
+         conference_ends = $6, conference_hold = $7, conference_label = $8, \
+         conference_joined = CASE WHEN conference = $4 AND conference_joined IS NOT NULL \
+         THEN conference_joined ELSE $2 END, conference = $4 \
+         WHERE sid = $1 AND ended IS NULL",
         args![
             call,
             at,
             i64::from(membership.muted),
             membership.conference,
             i64::from(membership.starts),
-            i64::from(membership.ends)
+            i64::from(membership.ends),
+            i64::from(membership.on_hold),
+            membership.label.clone()
         ],
     )
 }
@@ -83,7 +91,8 @@ pub(crate) fn join(call: CallSid, membership: Membership, at: Timestamp) -> Sql 
 pub(crate) fn leave(call: CallSid, conference: ConferenceSid, at: Timestamp) -> Sql {
     Sql::new(
         "UPDATE calls SET updated = $2, muted = 0, conference = NULL, conference_starts = NULL, \
-         conference_ends = NULL WHERE sid = $1 AND conference = $3 AND ended IS NULL",
+         conference_ends = NULL, conference_hold = NULL, conference_label = NULL, \
+         conference_joined = NULL WHERE sid = $1 AND conference = $3 AND ended IS NULL",
         args![call, at, conference],
     )
 }
@@ -125,7 +134,58 @@ fn read(row: &Row) -> Result<Conference> {
     })
 }
 
+fn participant(row: &Row) -> Result<Participant> {
+    let flag = |name: &'static str| -> Result<bool> { Ok(row.opt_int(name)?.unwrap_or(0) != 0) };
+    Ok(Participant {
+        call: row.word("sid")?,
+        account: row.word("account")?,
+        membership: Membership {
+            conference: row.word("conference")?,
+            muted: flag("muted")?,
+            starts: flag("conference_starts")?,
+            ends: flag("conference_ends")?,
+            on_hold: flag("conference_hold")?,
+            label: row.opt_text("conference_label")?,
+        },
+        joined: row.time("joined")?,
+        updated: row.time("updated")?,
+    })
+}
+
 impl Store {
+    /// The calls that are in a conference, in the order in which they entered.
+    ///
+    /// # Errors
+    /// As reported by the database.
+    pub async fn participants(&self, conference: ConferenceSid) -> Result<Vec<Participant>> {
+        let sql = Sql::new(
+            "SELECT sid, account, conference, muted, conference_starts, conference_ends, \
+             conference_hold, conference_label, COALESCE(conference_joined, created) AS joined, \
+             updated FROM calls WHERE conference = $1 AND ended IS NULL ORDER BY joined, sid",
+            args![conference],
+        );
+        self.many(sql, participant).await
+    }
+
+    /// Conferences that a filter matches.
+    ///
+    /// # Errors
+    /// As reported by the database.
+    pub async fn conferences(&self, filter: &ConferenceFilter) -> Result<Rows<Conference>> {
+        let fill = |conditions: &mut Conditions| {
+            if let Some(name) = &filter.name {
+                conditions.add(" AND name = ?", name.clone());
+            }
+            if let Some(status) = filter.status {
+                conditions.add(" AND status = ?", status);
+            }
+            conditions.between("created", filter.created_from, filter.created_until);
+            conditions.between("updated", filter.updated_from, filter.updated_until);
+        };
+        self.newest(&CONFERENCES, filter.scope, &filter.window, fill, read)
+            .await
+    }
+
     /// A conference.
     ///
     /// # Errors

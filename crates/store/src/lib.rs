@@ -51,9 +51,9 @@ pub use change::{CallUpdate, Change, Committed};
 pub use deliveries::{Delivery, DeliveryFilter, DeliveryState, NoDeliveryState};
 pub use error::StoreError;
 pub use filter::{
-    AccountFilter, CallFilter, CallKey, MessageFilter, MessageKey, NotificationFilter,
-    NotificationKey, NumberFilter, NumberKey, Place, RecordingFilter, RecordingKey, RowKey, Rows,
-    Scope, Sort, Window,
+    AccountFilter, CallFilter, CallKey, ConferenceFilter, MessageFilter, MessageKey,
+    NotificationFilter, NotificationKey, NumberFilter, NumberKey, Place, RecordingFilter,
+    RecordingKey, RowKey, Rows, Scope, Sort, Window,
 };
 pub use first_start::{AdminSeed, FirstStart};
 pub use inspect::{Inspect, OpenCall, RecentCalls};

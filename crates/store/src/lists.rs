@@ -296,6 +296,24 @@ impl Store {
         self.list(list, fill, read).await
     }
 
+    /// Part of the rows of a table, newest first.
+    pub(crate) async fn newest<T>(
+        &self,
+        table: &'static Table,
+        scope: Scope,
+        window: &Window,
+        fill: impl Fn(&mut Conditions),
+        read: impl Fn(&Row) -> Result<T>,
+    ) -> Result<Rows<T>> {
+        let list = List {
+            table,
+            scope: Some(scope),
+            order: &Order::NEWEST,
+            window,
+        };
+        self.list(list, fill, read).await
+    }
+
     fn order<K>(&self, sort: Option<Sort<K>>, key: impl Fn(K) -> Key) -> Order {
         let Some(sort) = sort else {
             return Order::NEWEST;
@@ -377,7 +395,7 @@ impl Store {
     /// The row with a key.
     pub(crate) async fn one<T>(
         &self,
-        table: &Table,
+        table: &'static Table,
         key: impl Into<Arg>,
         read: fn(&Row) -> Result<T>,
     ) -> Result<Option<T>> {

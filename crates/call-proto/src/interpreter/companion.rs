@@ -3,8 +3,6 @@
 //! The verb declares its companion, and the stack of scripts starts and stops it accordingly. Data
 //! only, except for where an address leads.
 
-use model::HttpMethod;
-
 use super::verb::Site;
 use crate::context::Context;
 use crate::event::{Document, Req, SetIn};
@@ -18,6 +16,8 @@ pub(super) struct Companion {
     /// Tells it from earlier companions on the leg.
     pub(super) id: Req,
     pub(super) plays: Plays,
+    /// Whether it ends with its document, instead of beginning anew.
+    pub(super) once: bool,
 }
 
 /// What a companion plays.
@@ -25,8 +25,8 @@ pub(super) struct Companion {
 pub(super) enum Plays {
     /// The built-in music.
     Music,
-    /// A sound file, at its address as written.
-    Sound(String),
+    /// A sound file, at this address.
+    Sound(Document),
     /// A document.
     Document(Document),
 }
@@ -43,29 +43,47 @@ impl Companion {
             rcml::Wait::Silence => return None,
             rcml::Wait::Music => Plays::Music,
             rcml::Wait::At { url, method } => match site.address(url, cx) {
-                Some(url) => Plays::at(url, *method, site),
+                Some(url) => Plays::at(Document {
+                    url,
+                    method: *method,
+                    author: site.author(),
+                    fallback: None,
+                    set_in: SetIn::Wait,
+                }),
                 None => Plays::Music,
             },
         };
+        let once = false;
+        Some(Self::new(plays, once, cx))
+    }
+
+    /// What a party hears on hold; the built-in music if nothing is named.
+    pub(super) fn on_hold(document: Option<Document>, cx: &mut Context) -> Self {
+        let once = false;
+        Self::new(document.map_or(Plays::Music, Plays::at), once, cx)
+    }
+
+    /// What a party hears once.
+    pub(super) fn announcing(document: Document, cx: &mut Context) -> Self {
+        let once = true;
+        Self::new(Plays::at(document), once, cx)
+    }
+
+    fn new(plays: Plays, once: bool, cx: &mut Context) -> Self {
         let id = cx.req();
-        Some(Self { id, plays })
+        Self { id, plays, once }
     }
 }
 
 impl Plays {
     /// What is at an absolute address.
-    fn at(url: String, method: HttpMethod, site: &Site<'_>) -> Self {
-        let path = url.split(['?', '#']).next().unwrap_or_default();
+    fn at(document: Document) -> Self {
+        let path = document.url.split(['?', '#']).next().unwrap_or_default();
         let path = path.to_ascii_lowercase();
         if SOUND_FILES.iter().any(|ending| path.ends_with(ending)) {
-            return Self::Sound(url);
+            Self::Sound(document)
+        } else {
+            Self::Document(document)
         }
-        Self::Document(Document {
-            url,
-            method,
-            author: site.author(),
-            fallback: None,
-            set_in: SetIn::Wait,
-        })
     }
 }

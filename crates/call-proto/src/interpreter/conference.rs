@@ -17,9 +17,11 @@ use super::verb::{Running, Site, Step};
 use crate::callback::CallbackTarget;
 use crate::command::{Command, MediaCommand, RoomRequest, Sound};
 use crate::context::Context;
-use crate::event::{PlayId, Req};
+use crate::event::{ParticipantChange, PlayId, Req};
 use crate::fact::{Fact, Reason};
-use crate::membership::{Departure, RoomCallback, RoomEnd, RoomEvent, RoomRefusal, Wish};
+use crate::membership::{
+    Departure, Place, RoomCallback, RoomEnd, RoomEvent, RoomRefusal, Terms, Wish,
+};
 
 /// How long a room may take to answer: longer than a slow disk takes.
 const JOINS_WITHIN: Duration = Duration::from_secs(10);
@@ -34,8 +36,14 @@ struct Attending {
     /// Number of the membership.
     req: Req,
     phase: Phase,
+    /// Its last place in the mix, as the room said.
+    place: Option<Place>,
     /// Heard until the conference starts.
     wait: Option<Companion>,
+    /// Heard on hold, out of the mix.
+    hold: Option<Companion>,
+    /// Heard once.
+    announcement: Option<Companion>,
     /// The tone being played.
     beep: Option<PlayId>,
 }
@@ -85,7 +93,10 @@ pub(super) fn start(
         phase: Phase::Joining {
             until: cx.now + JOINS_WITHIN,
         },
+        place: None,
         wait: None,
+        hold: None,
+        announcement: None,
         beep: None,
     }))
 }
@@ -138,17 +149,6 @@ impl Running for Attending {
         let leg = site.leg.profile.sid;
         match event {
             RoomEvent::Joined { conference, place } => {
-                let membership = Membership {
-                    conference,
-                    muted: self.conference.muted,
-                    starts: self.conference.start_on_enter,
-                    ends: self.conference.end_on_exit,
-                };
-                cx.fact(Fact::InConference {
-                    call: leg,
-                    at: cx.now,
-                    membership,
-                });
                 let limit = Duration::from_secs(u64::from(self.dial.time_limit_s));
                 self.phase = Phase::In {
                     conference,
@@ -157,6 +157,8 @@ impl Running for Attending {
                 if self.dial.hangup_on_star {
                     site.leg.listen_to_keys(true, cx);
                 }
+                self.keep_terms(conference, site, cx);
+                self.place = Some(place);
                 cx.media(leg, MediaCommand::JoinRoom { conference, place });
                 if !place.started {
                     self.wait = Companion::of_wait(&self.conference.wait, site, cx);
@@ -164,7 +166,10 @@ impl Running for Attending {
                 Step::Wait
             }
             RoomEvent::Moved { conference, place } => {
-                cx.media(leg, MediaCommand::JoinRoom { conference, place });
+                self.place = Some(place);
+                if self.hold.is_none() {
+                    cx.media(leg, MediaCommand::JoinRoom { conference, place });
+                }
                 if place.started {
                     self.wait = None;
                 }
@@ -172,7 +177,7 @@ impl Running for Attending {
             }
             RoomEvent::Beep(beep) => {
                 // A companion has the leg.
-                if self.wait.is_none() {
+                if self.companion().is_none() {
                     self.beep = Some(site.play(Sound::Beep(beep), Some(1), cx));
                 }
                 Step::Wait
@@ -184,10 +189,11 @@ impl Running for Attending {
             RoomEvent::Over { why } => {
                 self.leave_mix(site, cx);
                 self.phase = Phase::Out;
-                self.wait = None;
+                self.is_silent();
                 let reason = match why {
                     RoomEnd::Shutdown => Reason::Shutdown,
                     RoomEnd::TimeLimit => Reason::TimeLimit,
+                    RoomEnd::Api => Reason::Api,
                     RoomEnd::Empty | RoomEnd::MemberLeft | RoomEnd::Failed => {
                         Reason::ConferenceOver
                     }
@@ -221,7 +227,71 @@ impl Running for Attending {
     }
 
     fn companion(&self) -> Option<&Companion> {
-        self.wait.as_ref()
+        let above = self.announcement.as_ref().or(self.hold.as_ref());
+        above.or(self.wait.as_ref())
+    }
+
+    fn companion_over(
+        &mut self,
+        id: Req,
+        failed: bool,
+        site: &mut Site<'_>,
+        cx: &mut Context,
+    ) -> Step {
+        if self.announcement.take_if(|it| it.id == id).is_some() {
+            let req = self.req;
+            let request = RoomRequest::Announced { req, failed };
+            cx.command(site.leg.profile.sid, Command::Room(request));
+        }
+        Step::Wait
+    }
+
+    fn conference(&self) -> Option<ConferenceSid> {
+        match self.phase {
+            Phase::In { conference, .. } => Some(conference),
+            Phase::Joining { .. } | Phase::Out => None,
+        }
+    }
+
+    fn change_participant(
+        &mut self,
+        change: &ParticipantChange,
+        site: &mut Site<'_>,
+        cx: &mut Context,
+    ) -> Step {
+        if self.conference() != Some(change.conference) {
+            return Step::Wait;
+        }
+        if change.kick {
+            self.leave(Departure::Kicked, site, cx);
+            return self.done(site, cx);
+        }
+        let before = self.terms();
+        self.conference.muted = change.muted.unwrap_or(before.muted);
+        self.conference.end_on_exit = change.ends.unwrap_or(before.ends);
+        match change.on_hold {
+            Some(true) => {
+                let document = change.hold_document.clone();
+                let hold = Companion::on_hold(document, cx);
+                if self.hold.replace(hold).is_none() {
+                    site.stop(self.beep.take(), cx);
+                    cx.media(site.leg.profile.sid, MediaCommand::LeaveRoom);
+                }
+            }
+            Some(false) => self.end_hold(change.conference, site, cx),
+            None => {}
+        }
+        if self.terms() != before {
+            self.keep_terms(change.conference, site, cx);
+            let (req, terms) = (self.req, self.terms());
+            let request = RoomRequest::Change { req, terms };
+            cx.command(site.leg.profile.sid, Command::Room(request));
+        }
+        if let Some(document) = change.announcement.clone() {
+            site.stop(self.beep.take(), cx);
+            self.announcement = Some(Companion::announcing(document, cx));
+        }
+        Step::Wait
     }
 
     fn detach(&mut self, site: &mut Site<'_>, cx: &mut Context) {
@@ -231,6 +301,43 @@ impl Running for Attending {
 }
 
 impl Attending {
+    fn terms(&self) -> Terms {
+        Terms {
+            muted: self.conference.muted,
+            ends: self.conference.end_on_exit,
+            on_hold: self.hold.is_some(),
+        }
+    }
+
+    /// Writes the terms of the membership to the call's record.
+    fn keep_terms(&self, conference: ConferenceSid, site: &Site<'_>, cx: &mut Context) {
+        let Terms {
+            muted,
+            ends,
+            on_hold,
+        } = self.terms();
+        cx.fact(Fact::InConference {
+            call: site.leg.profile.sid,
+            at: cx.now,
+            membership: Membership {
+                conference,
+                muted,
+                starts: self.conference.start_on_enter,
+                ends,
+                on_hold,
+                label: self.conference.label.clone(),
+            },
+        });
+    }
+
+    /// Hears the others again.
+    fn end_hold(&mut self, conference: ConferenceSid, site: &Site<'_>, cx: &mut Context) {
+        if let (Some(_), Some(place)) = (self.hold.take(), self.place) {
+            let command = MediaCommand::JoinRoom { conference, place };
+            cx.media(site.leg.profile.sid, command);
+        }
+    }
+
     /// Continues with the next verb.
     fn refused(&self, why: RoomRefusal, site: &Site<'_>, cx: &mut Context) -> Step {
         let (code, text) = match why {
@@ -246,8 +353,8 @@ impl Attending {
         if self.phase == Phase::Out {
             return;
         }
-        self.wait = None;
         self.leave_mix(site, cx);
+        self.is_silent();
         // The record of an ended leg stays as it was at the end.
         if let (Phase::In { conference, .. }, false) = (self.phase, site.leg.is_over()) {
             cx.fact(Fact::LeftConference {
@@ -271,7 +378,14 @@ impl Attending {
         if self.dial.hangup_on_star {
             site.leg.listen_to_keys(false, cx);
         }
-        cx.media(leg, MediaCommand::LeaveRoom);
+        if self.hold.is_none() {
+            cx.media(leg, MediaCommand::LeaveRoom);
+        }
+    }
+
+    /// Nothing is heard beside the mix any more.
+    fn is_silent(&mut self) {
+        (self.wait, self.hold, self.announcement) = (None, None, None);
     }
 
     fn done(&self, site: &mut Site<'_>, cx: &mut Context) -> Step {

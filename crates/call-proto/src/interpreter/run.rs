@@ -35,6 +35,8 @@ pub(super) struct Run {
     pub(super) began: bool,
     /// A verb of this or an earlier document was reached.
     pub(super) ran: bool,
+    /// Something in it could not be done.
+    pub(super) failed: bool,
 }
 
 impl Run {
@@ -57,6 +59,7 @@ impl Run {
             unreachable: false,
             began: false,
             ran: false,
+            failed: false,
         }
     }
 

@@ -5,7 +5,7 @@
 //! document still runs: verbs that need the leg are skipped, messages are sent, and a `<Dial>`'s
 //! action is still requested.
 
-use model::{CallStatus, HangupBy, RecordingSid, Timestamp, error};
+use model::{CallStatus, ConferenceSid, HangupBy, RecordingSid, Timestamp, error};
 use rcml::Verb;
 
 use super::companion::{Companion, Plays};
@@ -16,7 +16,9 @@ use super::verb::{Host, Running, Site, Step};
 use super::{dial, gather, hangup, pause, play, redirect, reject, say, sms};
 use crate::command::Sound;
 use crate::context::Context;
-use crate::event::{AudioFailure, Clip, Document, FetchFailure, Fetched, PlayId, Req, SpeechNews};
+use crate::event::{
+    AudioFailure, Clip, Document, FetchFailure, Fetched, ParticipantChange, PlayId, Req, SpeechNews,
+};
 use crate::fact::Reason;
 use crate::leg::verdict;
 use crate::letter::{Ended, ForkId, ForkNews, Role};
@@ -49,6 +51,10 @@ pub(crate) enum Input {
     BridgeOver(Ended),
     /// A room's report.
     Room(Req, RoomEvent),
+    /// The API changes the leg's part in a conference.
+    Participant(Box<ParticipantChange>),
+    /// The companion of the verb has ended by itself; whether something in it failed.
+    CompanionOver(Req, bool),
     /// News of a recording of the leg.
     Recording(RecordingSid, RecordingNews),
     /// The leg is up.
@@ -128,19 +134,27 @@ impl Script {
         let mut verbs = Vec::new();
         let (author, source) = match companion.plays.clone() {
             Plays::Music => (self.run.author, Source::Music),
-            Plays::Sound(url) => {
-                let looping = None;
+            Plays::Sound(Document { url, author, .. }) => {
+                let looping = companion.once.then_some(1);
                 let play = rcml::Play {
                     url,
                     looping,
                     ..rcml::Play::default()
                 };
                 verbs.push(Verb::Play(play));
-                (self.run.author, Source::Nothing)
+                (author, Source::Nothing)
+            }
+            Plays::Document(document) if companion.once => {
+                (document.author, Source::First(document))
             }
             Plays::Document(document) => (document.author, Source::Again(document)),
         };
-        let mut script = Self::new(Role::Waiting, author, verbs, source, now);
+        let role = if companion.once {
+            Role::Announcing
+        } else {
+            Role::Waiting
+        };
+        let mut script = Self::new(role, author, verbs, source, now);
         script.companion = Some(companion.id);
         script
     }
@@ -192,6 +206,16 @@ impl Script {
     /// What is to run beside its verb.
     pub(super) fn wants_companion(&self) -> Option<&Companion> {
         self.verb().and_then(Running::companion)
+    }
+
+    /// The conference that it is in.
+    pub(crate) fn conference(&self) -> Option<ConferenceSid> {
+        self.verb().and_then(Running::conference)
+    }
+
+    /// Whether something in it could not be done.
+    pub(super) const fn has_failed(&self) -> bool {
+        self.run.failed
     }
 
     /// Its number, if it is the companion of a verb.
@@ -277,7 +301,7 @@ fn begin_with(document: Document, site: &Site<'_>, cx: &mut Context) -> Current 
 
 /// No verb is left: what the script does then.
 fn next_document(source: &mut Source, site: &mut Site<'_>, cx: &mut Context) -> Current {
-    if site.leg.is_over() && site.run.role == Role::Waiting {
+    if site.leg.is_over() && site.run.role.is_companion() {
         return Current::Finished;
     }
     match std::mem::replace(source, Source::Nothing) {
@@ -312,7 +336,7 @@ fn may_run(verb: &Verb, site: &mut Site<'_>, cx: &mut Context) -> bool {
             }
             !is_dial
         }
-        Role::Waiting => may_wait(verb, site, cx),
+        Role::Waiting | Role::Announcing => may_wait(verb, site, cx),
     }
 }
 
@@ -372,10 +396,10 @@ fn fetched(fetching: Fetching, input: &Input, site: &mut Site<'_>, cx: &mut Cont
     match fetching.handle_answer(result, site.told, params, who, cx) {
         Answer::Document { url, document } => {
             let mut verbs = document.verbs;
+            if site.run.role.is_companion() && verbs.is_empty() {
+                return Current::Finished;
+            }
             if site.run.role == Role::Waiting {
-                if verbs.is_empty() {
-                    return Current::Finished;
-                }
                 play_for_ever(&mut verbs);
             }
             site.run.replace(&url, verbs, cx.now);
@@ -387,7 +411,10 @@ fn fetched(fetching: Fetching, input: &Input, site: &mut Site<'_>, cx: &mut Cont
             return Current::Fetching(fetching);
         }
         // The call goes on without it.
-        Answer::Failed(_) if site.run.role == Role::Waiting => return Current::Finished,
+        Answer::Failed(_) if site.run.role.is_companion() => {
+            site.run.failed = true;
+            return Current::Finished;
+        }
         Answer::Failed(problem) => document_failed(&problem, site, cx),
     }
     Current::Nothing
@@ -417,6 +444,8 @@ fn tell(verb: &mut dyn Running, input: &Input, site: &mut Site<'_>, cx: &mut Con
         Input::Fork(..) => Step::Wait,
         Input::BridgeOver(ended) => verb.bridge_over(*ended, site, cx),
         Input::Room(req, event) => verb.room(*req, *event, site, cx),
+        Input::Participant(change) => verb.change_participant(change, site, cx),
+        Input::CompanionOver(id, failed) => verb.companion_over(*id, *failed, site, cx),
         Input::Recording(sid, news) => verb.recording(*sid, *news, site, cx),
         Input::LegUp => verb.leg_is_up(site, cx),
         Input::LegOver(reason) => {
@@ -512,7 +541,7 @@ fn document_failed(problem: &Problem, site: &mut Site<'_>, cx: &mut Context) {
 /// No verb is left.
 fn document_ends(site: &mut Site<'_>, cx: &mut Context) {
     let leg = &mut *site.leg;
-    if leg.is_over() || site.run.role == Role::Waiting {
+    if leg.is_over() || site.run.role.is_companion() {
         return;
     }
     cx.trace(leg.profile.sid, Lane::Rcml, "end of document", "");

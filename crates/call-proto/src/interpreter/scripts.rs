@@ -4,7 +4,7 @@
 //! script leaves the stack. **Invariant: above the script whose verb wants a companion there is that
 //! companion, unless it has ended by itself, and no other.**
 
-use model::Timestamp;
+use model::{ConferenceSid, Timestamp};
 
 use super::findings::Told;
 use super::script::{Input, Script};
@@ -45,6 +45,12 @@ impl Scripts {
     pub(crate) fn await_fork(&self, fork: ForkId) -> bool {
         let awaited = |script: &Script| script.awaited_fork() == Some(fork);
         self.stack.iter().any(awaited)
+    }
+
+    /// Whether a script is in this conference.
+    pub(crate) fn are_in(&self, conference: ConferenceSid) -> bool {
+        let is_in = |script: &Script| script.conference() == Some(conference);
+        self.stack.iter().any(is_in)
     }
 
     /// Whether a script has phones ringing.
@@ -144,7 +150,14 @@ impl Scripts {
                 messages,
                 recordings,
             };
+            let failed = script.has_failed();
             script.detach(host, cx);
+            if has_ended {
+                let over = Input::CompanionOver(id, failed);
+                self.with(at, leg, messages, recordings, |script, host| {
+                    script.handle(&over, host, cx);
+                });
+            }
         }
     }
 

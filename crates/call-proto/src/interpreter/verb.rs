@@ -4,7 +4,7 @@
 //! script that holds it. Most verbs need few of the methods: they ignore what they do not wait for.
 
 use model::address::redacted;
-use model::{AccountSid, HttpMethod, RecordingSid, Timestamp, error};
+use model::{AccountSid, ConferenceSid, HttpMethod, RecordingSid, Timestamp, error};
 
 use super::companion::Companion;
 use super::fetching::Fetching;
@@ -12,10 +12,10 @@ use super::findings::Told;
 use super::run::Run;
 use crate::command::{MediaCommand, Sound};
 use crate::context::{About, Context};
-use crate::event::{AudioFailure, Clip, PlayId, Req, SpeechNews};
+use crate::event::{AudioFailure, Clip, ParticipantChange, PlayId, Req, SpeechNews};
 use crate::fact::Reason;
 use crate::leg::Leg;
-use crate::letter::{Ended, ForkId, ForkNews, Role};
+use crate::letter::{Ended, ForkId, ForkNews};
 use crate::membership::RoomEvent;
 use crate::message::Messages;
 use crate::params::Params;
@@ -176,6 +176,32 @@ pub(super) trait Running: Send {
         None
     }
 
+    /// Its companion has ended by itself.
+    fn companion_over(
+        &mut self,
+        _id: Req,
+        _failed: bool,
+        _site: &mut Site<'_>,
+        _cx: &mut Context,
+    ) -> Step {
+        Step::Wait
+    }
+
+    /// The conference that the leg is in because of the verb.
+    fn conference(&self) -> Option<ConferenceSid> {
+        None
+    }
+
+    /// The API changes the leg's part in a conference.
+    fn change_participant(
+        &mut self,
+        _change: &ParticipantChange,
+        _site: &mut Site<'_>,
+        _cx: &mut Context,
+    ) -> Step {
+        Step::Wait
+    }
+
     /// Whether keys concern the verb, so that they do not reach the script below a companion.
     fn takes_keys(&self) -> bool {
         false
@@ -223,7 +249,8 @@ impl Site<'_> {
         cx: &mut Context,
     ) -> Result<(), Step> {
         let text = format!("{verb}: {}", failure.text);
-        let is_waiting = self.run.role == Role::Waiting;
+        let is_waiting = self.run.role.is_companion();
+        self.run.failed = true;
         if !is_waiting || self.told.is_first(&text) {
             let about = match line {
                 Some(line) => self.about_line(line),
@@ -240,7 +267,8 @@ impl Site<'_> {
     /// The script cannot continue. A leg ends with it, unless it only waits.
     fn fail(&mut self, text: &str, reason: Reason, cx: &mut Context) -> Step {
         self.run.abandon();
-        if self.run.role != Role::Waiting {
+        self.run.failed = true;
+        if !self.run.role.is_companion() {
             self.leg.fail(500, text, reason, cx);
         }
         Step::End

@@ -58,6 +58,13 @@ pub(super) fn event(event: &Event) -> Event {
             ..
         }
         | Event::Modify(Modify::Redirect(redirect)) => redirected(redirect),
+        Event::Ask {
+            modify: Modify::Participant(change),
+            ..
+        } => {
+            let documents = [&mut change.hold_document, &mut change.announcement];
+            documents.into_iter().flatten().for_each(document);
+        }
         _ => {}
     }
     event

@@ -72,7 +72,7 @@ enum Input<'a> {
 /// The machine of a journal.
 enum Machine {
     Family(Box<Family>),
-    Room(Room),
+    Room(Box<Room>),
 }
 
 /// Replays a journal up to the first different answer.
@@ -129,7 +129,7 @@ impl Opening {
                 outbound.dialect = outbound.dialect.with_version(version);
                 Family::outbound_api(settings, outbound, self.seed, self.at).0
             }
-            Start::Room(opening) => return Machine::Room(Room::new(opening, self.at)),
+            Start::Room(opening) => return Machine::Room(Box::new(Room::new(opening, self.at))),
         };
         Machine::Family(Box::new(family))
     }

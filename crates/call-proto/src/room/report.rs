@@ -10,7 +10,7 @@ use super::RoomOpening;
 use crate::fact::Fact;
 use crate::farewell::{CONFERENCE_END, RoomFarewell, conference_end, conference_params};
 use crate::ids::Ids;
-use crate::membership::{RoomCallback, RoomEnd, Wish};
+use crate::membership::{Departure, RoomCallback, RoomEnd, Wish};
 use crate::params::Params;
 
 /// Why members left a conference that ended.
@@ -21,6 +21,14 @@ pub(super) const OVER: &str = "conference_ended";
 pub(super) enum Report {
     /// It entered.
     Joined,
+    /// It was muted, or unmuted.
+    Muted(bool),
+    /// It was put on hold, or taken back.
+    Held(bool),
+    /// Whether its leaving ends the conference was changed.
+    Modified,
+    /// An announcement to it has ended.
+    Announced { failed: bool },
     /// It left, for this reason.
     Left(&'static str),
 }
@@ -29,6 +37,10 @@ impl Report {
     const fn event(self) -> ConferenceEvent {
         match self {
             Self::Joined => ConferenceEvent::Join,
+            Self::Muted(_) => ConferenceEvent::Mute,
+            Self::Held(_) => ConferenceEvent::Hold,
+            Self::Modified => ConferenceEvent::Modify,
+            Self::Announced { .. } => ConferenceEvent::Announcement,
             Self::Left(_) => ConferenceEvent::Leave,
         }
     }
@@ -36,6 +48,13 @@ impl Report {
     const fn name(self) -> &'static str {
         match self {
             Self::Joined => "participant-join",
+            Self::Muted(true) => "participant-mute",
+            Self::Muted(false) => "participant-unmute",
+            Self::Held(true) => "participant-hold",
+            Self::Held(false) => "participant-unhold",
+            Self::Modified => "participant-modify",
+            Self::Announced { failed: false } => "announcement-end",
+            Self::Announced { failed: true } => "announcement-fail",
             Self::Left(_) => "participant-leave",
         }
     }
@@ -80,10 +99,11 @@ impl Reporter {
         &mut self,
         opening: &RoomOpening,
         why: RoomEnd,
-        by: Option<CallSid>,
+        by: Option<(CallSid, Departure)>,
         now: Timestamp,
     ) -> Option<Fact> {
-        let extra = conference_end(why.public(), by);
+        let kicked = matches!(by, Some((_, Departure::Kicked)));
+        let extra = conference_end(why.public(kicked), by.map(|(call, _)| call));
         self.tell(
             ConferenceEvent::End,
             CONFERENCE_END,
@@ -97,7 +117,7 @@ impl Reporter {
     pub(super) fn of_member(
         &mut self,
         what: Report,
-        (call, wish): (CallSid, &Wish),
+        (call, wish, on_hold): (CallSid, &Wish, bool),
         opening: &RoomOpening,
         now: Timestamp,
     ) -> Option<Fact> {
@@ -106,7 +126,7 @@ impl Reporter {
         let flag = |value: bool| if value { "true" } else { "false" };
         add("CallSid", &call.to_string());
         add("Muted", flag(wish.muted));
-        add("Hold", "false");
+        add("Hold", flag(on_hold));
         add("Coaching", "false");
         add("EndConferenceOnExit", flag(wish.ends));
         add("StartConferenceOnEnter", flag(wish.starts));

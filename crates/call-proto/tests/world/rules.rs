@@ -137,6 +137,10 @@ impl Rules {
                 let free = self.leg(call).member.replace(*req).is_none();
                 self.check(free, || format!("{call} wants to be in two rooms"));
             }
+            RoomRequest::Change { req, .. } | RoomRequest::Announced { req, .. } => {
+                let is_member = self.leg(call).member == Some(*req);
+                self.check(is_member, || format!("{call} is in no room"));
+            }
             RoomRequest::Leave { req, .. } => {
                 let left = self.leg(call).member.take() == Some(*req);
                 self.check(left, || format!("{call} leaves no room"));

@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use call_proto::journal::{Line, RoomRecorder};
 use call_proto::{
-    Event, Fact, LONGEST_CONFERENCE, Req, RoomCommand, RoomInput, RoomOpening, RoomRequest, Wish,
+    Event, Fact, LONGEST_CONFERENCE, Modify, Req, RoomCommand, RoomInput, RoomOpening, RoomRequest,
 };
 use model::{AccountSid, CallSid, ConferenceSid, Timestamp};
 
 use super::{Due, Stage, families};
+use crate::script::ITS_CONFERENCE;
 
 /// All rooms that have existed.
 #[derive(Default)]
@@ -88,29 +89,38 @@ impl Rooms {
 impl Stage<'_> {
     /// A call sends a request to a room.
     pub(super) fn asks_room(&mut self, call: CallSid, request: RoomRequest) {
-        match request {
-            RoomRequest::Join {
-                req,
-                account,
-                name,
-                wish,
-            } => self.joins(call, req, (account, name), wish),
-            RoomRequest::Leave { req, why } => {
-                if let Some(room) = self.rooms.asked.remove(&(call, req)) {
-                    let member = call;
-                    let input = RoomInput::Leave { member, req, why };
-                    self.later(Duration::ZERO, Due::Room(room, input));
-                }
+        let asked = (call, request.req());
+        let room = match &request {
+            RoomRequest::Join { account, name, .. } => {
+                let key = (*account, name.clone());
+                let open = self.rooms.open(&key);
+                let room = open.unwrap_or_else(|| self.open_room(key));
+                self.rooms.asked.insert(asked, room);
+                Some(room)
             }
+            RoomRequest::Leave { .. } => self.rooms.asked.remove(&asked),
+            RoomRequest::Change { .. } | RoomRequest::Announced { .. } => {
+                self.rooms.asked.get(&asked).copied()
+            }
+        };
+        if let Some(room) = room {
+            let input = request.into_input(call);
+            self.later(Duration::ZERO, Due::Room(room, input));
         }
     }
 
-    fn joins(&mut self, member: CallSid, req: Req, key: (AccountSid, String), wish: Wish) {
-        let room = self.rooms.open(&key);
-        let room = room.unwrap_or_else(|| self.open_room(key));
-        self.rooms.asked.insert((member, req), room);
-        let input = RoomInput::Join { member, req, wish };
-        self.later(Duration::ZERO, Due::Room(room, input));
+    /// Names the conference that a call is in, where a script leaves that open.
+    pub(super) fn in_its_room(&self, call: CallSid, mut modify: Modify) -> Modify {
+        if let Modify::Participant(change) = &mut modify
+            && change.conference == ITS_CONFERENCE
+        {
+            let of_call = |((member, _), _): &(&(CallSid, Req), _)| *member == call;
+            let asked = self.rooms.asked.iter().rfind(of_call);
+            if let Some((_, room)) = asked {
+                change.conference = self.rooms.all[*room].room.room().sid();
+            }
+        }
+        modify
     }
 
     fn open_room(&mut self, (account, name): (AccountSid, String)) -> usize {

@@ -81,6 +81,11 @@ fn case_180_the_moderator_arrives() {
 }
 
 #[test]
+fn case_181_muted_through_the_api() {
+    check("181-muted-through-the-api");
+}
+
+#[test]
 fn case_182_a_prompt_before() {
     check("182-a-prompt-before");
 }
@@ -109,4 +114,19 @@ fn beep() {
 fn callbacks() {
     check("conference-callbacks");
     check("conference-callbacks-by-default");
+}
+
+#[test]
+fn hold() {
+    check("conference-hold");
+}
+
+#[test]
+fn removed() {
+    check("conference-removed");
+}
+
+#[test]
+fn announcement() {
+    check("conference-announcement");
 }

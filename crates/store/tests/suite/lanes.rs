@@ -210,6 +210,8 @@ pub(crate) async fn a_member_that_left_is_heard_again(db: &Database) {
         call: leg,
         at: now(),
         membership: model::record::Membership {
+            on_hold: true,
+            label: Some("Ann".to_owned()),
             conference: conference(1),
             muted: true,
             starts: true,
