@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use call_proto::journal::RoomRecorder;
 use call_proto::{
@@ -25,6 +26,9 @@ use crate::clock::Clock;
 use crate::engine::Shared;
 use crate::records::Kept;
 use crate::{closing, facts, panics};
+
+/// How long a request to end a conference waits: longer than a slow disk takes.
+const ENDS_WITHIN: Duration = Duration::from_secs(5);
 
 /// Identifies an open room.
 pub(crate) type Key = (AccountSid, String);
@@ -53,6 +57,22 @@ impl Rooms {
             // A task that has just ended needs no shutdown.
             let _ = room.inbox.send(RoomInput::Shutdown);
         }
+    }
+
+    /// Ends a conference, and waits until its task has recorded that; false if it is not open here,
+    /// or did not end in time.
+    pub(crate) async fn end(&self, sid: ConferenceSid) -> bool {
+        let inbox = {
+            let open = self.lock();
+            let found = open.values().find(|room| room.sid == sid);
+            found.map(|room| room.inbox.clone())
+        };
+        let Some(inbox) = inbox else { return false };
+        // A task that has just ended needs no request.
+        let _ = inbox.send(RoomInput::End);
+        tokio::time::timeout(ENDS_WITHIN, inbox.closed())
+            .await
+            .is_ok()
     }
 
     /// Sends a call's request to the open room with this key; a request to join creates the room if

@@ -304,6 +304,8 @@ pub struct Participant {
     pub account: AccountSid,
     /// The conference, and the terms.
     pub membership: Membership,
+    /// When the call was created.
+    pub created: Timestamp,
     /// When it entered.
     pub joined: Timestamp,
     /// When its call was last updated.

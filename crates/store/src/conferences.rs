@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use model::record::{Conference, Membership, Participant};
 use model::{CallSid, ConferenceSid, ConferenceStatus, InstanceSid, Timestamp};
 
-use crate::filter::{ConferenceFilter, Rows};
+use crate::filter::{ConferenceFilter, Rows, Window};
 use crate::query::Conditions;
 use crate::row::Row;
 use crate::rows;
@@ -21,6 +21,26 @@ static CONFERENCES: Table = Table {
     columns: &[
         "sid", "instance", "account", "name", "status", "created", "updated", "started", "ended",
         "reason",
+    ],
+    insert_once: OnceLock::new(),
+};
+
+/// What calls are in their conferences.
+static PARTICIPANTS: Table = Table {
+    name: "calls",
+    counted: false,
+    columns: &[
+        "sid",
+        "account",
+        "conference",
+        "muted",
+        "conference_starts",
+        "conference_ends",
+        "conference_hold",
+        "conference_label",
+        "conference_joined",
+        "created",
+        "updated",
     ],
     insert_once: OnceLock::new(),
 };
@@ -147,24 +167,41 @@ fn participant(row: &Row) -> Result<Participant> {
             on_hold: flag("conference_hold")?,
             label: row.opt_text("conference_label")?,
         },
-        joined: row.time("joined")?,
+        created: row.time("created")?,
+        joined: match row.opt_time("conference_joined")? {
+            Some(joined) => joined,
+            None => row.time("created")?,
+        },
         updated: row.time("updated")?,
     })
 }
 
 impl Store {
-    /// The calls that are in a conference, in the order in which they entered.
+    /// Calls that are in a conference, newest first.
     ///
     /// # Errors
     /// As reported by the database.
-    pub async fn participants(&self, conference: ConferenceSid) -> Result<Vec<Participant>> {
-        let sql = Sql::new(
-            "SELECT sid, account, conference, muted, conference_starts, conference_ends, \
-             conference_hold, conference_label, COALESCE(conference_joined, created) AS joined, \
-             updated FROM calls WHERE conference = $1 AND ended IS NULL ORDER BY joined, sid",
-            args![conference],
-        );
-        self.many(sql, participant).await
+    pub async fn participants(
+        &self,
+        conference: ConferenceSid,
+        window: &Window,
+    ) -> Result<Rows<Participant>> {
+        let fill = |conditions: &mut Conditions| {
+            conditions.add(" AND ended IS NULL AND conference = ?", conference);
+        };
+        self.newest(&PARTICIPANTS, None, window, fill, participant)
+            .await
+    }
+
+    /// A call, if it is in a conference.
+    ///
+    /// # Errors
+    /// As reported by the database.
+    pub async fn participant(&self, call: CallSid) -> Result<Option<Participant>> {
+        let mut sql = PARTICIPANTS.select();
+        sql.with(" WHERE sid = ?", call)
+            .text(" AND conference IS NOT NULL AND ended IS NULL");
+        self.first(sql, participant).await
     }
 
     /// Conferences that a filter matches.
@@ -182,7 +219,7 @@ impl Store {
             conditions.between("created", filter.created_from, filter.created_until);
             conditions.between("updated", filter.updated_from, filter.updated_until);
         };
-        self.newest(&CONFERENCES, filter.scope, &filter.window, fill, read)
+        self.newest(&CONFERENCES, Some(filter.scope), &filter.window, fill, read)
             .await
     }
 

@@ -300,14 +300,14 @@ impl Store {
     pub(crate) async fn newest<T>(
         &self,
         table: &'static Table,
-        scope: Scope,
+        scope: Option<Scope>,
         window: &Window,
         fill: impl Fn(&mut Conditions),
         read: impl Fn(&Row) -> Result<T>,
     ) -> Result<Rows<T>> {
         let list = List {
             table,
-            scope: Some(scope),
+            scope,
             order: &Order::NEWEST,
             window,
         };

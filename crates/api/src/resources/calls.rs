@@ -452,7 +452,9 @@ async fn modify(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
     let made = state.calls.modify(sid, change).await;
     made.map_err(|refusal| match refusal {
         ModifyError::NotLive => Failure::of(error::CALL_NOT_LIVE),
-        ModifyError::NotAnswered => Failure::of(error::CALL_NOT_LIVE).saying(refusal.to_string()),
+        ModifyError::NotAnswered | ModifyError::NotInConference => {
+            Failure::of(error::CALL_NOT_LIVE).saying(refusal.to_string())
+        }
         ModifyError::Unconfirmed => {
             let late = Failure::of(error::INTERNAL).saying(refusal.to_string());
             late.with_status(StatusCode::SERVICE_UNAVAILABLE)
