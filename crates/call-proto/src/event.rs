@@ -439,6 +439,28 @@ pub struct Document {
     pub set_in: SetIn,
 }
 
+/// What a leg that the API creates runs once it is answered.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Planned {
+    /// A document of the application.
+    Document(Document),
+    /// Verbs that the API generated.
+    Verbs {
+        /// Account whose rights apply to the addresses in them.
+        author: AccountSid,
+        /// The verbs.
+        #[serde(with = "crate::journal::serde_as::verbs")]
+        verbs: Vec<rcml::Verb>,
+    },
+}
+
+impl From<Document> for Planned {
+    fn from(document: Document) -> Self {
+        Self::Document(document)
+    }
+}
+
 /// The source of a document if the first is not available.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Fallback {

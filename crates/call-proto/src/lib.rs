@@ -49,8 +49,8 @@ pub use context::{MakeAddress, RecordingAddress, Settings};
 pub use dialect::Dialect;
 pub use event::{
     Ask, AudioFailure, Clip, Confidence, DigitWay, Document, Event, Fallback, FetchFailure,
-    Fetched, Headers, LegEvent, MediaEvent, Modify, ParticipantChange, PlayId, Redirect, Req,
-    Route, SetIn, SpeechNews, Unreachable, Via,
+    Fetched, Headers, LegEvent, MediaEvent, Modify, ParticipantChange, Planned, PlayId, Redirect,
+    Req, Route, SetIn, SpeechNews, Unreachable, Via,
 };
 pub use fact::{CallEnd, Fact, Reason};
 pub use family::{Family, Inbound, OutboundApi, Script};
@@ -61,6 +61,6 @@ pub use membership::{
 };
 pub use message::{MessageCommand, TextMessage};
 pub use rcml::ReplyKind;
-pub use request::{CreateError, ModifyError, NewCall, NewMessage, SendError};
+pub use request::{CreateError, ModifyError, NewCall, NewMessage, NewParticipant, SendError};
 pub use room::{LONGEST_CONFERENCE, Room, RoomCommand, RoomInput, RoomOpening};
 pub use trace::{Entry, Lane, TRACED_TEXT, Way, counts_text};

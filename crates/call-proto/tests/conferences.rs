@@ -16,8 +16,8 @@ use std::time::Duration;
 
 use call_proto::journal::{self, Line, Verdict};
 use call_proto::{
-    Addressed, Dialect, DigitWay, Event, Fact, Inbound, Modify, ParticipantChange, RoomCommand,
-    Script,
+    Addressed, Dialect, DigitWay, Event, Fact, Inbound, Modify, NewParticipant, OutboundApi,
+    ParticipantChange, RoomCommand, Script, Target,
 };
 use model::error::CONFERENCE_FAILED;
 use model::{CallSid, ConferenceSid, Timestamp};
@@ -142,6 +142,64 @@ fn a_room_that_does_not_answer_is_given_up() {
     let run = rehearse::play(&scene, &mut Nothing, &mut observer);
     assert_eq!(codes(&run), [CONFERENCE_FAILED]);
     assert_eq!(run.verbs, ["Dial", "Pause"]);
+}
+
+/// A journal that holds no password replays like the conference itself.
+#[test]
+fn the_journal_of_a_room_holds_no_password() {
+    let attributes = "statusCallback=\"http://ann:s3cret@app/s\" statusCallbackEvent=\"join end\"";
+    let document = format!("<Dial><Conference {attributes}>red</Conference></Dial>");
+    let scene = kim_alone(&document);
+    let mut observer = Observer::default();
+    let run = rehearse::play(&scene, &mut Nothing, &mut observer);
+    assert_eq!(run.callbacks.len(), 2);
+    assert_eq!(run.callbacks[0].url, "http://ann:s3cret@app/s");
+    let lines = serde_json::to_string(&run.room_journals).expect("it can be written");
+    assert!(lines.contains("participant-join") && !lines.contains("s3cret"));
+    check(&run, observer, 0);
+}
+
+/// The API calls ann into a conference; her journal replays from its stored form, too.
+#[test]
+fn a_party_that_the_api_calls_enters_the_conference() {
+    let mut scene = kim_alone("<Dial><Conference>red</Conference></Dial>");
+    let ann = phone().rings(0.5).answers(1.5).talks(5.0);
+    scene
+        .phones
+        .insert("ann".to_owned(), vec![ann.named("ann")]);
+    let new = NewParticipant {
+        conference: "red".to_owned(),
+        label: Some("Ann".to_owned()),
+        muted: true,
+        starts: true,
+        ends: true,
+        beeps: (true, true),
+        wait: None,
+    };
+    let outbound = OutboundApi {
+        account: world::account(1),
+        from: "+1000".to_owned(),
+        target: Target::Client("ann".to_owned()),
+        routes: Vec::new(),
+        headers: Vec::new(),
+        credentials: None,
+        planned: new.planned(world::account(1)),
+        callback: None,
+        timeout: Duration::from_secs(30),
+        dialect: Dialect::TWILIO,
+    };
+    let mut start = Start::new("api", Opening::Api(Box::new(outbound)), 2);
+    start.at = millis(1_000);
+    scene.calls.push(start);
+    let mut observer = Observer::default();
+    let run = rehearse::play(&scene, &mut Nothing, &mut observer);
+    assert_eq!(run.conferences.len(), 1);
+    let reason = run.conferences[0].reason.as_deref();
+    assert_eq!(reason, Some("ended-by-member"), "{:#?}", run.trace);
+    let heard: Vec<&str> = run.heard.iter().map(|one| one.what.as_str()).collect();
+    assert!(heard.contains(&"hears kim"), "{heard:?}");
+    assert!(!heard.contains(&"hears ann"), "{heard:?}");
+    check(&run, observer, 0);
 }
 
 /// A request to a room that has just ended goes to the next one of its name.

@@ -49,7 +49,7 @@ impl Engine {
             routes,
             headers: new.headers,
             credentials: new.credentials,
-            document: new.document,
+            planned: new.planned,
             callback: new.callback,
             timeout: new.timeout,
             dialect: new.dialect,

@@ -2,13 +2,14 @@
 
 mod fields;
 
-use call_proto::{Document, Modify, ModifyError, ParticipantChange, SetIn};
+use call_proto::{Document, Modify, ModifyError, NewParticipant, ParticipantChange, SetIn};
 use http::StatusCode;
-use model::record::{Account, Conference, Participant};
+use model::record::{Account, Conference, Membership, Participant};
 use model::{CallSid, ConferenceSid, HttpMethod, error};
-use store::{ConferenceFilter, Window};
+use store::{ConferenceFilter, Scope, Window};
 
 use self::fields::{CONFERENCE, PARTICIPANT};
+use super::calls;
 use crate::context::{Answer, Context, Reply, owned};
 use crate::failure::Failure;
 use crate::page::{Page, row_key};
@@ -42,6 +43,12 @@ pub(crate) static ROUTES: &[Route] = &[
         .params(&[PAGING])
         .answers(Answers::Page(&PARTICIPANT))
         .doc("Lists the calls that are in a conference, newest first."),
+    Route::post(MEMBERS, |c, a, name| Box::pin(add_member(c, a, name)))
+        .needs(Action::Create, "Conferences")
+        .params(&[calls::PARTIES, calls::CREDENTIALS, NEW_TERMS, CALLBACK, calls::EVENTS])
+        .answers(Answers::One(&PARTICIPANT))
+        .status([200, 201])
+        .doc("Calls a party that enters the conference when it answers. The conference must be open; it is named by its SID or its name."),
     Route::get(MEMBER, |c, a, sids| Box::pin(member(c, a, sids)))
         .needs(Action::Read, "Conferences")
         .answers(Answers::One(&PARTICIPANT))
@@ -150,6 +157,122 @@ const TERMS: &[Param] = &[
         "Whether the conference ends when the participant leaves.",
     ),
 ];
+
+const NEW_TERMS: &[Param] = &[
+    param("Label", Is::Text, "Your name for the participant."),
+    param("Muted", Is::Flag, "Whether the others do not hear it."),
+    param(
+        "Beep",
+        Is::Word(&["true", "false", "onenter", "onexit"]),
+        "Whether the others hear a tone when it enters or leaves; `true` if not given.",
+    ),
+    param(
+        "StartConferenceOnEnter",
+        Is::Flag,
+        "Whether the conference starts when it enters; `true` if not given.",
+    ),
+    param(
+        "EndConferenceOnExit",
+        Is::Flag,
+        "Whether the conference ends when it leaves.",
+    ),
+    param(
+        "WaitUrl",
+        Is::Text,
+        "Address of what it hears until the conference starts; music if not given.",
+    ),
+    param(
+        "WaitMethod",
+        Is::Method,
+        "Method for `WaitUrl`; POST if not given.",
+    ),
+];
+
+const CALLBACK: &[Param] = &[
+    param(
+        "StatusCallback",
+        Is::Text,
+        "Address that receives the events of the call ([webhooks.md](webhooks.md#call-status)).",
+    ),
+    param(
+        "StatusCallbackMethod",
+        Is::Method,
+        "Method for `StatusCallback`; POST if not given.",
+    ),
+];
+
+/// Calls a party into a conference.
+async fn add_member(context: &Context<'_>, account: &Account, name: &str) -> Answer {
+    let params = &context.params;
+    let conference = find_open(context, account, name).await?;
+    let label = params.filled("Label").map(str::to_owned);
+    let beep = params.word("Beep").unwrap_or("true");
+    let wait = context.optional_address("WaitUrl")?;
+    let wait_method = params.method("WaitMethod")?.unwrap_or(HttpMethod::Post);
+    let new = NewParticipant {
+        conference: conference.name,
+        label: label.clone(),
+        muted: params.flag("Muted")?.unwrap_or(false),
+        starts: params.flag("StartConferenceOnEnter")?.unwrap_or(true),
+        ends: params.flag("EndConferenceOnExit")?.unwrap_or(false),
+        beeps: (
+            matches!(beep, "true" | "onenter"),
+            matches!(beep, "true" | "onexit"),
+        ),
+        wait: wait.map(|url| (url, wait_method)),
+    };
+    let (muted, starts, ends) = (new.muted, new.starts, new.ends);
+    let call = calls::new_call_of(context, account, new.planned(conference.account))?;
+    calls::not_draining(context)?;
+    let created = context.state.calls.create(call).await;
+    let legs = created.map_err(calls::not_created)?;
+    let first = legs.first().ok_or_else(Failure::without_database)?;
+    let participant = Participant {
+        call: first.sid,
+        account: first.account,
+        membership: Membership {
+            conference: conference.sid,
+            muted,
+            starts,
+            ends,
+            on_hold: false,
+            label,
+        },
+        created: first.created,
+        joined: first.created,
+        updated: first.updated,
+    };
+    Ok(context.show(&PARTICIPANT, &participant))
+}
+
+/// An open conference, by its SID or name.
+async fn find_open(
+    context: &Context<'_>,
+    account: &Account,
+    name: &str,
+) -> Result<Conference, Failure> {
+    if name.parse::<ConferenceSid>().is_ok() {
+        let found = find(context, account, name).await?;
+        return Some(found)
+            .filter(|found| found.ended.is_none())
+            .ok_or_else(not_live);
+    }
+    let filter = ConferenceFilter {
+        scope: Scope::Own(account.sid),
+        name: Some(name.to_owned()),
+        status: None,
+        created_from: None,
+        created_until: None,
+        updated_from: None,
+        updated_until: None,
+        window: Window::at(0, 1),
+    };
+    // At most one with a name is open, and it is the newest.
+    let newest = context.state.store.conferences(&filter).await?.items.pop();
+    newest
+        .filter(|found| found.ended.is_none())
+        .ok_or_else(Failure::not_found)
+}
 
 async fn list(context: &Context<'_>, account: &Account) -> Answer {
     let (params, dialect) = (&context.params, context.dialect);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use call_proto::{Modify, ParticipantChange};
+use call_proto::{Modify, ParticipantChange, Planned};
 use model::record::{Conference, Membership};
 use model::{AccountSid, ConferenceSid, ConferenceStatus, Timestamp};
 use store::Change;
@@ -160,6 +160,15 @@ async fn participants_are_listed_changed_and_removed() {
     assert_eq!(announced.ends, Some(true));
     assert!(removed.kick);
 
+    // The same through the call itself, as Restcomm has it.
+    let call = |n: u32| format!("/Accounts/{account}/Calls/{}.json", call_sid(n));
+    server.post(&who, &call(1), "Mute=true").await.is(200);
+    let (_, muted) = server.engine.modified.lock().unwrap().pop().unwrap();
+    let mut expected = ParticipantChange::of(conference_sid(1));
+    expected.muted = Some(true);
+    assert_eq!(muted, Modify::Participant(Box::new(expected)));
+    server.post(&who, &call(3), "Mute=true").await.is(400);
+
     for (form, status) in [
         ("", 400),
         ("HoldUrl=http://app/w", 400),
@@ -203,4 +212,57 @@ async fn a_conference_is_ended_and_announced_to() {
         .post(&who, &path(2), "AnnounceUrl=http://app/a")
         .await
         .is(410);
+}
+
+#[tokio::test]
+async fn a_party_is_called_into_a_conference() {
+    let server = Server::start().await;
+    let account = keep(&server).await;
+    let who = of("p");
+    let path = |name: &str| format!("/Accounts/{account}/Conferences/{name}/Participants.json");
+    let form =
+        "From=1000&To=client:bob&Label=Bob&Muted=true&Beep=onExit&WaitUrl=http://app/w&Timeout=9";
+    let answer = server
+        .post(&who, &format!("{TWILIO}{}", path("room%201")), form)
+        .await;
+    assert_eq!(answer.status, 201, "{}", answer.body);
+    let shown: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
+    assert_eq!(shown["conference_sid"], conference_sid(1).to_string());
+    assert_eq!(
+        (&shown["label"], &shown["muted"]),
+        (&"Bob".into(), &true.into())
+    );
+    let new = server.engine.created.lock().unwrap().pop().unwrap();
+    assert_eq!(new.timeout, Duration::from_secs(9));
+    let Planned::Verbs { author, verbs } = new.planned else {
+        panic!("{new:?}");
+    };
+    assert_eq!((author, verbs.len()), (account, 1));
+    let text = format!("{verbs:?}");
+    for part in [
+        "name: \"room 1\"",
+        "label: Some(\"Bob\")",
+        "muted: true",
+        "enter: false, exit: true",
+        "http://app/w",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    let sid = conference_sid(1).to_string();
+    server
+        .post(&who, &path(&sid), "From=1000&To=client:bob")
+        .await
+        .is(200);
+    for (name, form, status) in [
+        (sid.as_str(), "From=1000", 400),
+        ("room%202", "From=1000&To=client:bob", 404),
+        (
+            &conference_sid(2).to_string(),
+            "From=1000&To=client:bob",
+            410,
+        ),
+        ("room%201", "From=1000&To=client:nobody", 400),
+    ] {
+        server.post(&who, &path(name), form).await.is(status);
+    }
 }

@@ -171,6 +171,7 @@ async fn items_of_another_account_do_not_exist() {
             let form = if route.method == "POST" || route.method == "PUT" {
                 match segments.last() {
                     Some(&"{call}") => "Muted=true",
+                    Some(&"Participants") => "From=1000&To=client:b",
                     _ => form_for(kind),
                 }
             } else {
