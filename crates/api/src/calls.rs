@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use call_proto::{CreateError, Modify, ModifyError, NewCall};
-use model::CallSid;
 use model::record::CallRecord;
+use model::{CallSid, ConferenceSid};
 
 /// The engine that runs calls, as seen by the API.
 #[async_trait]
@@ -17,4 +17,8 @@ pub trait Calls: Send + Sync + 'static {
     /// # Errors
     /// [`ModifyError`] if it was not made, or if the outcome is not known in time.
     async fn modify(&self, call: CallSid, modify: Modify) -> Result<(), ModifyError>;
+
+    /// Ends a live conference for all its members. Returns once its end is stored; false if it is not
+    /// live on this server, or did not end in time.
+    async fn end_conference(&self, conference: ConferenceSid) -> bool;
 }

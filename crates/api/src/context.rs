@@ -7,7 +7,7 @@ use axum::response::Response;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use model::record::{
-    Account, Application, CallRecord, Client, Message, Notification, Number, Recording,
+    Account, Application, CallRecord, Client, Conference, Message, Notification, Number, Recording,
 };
 use model::{AccountSid, AccountStatus, Timestamp, error};
 use store::Delivery;
@@ -252,6 +252,7 @@ owned!(
     Application,
     CallRecord,
     Client,
+    Conference,
     Message,
     Notification,
     Number,

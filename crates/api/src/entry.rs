@@ -197,7 +197,7 @@ async fn dispatch(
         .operate(found.account, route.action, route.target)
         .await?;
     warn_of_params(&context, route);
-    let done = handled(&mut context, route, &account, found.segment).await;
+    let done = handled(&mut context, route, &account, &found.segment).await;
     let place = route.paths.first().copied().unwrap_or_default();
     let place = place.trim_start_matches("/Accounts/{account}");
     for (code, text) in context.warnings.all() {

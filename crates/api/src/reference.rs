@@ -10,8 +10,8 @@ use model::error;
 
 use crate::dialect::{DIALECTS, RestDialect};
 use crate::resources::{
-    accounts, applications, calls, clients, deliveries, messages, notifications, numbers,
-    recordings, tokens, version,
+    accounts, applications, calls, clients, conferences, deliveries, messages, notifications,
+    numbers, recordings, tokens, version,
 };
 use crate::route::{Answers, Is, Param, Route, Verb};
 use crate::value::{Kind, Shape};
@@ -117,6 +117,14 @@ static SECTIONS: &[Section] = &[
             ],
         )
         .needing("alice's phone must be registered."),
+    },
+    Section {
+        title: "Conferences",
+        about: "Conferences that documents opened with `<Conference>`, live and past, and the calls that are in them. A \
+                participant is named by the SID of its call or by its `participantLabel`. Changes need the server that \
+                runs the conference.",
+        routes: conferences::ROUTES,
+        example: get("/Conferences"),
     },
     Section {
         title: "Text messages",

@@ -39,8 +39,8 @@ impl Verb {
     }
 }
 
-/// Handles a request for the account that it operates on; the text is the segment that follows the
-/// account in the path, or empty.
+/// Handles a request for the account that it operates on; the text is the open segment after the
+/// account in the path, two of them separated by `/`, or empty.
 pub(crate) type Handler = for<'a> fn(
     &'a Context<'a>,
     &'a Account,
@@ -50,8 +50,8 @@ pub(crate) type Handler = for<'a> fn(
 /// One method of one resource.
 pub(crate) struct Route {
     pub(crate) method: Verb,
-    /// Paths below the base path; `{account}` and one more `{…}` match any segment. The first is
-    /// the canonical one.
+    /// Paths below the base path; `{account}` and up to two more `{…}` match any segment. The first
+    /// is the canonical one.
     pub(crate) paths: &'static [&'static str],
     /// The dialects that have it.
     pub(crate) within: Each<bool>,
@@ -319,8 +319,8 @@ pub(crate) struct Found<'a> {
     pub(crate) route: Result<&'static Route, String>,
     /// The segment that names the account.
     pub(crate) account: Option<&'a str>,
-    /// The other open segment of the route's path; empty if there is none.
-    pub(crate) segment: &'a str,
+    /// The other open segments of the route's path, separated by `/`; empty if there are none.
+    pub(crate) segment: String,
 }
 
 /// Finds the row of a request; of matching paths, the first in the tables wins.
@@ -347,19 +347,19 @@ pub(crate) fn find<'a>(dialect: &RestDialect, method: Verb, path: &[&'a str]) ->
     })
 }
 
-/// The account and the other open segment, if the path matches.
-fn matched<'a>(pattern: &str, path: &[&'a str]) -> Option<(Option<&'a str>, &'a str)> {
+/// The account and the other open segments, if the path matches.
+fn matched<'a>(pattern: &str, path: &[&'a str]) -> Option<(Option<&'a str>, String)> {
     let mut parts = pattern.split('/').skip(1);
-    let (mut account, mut open) = (None, "");
+    let (mut account, mut open) = (None, Vec::new());
     for segment in path {
         match parts.next()? {
             "{account}" => account = Some(*segment),
-            part if part.starts_with('{') => open = segment,
+            part if part.starts_with('{') => open.push(*segment),
             part if part == *segment => {}
             _ => return None,
         }
     }
-    parts.next().is_none().then_some((account, open))
+    parts.next().is_none().then(|| (account, open.join("/")))
 }
 
 /// A row, for tests that call every route.
@@ -412,16 +412,19 @@ mod tests {
         let deliveries = "Accounts/AC1/Webhooks/Deliveries/Replay";
         assert_eq!(
             find(Verb::Post, deliveries),
-            Some((Ok("Webhooks"), Some("AC1"), ""))
+            Some((Ok("Webhooks"), Some("AC1"), String::new()))
         );
         assert_eq!(
             find(Verb::Get, deliveries),
-            Some((Err("POST".to_owned()), Some("AC1"), ""))
+            Some((Err("POST".to_owned()), Some("AC1"), String::new()))
         );
         assert_eq!(
             find(Verb::Get, "Accounts/AC1/Calls/CA1"),
-            Some((Ok("Calls"), Some("AC1"), "CA1"))
+            Some((Ok("Calls"), Some("AC1"), "CA1".to_owned()))
         );
+        let of_two = Some((Ok("Conferences"), Some("AC1"), "CF1/CA1".to_owned()));
+        let participant = "Accounts/AC1/Conferences/CF1/Participants/CA1";
+        assert_eq!(find(Verb::Get, participant), of_two);
         assert_eq!(find(Verb::Get, "Accounts/AC1/Nothing"), None);
         assert_eq!(
             find(Verb::Get, "Accounts/AC1/Calls/CA1/Recordings/RE1"),

@@ -16,7 +16,6 @@ const NOT_BUILT: &[&str] = &[
     "AuthorizedConnectApps",
     "AvailablePhoneNumbers",
     "Balance",
-    "Conferences",
     "ConnectApps",
     "Email",
     "Events",
@@ -31,7 +30,6 @@ const NOT_BUILT: &[&str] = &[
     "Organizations",
     "OutboundProxy",
     "OutgoingCallerIds",
-    "Participants",
     "Payments",
     "Profiles",
     "Queues",
@@ -123,8 +121,8 @@ mod tests {
             ),
             (
                 restcomm,
-                "Accounts/AC1/Conferences/CF1",
-                "`Conferences` is not supported here; see docs/rest.md.",
+                "Accounts/AC1/Queues/QU1",
+                "`Queues` is not supported here; see docs/rest.md.",
             ),
             (
                 twilio,

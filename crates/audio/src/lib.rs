@@ -12,6 +12,7 @@ pub mod g711;
 pub mod halfband;
 pub mod measure;
 pub mod mix;
+pub mod music;
 pub mod prompt;
 pub mod resample;
 pub mod tone;

@@ -126,6 +126,27 @@ pub fn beep() -> Arc<[i16]> {
     Arc::clone(&BEEP)
 }
 
+/// The tone of a conference when someone enters: two rising notes of 150 ms at −20 dBm0.
+pub fn entry() -> Arc<[i16]> {
+    static ENTRY: LazyLock<Arc<[i16]>> = LazyLock::new(|| notes([523.25, 659.26]));
+    Arc::clone(&ENTRY)
+}
+
+/// The tone of a conference when someone leaves: the notes of [`entry`], falling.
+pub fn exit() -> Arc<[i16]> {
+    static EXIT: LazyLock<Arc<[i16]>> = LazyLock::new(|| notes([659.26, 523.25]));
+    Arc::clone(&EXIT)
+}
+
+fn notes(hz: [f64; 2]) -> Arc<[i16]> {
+    let notes = hz.map(|hz| {
+        let mut note = Tone::new(hz, -20.0).samples(150);
+        fade_ends(&mut note, len(10));
+        note
+    });
+    notes.concat().into()
+}
+
 fn pair(first_hz: f64, second_hz: f64, level_dbm0: f64, ms: u32) -> Vec<i16> {
     let mut samples = Tone::new(first_hz, level_dbm0).samples(ms);
     crate::mix::add_saturating(&mut samples, &Tone::new(second_hz, level_dbm0).samples(ms));
@@ -198,6 +219,18 @@ mod tests {
             assert!((tone_dbfs(on, hz) + 25.2).abs() < 0.1, "{hz}");
         }
         assert!(off.iter().all(|sample| *sample == 0));
+    }
+
+    #[test]
+    fn who_enters_is_told_from_who_leaves() {
+        let (entry, exit) = (entry(), exit());
+        for (tone, first, second) in [(&entry, 523.25, 659.26), (&exit, 659.26, 523.25)] {
+            let (one, two) = tone.split_at(1200);
+            assert_eq!((one[0], two[0], two.len()), (0, 0, 1200));
+            assert!(tone_dbfs(one, first) > tone_dbfs(one, second) + 20.0);
+            assert!(tone_dbfs(two, second) > tone_dbfs(two, first) + 20.0);
+            assert!((-30.0..-24.0).contains(&tone_dbfs(one, first)));
+        }
     }
 
     #[test]

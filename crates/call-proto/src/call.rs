@@ -8,7 +8,7 @@ use model::{CallSid, RecordingSid, Timestamp};
 
 use crate::command::Command;
 use crate::context::{Context, Letter};
-use crate::event::{DigitWay, Document, Event, LegEvent, MediaEvent, Req};
+use crate::event::{DigitWay, Document, Event, LegEvent, MediaEvent, ParticipantChange, Req};
 use crate::fact::Reason;
 use crate::interpreter::{Input, Script, Scripts};
 use crate::keys::{Keys, keys_of};
@@ -193,7 +193,8 @@ impl Call {
     /// Runs a document on the leg.
     pub(crate) fn start_document(&mut self, document: Document, role: Role, cx: &mut Context) {
         let script = match role {
-            Role::Main => Script::of_document(document, cx.now),
+            // A verb starts its companion itself.
+            Role::Main | Role::Waiting | Role::Announcing => Script::of_document(document, cx.now),
             Role::Screening => {
                 self.leg.screen();
                 Script::of_screening(document, self.send_digits.take(), cx.now)
@@ -213,6 +214,19 @@ impl Call {
             cx,
         );
         self.hear_leg(cx);
+    }
+
+    /// Changes the part of the leg in a conference; false if it is not in it.
+    pub(crate) fn change_participant(
+        &mut self,
+        change: ParticipantChange,
+        cx: &mut Context,
+    ) -> bool {
+        let is_member = self.scripts.are_in(change.conference);
+        if is_member {
+            self.tell(&Input::Participant(Box::new(change)), cx);
+        }
+        is_member
     }
 
     /// Passes the news of the leg to the scripts.

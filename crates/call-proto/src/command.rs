@@ -7,7 +7,7 @@ use model::{AccountSid, CallSid, ConferenceSid, HttpMethod, RecordingSid, Stream
 
 use crate::event::{Ask, Clip, Headers, PlayId, Req, Route, Via};
 use crate::fact::Fact;
-use crate::membership::{Place, Wish};
+use crate::membership::{Beep, Departure, Place, Terms, Wish};
 use crate::request::ModifyError;
 use crate::trace::Entry;
 
@@ -122,10 +122,27 @@ pub enum RoomRequest {
         /// The requested terms.
         wish: Wish,
     },
+    /// Change the terms of a membership → [`RoomEvent::Moved`](crate::RoomEvent::Moved), if that
+    /// changes its place.
+    Change {
+        /// Number of the membership.
+        req: Req,
+        /// The new terms.
+        terms: Terms,
+    },
+    /// An announcement to the member has ended; no event follows.
+    Announced {
+        /// Number of the membership.
+        req: Req,
+        /// Whether something in it could not be played.
+        failed: bool,
+    },
     /// End a membership; no event follows.
     Leave {
         /// Number of the membership.
         req: Req,
+        /// Why.
+        why: Departure,
     },
 }
 
@@ -279,8 +296,12 @@ pub struct Invite {
 pub enum Sound {
     /// The built-in ring-back tone, in its own cadence.
     Ringback,
-    /// The built-in beep, a fifth of a second.
-    Beep,
+    /// The built-in beep before a recording, a fifth of a second.
+    RecordBeep,
+    /// The built-in hold music.
+    Music,
+    /// A tone of a conference.
+    Beep(Beep),
     /// A clip stored by the shell.
     Clip(Clip),
 }
@@ -391,8 +412,17 @@ impl MediaCommand {
                 ..
             } => ("play".to_owned(), "ring tone".to_owned()),
             Self::Play {
-                sound: Sound::Beep, ..
+                sound: Sound::RecordBeep,
+                ..
             } => ("play".to_owned(), "beep".to_owned()),
+            Self::Play {
+                sound: Sound::Music,
+                ..
+            } => ("play".to_owned(), "hold music".to_owned()),
+            Self::Play {
+                sound: Sound::Beep(beep),
+                ..
+            } => ("play".to_owned(), beep.as_str().to_owned()),
             Self::Play {
                 sound: Sound::Clip(clip),
                 ..

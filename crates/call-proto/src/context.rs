@@ -93,6 +93,12 @@ pub(crate) enum Letter {
         document: Box<Document>,
         role: Role,
     },
+    /// An answered leg runs verbs.
+    RunVerbs {
+        call: CallSid,
+        author: AccountSid,
+        verbs: Vec<rcml::Verb>,
+    },
     /// A branch has heard its screening document and accepts.
     BranchAccepted(ForkId, CallSid),
     /// A leg that is still ringing is to run a document other than its fork's.

@@ -23,6 +23,8 @@ pub struct Dialect {
     pub empty_document_refused: bool,
     /// Whether a failed Play ends the call, or only causes a warning.
     pub play_failure_ends_call: bool,
+    /// Whether a conference starts only when two participants are there.
+    pub conference_needs_two: bool,
     /// `DialCallStatus` after a conference.
     pub conference_result: &'static str,
     /// Whether a `<Record>` without `action` requests the current document, or continues with the
@@ -81,6 +83,7 @@ impl Dialect {
         each_number_status: true,
         empty_document_refused: true,
         play_failure_ends_call: true,
+        conference_needs_two: false,
         conference_result: "completed",
         caller_survives_redirect: false,
         record_repeats_document: false,
@@ -99,6 +102,7 @@ impl Dialect {
         each_number_status: false,
         empty_document_refused: false,
         play_failure_ends_call: false,
+        conference_needs_two: true,
         conference_result: "answered",
         caller_survives_redirect: true,
         record_repeats_document: true,

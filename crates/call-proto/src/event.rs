@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use model::record::MediaCounts;
-use model::{AccountSid, HttpMethod, RecordingSid};
+use model::{AccountSid, ConferenceSid, HttpMethod, RecordingSid};
 use serde::{Deserialize, Serialize};
 
 use crate::dialect::Dialect;
@@ -384,6 +384,43 @@ pub enum Modify {
     Cancel,
     /// Run another document.
     Redirect(Box<Redirect>),
+    /// Change its part in a conference.
+    Participant(Box<ParticipantChange>),
+}
+
+/// A change of a call's part in a conference; `None` leaves a property as it is.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ParticipantChange {
+    /// The conference that the call is in.
+    pub conference: ConferenceSid,
+    /// Whether the others do not hear it.
+    pub muted: Option<bool>,
+    /// Whether it neither hears the others nor is heard.
+    pub on_hold: Option<bool>,
+    /// What it hears on hold; `None`: the built-in music.
+    pub hold_document: Option<Document>,
+    /// Whether the conference ends when it leaves.
+    pub ends: Option<bool>,
+    /// A sound or document that it hears once, instead of the others.
+    pub announcement: Option<Document>,
+    /// Whether it leaves; its document continues.
+    pub kick: bool,
+}
+
+impl ParticipantChange {
+    /// A change of nothing.
+    #[must_use]
+    pub const fn of(conference: ConferenceSid) -> Self {
+        Self {
+            conference,
+            muted: None,
+            on_hold: None,
+            hold_document: None,
+            ends: None,
+            announcement: None,
+            kick: false,
+        }
+    }
 }
 
 /// A new run for a live call.
@@ -416,6 +453,28 @@ pub struct Document {
     pub set_in: SetIn,
 }
 
+/// What a leg that the API creates runs once it is answered.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Planned {
+    /// A document of the application.
+    Document(Document),
+    /// Verbs that the API generated.
+    Verbs {
+        /// Account whose rights apply to the addresses in them.
+        author: AccountSid,
+        /// The verbs.
+        #[serde(with = "crate::journal::serde_as::verbs")]
+        verbs: Vec<rcml::Verb>,
+    },
+}
+
+impl From<Document> for Planned {
+    fn from(document: Document) -> Self {
+        Self::Document(document)
+    }
+}
+
 /// The source of a document if the first is not available.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Fallback {
@@ -444,6 +503,8 @@ pub enum SetIn {
     Request,
     /// In the noun of a `<Dial>`.
     Noun,
+    /// In the `waitUrl` of a noun or verb.
+    Wait,
 }
 
 #[cfg(test)]

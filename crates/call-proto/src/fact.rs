@@ -9,7 +9,7 @@ use model::{
     RecordingSid, Timestamp,
 };
 
-use crate::farewell::{Farewell, MessageFarewell, RecordingFarewell};
+use crate::farewell::{Farewell, MessageFarewell, RecordingFarewell, RoomFarewell};
 
 /// One durable change.
 #[derive(Clone, PartialEq, Debug)]
@@ -82,6 +82,13 @@ pub enum Fact {
         at: Timestamp,
         /// Reason, as one word.
         reason: String,
+    },
+    /// The callback to send if this server dies before the conference ends.
+    ConferenceFarewell {
+        /// The conference.
+        conference: ConferenceSid,
+        /// Stored with its record.
+        farewell: Box<RoomFarewell>,
     },
     /// A call became a member of a conference.
     InConference {

@@ -18,7 +18,7 @@ use crate::callback::{CallbackTarget, LegCallback};
 use crate::command::{Addressed, Invite, MediaCommand, Target};
 use crate::context::{Context, Letter, Settings};
 use crate::dialect::Dialect;
-use crate::event::{Document, Event, Headers, MediaEvent, PlayId, Redirect, Route};
+use crate::event::{Document, Event, Headers, MediaEvent, Planned, PlayId, Redirect, Route};
 use crate::fact::Reason;
 use crate::fork::Fork;
 use crate::interpreter;
@@ -93,7 +93,8 @@ pub struct OutboundApi {
     /// User name and password for 401 and 407.
     pub credentials: Option<(String, String)>,
     /// Runs on the leg that answers.
-    pub document: Document,
+    #[serde(rename = "document")]
+    pub planned: Planned,
     /// Receives the events of each leg.
     pub callback: Option<LegCallback>,
     /// How long it may ring.
@@ -194,7 +195,7 @@ impl Family {
         let id = cx.fork_id();
         let (fork, legs) = Fork::ring(
             id,
-            outbound.document,
+            outbound.planned,
             common,
             (&dialled, outbound.routes),
             outbound.timeout,
@@ -373,6 +374,16 @@ impl Family {
             } => {
                 if let Some(call) = self.calls.get_mut(&call) {
                     call.start_document(*document, role, cx);
+                }
+            }
+            Letter::RunVerbs {
+                call,
+                author,
+                verbs,
+            } => {
+                if let Some(call) = self.calls.get_mut(&call) {
+                    let script = interpreter::Script::of_verbs(author, verbs, false, cx.now);
+                    call.start(script, cx);
                 }
             }
             Letter::BranchAccepted(fork, call) => {

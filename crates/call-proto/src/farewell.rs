@@ -4,8 +4,10 @@
 //! leg after a crash completes it with the final record. **Invariant: the callbacks of a farewell
 //! are those that the leg itself would have made for the same end.** The same holds for messages.
 
-use model::record::{CallRecord, Callback, Message, StartedRecording, recording_seconds};
-use model::{EventSid, RecordingSid, Timestamp, error};
+use model::record::{
+    CallRecord, Callback, Conference, Message, StartedRecording, recording_seconds,
+};
+use model::{AccountSid, CallSid, ConferenceSid, EventSid, RecordingSid, Timestamp, error};
 use serde::{Deserialize, Serialize};
 
 use crate::callback::{CallbackTarget, LegEnd, LegRecording};
@@ -353,4 +355,78 @@ impl MessageFarewell {
             created: message.updated,
         }
     }
+}
+
+/// Name of the event that ends a conference.
+pub(crate) const CONFERENCE_END: &str = "conference-end";
+
+/// The last callback of a conference. Stored in serialized form with its record, so that any server
+/// can make it after a crash.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct RoomFarewell {
+    target: CallbackTarget,
+}
+
+impl RoomFarewell {
+    pub(crate) const fn new(target: CallbackTarget) -> Self {
+        Self { target }
+    }
+
+    /// The callback for the end in `record`, made at `now`.
+    ///
+    /// - `sequence`: the next free number among the callbacks of the conference.
+    pub fn callback(
+        self,
+        record: &Conference,
+        sequence: i64,
+        event: EventSid,
+        now: Timestamp,
+    ) -> Callback {
+        let about = (record.sid, record.account, record.name.as_str());
+        let at = record.ended.unwrap_or(record.updated);
+        let mut params = conference_params(about, CONFERENCE_END, sequence, at);
+        let reason = record.reason.as_deref().unwrap_or_default();
+        params.extend(conference_end(reason, None));
+        Callback {
+            event,
+            account: record.account,
+            author: self.target.author,
+            lane: record.sid.into(),
+            call: None,
+            sequence,
+            url: self.target.url,
+            method: self.target.method,
+            params,
+            created: now,
+        }
+    }
+}
+
+/// Parameters of every callback about a conference.
+///
+/// - `sequence`: of the callback among those of the conference, from 0.
+pub(crate) fn conference_params(
+    (sid, account, name): (ConferenceSid, AccountSid, &str),
+    event: &str,
+    sequence: i64,
+    at: Timestamp,
+) -> Params {
+    let mut params = Params::with_capacity(16);
+    let mut add = |name: &str, value: String| params.push((name.to_owned(), value));
+    add("ConferenceSid", sid.to_string());
+    add("FriendlyName", name.to_owned());
+    add("AccountSid", account.to_string());
+    add("SequenceNumber", (sequence + 1).to_string());
+    add("Timestamp", at.rfc2822());
+    add("StatusCallbackEvent", event.to_owned());
+    params
+}
+
+/// Parameters of the end of a conference.
+///
+/// - `by`: the call that ended it by leaving.
+pub(crate) fn conference_end(reason: &str, by: Option<CallSid>) -> Params {
+    let mut params = vec![("ReasonConferenceEnded".to_owned(), reason.to_owned())];
+    params.extend(by.map(|call| ("CallSidEndingConference".to_owned(), call.to_string())));
+    params
 }

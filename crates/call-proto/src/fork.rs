@@ -12,7 +12,7 @@ use model::{AccountSid, CallSid, CallStatus, Timestamp, error};
 
 use crate::command::Command;
 use crate::context::{About, Context, Letter};
-use crate::event::{Document, Req, Route, Unreachable};
+use crate::event::{Document, Planned, Req, Route, Unreachable};
 use crate::fact::Reason;
 use crate::letter::{BranchSpec, Common, Dialled, ForkId, ForkResult, LegOver, Role};
 
@@ -26,8 +26,8 @@ const SCREENING: Duration = Duration::from_secs(60);
 pub(crate) enum Origin {
     /// The `<Dial>` of this call, which is notified of the outcome.
     Dial(CallSid),
-    /// The API: the branch that answers runs this document.
-    Api(Document),
+    /// The API: the branch that answers runs this.
+    Api(Planned),
 }
 
 pub(crate) struct Fork {
@@ -108,16 +108,16 @@ impl Fork {
 
     /// Starts ringing for the API: the routes are already known. Returns the legs.
     ///
-    /// - `document`: runs on the branch that answers.
+    /// - `planned`: runs on the branch that answers.
     pub(crate) fn ring(
         id: ForkId,
-        document: Document,
+        planned: Planned,
         common: Common,
         (dialled, routes): (&Dialled, Vec<Route>),
         timeout: Duration,
         cx: &mut Context,
     ) -> (Self, Vec<CallSid>) {
-        let origin = Origin::Api(document);
+        let origin = Origin::Api(planned);
         let mut fork = Self::new(id, origin, common, timeout, State::Decided);
         let branches: BTreeMap<_, _> = routes
             .into_iter()
@@ -158,7 +158,7 @@ impl Fork {
     /// The branch that answers is to run a document other than the API named before.
     pub(crate) fn redirect(&mut self, document: Document) {
         if let Origin::Api(planned) = &mut self.origin {
-            *planned = document;
+            *planned = document.into();
         }
     }
 
@@ -279,10 +279,15 @@ impl Fork {
                 child: call,
                 ring_s,
             },
-            Origin::Api(document) => Letter::Run {
+            Origin::Api(Planned::Document(document)) => Letter::Run {
                 call,
                 document: Box::new(document.clone()),
                 role: Role::Main,
+            },
+            Origin::Api(Planned::Verbs { author, verbs }) => Letter::RunVerbs {
+                call,
+                author: *author,
+                verbs: verbs.clone(),
             },
         });
     }

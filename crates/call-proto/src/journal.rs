@@ -106,6 +106,7 @@ impl RoomRecorder {
     /// As [`Room::handle`].
     pub fn handle(&mut self, input: RoomInput, now: Timestamp) {
         if let Some(lines) = &mut self.lines {
+            let input = redact::room(&input);
             lines.push(Line::Room { at: now, input });
         }
         self.room.handle(input, now);

@@ -73,6 +73,8 @@ pub(crate) struct Leg {
     sip_status: Option<u16>,
     /// The remote party's reason for the end.
     sip_reason: Option<String>,
+    /// How many verbs need the remote party's keys.
+    key_listeners: u32,
     /// News for the scripts, passed on after the leg has finished its step.
     news: VecDeque<News>,
 }
@@ -109,6 +111,7 @@ impl Leg {
             last_response: None,
             sip_status: None,
             sip_reason: None,
+            key_listeners: 0,
             news: VecDeque::new(),
         }
     }
@@ -246,6 +249,20 @@ impl Leg {
         if self.screened.is_some() {
             self.tell_fork(CallStatus::Completed, cx);
             self.screened = None;
+        }
+    }
+
+    /// A verb needs the remote party's keys, or no longer does: they are detected in its audio as
+    /// long as any verb needs them.
+    pub(crate) fn listen_to_keys(&mut self, on: bool, cx: &mut Context) {
+        let before = self.key_listeners;
+        self.key_listeners = if on {
+            before + 1
+        } else {
+            before.saturating_sub(1)
+        };
+        if (before == 0) != (self.key_listeners == 0) {
+            cx.media(self.profile.sid, MediaCommand::ListenDigits { on });
         }
     }
 

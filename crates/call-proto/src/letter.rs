@@ -135,6 +135,20 @@ pub(crate) enum Role {
     Main,
     /// Screens a dialled party; its end means acceptance.
     Screening,
+    /// Heard while a verb below it on the stack waits; begins anew when it ends.
+    Waiting,
+    /// Heard once while a verb below it on the stack waits.
+    Announcing,
+}
+
+impl Role {
+    /// Whether it is the companion of a verb, which outlives it.
+    pub(crate) const fn is_companion(self) -> bool {
+        match self {
+            Self::Main | Self::Screening => false,
+            Self::Waiting | Self::Announcing => true,
+        }
+    }
 }
 
 /// The outcome of a fork, for the verb that started it.

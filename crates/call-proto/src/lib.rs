@@ -51,17 +51,21 @@ pub use context::{MakeAddress, RecordingAddress, Settings};
 pub use dialect::Dialect;
 pub use event::{
     Ask, AudioFailure, Clip, Confidence, DigitWay, Document, Event, Fallback, FetchFailure,
-    Fetched, Headers, LegEvent, MediaEvent, Modify, PlayId, Redirect, Req, Route, SetIn,
-    SpeechNews, Unreachable, Via,
+    Fetched, Headers, LegEvent, MediaEvent, Modify, ParticipantChange, Planned, PlayId, Redirect,
+    Req, Route, SetIn, SpeechNews, Unreachable, Via,
 };
 pub use fact::{CallEnd, Fact, Reason};
 pub use family::{Family, Inbound, OutboundApi, Script};
-pub use farewell::{Farewell, MessageFarewell, RecordingFarewell, RecordingOutcome};
+pub use farewell::{
+    Farewell, MessageFarewell, RecordingFarewell, RecordingOutcome, RoomFarewell,
+};
 pub use lint::lint;
-pub use membership::{Place, RoomEnd, RoomEvent, RoomRefusal, Wish};
+pub use membership::{
+    Beep, Departure, Place, RoomCallback, RoomEnd, RoomEvent, RoomRefusal, Terms, Wish,
+};
 pub use message::{MessageCommand, TextMessage};
 pub use rcml::ReplyKind;
-pub use request::{CreateError, ModifyError, NewCall, NewMessage, SendError};
+pub use request::{CreateError, ModifyError, NewCall, NewMessage, NewParticipant, SendError};
 pub use room::{LONGEST_CONFERENCE, Room, RoomCommand, RoomInput, RoomOpening};
 pub use stream_news::{StreamCounts, StreamNews, StreamOver};
 pub use trace::{Entry, Lane, TRACED_TEXT, Way, counts_text};

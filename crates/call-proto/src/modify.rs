@@ -7,7 +7,7 @@ use crate::call::Call;
 use crate::callback::CallbackTarget;
 use crate::context::{Context, Letter};
 use crate::dialect::Dialect;
-use crate::event::{Modify, Redirect};
+use crate::event::{Modify, ParticipantChange, Redirect};
 use crate::fact::Reason;
 use crate::letter::{Ended, Role};
 use crate::request::ModifyError;
@@ -20,6 +20,7 @@ impl Call {
             Modify::Complete => ("complete", String::new()),
             Modify::Cancel => ("cancel", String::new()),
             Modify::Redirect(redirect) => ("redirect", redacted(&redirect.document.url)),
+            Modify::Participant(change) => ("participant", change_in_words(change)),
         };
         cx.trace(self.sid(), Lane::Api, what, &detail);
         if self.leg.is_over() {
@@ -31,6 +32,11 @@ impl Call {
             Modify::Cancel if !self.leg.can_be_canceled() => {}
             Modify::Cancel => self.leg.end_by_api(cx),
             Modify::Redirect(redirect) => return self.redirect(*redirect, cx),
+            Modify::Participant(change) => {
+                if !self.change_participant(*change, cx) {
+                    return Err(ModifyError::NotInConference);
+                }
+            }
         }
         Ok(())
     }
@@ -39,7 +45,7 @@ impl Call {
     pub(crate) fn modify_unasked(&mut self, modify: Modify, cx: &mut Context) {
         let url = match &modify {
             Modify::Redirect(redirect) => Some(redirect.document.url.clone()),
-            Modify::Complete | Modify::Cancel => None,
+            Modify::Complete | Modify::Cancel | Modify::Participant(_) => None,
         };
         if self.modify(modify, cx) == Err(ModifyError::NotAnswered) {
             let about = self.leg.profile.about(url.as_deref());
@@ -143,4 +149,23 @@ fn callback_of(redirect: &Redirect) -> Option<CallbackTarget> {
         method,
         author: redirect.document.author,
     })
+}
+
+/// A change of a participant, for the trace.
+fn change_in_words(change: &ParticipantChange) -> String {
+    let flag = |value: Option<bool>, on: &'static str, off: &'static str| {
+        value.map(|value| if value { on } else { off })
+    };
+    let words = [
+        flag(change.muted, "mute", "unmute"),
+        flag(change.on_hold, "hold", "unhold"),
+        flag(
+            change.ends,
+            "ends the conference",
+            "does not end the conference",
+        ),
+        change.announcement.as_ref().map(|_| "announce"),
+        change.kick.then_some("remove"),
+    ];
+    words.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }

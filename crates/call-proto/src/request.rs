@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
-use model::AccountSid;
+use model::{AccountSid, HttpMethod};
 
 use crate::callback::{CallbackTarget, LegCallback};
 use crate::command::Target;
 use crate::dialect::Dialect;
-use crate::event::{Document, Headers, Unreachable};
+use crate::event::{Headers, Planned, Unreachable};
 
 /// A call to create.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -22,7 +22,7 @@ pub struct NewCall {
     /// Headers for the INVITE.
     pub headers: Headers,
     /// Runs when it is answered.
-    pub document: Document,
+    pub planned: Planned,
     /// Receives the events of each leg.
     pub callback: Option<LegCallback>,
     /// How long it may ring.
@@ -31,6 +31,54 @@ pub struct NewCall {
     pub credentials: Option<(String, String)>,
     /// Dialect of the run: that of the base path of the request.
     pub dialect: Dialect,
+}
+
+/// The part of a call that the API makes in a conference.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NewParticipant {
+    /// Name of the conference.
+    pub conference: String,
+    /// The application's name for it.
+    pub label: Option<String>,
+    /// Whether the others do not hear it.
+    pub muted: bool,
+    /// Whether the conference starts when it enters.
+    pub starts: bool,
+    /// Whether the conference ends when it leaves.
+    pub ends: bool,
+    /// Whether the others hear a tone when it enters, and when it leaves.
+    pub beeps: (bool, bool),
+    /// What it hears until the conference starts; `None`: music.
+    pub wait: Option<(String, HttpMethod)>,
+}
+
+impl NewParticipant {
+    /// What the call runs once it is answered.
+    ///
+    /// - `author`: account that owns the conference
+    #[must_use]
+    pub fn planned(self, author: AccountSid) -> Planned {
+        let conference = rcml::Conference {
+            label: self.label,
+            muted: self.muted,
+            start_on_enter: self.starts,
+            end_on_exit: self.ends,
+            beep: rcml::Beep {
+                enter: self.beeps.0,
+                exit: self.beeps.1,
+            },
+            wait: match self.wait {
+                Some((url, method)) => rcml::Wait::At { url, method },
+                None => rcml::Wait::Music,
+            },
+            ..rcml::Conference::new(self.conference)
+        };
+        let dial = rcml::Dial::new(vec![rcml::Noun::Conference(conference)]);
+        Planned::Verbs {
+            author,
+            verbs: vec![rcml::Verb::Dial(Box::new(dial))],
+        }
+    }
 }
 
 /// Why a call was not created.
@@ -56,6 +104,9 @@ pub enum ModifyError {
     /// A party that is still being called cannot run a document.
     #[error("the call has not been answered yet, so it cannot be redirected")]
     NotAnswered,
+    /// It is not in the conference whose participant was to be changed.
+    #[error("the call is not in this conference")]
+    NotInConference,
     /// The call did not reply in time, or the change cannot be recorded now.
     #[error("the change is not confirmed; it may still be made")]
     Unconfirmed,

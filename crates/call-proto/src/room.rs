@@ -13,6 +13,8 @@
 //!
 //! [`MediaCommand::JoinRoom`]: crate::MediaCommand::JoinRoom
 
+mod report;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -22,10 +24,14 @@ use model::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::command::RoomRequest;
 use crate::event::Req;
 use crate::fact::Fact;
-use crate::membership::{Place, RoomEnd, RoomEvent, RoomRefusal, Wish};
+use crate::membership::{
+    Beep, Departure, Place, RoomCallback, RoomEnd, RoomEvent, RoomRefusal, Terms, Wish,
+};
 use crate::trace::{Entry, Lane, Way};
+use report::{OVER, Report, Reporter};
 
 /// How long a conference may exist.
 pub const LONGEST_CONFERENCE: Duration = Duration::from_secs(4 * 3600);
@@ -44,10 +50,13 @@ pub struct RoomOpening {
     pub name: String,
     /// How long it may exist; then it ends for every member.
     pub life: Duration,
+    /// Identifiers are generated from it; must not be predictable.
+    #[serde(default)]
+    pub seed: u64,
 }
 
 /// An input to a room.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum RoomInput {
     /// A call requests to join → [`RoomEvent::Joined`] or [`RoomEvent::Refused`]. A member's second
     /// request replaces its membership.
@@ -59,12 +68,35 @@ pub enum RoomInput {
         /// The requested terms.
         wish: Wish,
     },
+    /// The terms of a membership change. Ignored if it has another number.
+    Change {
+        /// The call.
+        member: CallSid,
+        /// Number of the membership.
+        req: Req,
+        /// The new terms.
+        terms: Terms,
+    },
+    /// An announcement to a member has ended. Ignored if its membership has another number.
+    Announced {
+        /// The call.
+        member: CallSid,
+        /// Number of the membership.
+        req: Req,
+        /// Whether something in it could not be played.
+        failed: bool,
+    },
+    /// The API ends the conference.
+    End,
     /// A call leaves; no answer. Ignored if its membership has another number.
     Leave {
         /// The call.
         member: CallSid,
         /// Number of the membership.
         req: Req,
+        /// Why.
+        #[serde(default)]
+        why: Departure,
     },
     /// The record of the room could not be written, so the room does not exist: the commands that
     /// followed its [`Fact::ConferenceCreated`] in the same step were not carried out.
@@ -73,14 +105,45 @@ pub enum RoomInput {
     Shutdown,
 }
 
+impl RoomRequest {
+    /// Number of the membership that it is about.
+    #[must_use]
+    pub const fn req(&self) -> Req {
+        match self {
+            Self::Join { req, .. }
+            | Self::Change { req, .. }
+            | Self::Announced { req, .. }
+            | Self::Leave { req, .. } => *req,
+        }
+    }
+
+    /// As an input to the room, from this member.
+    #[must_use]
+    pub fn into_input(self, member: CallSid) -> RoomInput {
+        match self {
+            Self::Join { req, wish, .. } => RoomInput::Join { member, req, wish },
+            Self::Change { req, terms } => RoomInput::Change { member, req, terms },
+            Self::Announced { req, failed } => RoomInput::Announced {
+                member,
+                req,
+                failed,
+            },
+            Self::Leave { req, why } => RoomInput::Leave { member, req, why },
+        }
+    }
+}
+
 impl RoomInput {
     /// For an input that is too late for a room that has ended: whether the next room with that
     /// name gets it instead. For anything but a `Join`, that room must already exist.
     #[must_use]
     pub fn outlives_the_room(&self) -> bool {
         match self {
-            Self::Join { .. } | Self::Leave { .. } => true,
-            Self::NotRecorded | Self::Shutdown => false,
+            Self::Join { .. }
+            | Self::Change { .. }
+            | Self::Announced { .. }
+            | Self::Leave { .. } => true,
+            Self::End | Self::NotRecorded | Self::Shutdown => false,
         }
     }
 }
@@ -106,7 +169,18 @@ pub enum RoomCommand {
 struct Member {
     req: Req,
     wish: Wish,
+    on_hold: bool,
     place: Place,
+}
+
+impl Member {
+    const fn terms(&self) -> Terms {
+        Terms {
+            muted: self.wish.muted,
+            ends: self.wish.ends,
+            on_hold: self.on_hold,
+        }
+    }
 }
 
 /// Whether the members hear each other.
@@ -126,6 +200,7 @@ pub struct Room {
     /// The record, until the first step commits it.
     created: Option<Box<Conference>>,
     ends_at: Timestamp,
+    reporter: Reporter,
     facts: Vec<Fact>,
     commands: Vec<RoomCommand>,
 }
@@ -149,6 +224,7 @@ impl Room {
         };
         Self {
             ends_at: now + opening.life,
+            reporter: Reporter::new(opening.seed),
             opening,
             state: State::Waiting,
             members: BTreeMap::new(),
@@ -164,7 +240,18 @@ impl Room {
         self.facts.extend(created);
         match input {
             RoomInput::Join { member, req, wish } => self.join(member, req, wish, now),
-            RoomInput::Leave { member, req } => self.leave(member, req, now),
+            RoomInput::Leave { member, req, why } => self.leave(member, req, why, now),
+            RoomInput::Change { member, req, terms } => self.change(member, req, terms, now),
+            RoomInput::Announced {
+                member,
+                req,
+                failed,
+            } => {
+                if self.is_member(member, req) {
+                    self.report(Report::Announced { failed }, member, now);
+                }
+            }
+            RoomInput::End => self.end(RoomEnd::Api, now),
             RoomInput::NotRecorded => self.not_recorded(now),
             RoomInput::Shutdown => self.end(RoomEnd::Shutdown, now),
         }
@@ -220,16 +307,35 @@ impl Room {
         if others.count() >= wish.max_members.get() as usize {
             return self.refuse(call, req, RoomRefusal::Full, now);
         }
-        let starts = wish.starts && self.state == State::Waiting;
+        let place = self.place(wish.muted);
+        let (muted, beeps) = (wish.muted, wish.beeps_on_enter);
+        let mut wish = wish;
+        let callback = wish.callback.take();
+        let member = Member {
+            req,
+            wish,
+            on_hold: false,
+            place,
+        };
+        let is_new = self.members.insert(call, member).is_none();
+        self.is_reported_to(callback);
+        if is_new {
+            self.report(Report::Joined, call, now);
+        }
+        let starts = self.state == State::Waiting && self.can_start();
         if starts {
             self.state = State::Running;
             self.facts.push(Fact::ConferenceStarted {
                 conference: self.opening.sid,
                 at: now,
             });
+            let report = self.reporter.started(&self.opening, now);
+            self.facts.extend(report);
         }
-        let place = self.place(wish);
-        self.members.insert(call, Member { req, wish, place });
+        let place = self.place(muted);
+        if let Some(member) = self.members.get_mut(&call) {
+            member.place = place;
+        }
         self.trace(call, "joined", &self.opening.name.clone(), now);
         let conference = self.opening.sid;
         self.tell(call, req, RoomEvent::Joined { conference, place });
@@ -237,19 +343,57 @@ impl Room {
             self.trace(conference, "conference started", "", now);
             self.place_all();
         }
+        if is_new && beeps {
+            self.beep(Beep::Enter, call);
+        }
     }
 
-    fn leave(&mut self, call: CallSid, req: Req, now: Timestamp) {
-        let Some(member) = self.members.get(&call).filter(|it| it.req == req) else {
+    /// Whether a member is there that starts the conference.
+    fn can_start(&self) -> bool {
+        let alone = self.members.len() < 2;
+        let starts = |wish: &Wish| wish.starts && !(wish.needs_company && alone);
+        self.members.values().any(|member| starts(&member.wish))
+    }
+
+    fn is_member(&self, call: CallSid, req: Req) -> bool {
+        let member = self.members.get(&call);
+        member.is_some_and(|member| member.req == req)
+    }
+
+    fn change(&mut self, call: CallSid, req: Req, terms: Terms, now: Timestamp) {
+        let Some(member) = self.members.get_mut(&call).filter(|it| it.req == req) else {
+            return;
+        };
+        let before = member.terms();
+        (member.wish.muted, member.wish.ends) = (terms.muted, terms.ends);
+        member.on_hold = terms.on_hold;
+        if before.muted != terms.muted {
+            self.report(Report::Muted(terms.muted), call, now);
+        }
+        if before.on_hold != terms.on_hold {
+            self.report(Report::Held(terms.on_hold), call, now);
+        }
+        if before.ends != terms.ends {
+            self.report(Report::Modified, call, now);
+        }
+        self.place_all();
+    }
+
+    fn leave(&mut self, call: CallSid, req: Req, why: Departure, now: Timestamp) {
+        let is_it = |member: &&Member| member.req == req;
+        let Some(member) = self.members.get(&call).filter(is_it) else {
             return; // It left this membership, or never had it.
         };
-        let ends = member.wish.ends;
+        let (ends, beeps_on_exit) = (member.wish.ends, member.wish.beeps_on_exit);
+        self.report(Report::Left(why.as_str()), call, now);
         self.members.remove(&call);
         self.trace(call, "left", &self.opening.name.clone(), now);
         if self.members.is_empty() {
-            self.end(RoomEnd::Empty, now);
+            self.end_by(RoomEnd::Empty, Some((call, why)), now);
         } else if ends {
-            self.end(RoomEnd::MemberLeft, now);
+            self.end_by(RoomEnd::MemberLeft, Some((call, why)), now);
+        } else if beeps_on_exit {
+            self.beep(Beep::Exit, call);
         }
     }
 
@@ -263,6 +407,11 @@ impl Room {
     }
 
     fn end(&mut self, why: RoomEnd, now: Timestamp) {
+        self.end_by(why, None, now);
+    }
+
+    /// - `by`: the call that ended it by leaving.
+    fn end_by(&mut self, why: RoomEnd, by: Option<(CallSid, Departure)>, now: Timestamp) {
         if self.state == State::Over {
             return;
         }
@@ -273,6 +422,12 @@ impl Room {
             at: now,
             reason: why.as_str().to_owned(),
         });
+        let members: Vec<CallSid> = self.members.keys().copied().collect();
+        for call in members {
+            self.report(Report::Left(OVER), call, now);
+        }
+        let report = self.reporter.ended(&self.opening, why, by, now);
+        self.facts.extend(report);
         self.trace(self.opening.sid, "conference ended", why.as_str(), now);
         for (call, member) in std::mem::take(&mut self.members) {
             self.tell(call, member.req, RoomEvent::Over { why });
@@ -289,10 +444,10 @@ impl Room {
     }
 
     /// The current place of a member with these terms.
-    fn place(&self, wish: Wish) -> Place {
+    fn place(&self, muted: bool) -> Place {
         let running = self.state == State::Running;
         Place {
-            talks: running && !wish.muted,
+            talks: running && !muted,
             started: running,
         }
     }
@@ -302,7 +457,13 @@ impl Room {
         let moved: Vec<_> = self
             .members
             .iter()
-            .map(|(call, member)| (*call, member.req, self.place(member.wish)))
+            .map(|(call, member)| {
+                (
+                    *call,
+                    member.req,
+                    self.place(member.wish.muted || member.on_hold),
+                )
+            })
             .collect();
         for (call, req, place) in moved {
             let member = self.members.get_mut(&call).filter(|it| it.place != place);
@@ -311,6 +472,40 @@ impl Room {
                 let conference = self.opening.sid;
                 self.tell(call, req, RoomEvent::Moved { conference, place });
             }
+        }
+    }
+
+    /// The first destination that a member names receives the events of the conference.
+    fn is_reported_to(&mut self, callback: Option<Box<RoomCallback>>) {
+        let Some(callback) = callback.filter(|_| !self.reporter.has_target()) else {
+            return;
+        };
+        if let Some(farewell) = self.reporter.begin(*callback) {
+            self.facts.push(Fact::ConferenceFarewell {
+                conference: self.opening.sid,
+                farewell: Box::new(farewell),
+            });
+        }
+    }
+
+    /// Reports what happened to a member.
+    fn report(&mut self, what: Report, call: CallSid, now: Timestamp) {
+        if let Some(member) = self.members.get(&call) {
+            let about = (call, &member.wish, member.on_hold);
+            let report = self.reporter.of_member(what, about, &self.opening, now);
+            self.facts.extend(report);
+        }
+    }
+
+    /// All members but one hear a tone, if the conference is running.
+    fn beep(&mut self, beep: Beep, except: CallSid) {
+        if self.state != State::Running {
+            return;
+        }
+        let others = self.members.iter().filter(|(call, _)| **call != except);
+        let others: Vec<_> = others.map(|(call, member)| (*call, member.req)).collect();
+        for (call, req) in others {
+            self.tell(call, req, RoomEvent::Beep(beep));
         }
     }
 
@@ -395,6 +590,51 @@ mod tests {
                 ],
                 "last-member-left",
             ),
+            (
+                &[
+                    ("1 joins loud late", "1 joined"),
+                    ("2 joins loud late", "2 joined"),
+                    (
+                        "3 joins loud bye",
+                        "3 joined talks hears, 1 moved talks hears, 2 moved talks hears, \
+                         1 entry tone, 2 entry tone",
+                    ),
+                    ("4 joins", "4 joined talks hears"),
+                    ("3 joins loud again", "3 joined talks hears"),
+                    ("3 leaves again", ""),
+                    ("5 joins bye", "5 joined talks hears"),
+                    ("5 leaves", "1 exit tone, 2 exit tone, 4 exit tone"),
+                    ("6 joins bye ends", "6 joined talks hears"),
+                    (
+                        "6 leaves",
+                        "1 over ended-by-member, 2 over ended-by-member, 4 over ended-by-member",
+                    ),
+                ],
+                "ended-by-member",
+            ),
+            (
+                &[
+                    ("1 joins", "1 joined talks hears"),
+                    ("2 joins", "2 joined talks hears"),
+                    ("2 is muted again", ""),
+                    ("2 is muted", "2 moved hears"),
+                    ("2 is held", ""),
+                    ("2 is", "2 moved talks hears"),
+                    ("2 is ends", ""),
+                    ("0 ends", "1 over ended-by-api, 2 over ended-by-api"),
+                ],
+                "ended-by-api",
+            ),
+            (
+                &[
+                    ("1 joins lonely", "1 joined"),
+                    ("1 joins lonely again", "1 joined"),
+                    ("2 joins late", "2 joined talks hears, 1 moved talks hears"),
+                    ("1 leaves again", ""),
+                    ("2 leaves", ""),
+                ],
+                "last-member-left",
+            ),
             // A member's second request replaces the first; it does not count twice.
             (
                 &[
@@ -459,6 +699,7 @@ mod tests {
                 account: AccountSid::from_bytes([1; 16]),
                 name: "standup".to_owned(),
                 life: Duration::from_secs(60),
+                seed: 1,
             };
             Self {
                 room: Room::new(opening, Timestamp(0)),
@@ -475,15 +716,37 @@ mod tests {
             let wish = Wish {
                 muted: has("muted"),
                 starts: !has("late"),
+                needs_company: has("lonely"),
                 ends: has("ends"),
                 max_members: NonZeroU32::new(if has("small") { 1 } else { 40 }).expect("not 0"),
+                beeps_on_enter: has("loud"),
+                beeps_on_exit: has("bye"),
+                label: None,
+                callback: None,
             };
             self.now = self.now + Duration::from_secs(1);
             match what.split(' ').next() {
                 Some("joins") => self
                     .room
                     .handle(RoomInput::Join { member, req, wish }, self.now),
-                Some("leaves") => self.room.handle(RoomInput::Leave { member, req }, self.now),
+                Some("leaves") => self.room.handle(
+                    RoomInput::Leave {
+                        member,
+                        req,
+                        why: Departure::HungUp,
+                    },
+                    self.now,
+                ),
+                Some("is") => {
+                    let terms = Terms {
+                        muted: has("muted"),
+                        ends: has("ends"),
+                        on_hold: has("held"),
+                    };
+                    let input = RoomInput::Change { member, req, terms };
+                    self.room.handle(input, self.now);
+                }
+                Some("ends") => self.room.handle(RoomInput::End, self.now),
                 Some("stops") => self.room.handle(RoomInput::Shutdown, self.now),
                 _ => {
                     self.now = self.room.poll_timeout().expect("a timer");
@@ -519,6 +782,7 @@ mod tests {
         match event {
             RoomEvent::Joined { place, .. } => placed("joined", place),
             RoomEvent::Moved { place, .. } => placed("moved", place),
+            RoomEvent::Beep(beep) => beep.as_str().to_owned(),
             RoomEvent::Refused { why } => format!("refused {why:?}"),
             RoomEvent::Over { why } => format!("over {}", why.as_str()),
         }

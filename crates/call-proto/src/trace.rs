@@ -175,6 +175,7 @@ fn of_room_event(event: RoomEvent) -> (&'static str, String) {
             };
             ("moved", detail.to_owned())
         }
+        RoomEvent::Beep(beep) => ("beep", beep.as_str().to_owned()),
         RoomEvent::Refused { why } => ("refused", why.as_str().to_owned()),
         RoomEvent::Over { why } => ("conference over", why.as_str().to_owned()),
     }
@@ -285,6 +286,12 @@ pub(crate) fn of_command(at: Timestamp, call: CallSid, command: &Command) -> Opt
         }
         Command::Room(RoomRequest::Join { name, .. }) => {
             (Lane::Room, "join".to_owned(), name.clone())
+        }
+        Command::Room(RoomRequest::Change { .. }) => {
+            (Lane::Room, "change".to_owned(), String::new())
+        }
+        Command::Room(RoomRequest::Announced { .. }) => {
+            (Lane::Room, "announced".to_owned(), String::new())
         }
         Command::Room(RoomRequest::Leave { .. }) => (Lane::Room, "leave".to_owned(), String::new()),
         Command::Leg(command) => {

@@ -18,8 +18,8 @@ use std::time::Duration;
 
 use call_proto::journal::Recorder;
 use call_proto::{
-    Addressed, Ask, AudioFailure, Command, Event, Fact, Headers, Invite, Lane, LegCommand,
-    MediaEvent, Modify, ModifyError, Req, RoomInput, RoomRequest, Route, Unreachable,
+    Addressed, Ask, AudioFailure, Command, Departure, Event, Fact, Headers, Invite, Lane,
+    LegCommand, MediaEvent, Modify, ModifyError, Req, RoomInput, RoomRequest, Route, Unreachable,
 };
 use futures_util::FutureExt as _;
 use media::{EndpointId, RecordingId, Report, Session};
@@ -589,37 +589,31 @@ impl Actor {
     }
 
     fn ask_room(&mut self, call: CallSid, request: RoomRequest) {
-        match request {
-            RoomRequest::Join {
-                req,
-                account,
-                name,
-                wish,
-            } => {
-                let key = (account, name);
-                let input = RoomInput::Join {
-                    member: call,
-                    req,
-                    wish,
-                };
-                self.shared.rooms.tell(&self.shared, &key, input);
-                self.memberships.insert(req, (call, key));
+        let req = request.req();
+        let key = match &request {
+            RoomRequest::Join { account, name, .. } => {
+                let key = (*account, name.clone());
+                self.memberships.insert(req, (call, key.clone()));
+                Some(key)
             }
-            RoomRequest::Leave { req } => self.leave_room(req),
-        }
-    }
-
-    fn leave_room(&mut self, req: Req) {
-        if let Some((member, key)) = self.memberships.remove(&req) {
-            let input = RoomInput::Leave { member, req };
+            RoomRequest::Leave { .. } => self.memberships.remove(&req).map(|(_, key)| key),
+            RoomRequest::Change { .. } | RoomRequest::Announced { .. } => {
+                let known = self.memberships.get(&req);
+                known.map(|(_, key)| key.clone())
+            }
+        };
+        if let Some(key) = key {
+            let input = request.into_input(call);
             self.shared.rooms.tell(&self.shared, &key, input);
         }
     }
 
     /// Leaves every room at the end of a family; without effect on rooms already left.
     fn leave_rooms(&mut self) {
-        while let Some(req) = self.memberships.keys().next().copied() {
-            self.leave_room(req);
+        for (req, (member, key)) in std::mem::take(&mut self.memberships) {
+            let why = Departure::Lost;
+            let input = RoomInput::Leave { member, req, why };
+            self.shared.rooms.tell(&self.shared, &key, input);
         }
     }
 

@@ -6,8 +6,8 @@ use std::sync::atomic::Ordering;
 use call_proto::journal::Recorder;
 use call_proto::routing::Place;
 use call_proto::{CreateError, Event, Modify, ModifyError, NewCall, OutboundApi};
-use model::CallSid;
 use model::record::CallRecord;
+use model::{CallSid, ConferenceSid};
 use store::StoreError;
 use tokio::sync::oneshot;
 use tracing::warn;
@@ -49,7 +49,7 @@ impl Engine {
             routes,
             headers: new.headers,
             credentials: new.credentials,
-            document: new.document,
+            planned: new.planned,
             callback: new.callback,
             timeout: new.timeout,
             dialect: new.dialect,
@@ -87,6 +87,12 @@ impl Engine {
     /// [`ModifyError`] if it was not made, or if the outcome is not known in time.
     pub async fn modify(&self, call: CallSid, modify: Modify) -> Result<(), ModifyError> {
         self.shared.live.ask(call, modify).await
+    }
+
+    /// Ends a conference of this server for all its members. Returns once its end is recorded; false
+    /// if it is not open here, or did not end in time.
+    pub async fn end_conference(&self, conference: ConferenceSid) -> bool {
+        self.shared.rooms.end(conference).await
     }
 
     /// Hangs up the live calls that another server has closed on record, because it took this one for dead.

@@ -1,4 +1,4 @@
-//! Ends legs and text messages that no process runs any more: those of a dead server, or of a
+//! Ends legs, text messages and conferences that no process runs any more: those of a dead server, or of a
 //! family that failed.
 //!
 //! **Invariant: an end and the callbacks it causes are one list of changes, to be committed
@@ -6,11 +6,11 @@
 
 use std::collections::BTreeMap;
 
-use call_proto::{Farewell, MessageFarewell, RecordingFarewell, RecordingOutcome};
+use call_proto::{Farewell, MessageFarewell, RecordingFarewell, RecordingOutcome, RoomFarewell};
 use model::record::{Recording, recording_seconds};
 use model::{EventSid, RecordingSid, Timestamp};
 use serde::de::DeserializeOwned;
-use store::{Change, Orphan, OrphanMessage, OrphanRecording, Store, StoreError};
+use store::{Change, Orphan, OrphanConference, OrphanMessage, OrphanRecording, Store, StoreError};
 use tracing::warn;
 
 /// The end of a leg, its callbacks made at `now`.
@@ -118,6 +118,28 @@ pub async fn recording(
         .chain(complete)
         .chain(told)
         .collect())
+}
+
+/// The end of a conference, its callback made at `now`.
+///
+/// # Errors
+/// As reported by the database.
+pub async fn conference(
+    store: &Store,
+    orphan: &OrphanConference,
+    now: Timestamp,
+) -> Result<Vec<Change>, StoreError> {
+    let record = &orphan.record;
+    let next = store.next_sequence(record.sid.into()).await?;
+    let farewell: Option<RoomFarewell> = orphan
+        .farewell
+        .as_deref()
+        .and_then(|text| read(text, "the callback of a conference"));
+    let event = EventSid::new(now, rand::random());
+    let told = farewell.map(|farewell| farewell.callback(record, next, event, now));
+    let told = told.map(|callback| Change::CallbackQueued(Box::new(callback)));
+    let closed = Change::ConferenceClosed(Box::new(record.clone()));
+    Ok(std::iter::once(closed).chain(told).collect())
 }
 
 /// The farewell stored for this case; `None`, with a warning, if it cannot be read.

@@ -80,6 +80,14 @@ pub(crate) fn changes(facts: Vec<Fact>, dialogs: &mut BTreeMap<CallSid, String>)
             sid: conference,
             at,
         },
+        Fact::ConferenceFarewell {
+            conference,
+            farewell,
+        } => Change::ConferenceFarewell {
+            sid: conference,
+            // As above.
+            farewell: serde_json::to_string(&farewell).unwrap_or_default(),
+        },
         Fact::ConferenceEnded {
             conference,
             status,
@@ -185,6 +193,7 @@ pub(crate) fn log(fact: &Fact) {
         ),
         Fact::Ringing { .. }
         | Fact::Farewell { .. }
+        | Fact::ConferenceFarewell { .. }
         | Fact::MessageCreated { .. }
         | Fact::RecordingStarted { .. }
         | Fact::RecordingClosed { .. }

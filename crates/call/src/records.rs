@@ -51,6 +51,7 @@ fn can_wait(change: &Change) -> bool {
         Change::CallEnded { .. }
             | Change::CallMedia { .. }
             | Change::ConferenceEnded { .. }
+            | Change::ConferenceClosed(_)
             | Change::MessageEnded { .. }
             | Change::Recording(_)
             | Change::RecordingClosed { .. }
@@ -265,10 +266,12 @@ fn lane_of(change: &Change) -> Option<Lane> {
         Change::ConferenceJoined { call, .. } | Change::ConferenceLeft { call, .. } => {
             Some((*call).into())
         }
-        Change::ConferenceCreated(record) => Some(record.sid.into()),
-        Change::ConferenceStarted { sid, .. } | Change::ConferenceEnded { sid, .. } => {
-            Some((*sid).into())
+        Change::ConferenceCreated(record) | Change::ConferenceClosed(record) => {
+            Some(record.sid.into())
         }
+        Change::ConferenceStarted { sid, .. }
+        | Change::ConferenceFarewell { sid, .. }
+        | Change::ConferenceEnded { sid, .. } => Some((*sid).into()),
         Change::Notification(_)
         | Change::RecordingClosed { .. }
         | Change::RecordingReported { .. }

@@ -8,14 +8,16 @@ use std::collections::{BTreeMap, HashMap};
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use call_proto::journal::RoomRecorder;
 use call_proto::{
-    Event, Fact, LONGEST_CONFERENCE, Req, RoomCommand, RoomEnd, RoomEvent, RoomInput, RoomOpening,
+    Departure, Event, Fact, LONGEST_CONFERENCE, Req, RoomCommand, RoomEnd, RoomEvent, RoomInput,
+    RoomOpening,
 };
 use futures_util::FutureExt as _;
-use model::{AccountSid, CallSid, ConferenceSid, ConferenceStatus};
-use store::Change;
+use model::{AccountSid, CallSid, ConferenceSid};
+use store::{Change, StoreError};
 use tokio::sync::mpsc;
 use tracing::{Instrument, error, info_span};
 
@@ -23,7 +25,10 @@ use crate::books::Books;
 use crate::clock::Clock;
 use crate::engine::Shared;
 use crate::records::Kept;
-use crate::{facts, panics};
+use crate::{closing, facts, panics};
+
+/// How long a request to end a conference waits: longer than a slow disk takes.
+const ENDS_WITHIN: Duration = Duration::from_secs(5);
 
 /// Identifies an open room.
 pub(crate) type Key = (AccountSid, String);
@@ -52,6 +57,22 @@ impl Rooms {
             // A task that has just ended needs no shutdown.
             let _ = room.inbox.send(RoomInput::Shutdown);
         }
+    }
+
+    /// Ends a conference, and waits until its task has recorded that; false if it is not open here,
+    /// or did not end in time.
+    pub(crate) async fn end(&self, sid: ConferenceSid) -> bool {
+        let inbox = {
+            let open = self.lock();
+            let found = open.values().find(|room| room.sid == sid);
+            found.map(|room| room.inbox.clone())
+        };
+        let Some(inbox) = inbox else { return false };
+        // A task that has just ended needs no request.
+        let _ = inbox.send(RoomInput::End);
+        tokio::time::timeout(ENDS_WITHIN, inbox.closed())
+            .await
+            .is_ok()
     }
 
     /// Sends a call's request to the open room with this key; a request to join creates the room if
@@ -91,6 +112,7 @@ impl Rooms {
             account,
             name,
             life: LONGEST_CONFERENCE,
+            seed: rand::random(),
         };
         let sid = opening.sid;
         let room = RoomRecorder::new(opening, &shared.settings, now);
@@ -157,7 +179,7 @@ async fn run(
     shared.rooms.close(&shared, &key, sid, &mut inputs);
     let last = match lived {
         Ok(()) => Vec::new(),
-        Err(panic) => task.fail(sid, panics::words(panic.as_ref())),
+        Err(panic) => task.fail(sid, panics::words(panic.as_ref())).await,
     };
     task.books.close(sid.into(), last).await;
     shared.rooms.tasks.fetch_sub(1, Ordering::Relaxed);
@@ -180,14 +202,19 @@ impl Task {
     }
 
     fn handle(&mut self, input: RoomInput) {
-        match input {
+        match &input {
             RoomInput::Join { member, req, .. } => {
-                self.members.insert(member, req);
+                self.members.insert(*member, *req);
             }
-            RoomInput::Leave { member, req } if self.members.get(&member) == Some(&req) => {
-                self.members.remove(&member);
+            RoomInput::Leave { member, req, .. } if self.members.get(member) == Some(req) => {
+                self.members.remove(member);
             }
-            RoomInput::Leave { .. } | RoomInput::NotRecorded | RoomInput::Shutdown => {}
+            RoomInput::Leave { .. }
+            | RoomInput::Change { .. }
+            | RoomInput::Announced { .. }
+            | RoomInput::End
+            | RoomInput::NotRecorded
+            | RoomInput::Shutdown => {}
         }
         self.room.handle(input, self.clock.now());
     }
@@ -239,23 +266,31 @@ impl Task {
         let reaches = self.shared.live.tell(member, Event::Room { req, event });
         if !reaches {
             // Its task ended without leaving.
-            self.handle(RoomInput::Leave { member, req });
+            let why = Departure::Lost;
+            self.handle(RoomInput::Leave { member, req, why });
         }
     }
 
     /// The machine failed: ends its members and its record without it.
-    fn fail(&mut self, sid: ConferenceSid, panic: &str) -> Vec<Change> {
+    async fn fail(&mut self, sid: ConferenceSid, panic: &str) -> Vec<Change> {
         error!(conference.sid = %sid, panic, "a conference panicked and is ended");
         let why = RoomEnd::Failed;
         for (member, req) in std::mem::take(&mut self.members) {
             let event = RoomEvent::Over { why };
             self.shared.live.tell(member, Event::Room { req, event });
         }
-        vec![Change::ConferenceEnded {
-            sid,
-            status: ConferenceStatus::Failed,
-            at: self.clock.now(),
-            reason: why.as_str().to_owned(),
-        }]
+        self.closed(sid, why).await.unwrap_or_else(|error| {
+            error!(conference.sid = %sid, %error, "the record stays open until the next start");
+            Vec::new()
+        })
+    }
+
+    async fn closed(&self, sid: ConferenceSid, why: RoomEnd) -> Result<Vec<Change>, StoreError> {
+        let store = &self.shared.parts.store;
+        let now = self.clock.now();
+        match store.abandoned_conference(sid, why.as_str(), now).await? {
+            Some(orphan) => closing::conference(store, &orphan, now).await,
+            None => Ok(Vec::new()),
+        }
     }
 }

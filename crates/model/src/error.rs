@@ -99,7 +99,7 @@ table! {
     DIAL_NOBODY = 13220, Warning, 0, "Dial: no party to call is named; it was skipped.", "Write a number as its text, or put Number, Client, Sip or Conference inside.";
     DIAL_HEADERS = 13221, Warning, 0, "Dial: a header of the dialled address is too long or has forbidden characters; it was left out.", "Keep names and values short, without line breaks.";
     DIAL_TOO_MANY = 13222, Warning, 0, "Dial: there are more parties or phones than can be called at once; the rest were not called.", "Call fewer at once, or one after another.";
-    DIAL_CALLBACK = 13223, Warning, 0, "Dial: the status callback's address, method or events are not valid.", "Write an http address, GET or POST, and events from initiated, ringing, answered, completed.";
+    DIAL_CALLBACK = 13223, Warning, 0, "Dial: the status callback's address, method or events are not valid.", "Write an http address, GET or POST, and events that the documentation lists for the noun: for example answered and completed, or start and end for a conference.";
     DIAL_MISTAKEN = 13224, Warning, 0, "Dial: the text of a Number is not a number, or that of a Sip is a single word; it was called as a number or host.", "Put Client around the login of a client.";
     CONFERENCE_NAME = 13225, Warning, 0, "Conference: no room is named, or its name is too long or has control characters; the call did not join.", "Write the name as its text, at most 254 characters.";
     CONFERENCE_SIZE = 13226, Warning, 0, "Conference: the maximum number of participants is not a whole number from 1 to 250; 250 was used for a greater number, 40 for anything else.", "Write a number from 1 to 250.";
@@ -109,6 +109,8 @@ table! {
     SCREENING_TOO_LONG = 13230, Warning, 0, "Dial: a dialled party did not decide within 60 seconds whether to take the call; it was not connected.", "Ask for a key with a short timeout, and hang up if none comes.";
     MEDIA_DOWNLOAD = 13233, Error, 0, "A media file could not be fetched or cannot be played.", "Check the address; the file must be WAV, MP3 or Ogg Vorbis.";
     MEDIA_METHOD = 13234, Warning, 0, "The method for a media address is neither GET nor POST; POST was used.", "Write GET or POST.";
+    CONFERENCE_LABEL = 13235, Warning, 0, "Conference: the participantLabel is longer than 128 characters, has control characters or looks like the SID of a call; it was left out.", "Write a short name.";
+    WAIT_VERB = 13236, Error, 0, "Conference: the document of waitUrl has a verb that cannot run while the call waits; it was skipped.", "Use Say, Play, Pause, Gather and Redirect.";
     GATHER_FINISH_KEY = 13310, Warning, 0, "Gather: the finishing keys are not all from 0-9, * and #, or there are more than twelve; # was used.", "Write up to twelve keys without spaces, or an empty value for none.";
     GATHER_METHOD = 13312, Warning, 0, "Gather: the method is neither GET nor POST; POST was used.", "Write GET or POST.";
     GATHER_TIMEOUT = 13313, Warning, 0, "Gather: the timeout is not a positive whole number of seconds; 5 was used.", "Write a positive whole number of seconds.";

@@ -29,8 +29,8 @@ pub use sid::{
 };
 pub use source::Source;
 pub use status::{
-    AccountStatus, CallStatus, ConferenceStatus, DialectName, Direction, HangupBy, HttpMethod,
-    LegEvent, MessageDirection, MessageStatus, RecordingSource, RefusalReason,
+    AccountStatus, CallStatus, ConferenceEvent, ConferenceStatus, DialectName, Direction, HangupBy,
+    HttpMethod, LegEvent, MessageDirection, MessageStatus, RecordingSource, RefusalReason,
 };
 pub use target::{Bare, Target};
 pub use time::{SteadyClock, Timestamp};

@@ -279,7 +279,7 @@ pub struct Conference {
 }
 
 /// A call's place in a conference, for its record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Membership {
     /// The conference.
     pub conference: ConferenceSid,
@@ -289,6 +289,27 @@ pub struct Membership {
     pub starts: bool,
     /// Whether the conference ends when it leaves.
     pub ends: bool,
+    /// Whether it is on hold: it neither hears the others nor is heard.
+    pub on_hold: bool,
+    /// The application's name for it.
+    pub label: Option<String>,
+}
+
+/// A call that is in a conference.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Participant {
+    /// The call.
+    pub call: CallSid,
+    /// Owner of the call.
+    pub account: AccountSid,
+    /// The conference, and the terms.
+    pub membership: Membership,
+    /// When the call was created.
+    pub created: Timestamp,
+    /// When it entered.
+    pub joined: Timestamp,
+    /// When its call was last updated.
+    pub updated: Timestamp,
 }
 
 /// A recording.

@@ -230,6 +230,28 @@ words!(
 );
 
 words!(
+    /// What happens in a conference and can be reported to an application.
+    ConferenceEvent {
+        /// The members began to hear each other.
+        Start = "start",
+        /// It ended.
+        End = "end",
+        /// A member entered.
+        Join = "join",
+        /// A member left.
+        Leave = "leave",
+        /// A member was muted or unmuted.
+        Mute = "mute",
+        /// A member was put on hold, or taken back.
+        Hold = "hold",
+        /// Whether a member's leaving ends the conference was changed.
+        Modify = "modify",
+        /// An announcement ended, or failed.
+        Announcement = "announcement",
+    }
+);
+
+words!(
     /// Method of a request to an application.
     HttpMethod {
         /// Parameters in the query.

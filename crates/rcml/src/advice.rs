@@ -56,7 +56,6 @@ const ATTRIBUTES: &[(&str, &str, &str)] = &[
 /// Values of unsupported attributes that request the default behaviour.
 const IDLE: &[(&str, &str)] = &[
     ("bargeIn", "true"),
-    ("beep", "false"),
     ("debug", "false"),
     ("enhanced", "false"),
     ("machineDetection", "Disable"),

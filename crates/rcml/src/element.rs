@@ -200,6 +200,32 @@ impl<'a> Element<'a> {
         found.map(|(_, value)| *value)
     }
 
+    /// Several of a few words, separated by commas or spaces; `None` if none of them is known.
+    pub(crate) fn words<T: Copy + PartialEq>(
+        &self,
+        name: &str,
+        code: u16,
+        known: &[(&'static str, T)],
+        findings: &mut Findings,
+    ) -> Option<Vec<T>> {
+        let attribute = self.attribute(name)?;
+        let separates = |c: char| c == ',' || c.is_whitespace();
+        let words = attribute.value.split(separates);
+        let mut found = Vec::new();
+        for word in words.filter(|word| !word.is_empty()) {
+            match known.iter().find(|(known, _)| *known == word) {
+                Some((_, value)) if found.contains(value) => {}
+                Some((_, value)) => found.push(*value),
+                None => {
+                    let message = format!("`{name}` cannot be `{}`; it was left out", quoted(word));
+                    let meant = closest(word, known.iter().map(|(known, _)| *known));
+                    findings.push(Finding::new(code, attribute.at, message).suggest(meant));
+                }
+            }
+        }
+        (!found.is_empty()).then_some(found)
+    }
+
     /// `GET` or `POST` in any letter case; `POST` if absent or wrong.
     pub(crate) fn method(&self, name: &str, code: u16, findings: &mut Findings) -> HttpMethod {
         let Some(attribute) = self.attribute(name) else {

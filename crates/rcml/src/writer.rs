@@ -373,6 +373,25 @@ fn conference_attributes(conference: &Conference) -> Pairs<'_> {
             conference.end_on_exit.then(|| "true".to_owned()),
         ),
         ("maxParticipants", unless(size, default)),
+        ("participantLabel", conference.label.clone()),
+        ("statusCallback", conference.status_callback.clone()),
+        (
+            "statusCallbackMethod",
+            unless_post(conference.status_callback_method).map(str::to_owned),
+        ),
+        (
+            "statusCallbackEvent",
+            conference.status_callback_events.as_ref().map(|events| {
+                let words: Vec<&str> = events.iter().map(|event| event.as_str()).collect();
+                words.join(" ")
+            }),
+        ),
+        ("beep", conference.beep.word().map(str::to_owned)),
+        ("waitUrl", conference.wait.url()),
+        (
+            "waitMethod",
+            unless_post(conference.wait.method()).map(str::to_owned),
+        ),
     ]
 }
 

@@ -289,19 +289,24 @@ fn explains_broken_documents() {
         (
             r#"<Response>
   <Dial record="true">
-    <Conference maxParticipants="900" muted="loud" waitUrl="/w">room<Number/></Conference>
+    <Conference maxParticipants="900" muted="loud" coach="CA1" beep="yes">room<Number/></Conference>
   </Dial>
   <Dial><Conference maxParticipants="0">room</Conference></Dial>
+  <Dial><Conference statusCallbackEvent="start speaker jion" participantLabel="CA00000000000000000000000000000001">room</Conference></Dial>
   <Dial><Conference/></Dial>
 </Response>"#,
             &[
                 "12204 2:3 `record` of `Dial` does not record a conference here",
                 "13226 3:5 `maxParticipants` is at most 250, not 900",
                 "12203 3:39 `muted` of `Conference` cannot be `loud` (true or false); false was used",
-                "12204 3:52 `waitUrl` of `Conference` has no effect here",
-                "12202 3:69 `Number` does not belong inside `Conference`; it was skipped",
+                "12204 3:52 `coach` of `Conference` has no effect here",
+                "12203 3:64 `beep` of `Conference` cannot be `yes` (true or false or onEnter or onExit); true was used",
+                "12202 3:79 `Number` does not belong inside `Conference`; it was skipped",
                 "13226 5:21 `maxParticipants` of `Conference` cannot be `0`; 40 was used",
-                "13225 6:9 `Conference` does not name a room",
+                "13223 6:21 `statusCallbackEvent` cannot be `speaker`; it was left out",
+                "13223 6:21 `statusCallbackEvent` cannot be `jion`; it was left out [join]",
+                "13235 6:62 `participantLabel` of `Conference` cannot be `CA00000000000000000000000000000001`; it was left out",
+                "13225 7:9 `Conference` does not name a room",
             ],
         ),
         (
@@ -605,11 +610,12 @@ fn what_asks_for_nothing_is_not_reported() {
     for attributes in [
         "beep=\"false\"",
         "waitUrl=\"\"",
-        "record=\"do-not-record\" beep=' '",
+        "waitUrl=\"/music\"",
+        "record=\"do-not-record\" coach=' '",
     ] {
         assert_eq!(conference(attributes), [""; 0], "{attributes}");
     }
-    for attributes in ["beep=\"true\"", "waitUrl=\"/music\""] {
+    for attributes in ["record=\"true\"", "coach=\"CA1\""] {
         let found = conference(attributes);
         assert!(
             matches!(&found[..], [one] if one.starts_with("12204")),

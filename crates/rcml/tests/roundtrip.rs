@@ -13,7 +13,9 @@ const DOCUMENTS: [&str; 15] = [
      </Sip><Client statusCallback='s' statusCallbackMethod='GET' \
      statusCallbackEvent='ringing,answered'>ann</Client></Dial></Response>",
     "<Response><Dial><Conference muted='true' startConferenceOnEnter='false' \
-     endConferenceOnExit='true' maxParticipants='7'>room</Conference></Dial><Fax/><Dial/></Response>",
+     endConferenceOnExit='true' maxParticipants='7' waitUrl='/w?a=b' waitMethod='GET' beep='onEnter' participantLabel='Ann B' \
+     statusCallback='/s' statusCallbackMethod='GET' statusCallbackEvent='join, leave'>room</Conference>\
+     </Dial><Dial><Conference waitUrl=''>room</Conference></Dial><Fax/><Dial/></Response>",
     "<Response><Dial><Number sendDigits='w1'>+2000</Number><Uri>a?b@h</Uri></Dial></Response>",
     "<Response><Gather action='a' method='GET' timeout='9' finishOnKey='' startInputKey='1*' \
      numDigits='4' actionOnEmptyResult='true'><Say>x</Say><Pause length='2'/><Play>p</Play></Gather>\

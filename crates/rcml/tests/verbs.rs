@@ -2,7 +2,7 @@
 
 use rcml::{
     Branch, Conference, Dial, Document, Gather, LegEvent, Method, Noun, Pause, Play, Prompt,
-    Redirect, Reject, RejectReason, Say, Speech, SpeechTimeout, Verb, Voice,
+    Redirect, Reject, RejectReason, Say, Speech, SpeechTimeout, Verb, Voice, Wait,
 };
 
 /// The only verb of a document whose only fault may be a repaired bare `&`.
@@ -152,8 +152,22 @@ fn reads_conferences() {
 
     let full = conference(
         "<Conference muted='true' startConferenceOnEnter='false' endConferenceOnExit='true' \
-         maxParticipants='3'>room</Conference>",
+         maxParticipants='3' beep='onExit' waitUrl='/w' waitMethod='get'>room</Conference>",
     );
+    let wait = Wait::At {
+        url: "/w".to_owned(),
+        method: Method::Get,
+    };
+    assert_eq!(full.wait, wait);
+    assert_eq!(plain.status_callback_events, None);
+    assert_eq!((full.beep.enter, full.beep.exit), (false, true));
+    for (value, both) in [("TRUE", true), ("False", false)] {
+        let xml = format!("<Dial><Conference beep='{value}'>room</Conference></Dial>");
+        let beep = dial(&xml).conference().expect("a conference").beep;
+        assert_eq!((beep.enter, beep.exit), (both, both), "{value}");
+    }
+    let silent = conference("<Conference waitUrl=' '>room</Conference>");
+    assert_eq!((plain.wait, silent.wait), (Wait::Music, Wait::Silence));
     assert!(full.muted && !full.start_on_enter && full.end_on_exit);
     assert_eq!(full.max_participants.get(), 3);
 }

@@ -4,6 +4,7 @@
 
 use std::fmt;
 
+use call_proto::Beep;
 use model::Timestamp;
 
 use crate::script::{Moment, Wanted};
@@ -12,7 +13,11 @@ use crate::script::{Moment, Wanted};
 pub(crate) enum Sense {
     Ring,
     /// The beep before a recording.
-    Beep,
+    RecordBeep,
+    /// The built-in hold music.
+    Music,
+    /// A tone of a conference.
+    Beep(Beep),
     Answer,
     Say(String),
     Play(String),
@@ -64,7 +69,7 @@ impl Heard {
         let far_enough = |moment: &Moment| over || *moment == Moment::Start;
         match (wanted, &self.sense) {
             (Wanted::Ring, Sense::Ring)
-            | (Wanted::Beep, Sense::Beep)
+            | (Wanted::Beep, Sense::RecordBeep)
             | (Wanted::Answer, Sense::Answer)
             | (Wanted::Hangup, Sense::Hangup) => true,
             (Wanted::Refused(wanted), Sense::Refused(status)) => wanted == status,
@@ -96,7 +101,9 @@ impl fmt::Display for Sense {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Ring => f.write_str("ring"),
-            Self::Beep => f.write_str("beep"),
+            Self::RecordBeep => f.write_str("beep"),
+            Self::Music => f.write_str("hold music"),
+            Self::Beep(beep) => f.write_str(beep.as_str()),
             Self::Answer => f.write_str("answer"),
             Self::Say(text) => write!(f, "say `{text}`"),
             Self::Play(url) => write!(f, "play `{url}`"),

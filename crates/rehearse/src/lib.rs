@@ -102,8 +102,8 @@ impl std::error::Error for Problem {}
 pub struct Asked {
     /// When it was sent.
     pub at: Timestamp,
-    /// The leg; cookies belong to it.
-    pub call: CallSid,
+    /// The leg, to which cookies belong; `None` for a callback about a whole conference.
+    pub call: Option<CallSid>,
     /// HTTP method.
     pub method: HttpMethod,
     /// Absolute address, without the parameters.

@@ -228,7 +228,7 @@ impl<'a> Recorded<'a> {
                         steps.add(step, entry.at + steps::speaking_time(&words));
                     }
                 }
-                (Lane::Media, Way::Out, "play") if entry.detail != "ring tone" => {
+                (Lane::Media, Way::Out, "play") if entry.detail.ends_with(" ms") => {
                     let Some(sound) = sounds.find(|sound| sound.length.is_some()) else {
                         continue;
                     };

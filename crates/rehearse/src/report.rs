@@ -113,7 +113,7 @@ fn one(rehearsed: &Rehearsed) -> Value {
             .collect();
         json!({
             "at_ms": millis(asked.at.since(run.started)),
-            "leg": run.name(asked.call),
+            "leg": asked.call.map(|call| run.name(call)),
             "method": asked.method,
             "url": asked.url,
             "params": params,

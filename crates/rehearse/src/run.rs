@@ -240,6 +240,7 @@ impl Run {
             | Fact::ConferenceCreated(_)
             | Fact::ConferenceStarted { .. }
             | Fact::ConferenceEnded { .. }
+            | Fact::ConferenceFarewell { .. }
             | Fact::MessageCreated { .. }
             | Fact::MessageEnded { .. }
             | Fact::RecordingStarted { .. }
@@ -280,6 +281,7 @@ impl Run {
             | Fact::ConferenceCreated(_)
             | Fact::ConferenceStarted { .. }
             | Fact::ConferenceEnded { .. }
+            | Fact::ConferenceFarewell { .. }
             | Fact::MessageCreated { .. }
             | Fact::MessageEnded { .. }
             | Fact::RecordingStarted { .. }

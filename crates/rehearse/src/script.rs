@@ -26,7 +26,7 @@ use crate::yaml::{self, Node};
 use party::Party;
 
 pub(crate) use agent::{Agent, AgentAction, AgentStep, Noticed};
-pub(crate) use api::ApiStep;
+pub(crate) use api::{ApiStep, ITS_CONFERENCE};
 pub(crate) use application::Application;
 pub use application::Source;
 pub(crate) use call::Call;

@@ -319,7 +319,10 @@ impl<'a> Stage<'a> {
             Does::Info => self.informs(call),
             Does::Key(key, way) => self.tell_soon(call, actor::key_event(*key, *way)),
             Does::Understood(news) => self.understands(call, news.clone()),
-            Does::Modify(modify) => self.asks(call, modify.clone(), act),
+            Does::Modify(modify) => {
+                let modify = self.in_its_room(call, modify.clone());
+                self.asks(call, modify, act);
+            }
             Does::Shutdown => self.tell(call, Event::Shutdown),
             Does::EndedElsewhere => self.tell(call, Event::EndedElsewhere),
         }

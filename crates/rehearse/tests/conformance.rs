@@ -30,6 +30,7 @@ mod cases {
     mod several;
     mod streams;
     mod verbs;
+    mod waiting;
 }
 
 /// Answers nothing: everything is in the scripts.

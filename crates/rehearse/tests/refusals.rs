@@ -147,7 +147,15 @@ fn scripts_that_cannot_be_right_are_refused_with_their_line() {
         ),
         (
             "api: [{at: 1s, cancel: caller, to: /v}]",
-            "line 3: `to` and `both` belong to `redirect`",
+            "line 3: `to` belongs to `redirect`, `hold` and `announce`",
+        ),
+        (
+            "api: [{at: 1s, hold: caller, both: true}]",
+            "line 3: `both` belongs to `redirect`",
+        ),
+        (
+            "api: [{at: 1s, announce: caller}]",
+            "line 3: `announce` needs `to`: the path of a sound",
         ),
         (
             "api: [{at: 3s, cancel: caller}]\nlimit: 2s",

@@ -9,7 +9,6 @@ use model::{
 
 use crate::accounts;
 use crate::apply::Context;
-use crate::conferences;
 use crate::connection::{Connection, Failure};
 use crate::counts::Counts;
 use crate::deliveries;
@@ -51,10 +50,6 @@ pub(crate) enum Admin {
         from: String,
         gone_since: Timestamp,
     },
-    /// Ends the conferences left open by servers without a heartbeat since then.
-    CloseConferences {
-        gone_since: Timestamp,
-    },
 }
 
 impl Admin {
@@ -76,8 +71,7 @@ impl Admin {
             | Self::DeleteApplication(_) => true,
             Self::DeleteRecordings(_)
             | Self::DeleteNotifications(_)
-            | Self::AdoptCallbacks { .. }
-            | Self::CloseConferences { .. } => false,
+            | Self::AdoptCallbacks { .. } => false,
         }
     }
 
@@ -100,8 +94,7 @@ impl Admin {
             | Self::DeleteApplication(_)
             | Self::DeleteRecordings(_)
             | Self::DeleteNotifications(_)
-            | Self::AdoptCallbacks { .. }
-            | Self::CloseConferences { .. } => false,
+            | Self::AdoptCallbacks { .. } => false,
         }
     }
 
@@ -193,9 +186,6 @@ pub(crate) async fn apply(
         }
         Admin::DeleteNotifications(of) => {
             return Ok(delete_notifications(db, counts, *of).await? || context.repeated);
-        }
-        Admin::CloseConferences { gone_since } => {
-            conferences::close_abandoned(*gone_since, context.instance)
         }
         Admin::AdoptCallbacks { from, gone_since } => {
             deliveries::adopt(*gone_since, from, context.instance)

@@ -151,9 +151,25 @@ async fn change(
             }
             Ok(first || context.repeated)
         }
+        Change::ConferenceEnded { sid, .. } => {
+            let first = db.execute(statement(context, change)).await? > 0;
+            if !first {
+                lost.lanes.insert((*sid).into());
+            }
+            Ok(first)
+        }
+        Change::ConferenceClosed(record) => {
+            let first = db.execute(statement(context, change)).await? > 0;
+            if first && record.instance != context.instance {
+                take_over(db, context, record.sid.into(), record.instance).await?;
+            } else if !first {
+                lost.lanes.insert(record.sid.into());
+            }
+            Ok(first)
+        }
         Change::ConferenceCreated(_)
         | Change::ConferenceStarted { .. }
-        | Change::ConferenceEnded { .. }
+        | Change::ConferenceFarewell { .. }
         | Change::ConferenceJoined { .. }
         | Change::ConferenceLeft { .. }
         | Change::CallMedia { .. }
@@ -347,6 +363,8 @@ fn statement(context: Context, change: &Change) -> Sql {
         ),
         Change::ConferenceCreated(conference) => conferences::create(conference),
         Change::ConferenceStarted { sid, at } => conferences::start(*sid, *at),
+        Change::ConferenceFarewell { sid, farewell } => conferences::keep_farewell(*sid, farewell),
+        Change::ConferenceClosed(record) => conferences::close(record),
         Change::ConferenceEnded {
             sid,
             status,
@@ -362,7 +380,7 @@ fn statement(context: Context, change: &Change) -> Sql {
             call,
             at,
             membership,
-        } => conferences::join(*call, *membership, *at),
+        } => conferences::join(*call, membership, *at),
         Change::ConferenceLeft {
             call,
             at,

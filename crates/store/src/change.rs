@@ -120,7 +120,18 @@ pub enum Change {
         /// When.
         at: Timestamp,
     },
-    /// A conference ended. Applied only to a conference of this instance that has not ended.
+    /// The callback to send when the conference is closed after a crash, in the call engine's format.
+    ConferenceFarewell {
+        /// The conference.
+        sid: ConferenceSid,
+        /// Opaque to the store.
+        farewell: String,
+    },
+    /// A conference left open by a dead server is closed with the values of this record, if it is
+    /// still open. The rule for callbacks is that of [`Change::ConferenceEnded`].
+    ConferenceClosed(Box<Conference>),
+    /// A conference ended. Applied only to a conference of this instance that has not ended. If it
+    /// does not apply, later callbacks of its lane in the same commit are dropped too.
     ConferenceEnded {
         /// The conference.
         sid: ConferenceSid,

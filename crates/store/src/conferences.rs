@@ -5,14 +5,15 @@
 
 use std::sync::OnceLock;
 
-use model::record::{Conference, Membership};
+use model::record::{Conference, Membership, Participant};
 use model::{CallSid, ConferenceSid, ConferenceStatus, InstanceSid, Timestamp};
 
-use crate::admin::Admin;
+use crate::filter::{ConferenceFilter, Rows, Window};
+use crate::query::Conditions;
 use crate::row::Row;
 use crate::rows;
 use crate::sql::{Arg, Sql, Table, args};
-use crate::{Result, Store};
+use crate::{OrphanConference, Result, Store};
 
 static CONFERENCES: Table = Table {
     name: "conferences",
@@ -20,6 +21,26 @@ static CONFERENCES: Table = Table {
     columns: &[
         "sid", "instance", "account", "name", "status", "created", "updated", "started", "ended",
         "reason",
+    ],
+    insert_once: OnceLock::new(),
+};
+
+/// What calls are in their conferences.
+static PARTICIPANTS: Table = Table {
+    name: "calls",
+    counted: false,
+    columns: &[
+        "sid",
+        "account",
+        "conference",
+        "muted",
+        "conference_starts",
+        "conference_ends",
+        "conference_hold",
+        "conference_label",
+        "conference_joined",
+        "created",
+        "updated",
     ],
     insert_once: OnceLock::new(),
 };
@@ -65,17 +86,23 @@ pub(crate) fn end(
     )
 }
 
-pub(crate) fn join(call: CallSid, membership: Membership, at: Timestamp) -> Sql {
+/// A call is in a conference, on these terms.
+pub(crate) fn join(call: CallSid, membership: &Membership, at: Timestamp) -> Sql {
     Sql::new(
-        "UPDATE calls SET updated = $2, muted = $3, conference = $4, conference_starts = $5, \
-         conference_ends = $6 WHERE sid = $1 AND ended IS NULL",
+        "UPDATE calls SET updated = $2, muted = $3, conference_starts = $5, \
+         conference_ends = $6, conference_hold = $7, conference_label = $8, \
+         conference_joined = CASE WHEN conference = $4 AND conference_joined IS NOT NULL \
+         THEN conference_joined ELSE $2 END, conference = $4 \
+         WHERE sid = $1 AND ended IS NULL",
         args![
             call,
             at,
             i64::from(membership.muted),
             membership.conference,
             i64::from(membership.starts),
-            i64::from(membership.ends)
+            i64::from(membership.ends),
+            i64::from(membership.on_hold),
+            membership.label.clone()
         ],
     )
 }
@@ -84,26 +111,30 @@ pub(crate) fn join(call: CallSid, membership: Membership, at: Timestamp) -> Sql 
 pub(crate) fn leave(call: CallSid, conference: ConferenceSid, at: Timestamp) -> Sql {
     Sql::new(
         "UPDATE calls SET updated = $2, muted = 0, conference = NULL, conference_starts = NULL, \
-         conference_ends = NULL WHERE sid = $1 AND conference = $3 AND ended IS NULL",
+         conference_ends = NULL, conference_hold = NULL, conference_label = NULL, \
+         conference_joined = NULL WHERE sid = $1 AND conference = $3 AND ended IS NULL",
         args![call, at, conference],
     )
 }
 
-/// Ends the conferences left open by servers without a heartbeat since `gone_since`: the end is the
-/// last heartbeat, if known.
-pub(crate) fn close_abandoned(gone_since: Timestamp, instance: InstanceSid) -> Sql {
+pub(crate) fn keep_farewell(sid: ConferenceSid, farewell: &str) -> Sql {
     Sql::new(
-        "UPDATE conferences SET status = $3, reason = $4, \
-         ended = COALESCE((SELECT CASE WHEN i.last_alive > conferences.updated \
-         THEN i.last_alive ELSE conferences.updated END FROM instances i \
-         WHERE i.sid = conferences.instance), updated) \
-         WHERE ended IS NULL AND instance <> $1 \
-         AND instance NOT IN (SELECT sid FROM instances WHERE last_alive > $2)",
+        "UPDATE conferences SET farewell = $2 WHERE sid = $1",
+        args![sid, farewell],
+    )
+}
+
+/// Ends a conference that its server no longer runs, with the values of this record.
+pub(crate) fn close(record: &Conference) -> Sql {
+    Sql::new(
+        "UPDATE conferences SET status = $2, updated = $3, ended = $3, reason = $4 \
+         WHERE sid = $1 AND instance = $5 AND ended IS NULL",
         args![
-            instance,
-            gone_since,
-            ConferenceStatus::Completed,
-            rows::NODE_LOST
+            record.sid,
+            record.status,
+            record.ended,
+            record.reason.clone(),
+            record.instance
         ],
     )
 }
@@ -123,7 +154,75 @@ fn read(row: &Row) -> Result<Conference> {
     })
 }
 
+fn participant(row: &Row) -> Result<Participant> {
+    let flag = |name: &'static str| -> Result<bool> { Ok(row.opt_int(name)?.unwrap_or(0) != 0) };
+    Ok(Participant {
+        call: row.word("sid")?,
+        account: row.word("account")?,
+        membership: Membership {
+            conference: row.word("conference")?,
+            muted: flag("muted")?,
+            starts: flag("conference_starts")?,
+            ends: flag("conference_ends")?,
+            on_hold: flag("conference_hold")?,
+            label: row.opt_text("conference_label")?,
+        },
+        created: row.time("created")?,
+        joined: match row.opt_time("conference_joined")? {
+            Some(joined) => joined,
+            None => row.time("created")?,
+        },
+        updated: row.time("updated")?,
+    })
+}
+
 impl Store {
+    /// Calls that are in a conference, newest first.
+    ///
+    /// # Errors
+    /// As reported by the database.
+    pub async fn participants(
+        &self,
+        conference: ConferenceSid,
+        window: &Window,
+    ) -> Result<Rows<Participant>> {
+        let fill = |conditions: &mut Conditions| {
+            conditions.add(" AND ended IS NULL AND conference = ?", conference);
+        };
+        self.newest(&PARTICIPANTS, None, window, fill, participant)
+            .await
+    }
+
+    /// A call, if it is in a conference.
+    ///
+    /// # Errors
+    /// As reported by the database.
+    pub async fn participant(&self, call: CallSid) -> Result<Option<Participant>> {
+        let mut sql = PARTICIPANTS.select();
+        sql.with(" WHERE sid = ?", call)
+            .text(" AND conference IS NOT NULL AND ended IS NULL");
+        self.first(sql, participant).await
+    }
+
+    /// Conferences that a filter matches.
+    ///
+    /// # Errors
+    /// As reported by the database.
+    pub async fn conferences(&self, filter: &ConferenceFilter) -> Result<Rows<Conference>> {
+        let fill = |conditions: &mut Conditions| {
+            if let Some(name) = &filter.name {
+                conditions.add(" AND name = ?", name.clone());
+            }
+            if let Some(status) = filter.status {
+                conditions.add(" AND status = ?", status);
+            }
+            conditions.between("created", filter.created_from, filter.created_until);
+            conditions.between("updated", filter.updated_from, filter.updated_until);
+        };
+        self.newest(&CONFERENCES, Some(filter.scope), &filter.window, fill, read)
+            .await
+    }
+
     /// A conference.
     ///
     /// # Errors
@@ -144,13 +243,71 @@ impl Store {
         self.many(sql, read).await
     }
 
-    /// Ends the conferences that dead servers left open; returns whether there were any.
+    /// Conferences that dead servers left open, oldest first, with the final values for
+    /// [`Change::ConferenceClosed`](crate::Change::ConferenceClosed): each ended when its server was last alive, if known.
     ///
     /// # Errors
     /// As reported by the database.
-    pub async fn close_conferences(&self, now: Timestamp) -> Result<bool> {
-        let gone_since = self.gone_since(now);
-        self.administer(Admin::CloseConferences { gone_since })
-            .await
+    pub async fn orphan_conferences(&self, now: Timestamp) -> Result<Vec<OrphanConference>> {
+        let columns: Vec<String> = CONFERENCES
+            .columns
+            .iter()
+            .map(|column| format!("c.{column}"))
+            .collect();
+        let mut sql = Sql::new(
+            format!(
+                "SELECT {}, c.farewell, i.last_alive FROM conferences c \
+                 LEFT JOIN instances i ON i.sid = c.instance",
+                columns.join(", ")
+            ),
+            Vec::new(),
+        );
+        sql.with(
+            " WHERE c.ended IS NULL AND c.instance <> ?",
+            self.instance(),
+        )
+        .with(
+            " AND (i.last_alive IS NULL OR i.last_alive <= ?)",
+            self.gone_since(now),
+        )
+        .text(" ORDER BY c.created, c.sid");
+        self.many(sql, |row| {
+            let mut record = read(row)?;
+            let last_alive = row.opt_time("last_alive")?.unwrap_or(record.updated);
+            record.ended = Some(last_alive.max(record.updated));
+            record.status = ConferenceStatus::Completed;
+            record.reason = Some(rows::NODE_LOST.to_owned());
+            let farewell = row.opt_text("farewell")?;
+            Ok(OrphanConference { record, farewell })
+        })
+        .await
+    }
+
+    /// An open conference of this server, with the final values for an end at `now`: the task that
+    /// ran it has failed.
+    ///
+    /// # Errors
+    /// As reported by the database.
+    pub async fn abandoned_conference(
+        &self,
+        sid: ConferenceSid,
+        reason: &str,
+        now: Timestamp,
+    ) -> Result<Option<OrphanConference>> {
+        let columns = CONFERENCES.columns.join(", ");
+        let mut sql = Sql::new(
+            format!("SELECT {columns}, farewell FROM conferences"),
+            Vec::new(),
+        );
+        sql.with(" WHERE sid = ? AND ended IS NULL", sid);
+        self.first(sql, |row| {
+            let mut record = read(row)?;
+            record.ended = Some(now);
+            record.status = ConferenceStatus::Failed;
+            record.reason = Some(reason.to_owned());
+            let farewell = row.opt_text("farewell")?;
+            Ok(OrphanConference { record, farewell })
+        })
+        .await
     }
 }

@@ -353,7 +353,8 @@ pub(crate) fn adopt(gone_since: Timestamp, from: &str, owner: InstanceSid) -> Sq
     let adopted = format!(
         "{ABANDONED} AND owner = $3 \
          AND lane NOT IN (SELECT sid FROM calls WHERE ended IS NULL AND instance <> $1) \
-         AND lane NOT IN (SELECT sid FROM messages WHERE ended IS NULL AND instance <> $1)"
+         AND lane NOT IN (SELECT sid FROM messages WHERE ended IS NULL AND instance <> $1) \
+         AND lane NOT IN (SELECT sid FROM conferences WHERE ended IS NULL AND instance <> $1)"
     );
     // Up to a lane, not one of a list of lanes: PostgreSQL may compute such a list again for each row.
     let text = format!(

@@ -1,6 +1,6 @@
 //! Filters, order and windows of lists.
 
-use model::{AccountSid, AccountStatus, Timestamp};
+use model::{AccountSid, AccountStatus, ConferenceStatus, Timestamp};
 
 /// The accounts whose rows are listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -360,5 +360,26 @@ pub struct AccountFilter {
     /// Statuses, one of which must match; empty means any.
     pub statuses: Vec<AccountStatus>,
     /// Part of the list.
+    pub window: Window,
+}
+
+/// Selects conferences.
+#[derive(Debug, Clone)]
+pub struct ConferenceFilter {
+    /// The owners.
+    pub scope: Scope,
+    /// Name.
+    pub name: Option<String>,
+    /// Status.
+    pub status: Option<ConferenceStatus>,
+    /// Created at or after.
+    pub created_from: Option<Timestamp>,
+    /// Created at or before.
+    pub created_until: Option<Timestamp>,
+    /// Last updated at or after.
+    pub updated_from: Option<Timestamp>,
+    /// Last updated at or before.
+    pub updated_until: Option<Timestamp>,
+    /// The part of the list.
     pub window: Window,
 }

@@ -43,7 +43,7 @@ mod writer;
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::record::{CallRecord, Callback, Message, Number, StartedRecording};
+use model::record::{CallRecord, Callback, Conference, Message, Number, StartedRecording};
 use model::{InstanceSid, Timestamp};
 
 pub use accounts::{AccountChange, SecondaryToken};
@@ -51,9 +51,9 @@ pub use change::{CallUpdate, Change, Committed, KeptPhones};
 pub use deliveries::{Delivery, DeliveryFilter, DeliveryState, NoDeliveryState};
 pub use error::StoreError;
 pub use filter::{
-    AccountFilter, CallFilter, CallKey, MessageFilter, MessageKey, NotificationFilter,
-    NotificationKey, NumberFilter, NumberKey, Place, RecordingFilter, RecordingKey, RowKey, Rows,
-    Scope, Sort, Window,
+    AccountFilter, CallFilter, CallKey, ConferenceFilter, MessageFilter, MessageKey,
+    NotificationFilter, NotificationKey, NumberFilter, NumberKey, Place, RecordingFilter,
+    RecordingKey, RowKey, Rows, Scope, Sort, Window,
 };
 pub use first_start::{AdminSeed, FirstStart};
 pub use inspect::{Inspect, OpenCall, RecentCalls};
@@ -109,6 +109,15 @@ pub struct OrphanRecording {
     /// The recording.
     pub started: StartedRecording,
     /// The callback to send, as stored by [`Change::RecordingStarted`].
+    pub farewell: Option<String>,
+}
+
+/// A conference that a dead server left open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrphanConference {
+    /// The record with its final values.
+    pub record: Conference,
+    /// The callback to send, as stored by [`Change::ConferenceFarewell`].
     pub farewell: Option<String>,
 }
 

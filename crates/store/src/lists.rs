@@ -301,6 +301,24 @@ impl Store {
         self.list(list, fill, read).await
     }
 
+    /// Part of the rows of a table, newest first.
+    pub(crate) async fn newest<T>(
+        &self,
+        table: &'static Table,
+        scope: Option<Scope>,
+        window: &Window,
+        fill: impl Fn(&mut Conditions),
+        read: impl Fn(&Row) -> Result<T>,
+    ) -> Result<Rows<T>> {
+        let list = List {
+            table,
+            scope,
+            order: &Order::NEWEST,
+            window,
+        };
+        self.list(list, fill, read).await
+    }
+
     fn order<K>(&self, sort: Option<Sort<K>>, key: impl Fn(K) -> Key) -> Order {
         let Some(sort) = sort else {
             return Order::NEWEST;
@@ -382,7 +400,7 @@ impl Store {
     /// The row with a key.
     pub(crate) async fn one<T>(
         &self,
-        table: &Table,
+        table: &'static Table,
         key: impl Into<Arg>,
         read: fn(&Row) -> Result<T>,
     ) -> Result<Option<T>> {

@@ -86,8 +86,13 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     ),
     (
         15,
+        "participants",
+        include_str!("../../../migrations/0015-participants/up.sql"),
+    ),
+    (
+        16,
         "registrations",
-        include_str!("../../../migrations/0015-registrations/up.sql"),
+        include_str!("../../../migrations/0016-registrations/up.sql"),
     ),
 ];
 

@@ -35,7 +35,8 @@ const BURSTS: Duration = Duration::from_secs(6);
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The first leg of a load.
 const TALKER: u64 = 1;
-const DOCUMENT: &str = "<Dial><Conference maxParticipants=\"250\">load</Conference></Dial>";
+const DOCUMENT: &str =
+    "<Dial><Conference beep=\"false\" maxParticipants=\"250\">load</Conference></Dial>";
 
 /// The cost of one level.
 struct Cost {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use call_proto::{
     CallbackTarget, CreateError, Dialect, Document, Fallback, LegCallback, Modify, ModifyError,
-    NewCall, Redirect, SetIn,
+    NewCall, ParticipantChange, Planned, Redirect, SetIn,
 };
 use http::StatusCode;
 use model::record::Account;
@@ -117,7 +117,7 @@ const FILTERS: &[Param] = &[
     .within(RESTCOMM),
 ];
 
-const PARTIES: &[Param] = &[
+pub(super) const PARTIES: &[Param] = &[
     param(
         "From",
         Is::Party,
@@ -137,7 +137,7 @@ const PARTIES: &[Param] = &[
     ),
 ];
 
-const CREDENTIALS: &[Param] = &[
+pub(super) const CREDENTIALS: &[Param] = &[
     param(
         "Username",
         Is::Text,
@@ -193,7 +193,7 @@ const DOCUMENT: &[Param] = &[
     ),
 ];
 
-const EVENTS: &[Param] = &[param(
+pub(super) const EVENTS: &[Param] = &[param(
     "StatusCallbackEvent",
     Is::Words(LegEvent::WORDS),
     "Events to send, separated by spaces or commas; the parameter may be repeated. If not given: all four, at the Twilio base only `completed`.",
@@ -205,7 +205,12 @@ const CHANGES: &[Param] = &[
         Is::Word(&["canceled", "completed"]),
         "Cancels or ends the call. `canceled` has no effect on a call that has been answered; `completed` ends any call.",
     ),
-    param("Mute", Is::Flag, "Not supported yet: any value is refused.").within(RESTCOMM),
+    param(
+        "Mute",
+        Is::Flag,
+        "Whether the other participants of the conference that the call is in do not hear it.",
+    )
+    .within(RESTCOMM),
     param(
         "MoveConnectedCallLeg",
         Is::Flag,
@@ -284,16 +289,8 @@ fn order(params: &Params) -> Result<Option<Sort<CallKey>>, Failure> {
 
 async fn create(context: &Context<'_>, account: &Account) -> Answer {
     let new = new_call(context, account)?;
-    if context.state.is_draining() {
-        return Err(Failure::busy(StatusCode::SERVICE_UNAVAILABLE)
-            .saying("the server is stopping and accepts no new calls"));
-    }
-    let created = context.state.calls.create(new).await;
-    let records = created.map_err(|refusal| match refusal {
-        CreateError::Unreachable(why) => Failure::of(why.code).saying(why.text),
-        CreateError::Busy => Failure::busy(StatusCode::TOO_MANY_REQUESTS),
-        CreateError::Store => Failure::without_database(),
-    })?;
+    not_draining(context)?;
+    let records = context.state.calls.create(new).await.map_err(not_created)?;
     Ok(match &records[..] {
         [first, rest @ ..] if rest.is_empty() || !context.dialect.lists_legs => {
             context.show(&CALL, first)
@@ -302,11 +299,37 @@ async fn create(context: &Context<'_>, account: &Account) -> Answer {
     })
 }
 
+pub(super) fn not_draining(context: &Context<'_>) -> Result<(), Failure> {
+    if context.state.is_draining() {
+        return Err(Failure::busy(StatusCode::SERVICE_UNAVAILABLE)
+            .saying("the server is stopping and accepts no new calls"));
+    }
+    Ok(())
+}
+
+pub(super) fn not_created(refusal: CreateError) -> Failure {
+    match refusal {
+        CreateError::Unreachable(why) => Failure::of(why.code).saying(why.text),
+        CreateError::Busy => Failure::busy(StatusCode::TOO_MANY_REQUESTS),
+        CreateError::Store => Failure::without_database(),
+    }
+}
+
 fn new_call(context: &Context<'_>, account: &Account) -> Result<NewCall, Failure> {
+    let url = context.params.required("Url")?.trim();
+    let planned = document(context, context.absolute("Url", url)?)?.into();
+    new_call_of(context, account, planned)
+}
+
+/// A call between the parties in the parameters, which runs this.
+pub(super) fn new_call_of(
+    context: &Context<'_>,
+    account: &Account,
+    planned: Planned,
+) -> Result<NewCall, Failure> {
     let params = &context.params;
     let from = params.required("From")?.trim();
     let to = params.required("To")?.trim();
-    let url = params.required("Url")?.trim();
     one_line("From", from)?;
     if from.contains('@') && !model::address::is_sip_address(from) {
         return Err(Failure::parameter(
@@ -324,7 +347,7 @@ fn new_call(context: &Context<'_>, account: &Account) -> Result<NewCall, Failure
         from: from.to_owned(),
         target: Target::parse(&to, Bare::Number),
         headers: headers.into_iter().map(custom).collect(),
-        document: document(context, context.absolute("Url", url)?)?,
+        planned,
         callback: leg_callback(context)?,
         timeout: timeout(params)?,
         credentials: username.zip(password),
@@ -444,7 +467,7 @@ async fn modify(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
         found = owned(account, found);
     }
     let call = found.ok_or_else(unknown)?;
-    let change = change(context)?;
+    let change = change(context, sid).await?;
     let ends = matches!(change, Modify::Complete | Modify::Cancel);
     // Programs for Twilio take 404 to mean that the call has ended already.
     let over = || match ends {
@@ -462,7 +485,7 @@ async fn modify(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
                 let elsewhere = runs_elsewhere(&state.store, sid).await?;
                 elsewhere.unwrap_or_else(over)
             }
-            ModifyError::NotAnswered => {
+            ModifyError::NotAnswered | ModifyError::NotInConference => {
                 Failure::of(error::CALL_NOT_LIVE).saying(refusal.to_string())
             }
             ModifyError::Unconfirmed => {
@@ -490,12 +513,19 @@ async fn runs_elsewhere(store: &Store, sid: CallSid) -> Result<Option<Failure>, 
     Ok(None)
 }
 
-fn change(context: &Context<'_>) -> Result<Modify, Failure> {
+async fn change(context: &Context<'_>, call: CallSid) -> Result<Modify, Failure> {
     let params = &context.params;
     let status = params.word("Status");
     let url = context.optional_address("Url")?;
-    if params.flag("Mute")?.is_some() {
-        return Err(Failure::parameter("Mute", "muting is not supported yet"));
+    let muted = params.flag("Mute")?;
+    if let (None, None, Some(muted)) = (status, &url, muted) {
+        let found = context.state.store.participant(call).await?;
+        let in_one = found.ok_or_else(|| {
+            Failure::parameter("Mute", "only a call that is in a conference can be muted")
+        })?;
+        let mut change = ParticipantChange::of(in_one.membership.conference);
+        change.muted = Some(muted);
+        return Ok(Modify::Participant(Box::new(change)));
     }
     match (status, url) {
         (Some("canceled"), _) => Ok(Modify::Cancel),

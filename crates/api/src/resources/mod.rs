@@ -4,6 +4,7 @@ pub(crate) mod accounts;
 pub(crate) mod applications;
 pub(crate) mod calls;
 pub(crate) mod clients;
+pub(crate) mod conferences;
 pub(crate) mod deliveries;
 pub(crate) mod messages;
 pub(crate) mod notifications;
@@ -21,6 +22,7 @@ pub(crate) static ROUTES: &[&[Route]] = &[
     tokens::ROUTES,
     calls::ROUTES,
     clients::ROUTES,
+    conferences::ROUTES,
     numbers::ROUTES,
     messages::ROUTES,
     notifications::ROUTES,

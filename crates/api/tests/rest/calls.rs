@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use call_proto::{Dialect, Document, Fallback, Modify, NewCall, Redirect, SetIn};
+use call_proto::{Dialect, Document, Fallback, Modify, NewCall, Planned, Redirect, SetIn};
 use model::{CallStatus, Direction, HttpMethod, LegEvent, Target};
 
 use crate::server::{Server, account_sid, call, call_sid, of};
@@ -319,13 +319,13 @@ async fn calls_are_created() {
         from: "+1555".to_owned(),
         target: Target::Sip("sip:bob@127.0.0.1:5061".to_owned()),
         headers: vec![],
-        document: Document {
+        planned: Planned::Document(Document {
             url: "http://a/doc.xml".to_owned(),
             method: HttpMethod::Post,
             author: server.admin,
             fallback: None,
             set_in: SetIn::Request,
-        },
+        }),
         callback: None,
         timeout: Duration::from_secs(60),
         credentials: None,
@@ -346,7 +346,9 @@ async fn calls_are_created() {
     );
     assert_eq!(asked.target, Target::Client("bob".to_owned()));
     assert_eq!(asked.timeout, Duration::from_secs(5));
-    let document = asked.document;
+    let Planned::Document(document) = asked.planned else {
+        panic!("{asked:?}");
+    };
     assert_eq!(document.url, "http://app.example/a?b=1");
     assert_eq!(document.method, HttpMethod::Get);
     let fallback = document.fallback.unwrap();

@@ -134,6 +134,7 @@ fn form_for(kind: &str) -> &'static str {
     match kind {
         "Calls" => "Status=completed",
         "Deliveries" => "",
+        "Conferences" => "Status=completed",
         _ => "FriendlyName=stolen",
     }
 }
@@ -168,7 +169,11 @@ async fn items_of_another_account_do_not_exist() {
         let unknown_sid = format!("{}{}", &sid[..2], "0123456789abcdef".repeat(2));
         for account in [p, below] {
             let form = if route.method == "POST" || route.method == "PUT" {
-                form_for(kind)
+                match segments.last() {
+                    Some(&"{call}") => "Muted=true",
+                    Some(&"Participants") => "From=1000&To=client:b",
+                    _ => form_for(kind),
+                }
             } else {
                 ""
             };
@@ -187,6 +192,7 @@ async fn items_of_another_account_do_not_exist() {
                 // The account's own rows of a call that is not its own: none. As in Restcomm,
                 // deleting an unknown application succeeds.
                 ("Applications", "DELETE") => &[200, 404, 204],
+                ("Conferences", _) => &[404],
                 _ if is_list => &[200],
                 ("Calls", "POST") => &[404, 406],
                 _ => &[404],

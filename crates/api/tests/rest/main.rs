@@ -10,6 +10,7 @@ mod authentication;
 mod calls;
 mod changes;
 mod clients;
+mod conferences;
 mod deliveries;
 mod every_route;
 mod incoming_phone_numbers;

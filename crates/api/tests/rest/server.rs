@@ -16,8 +16,8 @@ use http::{HeaderMap, Request, StatusCode};
 use model::Source;
 use model::record::{Account, CallRecord, Message, Organization};
 use model::{
-    AccountSid, AccountStatus, CallSid, CallStatus, InstanceSid, MessageDirection, MessageSid,
-    OrganizationSid, Timestamp,
+    AccountSid, AccountStatus, CallSid, CallStatus, ConferenceSid, ConferenceStatus, InstanceSid,
+    MessageDirection, MessageSid, OrganizationSid, Timestamp,
 };
 use serde_json::Value;
 use store::{AdminSeed, Change, RecordingLinks, SecretKey, Store};
@@ -333,6 +333,17 @@ impl Calls for TestEngine {
         }
         self.created.lock().unwrap().push(new);
         Ok(records)
+    }
+
+    async fn end_conference(&self, conference: ConferenceSid) -> bool {
+        let ended = Change::ConferenceEnded {
+            sid: conference,
+            status: ConferenceStatus::Completed,
+            at: Timestamp(9),
+            reason: "ended-by-api".to_owned(),
+        };
+        let committed = self.store.commit(vec![ended]).await;
+        committed.is_ok_and(|committed| committed.all_applied())
     }
 
     async fn modify(&self, call: CallSid, modify: Modify) -> Result<(), ModifyError> {

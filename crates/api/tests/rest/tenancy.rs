@@ -1,8 +1,11 @@
 //! Roles, and access between accounts: P is below the top, A below P, S next to P.
 
 use model::AccountStatus;
-use model::record::{Callback, Notification, Recording, RecordingKind};
-use model::{AccountSid, EventSid, HttpMethod, MessageSid, NotificationSid, RecordingSid};
+use model::record::{Callback, Conference, Notification, Recording, RecordingKind};
+use model::{
+    AccountSid, ConferenceSid, ConferenceStatus, EventSid, HttpMethod, MessageSid, NotificationSid,
+    RecordingSid,
+};
 use store::Change;
 
 use crate::server::{Credentials, Server, account_sid, call, call_sid, now, of};
@@ -128,6 +131,21 @@ pub(crate) async fn items(server: &Server, account: AccountSid, n: u8) -> Vec<St
         })),
     ];
     server.store.commit(changes).await.unwrap();
+    let conference = Conference {
+        sid: ConferenceSid::from_bytes([n; 16]),
+        instance: server.store.instance(),
+        account,
+        name: "room".to_owned(),
+        status: ConferenceStatus::Running,
+        created: now(),
+        updated: now(),
+        started: None,
+        ended: None,
+        reason: None,
+    };
+    paths.push(format!("Conferences/{}", conference.sid));
+    let created = Change::ConferenceCreated(Box::new(conference));
+    server.store.commit(vec![created]).await.unwrap();
     paths.push(format!("SMS/Messages/{message}"));
     paths.push(format!("Webhooks/Deliveries/{event}"));
     paths.push(format!("Calls/{}", call_sid(n.into())));

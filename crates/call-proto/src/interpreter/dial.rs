@@ -12,7 +12,7 @@ use rcml::{Branch, Noun};
 use super::conference;
 use super::verb::{Running, Site, Step};
 use crate::callback::{CallbackTarget, LegCallback};
-use crate::command::{Command, MediaCommand, Sound, Target};
+use crate::command::{Command, Sound, Target};
 use crate::context::{Context, Letter};
 use crate::event::{AudioFailure, Clip, Document, PlayId, Req, SetIn};
 use crate::fact::Reason;
@@ -406,7 +406,7 @@ impl Dialing {
             recording,
         };
         if self.dial.hangup_on_star {
-            cx.media(caller, MediaCommand::ListenDigits { on: true });
+            site.leg.listen_to_keys(true, cx);
         }
         site.leg.bridge = Some(bridge);
         cx.letter(Letter::Bridge {
@@ -415,12 +415,9 @@ impl Dialing {
         });
     }
 
-    fn listen_no_more(&self, site: &Site<'_>, cx: &mut Context) {
+    fn listen_no_more(&self, site: &mut Site<'_>, cx: &mut Context) {
         if self.dial.hangup_on_star {
-            cx.media(
-                site.leg.profile.sid,
-                MediaCommand::ListenDigits { on: false },
-            );
+            site.leg.listen_to_keys(false, cx);
         }
     }
 

@@ -228,6 +228,7 @@ fn setting(name: &str, set_in: SetIn) -> String {
         SetIn::Application => format!("`Voice{name}` of the application"),
         SetIn::Request => format!("`{name}` in the API request"),
         SetIn::Noun => "`method` of the noun".to_owned(),
+        SetIn::Wait => "`waitMethod`".to_owned(),
     }
 }
 

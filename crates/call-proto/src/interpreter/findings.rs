@@ -81,6 +81,11 @@ impl Told {
         false
     }
 
+    /// Whether a problem of a document that runs repeatedly is reported for the first time.
+    pub(super) fn is_first(&mut self, text: &str) -> bool {
+        self.sees(&("", text))
+    }
+
     /// Whether every finding has been reported.
     pub(super) fn is_complete(&self) -> bool {
         self.listed < MAX_TOLD

@@ -13,7 +13,7 @@ use rcml::Prompt;
 
 use super::listening::{Listening, Said};
 use super::verb::{Running, Site, Step};
-use crate::command::{Command, MediaCommand, Sound};
+use crate::command::{Command, Sound};
 use crate::context::Context;
 use crate::event::{AudioFailure, Clip, PlayId, Req, SpeechNews};
 use crate::fact::Reason;
@@ -71,10 +71,7 @@ pub(super) fn start(gather: rcml::Gather, site: &mut Site<'_>, cx: &mut Context)
         }
     }
     if gather.keys {
-        cx.media(
-            site.leg.profile.sid,
-            MediaCommand::ListenDigits { on: true },
-        );
+        site.leg.listen_to_keys(true, cx);
     }
     let mut gathering = Gathering {
         gather,
@@ -182,13 +179,8 @@ impl Running for Gathering {
                 parts.insert(at, Part::Ready { clip, times });
             }
             Err(failure) => {
-                let text = format!("{verb}: {}", failure.text);
-                cx.notify(site.about_line(self.gather.line), failure.code, &text);
-                if site.leg.profile.dialect.play_failure_ends_call {
-                    site.run.abandon();
-                    let text = format!("{verb} failed");
-                    site.leg.fail(500, &text, Reason::AudioFailed, cx);
-                    return Step::Next;
+                if let Err(end) = site.no_audio(Some(self.gather.line), verb, failure, cx) {
+                    return end;
                 }
             }
         }
@@ -264,6 +256,10 @@ impl Running for Gathering {
     fn leg_is_over(&mut self, _reason: Reason, site: &mut Site<'_>, cx: &mut Context) -> Step {
         self.stop_listening(site, cx);
         Step::Next
+    }
+
+    fn takes_keys(&self) -> bool {
+        self.gather.keys
     }
 
     fn playing(&self) -> Option<PlayId> {
@@ -342,12 +338,9 @@ impl Gathering {
         }
     }
 
-    fn listen_to_keys_no_more(&self, site: &Site<'_>, cx: &mut Context) {
+    fn listen_to_keys_no_more(&self, site: &mut Site<'_>, cx: &mut Context) {
         if self.gather.keys {
-            cx.media(
-                site.leg.profile.sid,
-                MediaCommand::ListenDigits { on: false },
-            );
+            site.leg.listen_to_keys(false, cx);
         }
     }
 

@@ -4,6 +4,7 @@
 //! document ([`run`]) and what it waits for: the next document ([`fetching`]) or a [`verb`], each
 //! in its own file. A leg has a stack of them ([`Scripts`]).
 
+mod companion;
 mod conference;
 mod connect;
 mod dial;

@@ -45,7 +45,7 @@ enum Phase {
 pub(super) fn start(record: rcml::Record, site: &mut Site<'_>, cx: &mut Context) -> Step {
     listen(&record, true, site, cx);
     let phase = if record.play_beep {
-        Phase::Beeping(site.play(Sound::Beep, Some(1), cx))
+        Phase::Beeping(site.play(Sound::RecordBeep, Some(1), cx))
     } else {
         begin(&record, site, cx)
     };

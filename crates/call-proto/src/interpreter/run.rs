@@ -6,11 +6,14 @@ use std::time::Duration;
 use model::{AccountSid, Timestamp};
 use rcml::Verb;
 
+use crate::letter::Role;
+
 /// A document that runs for this long is not part of a redirect loop.
 const TAKES_TIME: Duration = Duration::from_secs(1);
 
 /// The document being run, and how the script reached it.
 pub(super) struct Run {
+    pub(super) role: Role,
     /// Account that set the document's address: its rights apply to every address that the document
     /// holds or leads to.
     pub(super) author: AccountSid,
@@ -32,11 +35,19 @@ pub(super) struct Run {
     pub(super) began: bool,
     /// A verb of this or an earlier document was reached.
     pub(super) ran: bool,
+    /// Something in it could not be done.
+    pub(super) failed: bool,
 }
 
 impl Run {
-    pub(super) const fn new(author: AccountSid, verbs: VecDeque<Verb>, now: Timestamp) -> Self {
+    pub(super) const fn new(
+        role: Role,
+        author: AccountSid,
+        verbs: VecDeque<Verb>,
+        now: Timestamp,
+    ) -> Self {
         Self {
+            role,
             author,
             base: None,
             verbs,
@@ -48,6 +59,7 @@ impl Run {
             unreachable: false,
             began: false,
             ran: false,
+            failed: false,
         }
     }
 

@@ -5,15 +5,20 @@
 //! document still runs: verbs that need the leg are skipped, messages are sent, and a `<Dial>`'s
 //! action is still requested.
 
-use model::{CallStatus, HangupBy, RecordingSid, Timestamp, error};
+use model::{CallStatus, ConferenceSid, HangupBy, RecordingSid, Timestamp, error};
 use rcml::Verb;
 
+use super::companion::{Companion, Plays};
 use super::fetching::{Answer, Fetching, Problem};
 use super::run::Run;
+use super::sounding::Sounding;
 use super::verb::{Host, Running, Site, Step};
 use super::{connect, dial, gather, hangup, pause, play, record, redirect, reject, say, sms};
+use crate::command::Sound;
 use crate::context::Context;
-use crate::event::{AudioFailure, Clip, Document, FetchFailure, Fetched, PlayId, Req, SpeechNews};
+use crate::event::{
+    AudioFailure, Clip, Document, FetchFailure, Fetched, ParticipantChange, PlayId, Req, SpeechNews,
+};
 use crate::fact::Reason;
 use crate::leg::verdict;
 use crate::letter::{Ended, ForkId, ForkNews, Role};
@@ -51,6 +56,10 @@ pub(crate) enum Input {
     StreamBegan(Req, PlayId),
     /// A stream of the leg has ended.
     StreamOver(Req, StreamEnd),
+    /// The API changes the leg's part in a conference.
+    Participant(Box<ParticipantChange>),
+    /// The companion of the verb has ended by itself; whether something in it failed.
+    CompanionOver(Req, bool),
     /// News of a recording of the leg.
     Recording(RecordingSid, RecordingNews),
     /// The leg is up.
@@ -60,7 +69,8 @@ pub(crate) enum Input {
 }
 
 impl Input {
-    /// Whether only the script on top is concerned, which controls the leg.
+    /// Whether only the script on top is concerned, which controls the leg; or the one below it, if
+    /// the top has no use for the input.
     pub(super) const fn is_for_top(&self) -> bool {
         matches!(self, Self::Key(_) | Self::LegUp)
     }
@@ -68,11 +78,23 @@ impl Input {
 
 /// A script.
 pub(crate) struct Script {
-    role: Role,
     run: Run,
     current: Current,
-    /// Its first document, requested when no verb is left.
-    first: Option<Document>,
+    source: Source,
+    /// For the companion of a verb: its number.
+    companion: Option<Req>,
+}
+
+/// What a script does when no verb is left.
+enum Source {
+    /// It ends.
+    Nothing,
+    /// Requests its first document.
+    First(Document),
+    /// Requests its first document, every time.
+    Again(Document),
+    /// Plays the built-in music.
+    Music,
 }
 
 /// What a script waits for.
@@ -92,12 +114,54 @@ enum Current {
 impl Script {
     /// Starts with a document to be fetched.
     pub(crate) fn of_document(document: Document, now: Timestamp) -> Self {
+        let author = document.author;
+        let source = Source::First(document);
+        Self::new(Role::Main, author, Vec::new(), source, now)
+    }
+
+    fn new(
+        role: Role,
+        author: model::AccountSid,
+        verbs: Vec<Verb>,
+        source: Source,
+        now: Timestamp,
+    ) -> Self {
         Self {
-            role: Role::Main,
-            run: Run::new(document.author, [].into(), now),
+            run: Run::new(role, author, verbs.into(), now),
             current: Current::Nothing,
-            first: Some(document),
+            source,
+            companion: None,
         }
+    }
+
+    /// Runs beside a verb of this script.
+    pub(super) fn beside(&self, companion: &Companion, now: Timestamp) -> Self {
+        let mut verbs = Vec::new();
+        let (author, source) = match companion.plays.clone() {
+            Plays::Music => (self.run.author, Source::Music),
+            Plays::Sound(Document { url, author, .. }) => {
+                let looping = companion.once.then_some(1);
+                let play = rcml::Play {
+                    url,
+                    looping,
+                    ..rcml::Play::default()
+                };
+                verbs.push(Verb::Play(play));
+                (author, Source::Nothing)
+            }
+            Plays::Document(document) if companion.once => {
+                (document.author, Source::First(document))
+            }
+            Plays::Document(document) => (document.author, Source::Again(document)),
+        };
+        let role = if companion.once {
+            Role::Announcing
+        } else {
+            Role::Waiting
+        };
+        let mut script = Self::new(role, author, verbs, source, now);
+        script.companion = Some(companion.id);
+        script
     }
 
     /// Screens a dialled party with a document.
@@ -105,7 +169,7 @@ impl Script {
     /// - `digits`: keys to press first.
     pub(crate) fn of_screening(document: Document, digits: Option<String>, now: Timestamp) -> Self {
         let mut script = Self::of_document(document, now);
-        script.role = Role::Screening;
+        script.run.role = Role::Screening;
         let press = |digits| {
             Verb::Play(rcml::Play {
                 digits: Some(digits),
@@ -125,15 +189,10 @@ impl Script {
         answer_on_bridge: bool,
         now: Timestamp,
     ) -> Self {
-        let mut run = Run::new(author, verbs.into(), now);
-        run.answer_on_bridge = answer_on_bridge;
-        run.implicit = true;
-        Self {
-            role: Role::Main,
-            run,
-            current: Current::Nothing,
-            first: None,
-        }
+        let mut script = Self::new(Role::Main, author, verbs, Source::Nothing, now);
+        script.run.answer_on_bridge = answer_on_bridge;
+        script.run.implicit = true;
+        script
     }
 
     pub(crate) const fn is_finished(&self) -> bool {
@@ -149,6 +208,32 @@ impl Script {
         self.verb().and_then(Running::awaited_fork)
     }
 
+    /// What is to run beside its verb.
+    pub(super) fn wants_companion(&self) -> Option<&Companion> {
+        self.verb().and_then(Running::companion)
+    }
+
+    /// The conference that it is in.
+    pub(crate) fn conference(&self) -> Option<ConferenceSid> {
+        self.verb().and_then(Running::conference)
+    }
+
+    /// Whether something in it could not be done.
+    pub(super) const fn has_failed(&self) -> bool {
+        self.run.failed
+    }
+
+    /// Its number, if it is the companion of a verb.
+    pub(super) const fn companion(&self) -> Option<Req> {
+        self.companion
+    }
+
+    /// Whether the input that is for the top goes no further.
+    pub(super) fn keeps(&self, input: &Input) -> bool {
+        let is_key = matches!(input, Input::Key(_));
+        self.companion.is_none() || (is_key && self.verb().is_some_and(Running::takes_keys))
+    }
+
     /// Whether an unanswered caller hears ringing because of its verb.
     pub(crate) fn lets_it_ring(&self) -> bool {
         self.verb().is_some_and(Running::lets_it_ring)
@@ -157,7 +242,7 @@ impl Script {
     /// The leg ends for a reason beyond the script's control.
     pub(crate) fn abandon(&mut self) {
         self.run.abandon();
-        self.first = None;
+        self.source = Source::Nothing;
     }
 
     /// The caller waited for a `<Dial>` that failed with this final SIP status.
@@ -174,7 +259,7 @@ impl Script {
         }
     }
 
-    /// Handles an input, and continues until it has to wait.
+    /// Handles an input; [`proceed`](Self::proceed) continues.
     pub(crate) fn handle(&mut self, input: &Input, mut host: Host<'_>, cx: &mut Context) {
         let site = &mut host.site(&mut self.run);
         let current = std::mem::replace(&mut self.current, Current::Nothing);
@@ -188,20 +273,16 @@ impl Script {
             Current::Nothing => Current::Nothing,
             Current::Finished => Current::Finished,
         };
+    }
+
+    /// Continues until it has to wait.
+    pub(crate) fn proceed(&mut self, mut host: Host<'_>, cx: &mut Context) {
+        let site = &mut host.site(&mut self.run);
         while matches!(self.current, Current::Nothing) {
             self.current = match site.run.verbs.pop_front() {
-                Some(Verb::Dial(_)) if self.role == Role::Screening => {
-                    dials_in_screening(site, cx);
-                    Current::Nothing
-                }
-                Some(verb) => begin(verb, site, cx),
-                None => match self.first.take() {
-                    Some(document) if !site.leg.is_over() => begin_with(document, site, cx),
-                    _ => {
-                        document_ends(self.role, site, cx);
-                        Current::Finished
-                    }
-                },
+                Some(verb) if may_run(&verb, site, cx) => begin(verb, site, cx),
+                Some(_) => Current::Nothing,
+                None => next_document(&mut self.source, site, cx),
             };
         }
     }
@@ -221,6 +302,65 @@ fn begin_with(document: Document, site: &Site<'_>, cx: &mut Context) -> Current 
     let params = site.leg.voice_params(cx);
     let who = site.leg.profile.about(None);
     Current::Fetching(Fetching::first(document, params, who, cx))
+}
+
+/// No verb is left: what the script does then.
+fn next_document(source: &mut Source, site: &mut Site<'_>, cx: &mut Context) -> Current {
+    if site.leg.is_over() && site.run.role.is_companion() {
+        return Current::Finished;
+    }
+    match std::mem::replace(source, Source::Nothing) {
+        Source::First(document) if !site.leg.is_over() => begin_with(document, site, cx),
+        Source::Again(document) => {
+            if site.count_redirect(cx) {
+                site.redirect_loop(&document.url, cx);
+                return Current::Finished;
+            }
+            *source = Source::Again(document.clone());
+            begin_with(document, site, cx)
+        }
+        Source::Music => {
+            let play = site.play(Sound::Music, None, cx);
+            Current::Running(Box::new(Sounding::Playing(play)))
+        }
+        Source::First(_) | Source::Nothing => {
+            document_ends(site, cx);
+            Current::Finished
+        }
+    }
+}
+
+/// Whether the script's role allows a verb; if not, the account's owner is notified.
+fn may_run(verb: &Verb, site: &mut Site<'_>, cx: &mut Context) -> bool {
+    match site.run.role {
+        Role::Main => true,
+        Role::Screening => {
+            let is_dial = matches!(verb, Verb::Dial(_));
+            if is_dial {
+                dials_in_screening(site, cx);
+            }
+            !is_dial
+        }
+        Role::Waiting | Role::Announcing => may_wait(verb, site, cx),
+    }
+}
+
+/// Whether a waiting party can have this verb.
+fn may_wait(verb: &Verb, site: &mut Site<'_>, cx: &mut Context) -> bool {
+    match verb {
+        Verb::Say(_) | Verb::Play(_) | Verb::Pause(_) | Verb::Gather(_) | Verb::Redirect(_) => true,
+        Verb::Hangup(_) | Verb::Reject(_) | Verb::Dial(_) | Verb::Sms(_) => {
+            let name = verb.name();
+            let text = format!("`{name}` cannot run while the call waits; it was skipped");
+            let place = format!("{:?} {} {name}", site.run.url(), verb.line());
+            if !site.leg.is_over() && site.told.is_first(&place) {
+                cx.notify(site.about_line(verb.line()), error::WAIT_VERB, &text);
+            }
+            false
+        }
+        // There is a finding for it.
+        Verb::Unsupported(_) => true,
+    }
 }
 
 /// A party being screened cannot call another party.
@@ -260,7 +400,14 @@ fn fetched(fetching: Fetching, input: &Input, site: &mut Site<'_>, cx: &mut Cont
     let params = |cx: &Context| site.leg.voice_params(cx);
     match fetching.handle_answer(result, site.told, params, who, cx) {
         Answer::Document { url, document } => {
-            site.run.replace(&url, document.verbs, cx.now);
+            let mut verbs = document.verbs;
+            if site.run.role.is_companion() && verbs.is_empty() {
+                return Current::Finished;
+            }
+            if site.run.role == Role::Waiting {
+                play_for_ever(&mut verbs);
+            }
+            site.run.replace(&url, verbs, cx.now);
         }
         // The old document is discarded.
         Answer::Nothing => site.run.abandon(),
@@ -268,9 +415,23 @@ fn fetched(fetching: Fetching, input: &Input, site: &mut Site<'_>, cx: &mut Cont
             site.run.author = fetching.author();
             return Current::Fetching(fetching);
         }
+        // The call goes on without it.
+        Answer::Failed(_) if site.run.role.is_companion() => {
+            site.run.failed = true;
+            return Current::Finished;
+        }
         Answer::Failed(problem) => document_failed(&problem, site, cx),
     }
     Current::Nothing
+}
+
+/// A sound in place of a document repeats without being fetched again.
+fn play_for_ever(verbs: &mut [Verb]) {
+    if let [Verb::Play(play)] = verbs
+        && play.line == 0
+    {
+        play.looping = None;
+    }
 }
 
 /// Passes an input to a verb.
@@ -293,6 +454,8 @@ fn tell(verb: &mut dyn Running, input: &Input, site: &mut Site<'_>, cx: &mut Con
             Step::Wait
         }
         Input::StreamOver(req, end) => verb.stream_over(*req, end, site, cx),
+        Input::Participant(change) => verb.change_participant(change, site, cx),
+        Input::CompanionOver(id, failed) => verb.companion_over(*id, *failed, site, cx),
         Input::Recording(sid, news) => verb.recording(*sid, *news, site, cx),
         Input::LegUp => verb.leg_is_up(site, cx),
         Input::LegOver(reason) => {
@@ -392,13 +555,13 @@ fn document_failed(problem: &Problem, site: &mut Site<'_>, cx: &mut Context) {
 }
 
 /// No verb is left.
-fn document_ends(role: Role, site: &mut Site<'_>, cx: &mut Context) {
+fn document_ends(site: &mut Site<'_>, cx: &mut Context) {
     let leg = &mut *site.leg;
-    if leg.is_over() {
+    if leg.is_over() || site.run.role.is_companion() {
         return;
     }
     cx.trace(leg.profile.sid, Lane::Rcml, "end of document", "");
-    if role == Role::Screening {
+    if site.run.role == Role::Screening {
         leg.accept(cx);
         return;
     }

@@ -1,14 +1,16 @@
 //! The scripts of one leg: a stack, whose top controls the leg.
 //!
 //! A numbered answer goes to the script that waits for it; keys go to the one on top. A finished
-//! script leaves the stack.
+//! script leaves the stack. **Invariant: above the script whose verb wants a companion there is that
+//! companion, unless it has ended by itself, and no other.**
 
-use model::Timestamp;
+use model::{ConferenceSid, Timestamp};
 
 use super::findings::Told;
 use super::script::{Input, Script};
 use super::verb::Host;
 use crate::context::Context;
+use crate::event::Req;
 use crate::leg::Leg;
 use crate::letter::ForkId;
 use crate::message::Messages;
@@ -20,6 +22,8 @@ use crate::streams::Streams;
 pub(crate) struct Scripts {
     /// The last one is the top.
     stack: Vec<Script>,
+    /// The last companion that ended by itself.
+    silent: Option<Req>,
     /// The findings reported for their documents.
     told: Told,
 }
@@ -42,6 +46,12 @@ impl Scripts {
     pub(crate) fn await_fork(&self, fork: ForkId) -> bool {
         let awaited = |script: &Script| script.awaited_fork() == Some(fork);
         self.stack.iter().any(awaited)
+    }
+
+    /// Whether a script is in this conference.
+    pub(crate) fn are_in(&self, conference: ConferenceSid) -> bool {
+        let is_in = |script: &Script| script.conference() == Some(conference);
+        self.stack.iter().any(is_in)
     }
 
     /// Whether a script has phones ringing.
@@ -77,8 +87,65 @@ impl Scripts {
         streams: &mut Streams,
         cx: &mut Context,
     ) {
-        let concerned = if input.is_for_top() { 1 } else { usize::MAX };
-        for script in self.stack.iter_mut().rev().take(concerned) {
+        for at in (0..self.stack.len()).rev() {
+            let goes_no_further = input.is_for_top() && self.stack[at].keeps(input);
+            self.with(at, leg, messages, recordings, |script, host| {
+                script.handle(input, host, cx);
+            });
+            // Before the next verb plays something.
+            self.end_companion(at, leg, messages, recordings, cx);
+            self.with(at, leg, messages, recordings, |script, host| {
+                script.proceed(host, cx);
+            });
+            if goes_no_further {
+                break;
+            }
+        }
+        self.start_companion(leg, messages, recordings, cx);
+        self.stack.retain(|script| !script.is_finished());
+    }
+
+    fn with(
+        &mut self,
+        at: usize,
+        leg: &mut Leg,
+        messages: &mut Messages,
+        recordings: &Recordings,
+        act: impl FnOnce(&mut Script, Host<'_>),
+    ) {
+        let host = Host {
+            leg,
+            told: &mut self.told,
+            messages,
+            recordings,
+        };
+        if let Some(script) = self.stack.get_mut(at) {
+            act(script, host);
+        }
+    }
+
+    /// Ends the companion above a script if its verb no longer wants it, or if it has ended.
+    fn end_companion(
+        &mut self,
+        at: usize,
+        leg: &mut Leg,
+        messages: &mut Messages,
+        recordings: &Recordings,
+        cx: &mut Context,
+    ) {
+        let above = self.stack.get(at + 1);
+        let Some(id) = above.and_then(Script::companion) else {
+            return;
+        };
+        let wanted = self.stack[at].wants_companion();
+        let is_wanted = wanted.is_some_and(|companion| companion.id == id);
+        let has_ended = above.is_some_and(Script::is_finished);
+        if has_ended {
+            self.silent = Some(id);
+        }
+        if (has_ended || !is_wanted)
+            && let Some(script) = self.stack.pop()
+        {
             let host = Host {
                 leg,
                 told: &mut self.told,
@@ -86,9 +153,40 @@ impl Scripts {
                 recordings,
                 streams,
             };
-            script.handle(input, host, cx);
+            let failed = script.has_failed();
+            script.detach(host, cx);
+            if has_ended {
+                let over = Input::CompanionOver(id, failed);
+                self.with(at, leg, messages, recordings, |script, host| {
+                    script.handle(&over, host, cx);
+                });
+            }
         }
-        self.stack.retain(|script| !script.is_finished());
+    }
+
+    /// Starts the companion that the verb on top wants.
+    fn start_companion(
+        &mut self,
+        leg: &mut Leg,
+        messages: &mut Messages,
+        recordings: &Recordings,
+        cx: &mut Context,
+    ) {
+        let Some(owner) = self.stack.last() else {
+            return;
+        };
+        let Some(companion) = owner.wants_companion() else {
+            return;
+        };
+        if self.silent == Some(companion.id) {
+            return;
+        }
+        let script = owner.beside(companion, cx.now);
+        self.stack.push(script);
+        let at = self.stack.len() - 1;
+        self.with(at, leg, messages, recordings, |script, host| {
+            script.proceed(host, cx);
+        });
     }
 
     /// Leaves all of them without ending the leg: another script takes over.

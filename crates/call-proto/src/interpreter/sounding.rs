@@ -4,7 +4,6 @@ use super::verb::{Running, Site, Step};
 use crate::command::Sound;
 use crate::context::Context;
 use crate::event::{AudioFailure, Clip, PlayId, Req};
-use crate::fact::Reason;
 
 /// A sound that a verb plays to the remote party.
 pub(super) enum Sounding {
@@ -36,14 +35,8 @@ impl Running for Sounding {
                 Step::Wait
             }
             Err(failure) => {
-                let text = format!("{verb}: {}", failure.text);
-                cx.notify(site.leg.profile.about(None), failure.code, &text);
-                if site.leg.profile.dialect.play_failure_ends_call {
-                    site.run.abandon();
-                    let text = format!("{verb} failed");
-                    site.leg.fail(500, &text, Reason::AudioFailed, cx);
-                }
-                Step::Next
+                let ended = site.no_audio(None, verb, failure, cx);
+                ended.err().unwrap_or(Step::Next)
             }
         }
     }

@@ -4,14 +4,15 @@
 //! script that holds it. Most verbs need few of the methods: they ignore what they do not wait for.
 
 use model::address::redacted;
-use model::{AccountSid, HttpMethod, RecordingSid, Timestamp, error};
+use model::{AccountSid, ConferenceSid, HttpMethod, RecordingSid, Timestamp, error};
 
+use super::companion::Companion;
 use super::fetching::Fetching;
 use super::findings::Told;
 use super::run::Run;
 use crate::command::{MediaCommand, Sound};
 use crate::context::{About, Context};
-use crate::event::{AudioFailure, Clip, PlayId, Req, SpeechNews};
+use crate::event::{AudioFailure, Clip, ParticipantChange, PlayId, Req, SpeechNews};
 use crate::fact::Reason;
 use crate::leg::Leg;
 use crate::letter::{Ended, ForkId, ForkNews};
@@ -187,6 +188,43 @@ pub(super) trait Running: Send {
         None
     }
 
+    /// The script that the party hears while the verb waits: it runs above the verb's own for as
+    /// long as the verb returns it. One that ends by itself is not started again.
+    fn companion(&self) -> Option<&Companion> {
+        None
+    }
+
+    /// Its companion has ended by itself.
+    fn companion_over(
+        &mut self,
+        _id: Req,
+        _failed: bool,
+        _site: &mut Site<'_>,
+        _cx: &mut Context,
+    ) -> Step {
+        Step::Wait
+    }
+
+    /// The conference that the leg is in because of the verb.
+    fn conference(&self) -> Option<ConferenceSid> {
+        None
+    }
+
+    /// The API changes the leg's part in a conference.
+    fn change_participant(
+        &mut self,
+        _change: &ParticipantChange,
+        _site: &mut Site<'_>,
+        _cx: &mut Context,
+    ) -> Step {
+        Step::Wait
+    }
+
+    /// Whether keys concern the verb, so that they do not reach the script below a companion.
+    fn takes_keys(&self) -> bool {
+        false
+    }
+
     /// Whether an unanswered caller hears ringing because of the verb.
     fn lets_it_ring(&self) -> bool {
         false
@@ -229,9 +267,45 @@ impl Site<'_> {
 
     /// A verb has an unusable address: the script stops.
     pub(super) fn bad_address(&mut self, cx: &mut Context) -> Step {
+        self.fail("address is not valid", Reason::DocumentFetch, cx)
+    }
+
+    /// A sound or spoken text is not available.
+    ///
+    /// - `line`: of the verb, if it is to be named.
+    ///
+    /// # Errors
+    /// The step that follows if this ends the leg.
+    pub(super) fn no_audio(
+        &mut self,
+        line: Option<u32>,
+        verb: &str,
+        failure: &AudioFailure,
+        cx: &mut Context,
+    ) -> Result<(), Step> {
+        let text = format!("{verb}: {}", failure.text);
+        let is_waiting = self.run.role.is_companion();
+        self.run.failed = true;
+        if !is_waiting || self.told.is_first(&text) {
+            let about = match line {
+                Some(line) => self.about_line(line),
+                None => self.leg.profile.about(None),
+            };
+            cx.notify(about, failure.code, &text);
+        }
+        if is_waiting || !self.leg.profile.dialect.play_failure_ends_call {
+            return Ok(());
+        }
+        Err(self.fail(&format!("{verb} failed"), Reason::AudioFailed, cx))
+    }
+
+    /// The script cannot continue. A leg ends with it, unless it only waits.
+    fn fail(&mut self, text: &str, reason: Reason, cx: &mut Context) -> Step {
         self.run.abandon();
-        let text = "address is not valid";
-        self.leg.fail(500, text, Reason::DocumentFetch, cx);
+        self.run.failed = true;
+        if !self.run.role.is_companion() {
+            self.leg.fail(500, text, reason, cx);
+        }
         Step::End
     }
 
@@ -296,8 +370,6 @@ impl Site<'_> {
         );
         let about = self.leg.profile.about(Some(url));
         cx.notify(about, error::TOO_MANY_REDIRECTS, &text);
-        let why = Reason::RedirectLoop;
-        self.leg.fail(500, "redirect loop", why, cx);
-        Step::End
+        self.fail("redirect loop", Reason::RedirectLoop, cx)
     }
 }

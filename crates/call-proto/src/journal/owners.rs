@@ -82,6 +82,7 @@ impl fmt::Debug for FactText<'_> {
             | Fact::ConferenceCreated(_)
             | Fact::ConferenceStarted { .. }
             | Fact::ConferenceEnded { .. }
+            | Fact::ConferenceFarewell { .. }
             | Fact::InConference { .. }
             | Fact::LeftConference { .. }
             | Fact::RecordingStarted { .. }

@@ -65,14 +65,14 @@ struct Step<'a> {
 enum Input<'a> {
     Start,
     Event(CallSid, &'a Event),
-    Room(RoomInput),
+    Room(&'a RoomInput),
     Timeout,
 }
 
 /// The machine of a journal.
 enum Machine {
     Family(Box<Family>),
-    Room(Room),
+    Room(Box<Room>),
 }
 
 /// Replays a journal up to the first different answer.
@@ -129,7 +129,7 @@ impl Opening {
                 outbound.dialect = outbound.dialect.with_version(version);
                 Family::outbound_api(settings, outbound, self.seed, self.at).0
             }
-            Start::Room(opening) => return Machine::Room(Room::new(opening, self.at)),
+            Start::Room(opening) => return Machine::Room(Box::new(Room::new(opening, self.at))),
         };
         Machine::Family(Box::new(family))
     }
@@ -143,7 +143,7 @@ impl Machine {
                 family.handle(*call, (*event).clone(), step.at);
             }
             (Self::Family(family), Input::Timeout) => family.handle_timeout(step.at),
-            (Self::Room(room), Input::Room(input)) => room.handle(*input, step.at),
+            (Self::Room(room), Input::Room(input)) => room.handle((*input).clone(), step.at),
             (Self::Room(room), Input::Timeout) => room.handle_timeout(step.at),
             (Self::Family(_), Input::Room(_)) | (Self::Room(_), Input::Event(..)) => {
                 return Err(BrokenJournal::OtherKind);
@@ -194,7 +194,7 @@ fn steps(start: Timestamp, lines: &[Line]) -> Result<(Vec<Step<'_>>, bool), Brok
         let (at, input) = match line {
             Line::Start(_) => return Err(BrokenJournal::SecondStart),
             Line::Event { at, call, event } => (*at, Input::Event(*call, event)),
-            Line::Room { at, input } => (*at, Input::Room(*input)),
+            Line::Room { at, input } => (*at, Input::Room(input)),
             Line::Timeout { at } => (*at, Input::Timeout),
             Line::Out(texts) => {
                 step.said.extend(texts.iter().map(String::as_str));
@@ -236,7 +236,7 @@ fn first_difference(
 
 impl Step<'_> {
     fn differs(&self, step: usize, expected: Option<String>, got: Option<String>) -> Verdict {
-        let input = match self.input {
+        let input = match &self.input {
             Input::Start => "start".to_owned(),
             Input::Event(call, event) => format!("{call} {event:?}"),
             Input::Room(input) => format!("{input:?}"),

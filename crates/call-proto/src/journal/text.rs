@@ -65,7 +65,9 @@ pub(super) fn of_command(addressed: &Addressed) -> Option<String> {
 pub(super) fn of_room_command(command: &RoomCommand) -> Option<String> {
     match command {
         RoomCommand::Trace(_) => None,
-        RoomCommand::Commit(_) | RoomCommand::Tell { .. } => Some(format!("{command:?}")),
+        RoomCommand::Commit(_) | RoomCommand::Tell { .. } => {
+            Some(hide_logins(&format!("{command:?}")))
+        }
     }
 }
 

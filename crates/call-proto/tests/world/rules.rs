@@ -146,7 +146,7 @@ impl Rules {
                 RoomEvent::Refused { .. } | RoomEvent::Over { .. } => {
                     self.leg(call).member.take_if(|known| known == req);
                 }
-                RoomEvent::Joined { .. } | RoomEvent::Moved { .. } => {}
+                RoomEvent::Joined { .. } | RoomEvent::Moved { .. } | RoomEvent::Beep(_) => {}
             },
             _ => {}
         }
@@ -185,7 +185,11 @@ impl Rules {
                 let free = self.leg(call).member.replace(*req).is_none();
                 self.check(free, || format!("{call} wants to be in two rooms"));
             }
-            RoomRequest::Leave { req } => {
+            RoomRequest::Change { req, .. } | RoomRequest::Announced { req, .. } => {
+                let is_member = self.leg(call).member == Some(*req);
+                self.check(is_member, || format!("{call} is in no room"));
+            }
+            RoomRequest::Leave { req, .. } => {
                 let left = self.leg(call).member.take() == Some(*req);
                 self.check(left, || format!("{call} leaves no room"));
             }
@@ -277,6 +281,7 @@ impl Rules {
             Fact::ConferenceCreated(_)
             | Fact::ConferenceStarted { .. }
             | Fact::ConferenceEnded { .. }
+            | Fact::ConferenceFarewell { .. }
             | Fact::InConference { .. }
             | Fact::LeftConference { .. }
             | Fact::Callback(_) => {}

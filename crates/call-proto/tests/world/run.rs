@@ -94,7 +94,7 @@ impl Observer {
         run.journal = host.journals.first().cloned().unwrap_or_default();
         for asked in &host.requests {
             let same = |(at, call, url, _): &&(Timestamp, CallSid, String, AccountSid)| {
-                (*at, *call, url) == (asked.at, asked.call, &asked.url)
+                (*at, Some(*call), url) == (asked.at, asked.call, &asked.url)
             };
             let author = run.authors.iter().find(same).expect("it was a command");
             let path = asked.url.strip_prefix("http://app").unwrap_or(&asked.url);

@@ -150,7 +150,7 @@ impl World {
             routes: Vec::new(),
             headers: call.headers.clone(),
             credentials: None,
-            document: call.document.clone(),
+            planned: call.document.clone().into(),
             callback: call.callback.clone(),
             timeout: Duration::from_secs(call.timeout_s),
             dialect: self.dialect,

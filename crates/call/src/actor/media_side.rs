@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use call_proto::{DigitWay, Lane, MediaCommand, MediaEvent, Sound, Via};
+use call_proto::{Beep, DigitWay, Lane, MediaCommand, MediaEvent, Sound, Via};
 use media::{Control, EndpointId, EngineControl, MixId, Part, PlayId, RecordingId, Report, Terms};
 use model::record::MediaCounts;
 use model::{CallSid, ConferenceSid, RecordingSid};
@@ -145,7 +145,10 @@ impl Actor {
     fn sound(&mut self, sound: Sound) -> Option<Arc<[i16]>> {
         match sound {
             Sound::Ringback => Some(Arc::clone(&self.shared.ringback)),
-            Sound::Beep => Some(audio::tone::beep()),
+            Sound::RecordBeep => Some(audio::tone::beep()),
+            Sound::Music => Some(audio::music::hold_music()),
+            Sound::Beep(Beep::Enter) => Some(audio::tone::entry()),
+            Sound::Beep(Beep::Exit) => Some(audio::tone::exit()),
             Sound::Clip(clip) => self.clips.take(clip),
         }
     }

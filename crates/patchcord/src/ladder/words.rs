@@ -171,9 +171,12 @@ fn of_media(way: Way, what: &str, detail: &str) -> Option<String> {
     Some(match (way, what) {
         // The line beside it says it.
         (Way::In, "opened" | "audio") | (Way::Here, "bridged") => return None,
-        (Way::Out, "play") if detail == "ring tone" => "plays the ring tone".to_owned(),
         (Way::Out, "play") if detail == "beep" => "plays a beep".to_owned(),
-        (Way::Out, "play") => format!("plays {} of sound", seconds(detail)),
+        (Way::Out, "play") if detail.ends_with(" ms") => {
+            format!("plays {} of sound", seconds(detail))
+        }
+        // A built-in sound.
+        (Way::Out, "play") => format!("plays the {detail}"),
         (Way::Out, "stop play") => "stops playing".to_owned(),
         (Way::In, "played") => "finishes playing".to_owned(),
         (Way::Out, "speak") if detail.chars().count() < TRACED_TEXT => format!("says: {detail}"),
@@ -242,6 +245,9 @@ fn of_room(way: Way, what: &str, detail: &str) -> String {
             "waits" => "waits for the conference to start".to_owned(),
             _ => plain("the conference changed its role", detail),
         },
+        (Way::In, "beep") => format!("the conference plays the {detail}"),
+        (Way::Out, "change") => "reports its new part in the conference".to_owned(),
+        (Way::Out, "announced") => "the announcement is over".to_owned(),
         (Way::In, "refused") => plain("the conference refused the call", detail),
         (Way::In, "conference over") => plain("the conference is over", detail),
         _ => plain(what, detail),
@@ -253,6 +259,7 @@ fn of_api(what: &str, detail: &str) -> String {
         "complete" => "the API ends the call".to_owned(),
         "cancel" => "the API cancels the call".to_owned(),
         "redirect" => format!("the API redirects the call to {detail}"),
+        "participant" => format!("the API changes its part in the conference: {detail}"),
         "refused" => plain("the change by the API was refused", detail),
         "shutdown" => "the server shuts down".to_owned(),
         _ => plain(what, detail),
@@ -556,6 +563,20 @@ mod tests {
                 "waits for the conference to start",
             ),
             (Api, Here, "complete", "", "the API ends the call"),
+            (
+                Api,
+                Here,
+                "participant",
+                "mute",
+                "the API changes its part in the conference: mute",
+            ),
+            (
+                Room,
+                In,
+                "beep",
+                "exit tone",
+                "the conference plays the exit tone",
+            ),
             (
                 Fact,
                 Here,

@@ -4,8 +4,8 @@ use api::{Calls, Messages};
 use async_trait::async_trait;
 use call::Engine;
 use call_proto::{CreateError, Modify, ModifyError, NewCall, NewMessage, SendError};
-use model::CallSid;
 use model::record::{CallRecord, Message};
+use model::{CallSid, ConferenceSid};
 
 /// The engine behind the API.
 pub(super) struct LiveCalls(pub(super) Engine);
@@ -18,6 +18,10 @@ impl Calls for LiveCalls {
 
     async fn modify(&self, call: CallSid, modify: Modify) -> Result<(), ModifyError> {
         self.0.modify(call, modify).await
+    }
+
+    async fn end_conference(&self, conference: ConferenceSid) -> bool {
+        self.0.end_conference(conference).await
     }
 }
 

@@ -101,10 +101,8 @@ async fn complete_at(
 ) -> Result<usize> {
     record_files(store, recordings, now).await?;
     let messages = close_messages(store, now).await?;
-    if store.close_conferences(now).await? {
-        info!("ended conferences that an earlier run left open");
-    }
-    Ok(messages + close_orphans(store, now, hang_up).await?)
+    let conferences = close_conferences(store, now).await?;
+    Ok(messages + conferences + close_orphans(store, now, hang_up).await?)
 }
 
 /// Hangs up the dialogs and writes the final records; returns how many legs were open.
@@ -138,6 +136,19 @@ async fn close_messages(store: &Store, now: Timestamp) -> Result<usize> {
         store.commit(closing::message(store, orphan).await?).await?;
         let sid = orphan.record.sid;
         info!(message.sid = %sid, "ended a message that an earlier run left in transit");
+    }
+    Ok(orphans.len())
+}
+
+/// Ends the conferences that no process runs any more, each with its callback; returns how many
+/// there were.
+async fn close_conferences(store: &Store, now: Timestamp) -> Result<usize> {
+    let orphans = store.orphan_conferences(now).await?;
+    for orphan in &orphans {
+        let closed = closing::conference(store, orphan, now).await?;
+        store.commit(closed).await?;
+        let sid = orphan.record.sid;
+        info!(conference.sid = %sid, "ended a conference that an earlier run left open");
     }
     Ok(orphans.len())
 }

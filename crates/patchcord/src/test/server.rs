@@ -44,7 +44,8 @@ impl Client {
 pub(super) struct Server<'a> {
     client: &'a Client,
     address: Option<Url>,
-    jars: BTreeMap<CallSid, CookieJar>,
+    /// By leg; callbacks about a conference have their own.
+    jars: BTreeMap<Option<CallSid>, CookieJar>,
 }
 
 impl<'a> Server<'a> {
@@ -92,7 +93,7 @@ impl Application for Server<'_> {
     fn sound(&mut self, call: CallSid, url: &str) -> Result<Option<Duration>, String> {
         let asked = Asked {
             at: model::Timestamp::default(),
-            call,
+            call: Some(call),
             method: HttpMethod::Get,
             url: url.to_owned(),
             params: Vec::new(),

@@ -248,7 +248,7 @@ fn files_are_found_by_the_path_of_the_address() {
     for (path, status) in table {
         let asked = Asked {
             at: model::Timestamp::default(),
-            call: model::CallSid::from_bytes([0; 16]),
+            call: Some(model::CallSid::from_bytes([0; 16])),
             method: model::HttpMethod::Get,
             url: url::Url::parse("http://app/")
                 .unwrap()

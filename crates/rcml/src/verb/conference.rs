@@ -2,10 +2,11 @@
 
 use std::num::NonZeroU32;
 
-use model::error;
+use model::{CallSid, ConferenceEvent, HttpMethod, error};
 
 use crate::element::{Attributes, Element};
 use crate::finding::{Finding, Findings, quoted};
+use crate::verb::wait::Wait;
 
 /// The room that a `<Dial>` enters.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -15,47 +16,109 @@ pub struct Conference {
     pub name: String,
     /// Whether the others do not hear this participant.
     pub muted: bool,
-    /// Whether the conference starts when this participant enters; until then all wait in silence.
+    /// Whether the conference starts when this participant enters.
     pub start_on_enter: bool,
     /// Whether the conference ends for everyone when this participant leaves.
     pub end_on_exit: bool,
     /// Maximum number of participants, this one included; at most
     /// [`Conference::MAX_PARTICIPANTS`].
     pub max_participants: NonZeroU32,
+    /// The application's name for this participant: at most [`Conference::MAX_LABEL`] characters,
+    /// no control characters, and not the form of a call's SID.
+    pub label: Option<String>,
+    /// Address for the events of the conference, as written.
+    pub status_callback: Option<String>,
+    /// HTTP method for the events.
+    pub status_callback_method: HttpMethod,
+    /// Requested events; `None` if the document does not specify them.
+    pub status_callback_events: Option<Vec<ConferenceEvent>>,
+    /// When the others hear a tone.
+    pub beep: Beep,
+    /// What the participant hears until the conference starts.
+    pub wait: Wait,
     /// Line in the document, from 1; 0 if not read from a document.
     pub line: u32,
 }
 
+/// When the others in a conference hear a tone.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Beep {
+    /// When the participant enters.
+    pub enter: bool,
+    /// When it leaves.
+    pub exit: bool,
+}
+
+impl Beep {
+    /// Every value of the attribute; the first is the default.
+    const WORDS: [(&'static str, Self); 4] = [
+        ("true", Self::new(true, true)),
+        ("false", Self::new(false, false)),
+        ("onEnter", Self::new(true, false)),
+        ("onExit", Self::new(false, true)),
+    ];
+
+    const fn new(enter: bool, exit: bool) -> Self {
+        Self { enter, exit }
+    }
+
+    fn read(element: &Element<'_>, findings: &mut Findings) -> Self {
+        let written = element.string("beep").unwrap_or_default();
+        let same = |(word, _): &&(&str, Self)| written.eq_ignore_ascii_case(word);
+        match Self::WORDS[..2].iter().find(same) {
+            Some((_, beep)) => *beep,
+            None => element
+                .word("beep", error::BAD_VALUE, &Self::WORDS, findings)
+                .unwrap_or_default(),
+        }
+    }
+
+    /// The value of the attribute; `None` for the default.
+    pub(crate) fn word(self) -> Option<&'static str> {
+        let mut words = Self::WORDS[1..].iter();
+        let found = words.find(|(_, beep)| *beep == self);
+        found.map(|(word, _)| *word)
+    }
+}
+
+impl Default for Beep {
+    fn default() -> Self {
+        Self::new(true, true)
+    }
+}
+
 pub(super) const ATTRIBUTES: Attributes = Attributes {
     built: &[
+        "beep",
         "endConferenceOnExit",
         "maxParticipants",
         "muted",
+        "participantLabel",
         "startConferenceOnEnter",
+        "statusCallback",
+        "statusCallbackEvent",
+        "statusCallbackMethod",
+        "waitMethod",
+        "waitUrl",
     ],
     unbuilt: &[
-        "beep",
         "coach",
         "eventCallbackUrl",
         "jitterBufferSize",
-        "participantLabel",
         "record",
         "recordingStatusCallback",
         "recordingStatusCallbackEvent",
         "recordingStatusCallbackMethod",
         "region",
-        "statusCallback",
-        "statusCallbackEvent",
-        "statusCallbackMethod",
         "trim",
-        "waitMethod",
-        "waitUrl",
     ],
 };
 
 impl Conference {
     /// Maximum length of a name in characters.
     pub const MAX_NAME: usize = 254;
+    /// Maximum length of a participant's label in characters.
+    pub const MAX_LABEL: usize = 128;
     /// Maximum number of participants of any conference.
     pub const MAX_PARTICIPANTS: u32 = 250;
     /// Maximum number of participants without the attribute.
@@ -70,6 +133,12 @@ impl Conference {
             start_on_enter: true,
             end_on_exit: false,
             max_participants: Self::DEFAULT_PARTICIPANTS,
+            label: None,
+            status_callback: None,
+            status_callback_method: HttpMethod::Post,
+            status_callback_events: None,
+            beep: Beep::default(),
+            wait: Wait::Music,
             line: 0,
         }
     }
@@ -87,6 +156,21 @@ impl Conference {
                 .flag("endConferenceOnExit", findings)
                 .unwrap_or(false),
             max_participants: max_participants(element, findings),
+            label: element.checked(
+                "participantLabel",
+                (error::CONFERENCE_LABEL, "it was left out"),
+                is_label,
+                findings,
+            ),
+            status_callback: element.url("statusCallback", findings),
+            status_callback_method: element.method(
+                "statusCallbackMethod",
+                error::DIAL_CALLBACK,
+                findings,
+            ),
+            status_callback_events: events(element, findings),
+            beep: Beep::read(element, findings),
+            wait: Wait::read(element, "waitMethod", findings),
             line: element.at().line,
             ..Self::new(element.text())
         };
@@ -117,4 +201,20 @@ fn max_participants(element: &Element<'_>, findings: &mut Findings) -> NonZeroU3
         findings.push(Finding::new(code, element.at(), text));
     }
     NonZeroU32::new(count.min(Conference::MAX_PARTICIPANTS)).unwrap_or(default)
+}
+
+fn events(element: &Element<'_>, findings: &mut Findings) -> Option<Vec<ConferenceEvent>> {
+    let known = ConferenceEvent::ALL.map(|event| (event.as_str(), event));
+    element.words(
+        "statusCallbackEvent",
+        error::DIAL_CALLBACK,
+        &known,
+        findings,
+    )
+}
+
+/// Whether a text can be the label of a participant.
+fn is_label(text: &str) -> bool {
+    let is_short = text.chars().count() <= Conference::MAX_LABEL;
+    is_short && !text.chars().any(char::is_control) && text.parse::<CallSid>().is_err()
 }

@@ -23,10 +23,11 @@ mod speech;
 mod stream;
 mod target;
 mod unsupported;
+mod wait;
 
 use crate::element::Attributes;
 
-pub use conference::Conference;
+pub use conference::{Beep, Conference};
 pub use connect::{Connect, Start, Stop};
 pub use dial::Dial;
 pub use gather::{Gather, Prompt};
@@ -45,6 +46,7 @@ pub use sms::Sms;
 pub use speech::{Speech, SpeechTimeout};
 pub use stream::{Stream, Track};
 pub use unsupported::Unsupported;
+pub use wait::Wait;
 
 /// Every verb and noun, with the attributes known for it.
 pub(crate) const ELEMENTS: &[(&str, &Attributes)] = &[

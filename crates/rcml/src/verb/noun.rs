@@ -4,7 +4,6 @@ use model::{HttpMethod, LegEvent, error};
 
 use crate::element::{Attributes, Element};
 use crate::finding::{Finding, Findings, quoted};
-use crate::suggest::closest;
 use crate::verb::conference::Conference;
 use crate::verb::target::{self, is_digits};
 use crate::verb::unsupported::Unsupported;
@@ -280,30 +279,13 @@ impl Branch {
     }
 }
 
-/// The requested events, separated by commas or spaces; `None` if none is known.
+/// The requested events; `None` if none is known.
 fn events(element: &Element<'_>, findings: &mut Findings) -> Option<Vec<LegEvent>> {
-    let attribute = element.attribute("statusCallbackEvent")?;
-    let mut events = Vec::new();
-    let words = attribute
-        .value
-        .split(|c: char| c == ',' || c.is_whitespace());
-    for word in words.filter(|word| !word.is_empty()) {
-        match LegEvent::ALL
-            .into_iter()
-            .find(|event| event.as_str() == word)
-        {
-            Some(event) if events.contains(&event) => {}
-            Some(event) => events.push(event),
-            None => {
-                let message = format!(
-                    "`statusCallbackEvent` cannot be `{}`; it was left out",
-                    quoted(word)
-                );
-                let meant = closest(word, LegEvent::ALL.map(LegEvent::as_str));
-                findings
-                    .push(Finding::new(error::DIAL_CALLBACK, attribute.at, message).suggest(meant));
-            }
-        }
-    }
-    (!events.is_empty()).then_some(events)
+    let known = LegEvent::ALL.map(|event| (event.as_str(), event));
+    element.words(
+        "statusCallbackEvent",
+        error::DIAL_CALLBACK,
+        &known,
+        findings,
+    )
 }

@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
-use call_proto::{Document, Modify, Redirect, SetIn};
-use model::HttpMethod;
+use call_proto::{Document, Modify, ParticipantChange, Redirect, SetIn};
+use model::{ConferenceSid, HttpMethod};
 use url::Url;
 
 use super::application::address;
@@ -13,6 +13,9 @@ use crate::Problem;
 use crate::read::{self, Map};
 use crate::stage::ACCOUNT;
 use crate::yaml::Node;
+
+/// Stands for the conference that the leg is in.
+pub(crate) const ITS_CONFERENCE: ConferenceSid = ConferenceSid::from_bytes([0; 16]);
 
 /// A request that changes a call.
 #[derive(Clone, Debug)]
@@ -34,22 +37,31 @@ pub(super) fn read(base: &Url, node: &Node) -> Result<Vec<ApiStep>, Problem> {
 
 fn step(base: &Url, node: &Node) -> Result<ApiStep, Problem> {
     const KEYS: &[&str] = &[
-        "at", "complete", "cancel", "redirect", "to", "both", "refused",
+        "at", "complete", "cancel", "redirect", "mute", "unmute", "hold", "unhold", "announce",
+        "remove", "to", "both", "refused",
     ];
     let map = Map::of(node, "api", KEYS)?;
     let missing = || Problem::new(map.line, "a step of the `api` needs `at`: the time");
     let at = map.duration("at")?.ok_or_else(missing)?;
-    let (what, leg) = map.one_of(&["complete", "cancel", "redirect"])?;
-    if what != "redirect"
-        && let Some(node) = map.get("to").or_else(|| map.get("both"))
+    let (what, leg) = map.one_of(&[
+        "complete", "cancel", "redirect", "mute", "unmute", "hold", "unhold", "announce", "remove",
+    ])?;
+    if !matches!(what, "redirect" | "hold" | "announce")
+        && let Some(node) = map.get("to")
     {
-        let text = "`to` and `both` belong to `redirect`";
+        let text = "`to` belongs to `redirect`, `hold` and `announce`";
         return Err(Problem::new(node.line, text));
+    }
+    if what != "redirect"
+        && let Some(node) = map.get("both")
+    {
+        return Err(Problem::new(node.line, "`both` belongs to `redirect`"));
     }
     let modify = match what {
         "complete" => Modify::Complete,
         "cancel" => Modify::Cancel,
-        _ => Modify::Redirect(Box::new(redirect(base, &map)?)),
+        "redirect" => Modify::Redirect(Box::new(redirect(base, &map)?)),
+        _ => Modify::Participant(Box::new(participant(what, base, &map)?)),
     };
     Ok(ApiStep {
         line: map.line,
@@ -67,17 +79,42 @@ fn flag(map: &Map<'_>, name: &str) -> Result<bool, Problem> {
     }
 }
 
+/// A change of the leg's part in the conference that it is in.
+fn participant(what: &str, base: &Url, map: &Map<'_>) -> Result<ParticipantChange, Problem> {
+    let mut change = ParticipantChange::of(ITS_CONFERENCE);
+    match what {
+        "mute" | "unmute" => change.muted = Some(what == "mute"),
+        "hold" | "unhold" => {
+            change.on_hold = Some(what == "hold");
+            change.hold_document = document(base, map)?;
+        }
+        "announce" => {
+            let missing = || Problem::new(map.line, "`announce` needs `to`: the path of a sound");
+            change.announcement = Some(document(base, map)?.ok_or_else(missing)?);
+        }
+        _ => change.kick = true,
+    }
+    Ok(change)
+}
+
+/// The document at the path in `to`.
+fn document(base: &Url, map: &Map<'_>) -> Result<Option<Document>, Problem> {
+    let Some(to) = map.get("to") else {
+        return Ok(None);
+    };
+    Ok(Some(Document {
+        url: address(base, to, "to")?,
+        method: HttpMethod::Post,
+        author: ACCOUNT,
+        fallback: None,
+        set_in: SetIn::Request,
+    }))
+}
+
 fn redirect(base: &Url, map: &Map<'_>) -> Result<Redirect, Problem> {
     let missing = || Problem::new(map.line, "`redirect` needs `to`: the path of the document");
-    let to = map.get("to").ok_or_else(missing)?;
     Ok(Redirect {
-        document: Document {
-            url: address(base, to, "to")?,
-            method: HttpMethod::Post,
-            author: ACCOUNT,
-            fallback: None,
-            set_in: SetIn::Request,
-        },
+        document: document(base, map)?.ok_or_else(missing)?,
         status_callback: None,
         move_connected_leg: flag(map, "both")?,
         dialect: None,

@@ -119,7 +119,7 @@ impl Script {
             target: target(&call.to),
             headers: call.headers.clone(),
             credentials: None,
-            document: self.document(call),
+            planned: self.document(call).into(),
             callback: self.callback().map(|target| LegCallback {
                 target,
                 events: None,

@@ -9,7 +9,7 @@ use call_proto::{
     Addressed, Command, Entry, Event, Fact, FetchFailure, FetchRequest, Fetched, Lane,
     OutgoingMessage, Req, Route, Target, Unreachable, Via,
 };
-use model::record::CallRecord;
+use model::record::{CallRecord, Callback};
 use model::{CallSid, Direction, error, number};
 
 use super::Stage;
@@ -119,17 +119,7 @@ impl<'a> Stage<'a> {
             Fact::Created(record) => self.created(family, *record),
             Fact::Notified(notification) => self.run.notifications.push(notification),
             Fact::Callback(callback) => {
-                // Every report of a family is about one of its legs.
-                let Some(call) = callback.call else { return };
-                let told = Asked {
-                    at: self.now,
-                    call,
-                    method: callback.method,
-                    url: callback.url,
-                    params: callback.params,
-                };
-                self.application.callback(&told);
-                self.run.callbacks.push(told);
+                self.callback(callback);
             }
             Fact::MessageCreated { message, .. } => self.run.messages.push(*message),
             Fact::MessageEnded { message, .. } => self.run.message_ended(*message),
@@ -140,6 +130,7 @@ impl<'a> Stage<'a> {
             | Fact::ConferenceCreated(_)
             | Fact::ConferenceStarted { .. }
             | Fact::ConferenceEnded { .. }
+            | Fact::ConferenceFarewell { .. }
             | Fact::InConference { .. }
             | Fact::LeftConference { .. }
             | Fact::Ringing { .. }
@@ -147,6 +138,19 @@ impl<'a> Stage<'a> {
             | Fact::Ended { .. } => {}
             Fact::Recorded(recording) => self.run.recordings.push(recording),
         }
+    }
+
+    /// An application gets a callback.
+    pub(super) fn callback(&mut self, callback: Callback) {
+        let told = Asked {
+            at: self.now,
+            call: callback.call,
+            method: callback.method,
+            url: callback.url,
+            params: callback.params,
+        };
+        self.application.callback(&told);
+        self.run.callbacks.push(told);
     }
 
     fn created(&mut self, family: usize, record: CallRecord) {
@@ -286,7 +290,7 @@ impl<'a> Stage<'a> {
     fn fetch(&mut self, call: CallSid, req: Req, request: FetchRequest) {
         let asked = Asked {
             at: self.now,
-            call,
+            call: Some(call),
             method: request.method,
             url: request.url,
             params: request.params,

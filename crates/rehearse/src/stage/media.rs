@@ -20,7 +20,9 @@ use crate::scene::UNUSABLE;
 const SOME_SOUND: Duration = Duration::from_secs(1);
 
 /// Length of the beep before a recording.
-const BEEP: Duration = Duration::from_millis(200);
+const RECORD_BEEP: Duration = Duration::from_millis(200);
+/// Length of a conference's tones.
+const BEEP_LENGTH: Duration = Duration::from_millis(300);
 
 /// Length of a key and the silence after it.
 const KEY_LENGTH: Duration = Duration::from_millis(200);
@@ -206,7 +208,9 @@ impl Stage<'_> {
         self.cut_off(call);
         let sense = match sound {
             Sound::Ringback => Sense::Ring,
-            Sound::Beep => Sense::Beep,
+            Sound::RecordBeep => Sense::RecordBeep,
+            Sound::Music => Sense::Music,
+            Sound::Beep(beep) => Sense::Beep(beep),
             Sound::Clip(clip) => {
                 let number = usize::try_from(clip.id).unwrap_or(usize::MAX);
                 let known = self.media.clips.get(number).cloned();
@@ -218,11 +222,12 @@ impl Stage<'_> {
         self.hears(call, Heard::begins(sense, self.now));
         self.media.playing.insert(call, (play, place));
         let length = match sound {
-            Sound::Ringback => None,
-            Sound::Beep => Some(BEEP),
-            Sound::Clip(clip) => Some(clip.length),
+            Sound::Clip(clip) => clip.length,
+            Sound::Beep(_) => BEEP_LENGTH,
+            Sound::RecordBeep => RECORD_BEEP,
+            Sound::Ringback | Sound::Music => return,
         };
-        if let (Some(length), Some(times)) = (length, times) {
+        if let Some(times) = times {
             let done = Event::Media(MediaEvent::PlayDone { play });
             self.tell_in(length.saturating_mul(times), call, done);
         }
@@ -365,7 +370,9 @@ fn refused() -> MediaEvent {
 fn sound_on_line(sense: &Sense, times: Option<u32>) -> String {
     let what = match sense {
         Sense::Ring => return "ring tone".to_owned(),
-        Sense::Beep => return "beep".to_owned(),
+        Sense::RecordBeep => return "beep".to_owned(),
+        Sense::Music => return "hold music".to_owned(),
+        Sense::Beep(beep) => return beep.as_str().to_owned(),
         Sense::Say(text) => format!("say {text}"),
         Sense::Play(url) => format!("play {url}"),
         other => other.to_string(),

@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use call_proto::journal::{Line, RoomRecorder};
 use call_proto::{
-    Event, Fact, LONGEST_CONFERENCE, Req, RoomCommand, RoomInput, RoomOpening, RoomRequest, Wish,
+    Event, Fact, LONGEST_CONFERENCE, Modify, Req, RoomCommand, RoomInput, RoomOpening, RoomRequest,
 };
 use model::{AccountSid, CallSid, ConferenceSid, Timestamp};
 
 use super::{Due, Stage, families};
+use crate::script::ITS_CONFERENCE;
 
 /// All rooms that have existed.
 #[derive(Default)]
@@ -88,28 +89,38 @@ impl Rooms {
 impl Stage<'_> {
     /// A call sends a request to a room.
     pub(super) fn asks_room(&mut self, call: CallSid, request: RoomRequest) {
-        match request {
-            RoomRequest::Join {
-                req,
-                account,
-                name,
-                wish,
-            } => self.joins(call, req, (account, name), wish),
-            RoomRequest::Leave { req } => {
-                if let Some(room) = self.rooms.asked.remove(&(call, req)) {
-                    let input = RoomInput::Leave { member: call, req };
-                    self.later(Duration::ZERO, Due::Room(room, input));
-                }
+        let asked = (call, request.req());
+        let room = match &request {
+            RoomRequest::Join { account, name, .. } => {
+                let key = (*account, name.clone());
+                let open = self.rooms.open(&key);
+                let room = open.unwrap_or_else(|| self.open_room(key));
+                self.rooms.asked.insert(asked, room);
+                Some(room)
             }
+            RoomRequest::Leave { .. } => self.rooms.asked.remove(&asked),
+            RoomRequest::Change { .. } | RoomRequest::Announced { .. } => {
+                self.rooms.asked.get(&asked).copied()
+            }
+        };
+        if let Some(room) = room {
+            let input = request.into_input(call);
+            self.later(Duration::ZERO, Due::Room(room, input));
         }
     }
 
-    fn joins(&mut self, member: CallSid, req: Req, key: (AccountSid, String), wish: Wish) {
-        let room = self.rooms.open(&key);
-        let room = room.unwrap_or_else(|| self.open_room(key));
-        self.rooms.asked.insert((member, req), room);
-        let input = RoomInput::Join { member, req, wish };
-        self.later(Duration::ZERO, Due::Room(room, input));
+    /// Names the conference that a call is in, where a script leaves that open.
+    pub(super) fn in_its_room(&self, call: CallSid, mut modify: Modify) -> Modify {
+        if let Modify::Participant(change) = &mut modify
+            && change.conference == ITS_CONFERENCE
+        {
+            let of_call = |((member, _), _): &(&(CallSid, Req), _)| *member == call;
+            let asked = self.rooms.asked.iter().rfind(of_call);
+            if let Some((_, room)) = asked {
+                change.conference = self.rooms.all[*room].room.room().sid();
+            }
+        }
+        modify
     }
 
     fn open_room(&mut self, (account, name): (AccountSid, String)) -> usize {
@@ -123,6 +134,7 @@ impl Stage<'_> {
             account,
             name: name.clone(),
             life: LONGEST_CONFERENCE,
+            seed: number as u64,
         };
         let room = RoomRecorder::new(opening, &settings, self.now);
         self.rooms.newest.insert((account, name.clone()), number);
@@ -150,13 +162,13 @@ impl Stage<'_> {
             return;
         }
         let key = (hosted.account, hosted.name.clone());
-        let next = match (self.rooms.open(&key), input) {
+        let next = match (self.rooms.open(&key), &input) {
             (Some(next), _) => next,
             (None, RoomInput::Join { .. }) => self.open_room(key),
             (None, _) => return,
         };
-        if let RoomInput::Join { member, req, .. } = input {
-            self.rooms.asked.insert((member, req), next);
+        if let RoomInput::Join { member, req, .. } = &input {
+            self.rooms.asked.insert((*member, *req), next);
         }
         self.rooms.all[next].room.handle(input, self.now);
     }
@@ -193,9 +205,12 @@ impl Stage<'_> {
                         self.room_gets(number, RoomInput::NotRecorded);
                         return;
                     }
-                    facts
-                        .iter()
-                        .for_each(|fact| self.run.apply_to_conference(fact));
+                    for fact in facts {
+                        self.run.apply_to_conference(&fact);
+                        if let Fact::Callback(callback) = fact {
+                            self.callback(callback);
+                        }
+                    }
                 }
                 RoomCommand::Tell { member, req, event } => {
                     self.reports(member, Event::Room { req, event });

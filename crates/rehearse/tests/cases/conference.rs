@@ -39,6 +39,16 @@ fn case_167_one_alone() {
 }
 
 #[test]
+fn case_168_a_document_while_waiting() {
+    check("168-a-document-while-waiting");
+}
+
+#[test]
+fn case_169_music_while_waiting() {
+    check("169-music-while-waiting");
+}
+
+#[test]
 fn case_170_short_time_limit() {
     check("170-short-time-limit");
 }
@@ -71,6 +81,11 @@ fn case_180_the_moderator_arrives() {
 }
 
 #[test]
+fn case_181_muted_through_the_api() {
+    check("181-muted-through-the-api");
+}
+
+#[test]
 fn case_182_a_prompt_before() {
     check("182-a-prompt-before");
 }
@@ -88,4 +103,30 @@ fn case_227_redirected_out_of_a_room() {
 #[test]
 fn case_232_completed_in_a_room() {
     check("232-completed-in-a-room");
+}
+
+#[test]
+fn beep() {
+    check("conference-beep");
+}
+
+#[test]
+fn callbacks() {
+    check("conference-callbacks");
+    check("conference-callbacks-by-default");
+}
+
+#[test]
+fn hold() {
+    check("conference-hold");
+}
+
+#[test]
+fn removed() {
+    check("conference-removed");
+}
+
+#[test]
+fn announcement() {
+    check("conference-announcement");
 }

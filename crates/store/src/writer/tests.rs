@@ -200,7 +200,13 @@ async fn only_a_write_that_changes_look_ups_clears_them() {
         created: Timestamp(1),
     };
     for (admin, clears) in [
-        (Admin::CloseConferences { gone_since }, false),
+        (
+            Admin::AdoptCallbacks {
+                from: String::new(),
+                gone_since,
+            },
+            false,
+        ),
         (Admin::InsertOrganization(row), true),
     ] {
         let domains = &task.caches.domains;

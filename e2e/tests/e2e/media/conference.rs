@@ -28,7 +28,7 @@ fn phone(scene: &Scene, user: &str, pitch: Pitch) -> anyhow::Result<Phone> {
 #[test]
 fn three_phones_hear_the_others_and_not_themselves() -> anyhow::Result<()> {
     let scene = Scene::new()?;
-    let verbs = "<Dial action=\"/after\"><Conference>standup</Conference></Dial>";
+    let verbs = "<Dial action=\"/after\"><Conference beep=\"false\">standup</Conference></Dial>";
     scene.app.on("/v", Reply::document(verbs));
     scene.app.on("/after", Reply::document(""));
     let ann = scene.ann(Setup::alaw)?;
@@ -95,12 +95,15 @@ fn members_wait_for_the_moderator_and_leave_with_it() -> anyhow::Result<()> {
     let scene = Scene::new()?;
     let rest = scene.server.rest();
     rest.number("1001", &scene.app.url("/moderator"))?;
-    let waits = "<Dial><Conference startConferenceOnEnter=\"false\" maxParticipants=\"2\">room</Conference></Dial>\
-                 <Play>/full.wav</Play>";
+    let waits = "<Dial><Conference startConferenceOnEnter=\"false\" maxParticipants=\"2\" \
+                 waitUrl=\"/wait\">room</Conference></Dial><Play>/full.wav</Play>";
+    let wait = "<Play>/hold.wav</Play>";
     scene.app.on("/v", Reply::document(waits));
+    scene.app.on("/wait", Reply::document(wait));
+    let hold = Pitch::of(2650.0);
+    scene.app.on("/hold.wav", Reply::wav(hold.wav(1)));
     scene.app.on("/full.wav", Reply::wav(scene.music.wav(1)));
-    let moderates =
-        "<Dial><Conference muted=\"true\" endConferenceOnExit=\"true\">room</Conference></Dial>";
+    let moderates = "<Dial><Conference muted=\"true\" beep=\"false\" endConferenceOnExit=\"true\">room</Conference></Dial>";
     scene.app.on("/moderator", Reply::document(moderates));
     let ann = scene.ann(|ann| ann)?;
     let eve = phone(&scene, "eve", Pitch::of(3100.0))?;
@@ -134,6 +137,13 @@ fn members_wait_for_the_moderator_and_leave_with_it() -> anyhow::Result<()> {
     for pitch in [scene.kims, scene.anns] {
         moderator.check_bridge(pitch, Pitch::of(3100.0), HEARD)?;
     }
+    // The music is heard until the conference starts.
+    for (heard, other) in [(&kim, scene.anns), (&ann, scene.kims)] {
+        let music = heard.span_of(hold).seconds();
+        assert!(music > 0.9, "{music:.1} s of music");
+        let after = heard.span_of(other).share(hold);
+        assert!(after < 0.02, "music in {:.1} % of the talk", after * 100.0);
+    }
     // The muted moderator is not heard, and nothing was heard before it arrived.
     assert!(kim.share(Pitch::of(3100.0)) < 0.02);
     let together = kim.span_of(scene.anns).seconds();
@@ -144,5 +154,101 @@ fn members_wait_for_the_moderator_and_leave_with_it() -> anyhow::Result<()> {
     let ended = rest.finished_calls(4, SOON)?;
     let reasons: Vec<_> = ended.iter().map(|call| &call["reason"]).collect();
     assert_eq!(ended.len(), 4, "{reasons:?}");
+    Ok(())
+}
+
+/// The events of a conference that were reported, in order.
+fn events(scene: &Scene, count: usize) -> anyhow::Result<Vec<String>> {
+    let told = scene.app.wait_for("/events", count, SOON)?;
+    for (at, request) in told.iter().enumerate() {
+        let number = (at + 1).to_string();
+        ensure!(
+            request.param("SequenceNumber") == Some(&number),
+            "{request:?}"
+        );
+    }
+    let events = told
+        .iter()
+        .map(|request| request.param("StatusCallbackEvent").unwrap_or_default());
+    Ok(events.map(str::to_owned).collect())
+}
+
+#[test]
+fn the_api_changes_participants_and_every_event_is_reported_even_after_a_crash()
+-> anyhow::Result<()> {
+    let mut scene = Scene::new()?;
+    let verbs = "<Dial><Conference beep=\"false\" statusCallback=\"/events\" \
+                 statusCallbackEvent=\"start end join leave mute hold\">room</Conference></Dial>\
+                 <Play>/left.wav</Play>";
+    let (hold, left) = (Pitch::of(2650.0), Pitch::of(3100.0));
+    scene.app.on("/v", Reply::document(verbs));
+    scene.app.on("/hold.wav", Reply::wav(hold.wav(1)));
+    scene.app.on("/left.wav", Reply::wav(left.wav(1)));
+    let ann = scene.ann(|ann| ann)?;
+    for phone in [&scene.kim, &ann] {
+        phone.dial("1000")?;
+        phone.wait_for("CALL_ESTABLISHED")?;
+    }
+    events(&scene, 3)?;
+    let rest = scene.server.rest();
+    let conferences = rest.all("Conferences", "conferences")?;
+    let conference = conferences[0]["sid"].as_str().context("a SID")?.to_owned();
+    let participants = format!("Conferences/{conference}/Participants");
+    let calls = rest.get(&participants)?;
+    let kims = calls["calls"].as_array().context("a list")?;
+    let of_kim = |call: &&serde_json::Value| {
+        let sid = call["sid"].as_str().unwrap_or_default();
+        let call = rest.get(&format!("Calls/{sid}"));
+        call.is_ok_and(|call| call["from"] == "kim")
+    };
+    let kim = kims.iter().find(of_kim).context("kim's call")?["sid"].clone();
+    let kim = format!("{participants}/{}", kim.as_str().context("a SID")?);
+    talk(1.0);
+    let muted = rest.post(&kim, &[("Muted", "true")])?;
+    ensure!(muted["muted"] == true, "{muted}");
+    talk(1.5);
+    let url = scene.app.url("/hold.wav");
+    let held = rest.post(&kim, &[("Hold", "true"), ("HoldUrl", &url)])?;
+    ensure!(held["hold"] == true, "{held}");
+    talk(1.5);
+    let removed = rest.send("DELETE", &rest.path(&kim), None)?;
+    ensure!(removed.status() == 200, "{removed:?}");
+    scene.kim.wait_for("CALL_CLOSED")?;
+    let seen = [
+        "participant-join",
+        "participant-join",
+        "conference-start",
+        "participant-mute",
+        "participant-hold",
+        "participant-leave",
+    ];
+    let mut known: Vec<&str> = seen.to_vec();
+    // The two may have come in either order of joining and starting.
+    let mut found = events(&scene, seen.len())?;
+    known[..3].sort_unstable();
+    found[..3].sort_unstable();
+    assert_eq!(found, known);
+
+    scene.server.kill()?;
+    scene.server.start_again()?;
+    let found = events(&scene, seen.len() + 1)?;
+    assert_eq!(found.last().map(String::as_str), Some("conference-end"));
+    let last = scene.app.requests("/events");
+    let last = last.last().context("the end")?;
+    assert_eq!(last.param("ReasonConferenceEnded"), Some("node-lost"));
+
+    let (kim, ann) = (scene.kim.heard()?, ann.heard()?);
+    assert!(kim.span_of(hold).seconds() > 0.9, "no music on hold");
+    assert!(kim.span_of(left).seconds() > 0.5, "the document ended");
+    // Ann hears kim until she is muted.
+    let heard = ann.span_of(scene.kims).seconds();
+    assert!(
+        (0.7..2.2).contains(&heard),
+        "kim was heard for {heard:.1} s"
+    );
+    assert!(
+        kim.span_of(hold).share(scene.anns) < 0.1,
+        "ann was heard on hold"
+    );
     Ok(())
 }

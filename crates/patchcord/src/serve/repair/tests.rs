@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use model::record::{CallRecord, Callback, Recording, RecordingKind, StartedRecording};
+use model::record::{CallRecord, Callback, Conference, Recording, RecordingKind, StartedRecording};
 use model::{
-    AccountSid, CallSid, CallStatus, EventSid, HttpMethod, MessageSid, MessageStatus, RecordingSid,
+    AccountSid, CallSid, CallStatus, ConferenceSid, ConferenceStatus, EventSid, HttpMethod,
+    MessageSid, MessageStatus, RecordingSid,
 };
 use store::{Change, DeliveryFilter, SecretKey, Window};
 use testkit::postgres::Postgres;
@@ -467,4 +468,67 @@ async fn servers_that_fell_silent_just_now_are_given_a_round() {
     assert!(!still_silent(&store, &mut silent, at).await.unwrap());
     assert!(still_silent(&store, &mut silent, at).await.unwrap());
     assert_eq!(silent, BTreeSet::from([other.instance()]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_end_of_a_conference_is_reported_after_a_crash() {
+    let dir = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", dir.path().join("p.db").display());
+    let key = SecretKey::random();
+    let before = Store::open(&url, key.clone()).await.unwrap();
+    let sid = ConferenceSid::from_bytes([7; 16]);
+    let created = now().unwrap();
+    let record = Conference {
+        sid,
+        instance: before.instance(),
+        account: ACCOUNT,
+        name: "sales".to_owned(),
+        status: ConferenceStatus::Waiting,
+        created,
+        updated: created,
+        started: None,
+        ended: None,
+        reason: None,
+    };
+    let target = serde_json::json!({
+        "url": "http://app.example/s", "method": HttpMethod::Get, "author": ACCOUNT,
+    });
+    let first = Callback {
+        lane: sid.into(),
+        call: None,
+        ..callback(1, 0)
+    };
+    let changes = vec![
+        Change::ConferenceCreated(Box::new(record)),
+        Change::ConferenceFarewell {
+            sid,
+            farewell: serde_json::json!({ "target": target }).to_string(),
+        },
+        Change::CallbackQueued(Box::new(first.clone())),
+    ];
+    before.commit(changes).await.unwrap();
+    drop(before);
+
+    let store = Store::open(&url, key).await.unwrap();
+    for _ in 0..2 {
+        complete_at(&store, dir.path(), later(), |_| {})
+            .await
+            .unwrap();
+    }
+    let ended = store.conference(sid).await.unwrap().unwrap();
+    assert_eq!(ended.reason.as_deref(), Some("node-lost"));
+    let told = ours(&store).await;
+    let [queued, last] = &told[..] else {
+        panic!("{told:?}");
+    };
+    assert_eq!(queued.event, first.event);
+    assert_eq!((last.sequence, last.method), (1, HttpMethod::Get));
+    let param = |name: &str| {
+        let found = last.params.iter().find(|(known, _)| known == name);
+        found.map(|(_, value)| value.as_str())
+    };
+    assert_eq!(param("StatusCallbackEvent"), Some("conference-end"));
+    assert_eq!(param("ReasonConferenceEnded"), Some("node-lost"));
+    assert_eq!(param("FriendlyName"), Some("sales"));
+    assert_eq!(param("SequenceNumber"), Some("2"));
 }

@@ -1,0 +1,292 @@
+//! The fields of a conference and of its participants.
+
+use model::ConferenceStatus;
+use model::record::{Conference, Participant};
+
+use crate::route::{RESTCOMM, TWILIO};
+use crate::value::{Entry, Field, Kind, Null, Resource, Value, View, field};
+
+/// The words of each status, in the order of their declaration.
+const WORDS: [[&str; 2]; 4] = [
+    ["RUNNING_MODERATOR_ABSENT", "init"],
+    ["RUNNING_MODERATOR_PRESENT", "in-progress"],
+    ["COMPLETED", "completed"],
+    ["FAILED", "completed"],
+];
+
+/// The status with this word of a parameter: in lower case, with `-` for `_`.
+pub(super) fn status_of(word: &str) -> Option<ConferenceStatus> {
+    let is_it = |shown: &&str| shown.to_ascii_lowercase().replace('_', "-") == word;
+    let mut statuses = ConferenceStatus::ALL.into_iter();
+    statuses.find(|status| WORDS[*status as usize].iter().any(is_it))
+}
+
+const FIELDS: &[Field<Conference>] = &[
+    field(
+        "sid",
+        "Sid",
+        Kind::Text,
+        Null::Never,
+        "Identifier.",
+        |c, _| Value::text(c.sid),
+    ),
+    field(
+        "account_sid",
+        "AccountSid",
+        Kind::Text,
+        Null::Never,
+        "Account that owns it.",
+        |c, _| Value::text(c.account),
+    ),
+    field(
+        "friendly_name",
+        "FriendlyName",
+        Kind::Text,
+        Null::Never,
+        "Name, as in the document.",
+        |c, _| Value::text(&c.name),
+    ),
+    field::<Conference>(
+        "status",
+        "Status",
+        Kind::Text,
+        Null::Never,
+        "`RUNNING_MODERATOR_ABSENT` or `init` until it starts, `RUNNING_MODERATOR_PRESENT` or `in-progress`, `COMPLETED` or `completed`; at the Restcomm base also `FAILED`.",
+        |c, _| Value::text(WORDS[c.status as usize][0]),
+    ).twilio(Kind::Text, |c, _| Value::text(WORDS[c.status as usize][1])),
+    field(
+        "date_created",
+        "DateCreated",
+        Kind::Date,
+        Null::Never,
+        "When it was created.",
+        |c, _| Value::Date(c.created),
+    ),
+    field(
+        "date_updated",
+        "DateUpdated",
+        Kind::Date,
+        Null::Never,
+        "When it was last changed.",
+        |c, _| Value::Date(c.updated),
+    ),
+    field(
+        "api_version",
+        "ApiVersion",
+        Kind::Text,
+        Null::Never,
+        "Version of the API.",
+        |_, view| Value::text(view.dialect.version),
+    ),
+    field::<Conference>(
+        "region",
+        "Region",
+        Kind::Text,
+        Null::Explicit,
+        "Always null.",
+        |_, _| Value::Null,
+    ).within(TWILIO),
+    field::<Conference>(
+        "reason",
+        "Reason",
+        Kind::Text,
+        Null::Explicit,
+        "Why it ended, as one word.",
+        |c, _| Value::maybe(c.reason.as_deref()),
+    ).within(RESTCOMM),
+    field::<Conference>(
+        "reason_conference_ended",
+        "ReasonConferenceEnded",
+        Kind::Text,
+        Null::Explicit,
+        "Why it ended, as one word.",
+        |c, _| Value::maybe(c.reason.as_deref()),
+    ).within(TWILIO),
+    field(
+        "uri",
+        "Uri",
+        Kind::Link,
+        Null::Never,
+        "Path of this resource.",
+        |c, view| Value::Link(view.uri(c.account, "Conferences", c.sid)),
+    ),
+    field(
+        "subresource_uris",
+        "SubresourceUris",
+        Kind::Object,
+        Null::Never,
+        "Paths of what belongs to it.",
+        subresources,
+    ),
+];
+
+/// A conference.
+pub(super) static CONFERENCE: Resource<Conference> = Resource {
+    xml: ["Conference", "Conference"],
+    xml_list: ["Conferences", "Conferences"],
+    json_list: ["conferences", "conferences"],
+    xml_envelope: [true, true],
+    fields: FIELDS,
+};
+
+fn subresources(conference: &Conference, view: View<'_>) -> Value {
+    let path = view.uri(conference.account, "Conferences", conference.sid);
+    Value::Object(vec![Entry {
+        json: "participants",
+        xml: "Participants",
+        null: Null::Never,
+        value: Value::Link(format!("{path}/Participants")),
+    }])
+}
+
+const PARTICIPANT_FIELDS: &[Field<Participant>] = &[
+    field::<Participant>(
+        "sid",
+        "Sid",
+        Kind::Text,
+        Null::Never,
+        "Its call.",
+        |p, _| Value::text(p.call),
+    )
+    .within(RESTCOMM),
+    field::<Participant>(
+        "call_sid",
+        "CallSid",
+        Kind::Text,
+        Null::Never,
+        "Its call.",
+        |p, _| Value::text(p.call),
+    )
+    .within(TWILIO),
+    field(
+        "label",
+        "Label",
+        Kind::Text,
+        Null::Absent,
+        "Name that the document gave it.",
+        |p, _| Value::maybe(p.membership.label.as_deref()),
+    ),
+    field(
+        "conference_sid",
+        "ConferenceSid",
+        Kind::Text,
+        Null::Never,
+        "The conference.",
+        |p, _| Value::text(p.membership.conference),
+    ),
+    field(
+        "account_sid",
+        "AccountSid",
+        Kind::Text,
+        Null::Never,
+        "Account that owns the call.",
+        |p, _| Value::text(p.account),
+    ),
+    field(
+        "date_created",
+        "DateCreated",
+        Kind::Date,
+        Null::Never,
+        "When it entered.",
+        |p, _| Value::Date(p.joined),
+    ),
+    field(
+        "date_updated",
+        "DateUpdated",
+        Kind::Date,
+        Null::Never,
+        "When its call was last changed.",
+        |p, _| Value::Date(p.updated),
+    ),
+    field(
+        "muted",
+        "Muted",
+        Kind::Flag,
+        Null::Never,
+        "Whether the others do not hear it.",
+        |p, _| Value::Flag(p.membership.muted),
+    ),
+    field(
+        "hold",
+        "Hold",
+        Kind::Flag,
+        Null::Never,
+        "Whether it neither hears the others nor is heard.",
+        |p, _| Value::Flag(p.membership.on_hold),
+    ),
+    field(
+        "start_conference_on_enter",
+        "StartConferenceOnEnter",
+        Kind::Flag,
+        Null::Never,
+        "Whether the conference starts when it enters.",
+        |p, _| Value::Flag(p.membership.starts),
+    ),
+    field(
+        "end_conference_on_exit",
+        "EndConferenceOnExit",
+        Kind::Flag,
+        Null::Never,
+        "Whether the conference ends when it leaves.",
+        |p, _| Value::Flag(p.membership.ends),
+    ),
+    field::<Participant>(
+        "end_conference_on_enter",
+        "EndConferenceOnEnter",
+        Kind::Flag,
+        Null::Never,
+        "The same, by its name in Restcomm.",
+        |p, _| Value::Flag(p.membership.ends),
+    )
+    .within(RESTCOMM),
+    field::<Participant>(
+        "coaching",
+        "Coaching",
+        Kind::Flag,
+        Null::Never,
+        "Always false.",
+        |_, _| Value::Flag(false),
+    )
+    .within(TWILIO),
+    field::<Participant>(
+        "call_sid_to_coach",
+        "CallSidToCoach",
+        Kind::Text,
+        Null::Explicit,
+        "Always null.",
+        |_, _| Value::Null,
+    )
+    .within(TWILIO),
+    field::<Participant>(
+        "status",
+        "Status",
+        Kind::Text,
+        Null::Never,
+        "Always `connected`.",
+        |_, _| Value::text("connected"),
+    )
+    .within(TWILIO),
+    field(
+        "uri",
+        "Uri",
+        Kind::Link,
+        Null::Never,
+        "Path of this resource.",
+        |p, view| Value::Link(participant_uri(p, view)),
+    ),
+];
+
+/// A participant.
+pub(super) static PARTICIPANT: Resource<Participant> = Resource {
+    xml: ["Call", "Participant"],
+    xml_list: ["Calls", "Participants"],
+    json_list: ["calls", "participants"],
+    xml_envelope: [true, true],
+    fields: PARTICIPANT_FIELDS,
+};
+
+fn participant_uri(participant: &Participant, view: View<'_>) -> String {
+    let conference = participant.membership.conference;
+    let path = view.uri(participant.account, "Conferences", conference);
+    format!("{path}/Participants/{}", participant.call)
+}
