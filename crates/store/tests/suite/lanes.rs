@@ -6,7 +6,7 @@ use model::record::{Message, Recording, RecordingKind, StartedRecording};
 use model::{
     ConferenceSid, ConferenceStatus, Lane, MessageSid, MessageStatus, NotificationSid, RecordingSid,
 };
-use store::Change;
+use store::{Change, ConferenceFilter, Scope, Window};
 
 use super::values::*;
 use super::{Database, raw};
@@ -229,13 +229,32 @@ pub(crate) async fn a_member_that_left_is_heard_again(db: &Database) {
         at: now(),
         conference: conference(n),
     };
+    commit(&store, vec![joined.clone()]).await;
+    let entered = store.participant(leg).await.unwrap().unwrap();
+    // A later change of its terms does not make it enter again.
     commit(&store, vec![joined]).await;
+    let all = Window::all();
+    let there = store.participants(conference(1), &all);
+    let there = there.await.unwrap();
+    let [one] = &there.items[..] else {
+        panic!("{there:?}");
+    };
+    assert_eq!(
+        (there.total, one.call, one.joined),
+        (1, leg, entered.joined)
+    );
+    assert!(one.membership.muted && one.membership.on_hold && !one.membership.ends);
+    assert_eq!(one.membership.label.as_deref(), Some("Ann"));
+    let elsewhere = store.participants(conference(2), &all);
+    assert_eq!(elsewhere.await.unwrap().items, []);
     let steps = [(left(2), false, true), (left(1), true, false)];
     for (change, applied, muted) in steps {
         let done = store.commit(vec![change]).await.unwrap();
         assert_eq!(done.applied(0), applied);
         let found = store.call(leg).await.unwrap().unwrap();
         assert_eq!(found.muted, muted);
+        let is_in = store.participant(leg).await.unwrap().is_some();
+        assert_eq!(is_in, muted);
     }
 }
 
@@ -288,6 +307,25 @@ pub(crate) async fn a_conference_ends_once_also_when_its_server_is_dead(db: &Dat
     assert_eq!(first.status, ConferenceStatus::Completed);
     assert_eq!(first.reason.as_deref(), Some("last-member-left"));
     assert_eq!(first.started, Some(at + Duration::from_secs(1)));
+
+    for (name, status, count) in [
+        ("standup", Some(ConferenceStatus::Completed), 1),
+        ("standup", Some(ConferenceStatus::Running), 0),
+        ("other", None, 0),
+    ] {
+        let filter = ConferenceFilter {
+            scope: Scope::Own(account_sid(1)),
+            name: Some(name.to_owned()),
+            status,
+            created_from: Some(at),
+            created_until: None,
+            updated_from: None,
+            updated_until: Some(at + Duration::from_secs(60)),
+            window: Window::all(),
+        };
+        let found = store.conferences(&filter).await.unwrap();
+        assert_eq!(found.items.len(), count, "{name} {status:?}");
+    }
 
     // Another server dies silently; one sends heartbeats; nothing is known of a third.
     let late = at + Duration::from_secs(3600);
