@@ -82,10 +82,8 @@ fn is_near(measured: &Value, hz: f64) -> anyhow::Result<()> {
 /// The last callback of the stream about this event.
 fn stream_event(scene: &Scene, event: &str) -> anyhow::Result<e2e::Request> {
     wait::until(event, SOON, || {
-        let requests = scene.app.requests("/stream").into_iter();
-        requests
-            .filter(|request| request.param("StreamEvent") == Some(event))
-            .next_back()
+        let mut requests = scene.app.requests("/stream").into_iter();
+        requests.rfind(|request| request.param("StreamEvent") == Some(event))
     })
 }
 
