@@ -285,6 +285,7 @@ fn quoted(what: &str) -> String {
     const THINGS: &[&str] = &[
         "script",
         "party",
+        "agent",
         "step",
         "page",
         "leg",
@@ -296,7 +297,11 @@ fn quoted(what: &str) -> String {
     if !THINGS.contains(&what) {
         return format!("`{what}`");
     }
-    let article = if what.starts_with('i') { "an" } else { "a" };
+    let article = if what.starts_with(['a', 'i']) {
+        "an"
+    } else {
+        "a"
+    };
     format!("{article} {what}")
 }
 

@@ -7,6 +7,7 @@ application: {start: /v, pages: {/v: [<Response/>, {status: 503, after: 1s}]}}
 sounds: {~a.wav: 3s}
 caller: [{expect: {say: ~Hi, at: start}}, {press: '12#'}, {press: {keys: '1', by: info}}, {wait: 250ms}, hangup]
 api: [{at: 1s, redirect: ann, to: /w, both: true}, {at: 2s, cancel: caller}]
+agents: {ws://a/: [{expect: {mark: a, within: 1s}}, {send: 1s}, clear, close], ws://b/: unreachable}
 parties: {ann: [busy, {answers_after: 2s, then: [{expect: {pause: 1s..2s}}]}]}
 expect: {verbs: [..., Say], requests: [POST /v: {From: null}], legs: {caller: {status: busy}},
   sent: {caller: [0s 180, ..., ~BYE]}, messages: [{to: ann, status: sent}], invites: {ann: {from: kim, headers: {X-A: {sid: ann}}}}}

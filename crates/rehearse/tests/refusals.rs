@@ -31,6 +31,47 @@ fn scripts_that_cannot_be_right_are_refused_with_their_line() {
             "line 3: `then` has no meaning beside `hangs_up_after`",
         ),
         (
+            "agents: {ws://a: unreachabel}",
+            "line 3: an agent does not accept `unreachabel`; did you mean `unreachable`?",
+        ),
+        (
+            "agents: {http://a/: []}",
+            "line 3: `agents`: `http://a/` is not a ws or wss address without a query",
+        ),
+        (
+            "agents: {'ws://a/?b=c': []}",
+            "line 3: `agents`: `ws://a/?b=c` is not a ws or wss address without a query",
+        ),
+        (
+            "agents: {ws://a/: [dance]}",
+            "line 3: a step does not accept `dance`; known: `expect`, `send`, `mark`, `clear`, `wait`, `close`, `break`",
+        ),
+        ("agents: {ws://a/: [send]}", "line 3: `send` needs a value"),
+        (
+            "agents: {ws://a/: [{close: 1}]}",
+            "line 3: `close` takes no value",
+        ),
+        (
+            "agents: {ws://a/: [{expect: begin}]}",
+            "line 3: `expect` does not accept `begin`; known: `start`, `stop`, `{key: ...}`, `{mark: ...}`",
+        ),
+        (
+            "agents: {ws://a/: [{expect: {key: 12}}]}",
+            "line 3: `key`: `12` is not a key; use one of 0-9, *, # and A-D",
+        ),
+        (
+            "agents: {ws://a/: [{expect: {stop: 1}}]}",
+            "line 3: `stop` takes no value",
+        ),
+        (
+            "agents: {ws://a/: [close, {wait: 1s}, {send: 1s}]}",
+            "line 3: nothing happens after the end of the stream",
+        ),
+        (
+            "agents: {ws://a/: {send: 1s}}",
+            "line 3: `agents` must be a list, such as `agents: [...]`, not keys",
+        ),
+        (
             "parties: [ann]",
             "line 3: `parties` must be `key: value` pairs, not a list",
         ),

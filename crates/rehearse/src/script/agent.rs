@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use url::Url;
+
 use crate::Problem;
 use crate::read::{self, Map};
 use crate::yaml::{self, Key, Node, Value};
@@ -70,8 +72,20 @@ const WORDS: &[&str] = &["expect", "send", "mark", "clear", "wait", "close", "br
 /// The agents of a script, by the address of the stream.
 pub(super) fn read_all(node: &Node) -> Result<BTreeMap<String, Agent>, Problem> {
     let agents = read::entries(node, "agents")?;
-    let agent = |(key, node): &(&Key, &Node)| Ok((key.name.clone(), read(node)?));
+    let agent = |(key, node): &(&Key, &Node)| Ok((address(key)?, read(node)?));
     Ok(read::all(agents.iter().map(agent))?.into_iter().collect())
+}
+
+/// The address of a stream as the server writes it.
+fn address(key: &Key) -> Result<String, Problem> {
+    let written = &key.name;
+    match Url::parse(written) {
+        Ok(url) if matches!(url.scheme(), "ws" | "wss") && url.query().is_none() => Ok(url.into()),
+        Ok(_) | Err(_) => {
+            let text = format!("`agents`: `{written}` is not a ws or wss address without a query");
+            Err(Problem::new(key.line, text))
+        }
+    }
 }
 
 fn read(node: &Node) -> Result<Agent, Problem> {

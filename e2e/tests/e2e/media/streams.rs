@@ -82,10 +82,8 @@ fn is_near(measured: &Value, hz: f64) -> anyhow::Result<()> {
 /// The last callback of the stream about this event.
 fn stream_event(scene: &Scene, event: &str) -> anyhow::Result<e2e::Request> {
     wait::until(event, SOON, || {
-        let requests = scene.app.requests("/stream").into_iter();
-        requests
-            .filter(|request| request.param("StreamEvent") == Some(event))
-            .next_back()
+        let mut requests = scene.app.requests("/stream").into_iter();
+        requests.rfind(|request| request.param("StreamEvent") == Some(event))
     })
 }
 
@@ -295,4 +293,28 @@ fn the_example_agent_is_interrupted_and_transfers_the_call() -> anyhow::Result<(
     scene.kim.hangup()?;
     ann.wait_for("CALL_CLOSED")?;
     ann.heard()?.check_bridge(scene.kims, scene.anns, 1.0)
+}
+
+#[test]
+fn a_server_that_stops_ends_its_streams() -> anyhow::Result<()> {
+    let mut scene = Scene::new()?;
+    let agent = Agent::start(&scene, &Pitch::random(3))?;
+    let stream = format!("<Stream url=\"{}\"/>", agent.url("/listen"));
+    let document = format!("<Connect>{stream}</Connect>");
+    scene.app.on("/v", Reply::document(&document));
+    scene.kim.dial("1000")?;
+    agent.wait_for(|line| line["event"] == "media")?;
+    // The first signal lets calls continue, the second one does not.
+    scene.server.process().signal("TERM")?;
+    wait::until("draining", SOON, || {
+        scene.server.log().contains("drain").then_some(())
+    })?;
+    ensure!(!agent.lines().iter().any(|line| line["event"] == "stop"));
+    scene.server.process().signal("TERM")?;
+    agent.wait_for(|line| line["event"] == "stop")?;
+    agent.has(&json!({"closed": "/listen"}))?;
+    scene.kim.wait_for("CALL_CLOSED")?;
+    let status = scene.server.process().finish(SOON)?;
+    ensure!(status.success(), "{status}");
+    Ok(())
 }
