@@ -10,7 +10,7 @@ use crate::command::Command;
 use crate::context::{Context, Letter};
 use crate::event::{DigitWay, Document, Event, LegEvent, MediaEvent, ParticipantChange, Req};
 use crate::fact::Reason;
-use crate::interpreter::{Input, Script, Scripts};
+use crate::interpreter::{Input, Parts, Script, Scripts};
 use crate::keys::{Keys, keys_of};
 use crate::leg::{Leg, News};
 use crate::letter::{Ended, ForkId, ForkNews, Role};
@@ -203,16 +203,21 @@ impl Call {
         self.start(script, cx);
     }
 
+    /// The scripts, and the parts that they work on.
+    fn parts(&mut self) -> (&mut Scripts, Parts<'_>) {
+        let parts = Parts {
+            leg: &mut self.leg,
+            messages: &mut self.messages,
+            recordings: &mut self.recordings,
+            streams: &mut self.streams,
+        };
+        (&mut self.scripts, parts)
+    }
+
     /// Passes an input to the scripts, then the resulting news of the leg.
     fn tell(&mut self, input: &Input, cx: &mut Context) {
-        self.scripts.handle(
-            input,
-            &mut self.leg,
-            &mut self.messages,
-            &mut self.recordings,
-            &mut self.streams,
-            cx,
-        );
+        let (scripts, mut parts) = self.parts();
+        scripts.handle(input, &mut parts, cx);
         self.hear_leg(cx);
     }
 
@@ -239,14 +244,8 @@ impl Call {
                     Input::LegOver(reason)
                 }
             };
-            self.scripts.handle(
-                &input,
-                &mut self.leg,
-                &mut self.messages,
-                &mut self.recordings,
-                &mut self.streams,
-                cx,
-            );
+            let (scripts, mut parts) = self.parts();
+            scripts.handle(&input, &mut parts, cx);
         }
     }
 
@@ -258,13 +257,8 @@ impl Call {
 
     /// Detaches the scripts, because another one takes over the leg.
     pub(crate) fn detach_scripts(&mut self, cx: &mut Context) {
-        self.scripts.detach(
-            &mut self.leg,
-            &mut self.messages,
-            &mut self.recordings,
-            &mut self.streams,
-            cx,
-        );
+        let (scripts, mut parts) = self.parts();
+        scripts.detach(&mut parts, cx);
     }
 
     fn key_pressed(&mut self, key: char, way: DigitWay, cx: &mut Context) {

@@ -56,9 +56,7 @@ pub use event::{
 };
 pub use fact::{CallEnd, Fact, Reason};
 pub use family::{Family, Inbound, OutboundApi, Script};
-pub use farewell::{
-    Farewell, MessageFarewell, RecordingFarewell, RecordingOutcome, RoomFarewell,
-};
+pub use farewell::{Farewell, MessageFarewell, RecordingFarewell, RecordingOutcome, RoomFarewell};
 pub use lint::lint;
 pub use membership::{
     Beep, Departure, Place, RoomCallback, RoomEnd, RoomEvent, RoomRefusal, Terms, Wish,

@@ -28,3 +28,4 @@ mod verb;
 
 pub(crate) use script::{Input, Script};
 pub(crate) use scripts::Scripts;
+pub(crate) use verb::Parts;

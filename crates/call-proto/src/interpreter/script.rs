@@ -349,7 +349,14 @@ fn may_run(verb: &Verb, site: &mut Site<'_>, cx: &mut Context) -> bool {
 fn may_wait(verb: &Verb, site: &mut Site<'_>, cx: &mut Context) -> bool {
     match verb {
         Verb::Say(_) | Verb::Play(_) | Verb::Pause(_) | Verb::Gather(_) | Verb::Redirect(_) => true,
-        Verb::Hangup(_) | Verb::Reject(_) | Verb::Dial(_) | Verb::Sms(_) => {
+        Verb::Hangup(_)
+        | Verb::Reject(_)
+        | Verb::Dial(_)
+        | Verb::Sms(_)
+        | Verb::Record(_)
+        | Verb::Connect(_)
+        | Verb::Start(_)
+        | Verb::Stop(_) => {
             let name = verb.name();
             let text = format!("`{name}` cannot run while the call waits; it was skipped");
             let place = format!("{:?} {} {name}", site.run.url(), verb.line());

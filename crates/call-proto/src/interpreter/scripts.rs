@@ -8,14 +8,11 @@ use model::{ConferenceSid, Timestamp};
 
 use super::findings::Told;
 use super::script::{Input, Script};
-use super::verb::Host;
+use super::verb::{Host, Parts};
 use crate::context::Context;
 use crate::event::Req;
 use crate::leg::Leg;
 use crate::letter::ForkId;
-use crate::message::Messages;
-use crate::recording::Recordings;
-use crate::streams::Streams;
 
 /// The scripts of one leg.
 #[derive(Default)]
@@ -78,61 +75,34 @@ impl Scripts {
     }
 
     /// Passes an input to the scripts, top first.
-    pub(crate) fn handle(
-        &mut self,
-        input: &Input,
-        leg: &mut Leg,
-        messages: &mut Messages,
-        recordings: &mut Recordings,
-        streams: &mut Streams,
-        cx: &mut Context,
-    ) {
+    pub(crate) fn handle(&mut self, input: &Input, parts: &mut Parts<'_>, cx: &mut Context) {
         for at in (0..self.stack.len()).rev() {
             let goes_no_further = input.is_for_top() && self.stack[at].keeps(input);
-            self.with(at, leg, messages, recordings, |script, host| {
+            self.with(at, parts, |script, host| {
                 script.handle(input, host, cx);
             });
             // Before the next verb plays something.
-            self.end_companion(at, leg, messages, recordings, cx);
-            self.with(at, leg, messages, recordings, |script, host| {
+            self.end_companion(at, parts, cx);
+            self.with(at, parts, |script, host| {
                 script.proceed(host, cx);
             });
             if goes_no_further {
                 break;
             }
         }
-        self.start_companion(leg, messages, recordings, cx);
+        self.start_companion(parts, cx);
         self.stack.retain(|script| !script.is_finished());
     }
 
-    fn with(
-        &mut self,
-        at: usize,
-        leg: &mut Leg,
-        messages: &mut Messages,
-        recordings: &Recordings,
-        act: impl FnOnce(&mut Script, Host<'_>),
-    ) {
-        let host = Host {
-            leg,
-            told: &mut self.told,
-            messages,
-            recordings,
-        };
+    fn with(&mut self, at: usize, parts: &mut Parts<'_>, act: impl FnOnce(&mut Script, Host<'_>)) {
+        let host = parts.host(&mut self.told);
         if let Some(script) = self.stack.get_mut(at) {
             act(script, host);
         }
     }
 
     /// Ends the companion above a script if its verb no longer wants it, or if it has ended.
-    fn end_companion(
-        &mut self,
-        at: usize,
-        leg: &mut Leg,
-        messages: &mut Messages,
-        recordings: &Recordings,
-        cx: &mut Context,
-    ) {
+    fn end_companion(&mut self, at: usize, parts: &mut Parts<'_>, cx: &mut Context) {
         let above = self.stack.get(at + 1);
         let Some(id) = above.and_then(Script::companion) else {
             return;
@@ -146,18 +116,12 @@ impl Scripts {
         if (has_ended || !is_wanted)
             && let Some(script) = self.stack.pop()
         {
-            let host = Host {
-                leg,
-                told: &mut self.told,
-                messages,
-                recordings,
-                streams,
-            };
+            let host = parts.host(&mut self.told);
             let failed = script.has_failed();
             script.detach(host, cx);
             if has_ended {
                 let over = Input::CompanionOver(id, failed);
-                self.with(at, leg, messages, recordings, |script, host| {
+                self.with(at, parts, |script, host| {
                     script.handle(&over, host, cx);
                 });
             }
@@ -165,13 +129,7 @@ impl Scripts {
     }
 
     /// Starts the companion that the verb on top wants.
-    fn start_companion(
-        &mut self,
-        leg: &mut Leg,
-        messages: &mut Messages,
-        recordings: &Recordings,
-        cx: &mut Context,
-    ) {
+    fn start_companion(&mut self, parts: &mut Parts<'_>, cx: &mut Context) {
         let Some(owner) = self.stack.last() else {
             return;
         };
@@ -184,28 +142,15 @@ impl Scripts {
         let script = owner.beside(companion, cx.now);
         self.stack.push(script);
         let at = self.stack.len() - 1;
-        self.with(at, leg, messages, recordings, |script, host| {
+        self.with(at, parts, |script, host| {
             script.proceed(host, cx);
         });
     }
 
     /// Leaves all of them without ending the leg: another script takes over.
-    pub(crate) fn detach(
-        &mut self,
-        leg: &mut Leg,
-        messages: &mut Messages,
-        recordings: &mut Recordings,
-        streams: &mut Streams,
-        cx: &mut Context,
-    ) {
+    pub(crate) fn detach(&mut self, parts: &mut Parts<'_>, cx: &mut Context) {
         while let Some(script) = self.stack.pop() {
-            let host = Host {
-                leg,
-                told: &mut self.told,
-                messages,
-                recordings,
-                streams,
-            };
+            let host = parts.host(&mut self.told);
             script.detach(host, cx);
         }
     }

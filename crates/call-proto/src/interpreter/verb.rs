@@ -45,6 +45,26 @@ pub(crate) struct Host<'a> {
     pub(crate) streams: &'a mut Streams,
 }
 
+/// The same but for what was reported so far, which is the scripts' own.
+pub(crate) struct Parts<'a> {
+    pub(crate) leg: &'a mut Leg,
+    pub(crate) messages: &'a mut Messages,
+    pub(crate) recordings: &'a mut Recordings,
+    pub(crate) streams: &'a mut Streams,
+}
+
+impl Parts<'_> {
+    pub(super) fn host<'a>(&'a mut self, told: &'a mut Told) -> Host<'a> {
+        Host {
+            leg: self.leg,
+            told,
+            messages: self.messages,
+            recordings: self.recordings,
+            streams: self.streams,
+        }
+    }
+}
+
 impl Host<'_> {
     /// Adds the document of one script.
     pub(super) fn site<'a>(&'a mut self, run: &'a mut Run) -> Site<'a> {
