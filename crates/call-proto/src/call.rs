@@ -274,8 +274,12 @@ impl Call {
     }
 
     /// The media side starts recording.
-    pub(crate) fn recording_starts(&mut self, sid: RecordingSid, cx: &mut Context) {
-        let terms = RecordingTerms::default();
+    pub(crate) fn recording_starts(
+        &mut self,
+        sid: RecordingSid,
+        terms: RecordingTerms,
+        cx: &mut Context,
+    ) {
         self.recordings.start(sid, terms, &mut self.leg, cx);
         self.recording_news(sid, Some(RecordingNews::Started), cx);
     }

@@ -519,7 +519,8 @@ impl Family {
 
     fn recording_starts(&mut self, plan: &Plan) {
         if let (Some(sid), Some(caller)) = (plan.recording, self.calls.get_mut(&plan.caller)) {
-            caller.recording_starts(sid, &mut self.cx);
+            let terms = plan.recording_terms.clone();
+            caller.recording_starts(sid, terms, &mut self.cx);
         }
     }
 

@@ -9,6 +9,7 @@ use crate::callback::LegCallback;
 use crate::command::Target;
 use crate::event::{Document, Headers, Route};
 use crate::fact::Reason;
+use crate::recording::RecordingTerms;
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) struct ForkId(pub(crate) u64);
@@ -94,6 +95,8 @@ pub(crate) struct Plan {
     pub(crate) callee: CallSid,
     pub(crate) limit: Duration,
     pub(crate) recording: Option<RecordingSid>,
+    /// What the recording is, and who learns of it.
+    pub(crate) recording_terms: RecordingTerms,
 }
 
 /// How a bridge ended.

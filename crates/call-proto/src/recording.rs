@@ -16,7 +16,7 @@ use crate::leg::Leg;
 use crate::params::Params;
 
 /// What is recorded, and who learns of it.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct RecordingTerms {
     pub(crate) kind: RecordingKind,
     /// Receives these events.

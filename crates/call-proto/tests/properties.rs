@@ -414,6 +414,7 @@ fn dial(random: &mut Random) -> String {
         "timeout=\"12\"",
         "timeLimit=\"4\"",
         "record=\"true\"",
+        "record=\"true\" recordingStatusCallback=\"/r\" recordingStatusCallbackEvent=\"in-progress completed absent\"",
         "answerOnBridge=\"true\"",
         "dialMusic=\"/x.wav\"",
         "dialMusic=\"/missing.wav\"",

@@ -43,11 +43,6 @@ const ELEMENTS: &[(&str, &str)] = &[
 const ATTRIBUTES: &[(&str, &str, &str)] = &[
     ("Dial", "ringTone", "`dialMusic` plays a sound instead"),
     ("Dial", "sequential", "write one `Dial` after another"),
-    (
-        "Dial",
-        "recordingStatusCallback",
-        "`action` receives the `RecordingUrl`",
-    ),
     ("Dial", "events", "`statusCallbackEvent` of the noun"),
     ("Sip", "sequential", "write one `Dial` after another"),
     ("Client", "name", "write the name as the text of `Client`"),

@@ -314,7 +314,7 @@ fn speech_attributes(speech: &Speech) -> Pairs<'_> {
 }
 
 fn dial_attributes(dial: &Dial) -> Pairs<'_> {
-    vec![
+    let mut pairs = vec![
         ("action", dial.action.clone()),
         ("method", unless_post(dial.method).map(str::to_owned)),
         ("timeout", unless(dial.timeout_s, Dial::DEFAULT_TIMEOUT_S)),
@@ -333,7 +333,11 @@ fn dial_attributes(dial: &Dial) -> Pairs<'_> {
             "answerOnBridge",
             dial.answer_on_bridge.map(|flag| flag.to_string()),
         ),
-    ]
+    ];
+    if let Some(callback) = &dial.recording_callback {
+        pairs.extend(recording_attributes(callback));
+    }
+    pairs
 }
 
 fn branch_attributes(branch: &Branch) -> Pairs<'_> {

@@ -8,7 +8,8 @@ const DOCUMENTS: [&str; 15] = [
     "<Response><Pause length='7'/><Pause/><Reject reason='busy'/><Reject/><Hangup/></Response>",
     "<Response><Redirect method='GET'>a?b=c&d</Redirect><Redirect>x</Redirect></Response>",
     "<Response><Dial timeout='3' timeLimit='9' record='true' action='a' method='GET' callerId='x' \
-     dialMusic='m' hangupOnStar='true' answerOnBridge='true'>client:ann</Dial></Response>",
+     dialMusic='m' hangupOnStar='true' answerOnBridge='true' recordingStatusCallback='r' \
+     recordingStatusCallbackEvent='completed absent'>client:ann</Dial></Response>",
     "<Response><Dial><Sip username='u' password='p' url='w' method='GET'>sip:z@h;a=b?c=d%26e%20\
      </Sip><Client statusCallback='s' statusCallbackMethod='GET' \
      statusCallbackEvent='ringing,answered'>ann</Client></Dial></Response>",

@@ -200,6 +200,7 @@ fn reads_dial_attributes() {
         time_limit_s: 900,
         caller_id: Some("+1999".to_owned()),
         record: true,
+        recording_callback: None,
         dial_music: Some("m.wav".to_owned()),
         hangup_on_star: true,
         answer_on_bridge: Some(false),

@@ -20,7 +20,7 @@ use crate::letter::{
     Common, Dialled, Ended, ForkId, ForkNews, ForkResult, LastResponse, Plan, user_part,
 };
 use crate::params::Params;
-use crate::recording::RecordingNews;
+use crate::recording::{RecordingNews, RecordingTerms};
 use crate::trace::Lane;
 
 /// A running `<Dial>`.
@@ -392,6 +392,12 @@ impl Dialing {
         };
         let caller = site.leg.profile.sid;
         let recording = self.dial.record.then(|| cx.recording_sid());
+        let callback = self.dial.recording_callback.as_ref();
+        let callback = callback.filter(|_| recording.is_some());
+        let recording_terms = RecordingTerms {
+            callback: callback.and_then(|callback| site.recording_callback(callback, cx)),
+            ..RecordingTerms::default()
+        };
         let bridge = cx.bridge_id();
         let limit = Duration::from_secs(u64::from(self.dial.time_limit_s));
         self.phase = Phase::Bridged {
@@ -404,6 +410,7 @@ impl Dialing {
             callee: child,
             limit,
             recording,
+            recording_terms,
         };
         if self.dial.hangup_on_star {
             site.leg.listen_to_keys(true, cx);

@@ -10,7 +10,6 @@ use model::record::RecordingKind;
 use model::{RecordingSid, RecordingSource, Timestamp};
 
 use super::verb::{Running, Site, Step};
-use crate::callback::CallbackTarget;
 use crate::command::{MediaCommand, Sound};
 use crate::context::Context;
 use crate::event::PlayId;
@@ -65,14 +64,8 @@ fn listen(record: &rcml::Record, on: bool, site: &Site<'_>, cx: &mut Context) {
 
 fn begin(record: &rcml::Record, site: &mut Site<'_>, cx: &mut Context) -> Phase {
     let sid = cx.recording_sid();
-    let callback = record.callback.as_ref().and_then(|callback| {
-        let target = CallbackTarget {
-            url: site.address(&callback.url, cx)?,
-            method: callback.method,
-            author: site.author(),
-        };
-        Some((target, callback.events.clone()))
-    });
+    let callback = record.callback.as_ref();
+    let callback = callback.and_then(|callback| site.recording_callback(callback, cx));
     let terms = RecordingTerms {
         kind: RecordingKind {
             source: RecordingSource::RecordVerb,

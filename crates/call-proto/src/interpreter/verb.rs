@@ -10,6 +10,7 @@ use super::companion::Companion;
 use super::fetching::Fetching;
 use super::findings::Told;
 use super::run::Run;
+use crate::callback::CallbackTarget;
 use crate::command::{MediaCommand, Sound};
 use crate::context::{About, Context};
 use crate::event::{AudioFailure, Clip, ParticipantChange, PlayId, Req, SpeechNews};
@@ -283,6 +284,20 @@ impl Site<'_> {
             let text = format!("`{}` is not a valid {kind} address", redacted(written));
             cx.notify(self.leg.profile.about(None), error::BAD_URI, &text);
         }
+    }
+
+    /// Who learns of a recording; `None` if the address cannot be used.
+    pub(super) fn recording_callback(
+        &mut self,
+        callback: &rcml::RecordingCallback,
+        cx: &mut Context,
+    ) -> Option<(CallbackTarget, Vec<rcml::RecordingEvent>)> {
+        let target = CallbackTarget {
+            url: self.address(&callback.url, cx)?,
+            method: callback.method,
+            author: self.author(),
+        };
+        Some((target, callback.events.clone()))
     }
 
     /// A verb has an unusable address: the script stops.

@@ -7,6 +7,7 @@ use crate::element::{Attributes, Element};
 use crate::finding::{Finding, Findings};
 use crate::verb::conference::Conference;
 use crate::verb::noun::Noun;
+use crate::verb::recording::{self, RecordingCallback};
 
 /// Calls one or more parties at once and connects the first that answers.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -27,6 +28,8 @@ pub struct Dial {
     pub caller_id: Option<String>,
     /// Whether to record both sides, mixed, from the moment they are connected.
     pub record: bool,
+    /// Receives the events of the recording.
+    pub recording_callback: Option<RecordingCallback>,
     /// Address of the sound that the caller hears until connected, as written.
     pub dial_music: Option<String>,
     /// Whether the caller may end the connection with `*`.
@@ -56,6 +59,7 @@ impl Dial {
             time_limit_s: Self::DEFAULT_TIME_LIMIT_S,
             caller_id: None,
             record: false,
+            recording_callback: None,
             dial_music: None,
             hangup_on_star: false,
             answer_on_bridge: None,
@@ -84,13 +88,13 @@ pub(crate) const ATTRIBUTES: Attributes = Attributes {
         "dialMusic",
         "hangupOnStar",
         "answerOnBridge",
+        recording::CALLBACK[0],
+        recording::CALLBACK[1],
+        recording::CALLBACK[2],
     ],
     unbuilt: &[
         "callReason",
         "events",
-        "recordingStatusCallback",
-        "recordingStatusCallbackEvent",
-        "recordingStatusCallbackMethod",
         "recordingTrack",
         "referMethod",
         "referUrl",
@@ -126,6 +130,7 @@ impl Dial {
                 findings,
             ),
             record: record(element, findings),
+            recording_callback: RecordingCallback::read(element, findings),
             dial_music: element.url("dialMusic", findings),
             hangup_on_star: element.flag("hangupOnStar", findings).unwrap_or(false),
             answer_on_bridge: element.flag("answerOnBridge", findings),

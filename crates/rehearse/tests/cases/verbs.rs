@@ -149,3 +149,8 @@ fn record_in_twilios_dialect() {
 fn no_callback_names_an_empty_recording() {
     check("record-during-an-api-call");
 }
+
+#[test]
+fn the_recording_of_a_connection_is_reported() {
+    check("recorded-dial-with-a-callback");
+}
