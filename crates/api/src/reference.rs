@@ -121,8 +121,8 @@ static SECTIONS: &[Section] = &[
     Section {
         title: "Conferences",
         about: "Conferences that documents opened with `<Conference>`, live and past, and the calls that are in them. A \
-                participant is named by the SID of its call or by its `participantLabel`. Changes need the server that \
-                runs the conference.",
+                participant is named by the SID of its call or by its `participantLabel`. A request that \
+                changes a conference must go to the server that runs it.",
         routes: conferences::ROUTES,
         example: get("/Conferences"),
     },
@@ -217,14 +217,12 @@ The examples below need three variables:
 const MISSING: &str = "
 ## What is missing
 
-Of Restcomm's API: `AvailablePhoneNumbers` (no number provider is connected), `Conferences` and `Participants` (conferences run,
-but cannot be listed or changed), `Email/Messages`, `Faxes`, `Gateways`, `Geolocation`, `Announcements`,
+Of Restcomm's API: `AvailablePhoneNumbers` (no number provider is connected), `Email/Messages`, `Faxes`, `Gateways`, `Geolocation`, `Announcements`,
 `OutgoingCallerIds`, `OutboundProxy` (trunks are in the configuration file), `Organizations` and `Profiles`,
 `Registrations`, `ShortCodes`, `Supervisor`, `Transcriptions`, `Usage`, `ExtensionsConfiguration`; of `Calls`,
-recording or muting a live call.
+recording a live call, or muting one that is not in a conference.
 
-Of Twilio's API: everything outside `/2010-04-01` (Studio, Verify, TaskRouter and the like), `Conferences`,
-`Participants`, `Queues`, `Messages/Media`, `Addresses`, `AvailablePhoneNumbers`, `Keys` and `SigningKeys`, `SIP`,
+Of Twilio's API: everything outside `/2010-04-01` (Studio, Verify, TaskRouter and the like), `Queues`, `Messages/Media`, `Addresses`, `AvailablePhoneNumbers`, `Keys` and `SigningKeys`, `SIP`,
 `Transcriptions`, `Usage`, `Balance`; of `Calls`, the parameters that [twilio.md](twilio.md#what-is-missing) lists; of `Messages`,
 media, scheduling and messaging services. At `/2010-04-01`, a parameter that is not listed above is refused.
 

@@ -82,7 +82,7 @@ table! {
     UNKNOWN_VERB = 12200, Error, 0, "The document has an element that is not a verb; the text says what was run instead.", "Check the spelling; names are case-sensitive.";
     UNKNOWN_ATTRIBUTE = 12201, Warning, 0, "The verb has an unknown attribute; it was ignored.", "Check the spelling; names are case-sensitive.";
     BAD_NESTING = 12202, Error, 0, "The element or text does not belong inside its parent; it was skipped.", "Move it to where it is allowed.";
-    BAD_VALUE = 12203, Warning, 0, "The attribute's value is not allowed; the default was used, or false in place of true and false.", "Use one of the values that the documentation lists.";
+    BAD_VALUE = 12203, Warning, 0, "The attribute's value is not allowed. The default was used; if the attribute takes true or false, false was used. The text names the value used.", "Use one of the values that the documentation lists.";
     NOT_BUILT = 12204, Error, 0, "The verb, noun or attribute is not supported by this server; it was skipped or replaced, as the text says.", "Remove it, or use the alternative named in the text, if there is one.";
     UNREACHABLE = 12205, Warning, 0, "A verb of the document can never run, because one before it ends the call or the document.", "Remove it, or move it before that verb.";
     REPAIRED = 12206, Warning, 0, "The document is not quite well-formed XML; it was repaired.", "Correct it as the text says: other servers and tools may reject it.";
@@ -130,7 +130,7 @@ table! {
     SAY_LANGUAGE = 13512, Warning, 0, "Say: the language is not known; the default was used.", "Use a language of eSpeak NG, such as en-GB or de.";
     SAY_FAILED = 13520, Error, 0, "Say: speech could not be synthesised.", "Install the speech engine named in the text.";
     SAY_EMPTY = 13521, Warning, 0, "Say: there is no text; it was skipped.", "Write the text inside the element.";
-    SAY_MARKUP = 13522, Warning, 0, "Say: a mark inside it has a value that is not allowed; the default was used.", "Write one of the values that the documentation lists.";
+    SAY_MARKUP = 13522, Warning, 0, "Say: a mark inside it has a value that is not allowed; another was used, as the text says.", "Write one of the values that the documentation lists.";
     RECORD_METHOD = 13610, Warning, 0, "Record: the method is neither GET nor POST; POST was used.", "Write GET or POST.";
     RECORD_TIMEOUT = 13611, Warning, 0, "Record: the timeout is not a positive whole number of seconds; 5 was used.", "Write a positive whole number of seconds.";
     RECORD_MAX_LENGTH = 13612, Warning, 0, "Record: the maximum length is not a positive whole number of seconds; 3600 was used.", "Write a positive whole number of seconds.";
@@ -163,7 +163,7 @@ table! {
     CALL_NOT_LIVE = 21220, Error, 410, "The call is not in progress, or its state does not allow the change.", "Change only a live call. A party that a `Dial` is still calling can be redirected only once it has answered. At `/2010-04-01` the status is 400, and 404 (20404) if the call was to be ended.";
     DOCUMENT_NOT_FOUND = 21402, Error, 0, "The application answered 404.", "Check the address of the document.";
     NUMBER_UNAVAILABLE = 21422, Error, 400, "At `/2010-04-01`: the number already exists here, or only an area code was given.", "Change the existing number, or name another one; no number provider is connected.";
-    NUMBER_TAKEN = 21452, Error, 400, "At `/restcomm/2012-04-24`: the number already exists here, or it was requested without `isSIP=true`.", "Change the existing number; if it is new and your own, add `isSIP=true`; no number provider is connected.";
+    NUMBER_TAKEN = 21452, Error, 400, "At `/restcomm/2012-04-24`: the number already exists here, it was requested without `isSIP=true`, or only an area code was given.", "Change the existing number; if it is new and your own, add `isSIP=true`; no number provider is connected.";
     MESSAGE_OVERFLOW = 30001, Error, 0, "The message was not sent: the call has too many messages in transit.", "Send fewer at once.";
     MESSAGE_UNREACHABLE = 30003, Error, 0, "The message was not accepted: the recipient cannot be reached now.", "Check that the phone is registered, or that the trunk is up.";
     MESSAGE_BLOCKED = 30004, Error, 0, "The message was not accepted: the recipient or its provider refused it.", "Ask the recipient or the provider why.";
@@ -178,10 +178,10 @@ table! {
     STREAM_PROTOCOL = 31924, Error, 0, "Stream: the server violated the WebSocket protocol, or sent a message that is too long; the stream was ended.", "Send text messages of at most 4 MiB.";
     STREAM_TRACK = 31941, Warning, 0, "Stream: the track is not one that the verb allows; inbound_track was used.", "Write inbound_track; inside Start also outbound_track or both_tracks.";
     STREAM_MESSAGE = 31951, Warning, 0, "Stream: messages from the WebSocket server were not understood; they were ignored.", "Send media, mark and clear as JSON text; over a stream of Start, send nothing.";
-    STREAM_TOO_MANY = 31990, Error, 0, "Stream: the call has as many streams as it may have; the stream was not opened.", "Stop one first: a call has at most four streams.";
+    STREAM_TOO_MANY = 31990, Error, 0, "Stream: the call already has four streams; this one was not opened.", "Stop one first: a call has at most four streams.";
     STREAM_UNKNOWN = 31991, Warning, 0, "Stop: the call has no open stream with this name.", "Write the name that the Stream had inside Start.";
     STREAM_MISSING = 31992, Warning, 0, "Connect, Start or Stop has no Stream; it was skipped.", "Put a Stream inside.";
-    STREAM_PARAMETER = 31993, Warning, 0, "Stream: a Parameter has no name, or that of an earlier one; it was left out.", "Give each Parameter a name of its own.";
+    STREAM_PARAMETER = 31993, Warning, 0, "Stream: a Parameter has no name, or repeats an earlier one; it was left out.", "Give each Parameter a name of its own.";
     STREAM_OVERFLOW = 31994, Warning, 0, "Stream: audio was dropped, because the WebSocket server was too slow to take it, or sent more than can wait to be played.", "Read messages as they arrive; let at most five minutes of audio wait to be played.";
 }
 

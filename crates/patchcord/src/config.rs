@@ -114,7 +114,7 @@ settings! {
         metrics: Option<SocketAddr> = "",
         /// Seconds that calls may continue after the first SIGTERM before they get BYE. 0: as long as they last, or until a second SIGTERM.
         drain_s: u32 = "570",
-        /// SIP domain and digest realm of the first organization.
+        /// SIP domain and digest realm. Used only when the data folder is new, because the passwords of clients are bound to it.
         domain: Domain = "patchcord",
         /// Address at which phones and trunks reach the server when it is behind NAT.
         public_address: Option<IpAddr> = "",

@@ -208,7 +208,7 @@ const CHANGES: &[Param] = &[
     param(
         "Mute",
         Is::Flag,
-        "Whether the other participants of the conference that the call is in do not hear it.",
+        "`true` mutes the call in its conference: the other participants do not hear it. `false` unmutes it.",
     )
     .within(RESTCOMM),
     param(
@@ -499,7 +499,10 @@ async fn modify(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
 }
 
 /// The answer if another server runs a call.
-async fn runs_elsewhere(store: &Store, sid: CallSid) -> Result<Option<Failure>, Failure> {
+pub(crate) async fn runs_elsewhere(
+    store: &Store,
+    sid: CallSid,
+) -> Result<Option<Failure>, Failure> {
     if let Some(call) = store.call(sid).await?
         && !call.status.is_final()
         && store.runs_elsewhere(call.instance, now()).await?

@@ -14,6 +14,7 @@ use crate::context::{Answer, Context, Reply, owned};
 use crate::failure::Failure;
 use crate::page::{Page, row_key};
 use crate::params::{Bound, scope};
+use crate::resources::calls::runs_elsewhere;
 use crate::roles::Action;
 use crate::route::{Answers, Is, PAGING, Param, RESTCOMM, Route, SCOPE, TWILIO, param};
 
@@ -58,7 +59,7 @@ pub(crate) static ROUTES: &[Route] = &[
         .params(&[TERMS, ANNOUNCEMENT])
         .answers(Answers::One(&PARTICIPANT))
         .doc(
-            "Mutes a participant, puts it on hold, announces something to it, or takes these back.",
+            "Mutes or unmutes a participant, puts it on hold or takes it off hold, or plays an announcement to it.",
         ),
     Route::delete(MEMBER, |c, a, sids| Box::pin(remove_member(c, a, sids)))
         .needs(Action::Modify, "Conferences")
@@ -133,13 +134,13 @@ const TERMS: &[Param] = &[
     param(
         "Muted",
         Is::Flag,
-        "Whether the others do not hear the participant.",
+        "`true` mutes the participant: the others do not hear it. `false` unmutes it.",
     ),
     param("Mute", Is::Flag, "The same as `Muted`.").within(RESTCOMM),
     param(
         "Hold",
         Is::Flag,
-        "Whether the participant neither hears the others nor is heard.",
+        "`true` puts the participant on hold: it does not hear the others, and they do not hear it. `false` takes it off hold.",
     ),
     param(
         "HoldUrl",
@@ -160,7 +161,7 @@ const TERMS: &[Param] = &[
 
 const NEW_TERMS: &[Param] = &[
     param("Label", Is::Text, "Your name for the participant."),
-    param("Muted", Is::Flag, "Whether the others do not hear it."),
+    param("Muted", Is::Flag, "`true`: the others do not hear it."),
     param(
         "Beep",
         Is::Word(&["true", "false", "onenter", "onexit"]),
@@ -415,8 +416,14 @@ async fn ask(
     change: ParticipantChange,
 ) -> Result<(), Failure> {
     let change = Modify::Participant(Box::new(change));
-    let made = context.state.calls.modify(call, change).await;
-    made.map_err(refused)
+    match context.state.calls.modify(call, change).await {
+        Ok(()) => Ok(()),
+        Err(ModifyError::NotLive) => {
+            let elsewhere = runs_elsewhere(&context.state.store, call).await?;
+            Err(elsewhere.unwrap_or_else(|| refused(ModifyError::NotLive)))
+        }
+        Err(refusal) => Err(refused(refusal)),
+    }
 }
 
 fn refused(refusal: ModifyError) -> Failure {

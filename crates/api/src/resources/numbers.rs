@@ -89,12 +89,12 @@ const NEW: &[Param] = &[
     param(
         "PhoneNumber",
         Is::Party,
-        "The number, or a pattern; required unless there is an `AreaCode`.",
+        "The number, or a pattern. Required, because no number provider is connected.",
     ),
     param(
         "AreaCode",
         Is::Text,
-        "For numbers from a provider; none is connected.",
+        "Not supported: no number provider is connected.",
     ),
     param(
         "isSIP",

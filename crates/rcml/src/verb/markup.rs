@@ -2,7 +2,7 @@
 //! pace, pitch, loudness, and what is said in place of what is written.
 //!
 //! **Invariant: every word of the element is spoken once, in order**, whatever its marks mean; a mark
-//! that cannot be followed is a finding, and its words are spoken as they stand.
+//! that cannot be followed is a finding, and its words are spoken as written.
 
 use model::error;
 
@@ -274,7 +274,7 @@ fn mark(
         }
         name @ ("lang" | "phoneme" | "w") => {
             let message = format!(
-                "`{name}` inside `Say` is not supported here; its words are spoken as they stand"
+                "`{name}` inside `Say` is not supported here; its words are spoken as written"
             );
             findings.push(Finding::new(error::NOT_BUILT, child.at(), message));
             walk(child, manner, pieces, findings);

@@ -163,7 +163,7 @@ const PARTICIPANT_FIELDS: &[Field<Participant>] = &[
         "Label",
         Kind::Text,
         Null::Absent,
-        "Name that the document gave it.",
+        "Name that the document or `Label` gave it.",
         |p, _| Value::maybe(p.membership.label.as_deref()),
     ),
     field(
