@@ -121,7 +121,7 @@ static SECTIONS: &[Section] = &[
     Section {
         title: "Conferences",
         about: "Conferences that documents opened with `<Conference>`, live and past, and the calls that are in them. A \
-                participant is named by the SID of its call or by its `participantLabel`. A request that \
+                participant is named by the SID of its call or by its label (`participantLabel`, `Label`); if several have the same, that means the one that joined last. A request that \
                 changes a conference must go to the server that runs it.",
         routes: conferences::ROUTES,
         example: get("/Conferences"),

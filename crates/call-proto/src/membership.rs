@@ -182,6 +182,23 @@ pub enum RoomEnd {
 }
 
 impl RoomEnd {
+    const ALL: [Self; 6] = [
+        Self::Empty,
+        Self::MemberLeft,
+        Self::Api,
+        Self::TimeLimit,
+        Self::Shutdown,
+        Self::Failed,
+    ];
+
+    /// The public word for a word in records, which do not say who was removed: that of Twilio, if it has
+    /// one.
+    #[must_use]
+    pub fn public_word(recorded: &str) -> &str {
+        let found = Self::ALL.into_iter().find(|end| end.as_str() == recorded);
+        found.map_or(recorded, |end| end.public(false))
+    }
+
     /// The word in callbacks: that of Twilio, if it has one.
     ///
     /// - `kicked`: the member that ended it had been removed.

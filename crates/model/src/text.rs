@@ -7,6 +7,17 @@ pub fn one_line(text: &str) -> String {
     text.chars().map(shown).collect()
 }
 
+/// Maximum characters of a participant's label.
+pub const MAX_PARTICIPANT_LABEL: usize = 128;
+
+/// Whether a text can be the label of a participant of a conference: not too long, without control
+/// characters, and not the identifier of a call, since either names a participant.
+#[must_use]
+pub fn is_participant_label(text: &str) -> bool {
+    let is_short = text.chars().count() <= MAX_PARTICIPANT_LABEL;
+    is_short && !text.chars().any(char::is_control) && text.parse::<crate::CallSid>().is_err()
+}
+
 #[cfg(test)]
 mod tests {
     use super::one_line;

@@ -135,7 +135,13 @@ fn about(delivery: &Delivery) -> String {
     let url = redacted(&callback.url);
     let after = url.split_once("://").map_or(&*url, |(_, rest)| rest);
     let host = after.split(['/', '?']).next().unwrap_or_default();
-    let names = ["CallStatus", "MessageStatus", "StatusCallbackEvent"];
+    let names = [
+        "RecordingStatus",
+        "StreamEvent",
+        "CallStatus",
+        "MessageStatus",
+        "StatusCallbackEvent",
+    ];
     let status = names.iter().find_map(|name| {
         let mut params = callback.params.iter();
         params.find(|(known, _)| known == name)

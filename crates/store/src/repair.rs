@@ -283,6 +283,22 @@ impl Store {
         self.many(sql, rows::orphan_recording).await
     }
 
+    /// The recordings of some calls of this server that were started and not completed, as
+    /// [`Store::abandoned_calls`], oldest first.
+    ///
+    /// # Errors
+    /// As reported by the database.
+    pub async fn abandoned_recordings(&self, calls: &[CallSid]) -> Result<Vec<OrphanRecording>> {
+        let mut found = Vec::new();
+        for call in calls {
+            let mut sql = rows::STARTED_RECORDINGS.select();
+            sql.with(" WHERE call = ?", *call)
+                .with(" AND instance = ? ORDER BY created, sid", self.instance());
+            found.extend(self.many(sql, rows::orphan_recording).await?);
+        }
+        Ok(found)
+    }
+
     /// Takes over the callbacks of dead servers, and those without an owner; returns whether there
     /// were any. Those of open calls and messages are left to the server that closes these.
     ///

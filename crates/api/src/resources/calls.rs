@@ -530,6 +530,10 @@ async fn change(context: &Context<'_>, call: CallSid) -> Result<Modify, Failure>
         change.muted = Some(muted);
         return Ok(Modify::Participant(Box::new(change)));
     }
+    if muted.is_some() {
+        let why = "it cannot be combined with Url or Status";
+        return Err(Failure::parameter("Mute", why));
+    }
     match (status, url) {
         (Some("canceled"), _) => Ok(Modify::Cancel),
         (Some(_), _) => Ok(Modify::Complete),

@@ -5,6 +5,7 @@ mod fields;
 use call_proto::{Document, Modify, ModifyError, NewParticipant, ParticipantChange, SetIn};
 use http::StatusCode;
 use model::record::{Account, Conference, Membership, Participant};
+use model::text::is_participant_label;
 use model::{CallSid, ConferenceSid, HttpMethod, error};
 use store::{ConferenceFilter, Scope, Window};
 
@@ -160,7 +161,11 @@ const TERMS: &[Param] = &[
 ];
 
 const NEW_TERMS: &[Param] = &[
-    param("Label", Is::Text, "Your name for the participant."),
+    param(
+        "Label",
+        Is::Text,
+        "Your name for the participant: at most 128 characters, and not the SID of a call.",
+    ),
     param("Muted", Is::Flag, "`true`: the others do not hear it."),
     param(
         "Beep",
@@ -207,6 +212,13 @@ async fn add_member(context: &Context<'_>, account: &Account, name: &str) -> Ans
     let params = &context.params;
     let conference = find_open(context, account, name).await?;
     let label = params.filled("Label").map(str::to_owned);
+    if label
+        .as_deref()
+        .is_some_and(|label| !is_participant_label(label))
+    {
+        let why = "it can have at most 128 characters, without control characters, and cannot be the SID of a call";
+        return Err(Failure::parameter("Label", why));
+    }
     let beep = params.word("Beep").unwrap_or("true");
     let wait = context.optional_address("WaitUrl")?;
     let wait_method = params.method("WaitMethod")?.unwrap_or(HttpMethod::Post);

@@ -314,7 +314,7 @@ async fn replay_all(context: &Context<'_>, account: &Account) -> Answer {
         filter.created_until.is_some(),
     ];
     if !chosen.contains(&true) {
-        let reason = "say which: State, CallSid, Lane, StartTime or EndTime";
+        let reason = "at least one filter is required: State, CallSid, Lane, StartTime or EndTime";
         return Err(Failure::parameter("State", reason));
     }
     let count = context.state.store.replay(&filter, now()).await?;

@@ -484,6 +484,8 @@ async fn live_calls_are_changed() {
         "Url=http://a/new.xml&Method=GET&MoveConnectedCallLeg=true&FallbackUrl=http://a/f.xml";
     server.post(&of("p"), &live, form).await.is(200);
     server.post(&of("p"), &live, "Mute=true").await.is(400);
+    let both = "Mute=true&Status=completed";
+    server.post(&of("p"), &live, both).await.is(400);
     let redirect = Redirect {
         document: Document {
             url: "http://a/new.xml".to_owned(),

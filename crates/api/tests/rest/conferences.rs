@@ -262,6 +262,18 @@ async fn a_party_is_called_into_a_conference() {
             410,
         ),
         ("room%201", "From=1000&To=client:nobody", 400),
+        // Another participant could not be told from a call by its name.
+        (
+            "room%201",
+            "From=1000&To=client:bob&Label=CA00000000000000000000000000000001",
+            400,
+        ),
+        ("room%201", "From=1000&To=client:bob&Label=a%0Ab", 400),
+        (
+            "room%201",
+            &format!("From=1000&To=client:bob&Label={}", "x".repeat(129)),
+            400,
+        ),
     ] {
         server.post(&who, &path(name), form).await.is(status);
     }

@@ -2,7 +2,8 @@
 
 use std::num::NonZeroU32;
 
-use model::{CallSid, ConferenceEvent, HttpMethod, error};
+use model::text::is_participant_label;
+use model::{ConferenceEvent, HttpMethod, error};
 
 use crate::element::{Attributes, Element};
 use crate::finding::{Finding, Findings, quoted};
@@ -118,7 +119,7 @@ impl Conference {
     /// Maximum length of a name in characters.
     pub const MAX_NAME: usize = 254;
     /// Maximum length of a participant's label in characters.
-    pub const MAX_LABEL: usize = 128;
+    pub const MAX_LABEL: usize = model::text::MAX_PARTICIPANT_LABEL;
     /// Maximum number of participants of any conference.
     pub const MAX_PARTICIPANTS: u32 = 250;
     /// Maximum number of participants without the attribute.
@@ -159,7 +160,7 @@ impl Conference {
             label: element.checked(
                 "participantLabel",
                 (error::CONFERENCE_LABEL, "it was left out"),
-                is_label,
+                is_participant_label,
                 findings,
             ),
             status_callback: element.url("statusCallback", findings),
@@ -211,10 +212,4 @@ fn events(element: &Element<'_>, findings: &mut Findings) -> Option<Vec<Conferen
         &known,
         findings,
     )
-}
-
-/// Whether a text can be the label of a participant.
-fn is_label(text: &str) -> bool {
-    let is_short = text.chars().count() <= Conference::MAX_LABEL;
-    is_short && !text.chars().any(char::is_control) && text.parse::<CallSid>().is_err()
 }

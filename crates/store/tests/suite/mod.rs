@@ -481,6 +481,9 @@ pub(crate) async fn orphans_keep_what_must_be_told(db: &Database) {
         updated: Timestamp(2),
     });
     commit(&before, vec![complete]).await;
+    // Its own that a failed task left.
+    let mine = before.abandoned_recordings(&[sid]).await.unwrap();
+    assert_eq!(mine, [begun(2), begun(3)]);
     let later = now() + Duration::from_secs(60);
     assert_eq!(
         before.started_recordings(later).await.unwrap(),

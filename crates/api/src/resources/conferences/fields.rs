@@ -1,5 +1,6 @@
 //! The fields of a conference and of its participants.
 
+use call_proto::RoomEnd;
 use model::ConferenceStatus;
 use model::record::{Conference, Participant};
 
@@ -91,7 +92,7 @@ const FIELDS: &[Field<Conference>] = &[
         "Reason",
         Kind::Text,
         Null::Explicit,
-        "Why it ended, as one word.",
+        "Why it ended: `last-member-left`, `ended-by-member`, `ended-by-api`, `time-limit`, `shutdown`, `internal-failure` or `node-lost`.",
         |c, _| Value::maybe(c.reason.as_deref()),
     ).within(RESTCOMM),
     field::<Conference>(
@@ -99,8 +100,8 @@ const FIELDS: &[Field<Conference>] = &[
         "ReasonConferenceEnded",
         Kind::Text,
         Null::Explicit,
-        "Why it ended, as one word.",
-        |c, _| Value::maybe(c.reason.as_deref()),
+        "Why it ended: a word of [`ReasonConferenceEnded`](rcml.md#events-of-a-conference); a participant that was removed counts as one that left.",
+        |c, _| Value::maybe(c.reason.as_deref().map(RoomEnd::public_word)),
     ).within(TWILIO),
     field(
         "uri",
