@@ -1,8 +1,7 @@
 """A voice agent without a vendor: it greets, takes turns by listening for energy, can be interrupted, and
 transfers the call to a person when the caller presses 0.
 
-    python3 -m venv venv && venv/bin/pip install websockets
-    (set -a; . patchcord-data/admin-credentials; venv/bin/python examples/voice-agent/agent.py)
+The steps to start it are in README.md beside this file.
 
 Speech comes from eSpeak NG, which Patchcord uses too. To make an agent of it, replace `answer`.
 """

@@ -82,7 +82,7 @@ table! {
     UNKNOWN_VERB = 12200, Error, 0, "The document has an element that is not a verb; the text says what was run instead.", "Check the spelling; names are case-sensitive.";
     UNKNOWN_ATTRIBUTE = 12201, Warning, 0, "The verb has an unknown attribute; it was ignored.", "Check the spelling; names are case-sensitive.";
     BAD_NESTING = 12202, Error, 0, "The element or text does not belong inside its parent; it was skipped.", "Move it to where it is allowed.";
-    BAD_VALUE = 12203, Warning, 0, "The attribute's value is not allowed. The default was used; if the attribute takes true or false, false was used. The text names the value used.", "Use one of the values that the documentation lists.";
+    BAD_VALUE = 12203, Warning, 0, "The attribute's value is not allowed. The text says what was used instead: usually the default, or false if the attribute takes true or false.", "Use one of the values that the documentation lists.";
     NOT_BUILT = 12204, Error, 0, "The verb, noun or attribute is not supported by this server; it was skipped or replaced, as the text says.", "Remove it, or use the alternative named in the text, if there is one.";
     UNREACHABLE = 12205, Warning, 0, "A verb of the document can never run, because one before it ends the call or the document.", "Remove it, or move it before that verb.";
     REPAIRED = 12206, Warning, 0, "The document is not quite well-formed XML; it was repaired.", "Correct it as the text says: other servers and tools may reject it.";
@@ -163,7 +163,7 @@ table! {
     CALL_NOT_LIVE = 21220, Error, 410, "The call is not in progress, or its state does not allow the change.", "Change only a live call. A party that a `Dial` is still calling can be redirected only once it has answered. At `/2010-04-01` the status is 400, and 404 (20404) if the call was to be ended.";
     DOCUMENT_NOT_FOUND = 21402, Error, 0, "The application answered 404.", "Check the address of the document.";
     NUMBER_UNAVAILABLE = 21422, Error, 400, "At `/2010-04-01`: the number already exists here, or only an area code was given.", "Change the existing number, or name another one; no number provider is connected.";
-    NUMBER_TAKEN = 21452, Error, 400, "At `/restcomm/2012-04-24`: the number already exists here, it was requested without `isSIP=true`, or only an area code was given.", "Change the existing number; if it is new and your own, add `isSIP=true`; no number provider is connected.";
+    NUMBER_TAKEN = 21452, Error, 400, "At `/restcomm/2012-04-24`: the number already exists here, it was requested without `isSIP=true`, or only an area code was given.", "Change the existing number; if it is new and your own, name it with `PhoneNumber` and add `isSIP=true`; no number provider is connected.";
     MESSAGE_OVERFLOW = 30001, Error, 0, "The message was not sent: the call has too many messages in transit.", "Send fewer at once.";
     MESSAGE_UNREACHABLE = 30003, Error, 0, "The message was not accepted: the recipient cannot be reached now.", "Check that the phone is registered, or that the trunk is up.";
     MESSAGE_BLOCKED = 30004, Error, 0, "The message was not accepted: the recipient or its provider refused it.", "Ask the recipient or the provider why.";
