@@ -1,7 +1,7 @@
 """A voice agent without a vendor: it greets, takes turns by listening for energy, can be interrupted, and
 transfers the call to a person when the caller presses 0.
 
-The steps to start it are in README.md beside this file.
+README.md beside this file describes how to start it.
 
 Speech comes from eSpeak NG, which Patchcord uses too. To make an agent of it, replace `answer`.
 """

@@ -82,7 +82,7 @@ table! {
     UNKNOWN_VERB = 12200, Error, 0, "The document has an element that is not a verb; the text says what was run instead.", "Check the spelling; names are case-sensitive.";
     UNKNOWN_ATTRIBUTE = 12201, Warning, 0, "The verb has an unknown attribute; it was ignored.", "Check the spelling; names are case-sensitive.";
     BAD_NESTING = 12202, Error, 0, "The element or text does not belong inside its parent; it was skipped.", "Move it to where it is allowed.";
-    BAD_VALUE = 12203, Warning, 0, "The attribute's value is not allowed. The text says what was used instead: usually the default, or false if the attribute takes true or false.", "Use one of the values that the documentation lists.";
+    BAD_VALUE = 12203, Warning, 0, "The attribute's value is not allowed. The text says what was used instead: false if the attribute takes true or false, otherwise usually the default.", "Use one of the values that the documentation lists.";
     NOT_BUILT = 12204, Error, 0, "The verb, noun or attribute is not supported by this server; it was skipped or replaced, as the text says.", "Remove it, or use the alternative named in the text, if there is one.";
     UNREACHABLE = 12205, Warning, 0, "A verb of the document can never run, because one before it ends the call or the document.", "Remove it, or move it before that verb.";
     REPAIRED = 12206, Warning, 0, "The document is not quite well-formed XML; it was repaired.", "Correct it as the text says: other servers and tools may reject it.";

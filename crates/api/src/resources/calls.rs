@@ -208,7 +208,7 @@ const CHANGES: &[Param] = &[
     param(
         "Mute",
         Is::Flag,
-        "`true` mutes the call in its conference: the other participants do not hear it. `false` unmutes it. Not together with `Url` or `Status`.",
+        "`true` mutes the call in its conference: the other participants do not hear it. `false` unmutes it. It cannot be combined with `Url` or `Status`.",
     )
     .within(RESTCOMM),
     param(
