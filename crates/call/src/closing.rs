@@ -65,11 +65,12 @@ pub async fn message(store: &Store, orphan: &OrphanMessage) -> Result<Vec<Change
     Ok(std::iter::once(ended).chain(told).collect())
 }
 
-/// The end of a recording, with its callback, made at `now`. Committed before the end of the leg that
-/// made it, and each before the next is requested, so that their callbacks follow each other.
+/// The end of a recording, with its callback, made at `now`. Each is committed before the next is
+/// requested, so that their callbacks follow each other. The repair at start commits it before the end of
+/// the leg that made it; after a panic, the legs have been closed already.
 ///
 /// - `file`: length in milliseconds and size of the completed file; a length of 0 means that it is
-///   empty, `None` that there is no file.
+///   empty; `None` means that there is no file.
 ///
 /// # Errors
 /// As reported by the database.

@@ -51,7 +51,7 @@ struct Stream {
     instructions: UnboundedSender<Instruction>,
 }
 
-/// What a stream's task is told.
+/// An instruction from the call to the task of a stream.
 enum Instruction {
     Begin(Option<PlayId>, Receiver<Frame>),
     Key(char),
@@ -64,7 +64,7 @@ impl Streams {
     /// Connects, in a job of its own.
     ///
     /// - `opening`: makes the connection
-    /// - `tell`: receives the news
+    /// - `tell`: called with each event of the stream
     pub(crate) fn open(
         &mut self,
         (req, request): (Req, StreamRequest),
@@ -364,8 +364,8 @@ impl Line {
         Ok(Happened::Something)
     }
 
-    /// Hands the next message to the connection, which has room for it; if there is none, everything
-    /// has been sent.
+    /// Hands the next message to the connection, which must have room for it. Without a next message,
+    /// everything has been sent.
     fn send_next(&mut self) -> Result<(), Failure> {
         let message = if std::mem::take(&mut self.ping) {
             Some(Message::Ping(Vec::new().into()))

@@ -262,7 +262,7 @@ async fn a_party_is_called_into_a_conference() {
             410,
         ),
         ("room%201", "From=1000&To=client:nobody", 400),
-        // Another participant could not be told from a call by its name.
+        // A participant is addressed by call SID or label, so a label that looks like a SID is ambiguous.
         (
             "room%201",
             "From=1000&To=client:bob&Label=CA00000000000000000000000000000001",

@@ -69,8 +69,8 @@ pub(crate) enum Input {
 }
 
 impl Input {
-    /// Whether only the script on top is concerned, which controls the leg; or the one below it, if
-    /// the top has no use for the input.
+    /// Whether the input is for one script only: the top one, which controls the leg, or the one below
+    /// it if the top one does not use the input.
     pub(super) const fn is_for_top(&self) -> bool {
         matches!(self, Self::Key(_) | Self::LegUp)
     }
