@@ -1,7 +1,8 @@
 //! `kill -9` in the middle of many calls: after the next start nothing is left open, and every
 //! party that must be notified is.
 //!
-//! Calls ring, are bridged, bridged and recorded, hear a sound file, or collect keys. **Invariant:
+//! Calls ring, are bridged, bridged and recorded, hear a sound file, collect keys, meet in a conference or wait in
+//! a queue. **Invariant:
 //! everything asserted is observed from outside**: the API, the callbacks that arrived, the BYEs
 //! that remote parties received, the files. `just kill` repeats it at random instants.
 
@@ -19,7 +20,7 @@ use serde_json::Value;
 /// Calls of each kind.
 const EACH: usize = 20;
 /// The document of each kind, with its number.
-const KINDS: [(&str, &str); 5] = [
+const KINDS: [(&str, &str); 7] = [
     (
         "1001",
         "<Dial><Number statusCallback=\"/leg\">2000</Number></Dial>",
@@ -37,9 +38,14 @@ const KINDS: [(&str, &str); 5] = [
         "1005",
         "<Gather timeout=\"60\"><Play>/tone.wav</Play></Gather>",
     ),
+    (
+        "1006",
+        "<Dial><Conference beep=\"false\" statusCallback=\"/conference\" statusCallbackEvent=\"end\">room</Conference></Dial>",
+    ),
+    ("1007", "<Enqueue>line</Enqueue>"),
 ];
 /// Dialogs of these calls: those of the callers, and of the callees of two kinds.
-const DIALOGS: usize = 5 * EACH + 2 * EACH;
+const DIALOGS: usize = 7 * EACH + 2 * EACH;
 /// A dialog that the server started is recorded once it is older than this.
 const ON_RECORD: Duration = Duration::from_millis(500);
 const SOON: Duration = Duration::from_secs(15);
@@ -56,7 +62,7 @@ impl Scene {
     fn new() -> anyhow::Result<Self> {
         let app = App::start()?;
         app.on("/tone.wav", Reply::wav(Pitch::of(440.0).wav(30)));
-        for path in ["/number", "/leg"] {
+        for path in ["/number", "/leg", "/conference"] {
             app.on(path, Reply::status(200));
         }
         let mut ua = Ua::bind()?;
@@ -138,7 +144,41 @@ impl Scene {
         for (call, events) in told("/number").into_iter().chain(told("/leg")) {
             ensure!(events.len() == 1, "{call} has the events {events:?}");
         }
+        self.conferences_are_over()?;
+        for queue in self.server.rest().all("Queues", "queues")? {
+            ensure!(queue["current_size"] == 0, "{queue}");
+        }
         self.recordings_are_listed()
+    }
+
+    /// Each conference is closed and its end reported, once.
+    fn conferences_are_over(&self) -> anyhow::Result<()> {
+        let all = self.server.rest().all("Conferences", "conferences")?;
+        for conference in &all {
+            let status = text(conference, "status");
+            ensure!(["COMPLETED", "FAILED"].contains(&status), "{conference}");
+        }
+        let known = legs(&all, |_| true);
+        wait::until("the end of each conference", SOON, || {
+            let told = self.app.requests("/conference");
+            let ends: BTreeSet<String> = told
+                .iter()
+                .filter_map(|request| Some(request.param("ConferenceSid")?.to_owned()))
+                .collect();
+            (ends == known).then_some(())
+        })?;
+        let mut events: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for request in self.app.requests("/conference") {
+            let conference = request.param("ConferenceSid").unwrap_or_default();
+            let event = request.header(EVENT).unwrap_or_default().to_owned();
+            events
+                .entry(conference.to_owned())
+                .or_default()
+                .insert(event);
+        }
+        let twice = events.iter().find(|(_, events)| events.len() != 1);
+        ensure!(twice.is_none(), "the end is reported twice: {twice:?}");
+        Ok(())
     }
 
     /// The result of `patchcord doctor calls`: its exit code and the number of open calls.

@@ -94,3 +94,8 @@ fn the_dialled_party_is_redirected() {
     check("redirected-callee-restcomm");
     check("redirected-callee-twilio");
 }
+
+#[test]
+fn case_226_both_into_a_room_and_back() {
+    check("226-both-into-a-room-and-back");
+}
