@@ -173,6 +173,20 @@ fn case_034_client_to_client() {
     assert_eq!(run.ended("ann"), "completed 3 s, rang 2 s");
 }
 
+#[test]
+fn case_041_longest_call_between_clients() {
+    let endless = phone().rings(0.0).answers(2.0);
+    let run = World::new()
+        .kim_is_client()
+        .with(|directory| directory.clients.push(client("ann")))
+        .phone("ann", endless)
+        .dials("ann")
+        .run();
+    assert_eq!(run.to("K"), "0 407, 0 180, 2 200, 3602 BYE");
+    assert_eq!(run.to("ann"), "0 INVITE, 2 ACK, 3602 BYE");
+    assert_eq!(run.ended("K"), "completed 3600 s");
+}
+
 /// kim, a client, calls an outside number.
 fn to_outside() -> World {
     World::new().kim_is_client().dials("+2000")

@@ -2,6 +2,7 @@
 
 use anyhow::{Context as _, ensure};
 use e2e::phone::Setup;
+use e2e::sipp::Scenario;
 use e2e::{Phone, Pitch, Reply, wait};
 
 use super::replay::patchcord;
@@ -250,5 +251,26 @@ fn the_api_changes_participants_and_every_event_is_reported_even_after_a_crash()
         kim.span_of(hold).share(scene.anns) < 0.1,
         "ann was heard on hold"
     );
+    Ok(())
+}
+
+/// The description of the call is one part of a multipart body.
+#[test]
+fn an_offer_in_a_multipart_body_enters() -> anyhow::Result<()> {
+    let scene = Scene::new()?;
+    let verbs = "<Dial><Conference>standup</Conference></Dial>";
+    scene.app.on("/v", Reply::document(verbs));
+    let rest = scene.server.rest();
+    rest.public_number("1001", &scene.app.url("/v"), &scene.app.url("/s"))?;
+    Scenario::new("multipart-call-and-hang-up")
+        .service("1001")
+        .run(&scene.server)?;
+    let calls = rest.finished_calls(1, SOON)?;
+    assert_eq!(calls[0]["status"], "completed", "{calls:?}");
+    let room = wait::until("the end of the conference", SOON, || {
+        let rooms = rest.all("Conferences", "conferences").ok()?;
+        rooms.into_iter().find(|room| room["status"] == "COMPLETED")
+    })?;
+    assert_eq!(room["friendly_name"], "standup", "{room}");
     Ok(())
 }
