@@ -66,10 +66,9 @@ impl Actor {
                     b: other,
                 }
             }
-            MediaCommand::Record { recording, with } => {
-                let other = with.and_then(|with| self.leg(with).map(|leg| leg.endpoint));
-                let legs = std::iter::once(endpoint).chain(other).collect();
-                return self.record(legs, recording, Terms::default());
+            // What it hears of the other leg is a part of it.
+            MediaCommand::Record { recording, with: _ } => {
+                return self.record(endpoint, recording, Terms::default());
             }
             MediaCommand::RecordVoice {
                 recording,
@@ -81,7 +80,7 @@ impl Actor {
                     silence: Some(silence),
                     trim,
                 };
-                return self.record(vec![endpoint], recording, terms);
+                return self.record(endpoint, recording, terms);
             }
             MediaCommand::StopRecord { recording } => {
                 let known = self.recordings.iter().find(|(_, sid)| **sid == recording);
@@ -130,13 +129,13 @@ impl Actor {
         endpoints.filter(|other| *other != endpoint).min()
     }
 
-    fn record(&mut self, legs: Vec<EndpointId>, sid: RecordingSid, terms: Terms) {
+    fn record(&mut self, endpoint: EndpointId, sid: RecordingSid, terms: Terms) {
         let recording = RecordingId(self.shared.endpoint().0);
         self.recordings.insert(recording, sid);
         let path = self.shared.config.recordings.join(format!("{sid}.wav"));
         self.session.control(Control::Record {
             recording,
-            legs,
+            endpoint,
             terms,
             path,
         });
