@@ -4,6 +4,7 @@ use std::time::Duration;
 
 pub use model::Target;
 use model::{AccountSid, CallSid, ConferenceSid, HttpMethod, RecordingSid, StreamSid};
+use rcml::Sides;
 
 use crate::event::{Ask, Clip, Headers, PlayId, Req, Route, Via};
 use crate::fact::Fact;
@@ -378,12 +379,12 @@ pub enum MediaCommand {
     },
     /// Leave the mix.
     LeaveRoom,
-    /// Record this leg, mixed with another.
+    /// Record what this leg says and what it hears.
     Record {
         /// Names the file.
         recording: RecordingSid,
-        /// The other leg.
-        with: Option<CallSid>,
+        /// Which of the two, and how.
+        sides: Sides,
     },
     /// Record what the remote party says.
     RecordVoice {

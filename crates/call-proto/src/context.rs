@@ -70,6 +70,8 @@ pub(crate) enum Letter {
         dialled: Vec<Dialled>,
         timeout: Duration,
     },
+    /// The phone of a branch rings.
+    BranchRings(ForkId),
     /// A branch was answered, after this many seconds.
     BranchAnswered(ForkId, CallSid, i64),
     /// A branch has ended.

@@ -148,7 +148,7 @@ impl Fork {
     }
 
     /// The call whose `<Dial>` started the fork.
-    const fn parent(&self) -> Option<CallSid> {
+    pub(crate) const fn parent(&self) -> Option<CallSid> {
         match self.origin {
             Origin::Dial(parent) => Some(parent),
             Origin::Api(_) => None,

@@ -154,9 +154,11 @@ impl Role {
     }
 }
 
-/// The outcome of a fork, for the verb that started it.
+/// News of a fork, for the verb that started it.
 #[derive(Debug)]
 pub(crate) enum ForkNews {
+    /// A phone rings; it may have rung before.
+    Rings,
     /// This branch answered, after this many seconds.
     Won { child: CallSid, ring_s: i64 },
     /// Every branch failed, or no party could be called.

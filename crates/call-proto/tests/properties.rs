@@ -415,6 +415,8 @@ fn dial(random: &mut Random) -> String {
         "timeLimit=\"4\"",
         "record=\"true\"",
         "record=\"true\" recordingStatusCallback=\"/r\" recordingStatusCallbackEvent=\"in-progress completed absent\"",
+        "record=\"record-from-ringing\" recordingTrack=\"outbound\"",
+        "record=\"record-from-ringing-dual\" recordingStatusCallback=\"/r\"",
         "answerOnBridge=\"true\"",
         "dialMusic=\"/x.wav\"",
         "dialMusic=\"/missing.wav\"",

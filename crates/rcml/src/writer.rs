@@ -323,7 +323,11 @@ fn dial_attributes(dial: &Dial) -> Pairs<'_> {
             unless(dial.time_limit_s, Dial::DEFAULT_TIME_LIMIT_S),
         ),
         ("callerId", dial.caller_id.clone()),
-        ("record", dial.record.then(|| "true".to_owned())),
+        ("record", dial.record.map(|it| it.mode().to_owned())),
+        (
+            "recordingTrack",
+            dial.record.and_then(|it| unless_both(it.sides.track())),
+        ),
         ("dialMusic", dial.dial_music.clone()),
         (
             "hangupOnStar",
@@ -455,6 +459,10 @@ fn looping(times: Option<u32>) -> Option<String> {
         Some(times) => Some(times.to_string()),
         None => Some("0".to_owned()),
     }
+}
+
+fn unless_both(track: &str) -> Option<String> {
+    (track != "both").then(|| track.to_owned())
 }
 
 fn unless(value: u32, default: u32) -> Option<String> {

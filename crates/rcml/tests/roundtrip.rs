@@ -2,7 +2,7 @@
 
 use rcml::{Document, Noun, Prompt, Verb};
 
-const DOCUMENTS: [&str; 15] = [
+const DOCUMENTS: [&str; 16] = [
     "<Response><Say voice='woman' language='pt-br' loop='0'>a &lt; \"b\" &amp; c&#10;d</Say></Response>",
     "<Response><Play loop='2'>http://a/b.wav?x=1&y=2</Play><Play digits='1w2'/></Response>",
     "<Response><Pause length='7'/><Pause/><Reject reason='busy'/><Reject/><Hangup/></Response>",
@@ -38,6 +38,10 @@ const DOCUMENTS: [&str; 15] = [
      <Parameter name='a' value='&lt;'/><Parameter name='b'/></Stream></Connect><Start>\
      <Stream url='/a' track='both_tracks'/><Stream url='/b' track='outbound_track'/></Start>\
      <Stop><Stream name='n'/><Stream name='m'/></Stop><Connect/><Start/><Stop/></Response>",
+    "<Response><Dial record='record-from-answer'>1</Dial><Dial record='record-from-ringing'>1</Dial>\
+     <Dial record='record-from-answer-dual'>1</Dial><Dial record='record-from-ringing-dual'>1</Dial>\
+     <Dial record='true' recordingTrack='inbound'>1</Dial>\
+     <Dial record='record-from-ringing' recordingTrack='outbound'>1</Dial></Response>",
     "<Response><Dial>a b c@d</Dial><Dial><Client>client:client:x?a=%E3%80%80</Client></Dial></Response>",
 ];
 

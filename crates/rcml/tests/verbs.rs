@@ -1,8 +1,9 @@
 //! The fields of each verb, by its text.
 
 use rcml::{
-    Branch, Conference, Dial, Document, Gather, LegEvent, Method, Noun, Pause, Play, Prompt,
-    Redirect, Reject, RejectReason, Say, Speech, SpeechTimeout, Verb, Voice, Wait,
+    Branch, Conference, Dial, DialRecording, Document, Gather, LegEvent, Method, Noun, Pause, Play,
+    Prompt, RecordingStart, Redirect, Reject, RejectReason, Say, Sides, Speech, SpeechTimeout,
+    Verb, Voice, Wait,
 };
 
 /// The only verb of a document whose only fault may be a repaired bare `&`.
@@ -199,7 +200,10 @@ fn reads_dial_attributes() {
         timeout_s: 12,
         time_limit_s: 900,
         caller_id: Some("+1999".to_owned()),
-        record: true,
+        record: Some(DialRecording {
+            from: RecordingStart::Answer,
+            sides: Sides::Mixed,
+        }),
         recording_callback: None,
         dial_music: Some("m.wav".to_owned()),
         hangup_on_star: true,

@@ -1,14 +1,17 @@
 //! `<Dial>`: calls a party and connects it.
 //!
-//! The fork finds the party that answers, the bridge connects it; the verb only links the two and
-//! determines what follows. **Invariant: an executed `<Dial>` ends once: with at most one request
+//! The fork finds the party that answers, the bridge connects it; the verb links the two, records,
+//! and determines what follows. **Invariant: an executed `<Dial>` ends once: with at most one request
 //! of its action.**
+
+mod recording;
 
 use std::time::Duration;
 
 use model::{CallSid, CallStatus, Direction, RecordingSid, Timestamp};
 use rcml::{Branch, Noun};
 
+use self::recording::DialRecorder;
 use super::conference;
 use super::verb::{Running, Site, Step};
 use crate::callback::{CallbackTarget, LegCallback};
@@ -20,15 +23,14 @@ use crate::letter::{
     Common, Dialled, Ended, ForkId, ForkNews, ForkResult, LastResponse, Plan, user_part,
 };
 use crate::params::Params;
-use crate::recording::{RecordingNews, RecordingTerms};
+use crate::recording::RecordingNews;
 use crate::trace::Lane;
 
 /// A running `<Dial>`.
 struct Dialing {
     dial: rcml::Dial,
     phase: Phase,
-    /// The current or finished recording, unless it failed.
-    recording: Option<RecordingSid>,
+    recorder: DialRecorder,
 }
 
 enum Phase {
@@ -88,9 +90,9 @@ pub(super) fn start(dial: rcml::Dial, site: &mut Site<'_>, cx: &mut Context) -> 
     });
     let tone = start_tone(&dial, site, cx);
     Step::Run(Box::new(Dialing {
+        recorder: DialRecorder::new(&dial),
         dial,
         phase: Phase::Forking { fork, tone },
-        recording: None,
     }))
 }
 
@@ -226,6 +228,10 @@ impl Running for Dialing {
 
     fn fork(&mut self, news: &ForkNews, site: &mut Site<'_>, cx: &mut Context) -> Step {
         match news {
+            ForkNews::Rings => {
+                self.recorder.rings(site, cx);
+                Step::Wait
+            }
             ForkNews::Won { child, ring_s } => {
                 self.stop_tone(site, cx);
                 self.answered_by(*child, *ring_s, site, cx);
@@ -285,18 +291,10 @@ impl Running for Dialing {
         site: &mut Site<'_>,
         cx: &mut Context,
     ) -> Step {
-        match news {
-            RecordingNews::Started => self.recording = Some(sid),
-            RecordingNews::Silent => {}
-            RecordingNews::Over { .. } if self.recording != Some(sid) => {}
-            RecordingNews::Over { stored_ms } => {
-                if stored_ms.is_none() {
-                    self.recording = None;
-                }
-                if let Phase::Closing { outcome } = &self.phase {
-                    return self.done(outcome, site, cx);
-                }
-            }
+        if self.recorder.is_over(sid, news)
+            && let Phase::Closing { outcome } = &self.phase
+        {
+            return self.done(outcome, site, cx);
         }
         Step::Wait
     }
@@ -344,6 +342,7 @@ impl Running for Dialing {
     }
 
     fn detach(&mut self, site: &mut Site<'_>, cx: &mut Context) {
+        self.recorder.stop(site, cx);
         match &self.phase {
             Phase::Forking { fork, .. } => {
                 let fork = *fork;
@@ -391,13 +390,7 @@ impl Dialing {
             return;
         };
         let caller = site.leg.profile.sid;
-        let recording = self.dial.record.then(|| cx.recording_sid());
-        let callback = self.dial.recording_callback.as_ref();
-        let callback = callback.filter(|_| recording.is_some());
-        let recording_terms = RecordingTerms {
-            callback: callback.and_then(|callback| site.recording_callback(callback, cx)),
-            ..RecordingTerms::default()
-        };
+        let (recording, recording_terms) = self.recorder.connects(site, cx);
         let bridge = cx.bridge_id();
         let limit = Duration::from_secs(u64::from(self.dial.time_limit_s));
         self.phase = Phase::Bridged {
@@ -429,10 +422,8 @@ impl Dialing {
     }
 
     fn ends(&mut self, outcome: Outcome, site: &mut Site<'_>, cx: &mut Context) -> Step {
-        if self
-            .recording
-            .is_some_and(|sid| site.recordings.is_open(sid))
-        {
+        self.recorder.stop(site, cx);
+        if self.recorder.is_open(site) {
             self.phase = Phase::Closing { outcome };
             return Step::Wait;
         }
@@ -461,13 +452,7 @@ impl Dialing {
         if let Some(ring) = outcome.ring_s {
             add("DialRingDuration", ring.to_string());
         }
-        if let Some(recording) = self.recording {
-            let profile = &site.leg.profile;
-            let address = &cx.settings.recording_address;
-            let url = (address.0)(&profile.dialect, profile.account, recording);
-            add("RecordingUrl", url.clone());
-            add("PublicRecordingUrl", url);
-        }
+        self.recorder.add_params(site, cx, &mut params);
         if let Some(response) = &outcome.response {
             dial_sip_params(response, &mut params);
         }

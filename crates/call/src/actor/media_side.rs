@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use call_proto::{Beep, DigitWay, Lane, MediaCommand, MediaEvent, Sound, Via};
+use call_proto::{Beep, DigitWay, Lane, MediaCommand, MediaEvent, Sides, Sound, Via};
 use media::{Control, EndpointId, EngineControl, MixId, Part, PlayId, RecordingId, Report, Terms};
 use model::record::MediaCounts;
 use model::{CallSid, ConferenceSid, RecordingSid};
@@ -66,9 +66,12 @@ impl Actor {
                     b: other,
                 }
             }
-            // What it hears of the other leg is a part of it.
-            MediaCommand::Record { recording, with: _ } => {
-                return self.record(endpoint, recording, Terms::default());
+            MediaCommand::Record { recording, sides } => {
+                let terms = Terms {
+                    part: part_of(sides),
+                    ..Terms::default()
+                };
+                return self.record(endpoint, recording, terms);
             }
             MediaCommand::RecordVoice {
                 recording,
@@ -197,6 +200,16 @@ impl Actor {
             },
             Report::Closed { stats } => MediaEvent::Closed(counts_of(&stats)),
         })
+    }
+}
+
+/// The part of a leg that is recorded.
+const fn part_of(sides: Sides) -> Part {
+    match sides {
+        Sides::Mixed => Part::All,
+        Sides::Apart => Part::Apart,
+        Sides::Inbound => Part::Heard,
+        Sides::Outbound => Part::Sent,
     }
 }
 

@@ -1,5 +1,7 @@
 //! `<Dial>`: calls a party and connects it.
 
+mod recording;
+
 use model::address::is_sip_address;
 use model::{HttpMethod, error};
 
@@ -7,7 +9,9 @@ use crate::element::{Attributes, Element};
 use crate::finding::{Finding, Findings};
 use crate::verb::conference::Conference;
 use crate::verb::noun::Noun;
-use crate::verb::recording::{self, RecordingCallback};
+use crate::verb::recording::{CALLBACK, RecordingCallback};
+
+pub use recording::{DialRecording, RecordingStart, Sides};
 
 /// Calls one or more parties at once and connects the first that answers.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -26,8 +30,8 @@ pub struct Dial {
     /// The caller ID shown to the callee; `None` means the caller's own. No control characters; a
     /// SIP address if it contains an `@`.
     pub caller_id: Option<String>,
-    /// Whether to record both sides, mixed, from the moment they are connected.
-    pub record: bool,
+    /// What to record; `None`: nothing.
+    pub record: Option<DialRecording>,
     /// Receives the events of the recording.
     pub recording_callback: Option<RecordingCallback>,
     /// Address of the sound that the caller hears until connected, as written.
@@ -58,7 +62,7 @@ impl Dial {
             timeout_s: Self::DEFAULT_TIMEOUT_S,
             time_limit_s: Self::DEFAULT_TIME_LIMIT_S,
             caller_id: None,
-            record: false,
+            record: None,
             recording_callback: None,
             dial_music: None,
             hangup_on_star: false,
@@ -88,14 +92,14 @@ pub(crate) const ATTRIBUTES: Attributes = Attributes {
         "dialMusic",
         "hangupOnStar",
         "answerOnBridge",
-        recording::CALLBACK[0],
-        recording::CALLBACK[1],
-        recording::CALLBACK[2],
+        "recordingTrack",
+        CALLBACK[0],
+        CALLBACK[1],
+        CALLBACK[2],
     ],
     unbuilt: &[
         "callReason",
         "events",
-        "recordingTrack",
         "referMethod",
         "referUrl",
         "ringTone",
@@ -129,15 +133,14 @@ impl Dial {
                 can_be_shown,
                 findings,
             ),
-            record: record(element, findings),
+            record: DialRecording::read(element, findings),
             recording_callback: RecordingCallback::read(element, findings),
             dial_music: element.url("dialMusic", findings),
             hangup_on_star: element.flag("hangupOnStar", findings).unwrap_or(false),
             answer_on_bridge: element.flag("answerOnBridge", findings),
             line: element.at().line,
         };
-        if dial.record && dial.conference().is_some() {
-            dial.record = false;
+        if dial.conference().is_some() && dial.record.take().is_some() {
             let message = "`record` of `Dial` does not record a conference here".to_owned();
             findings.push(Finding::new(error::NOT_BUILT, element.at(), message));
         }
@@ -201,25 +204,4 @@ fn nouns(element: &Element<'_>, findings: &mut Findings) -> Vec<Noun> {
 fn idle(child: &Element<'_>, beside: &str) -> Finding {
     let message = format!("`{}` has no effect beside {beside} in `Dial`", child.name());
     Finding::new(error::BAD_NESTING, child.at(), message)
-}
-
-/// `true`, or another server's word for the same setting.
-fn record(element: &Element<'_>, findings: &mut Findings) -> bool {
-    let Some(attribute) = element.attribute("record") else {
-        return false;
-    };
-    match attribute.value.as_str() {
-        "record-from-answer" => true,
-        "do-not-record" => false,
-        "record-from-ringing" | "record-from-answer-dual" | "record-from-ringing-dual" => {
-            let message = format!(
-                "`record` of `Dial` cannot be `{}` here; both sides are recorded mixed, from the \
-                 moment they are connected",
-                attribute.value
-            );
-            findings.push(Finding::new(error::NOT_BUILT, attribute.at, message));
-            true
-        }
-        _ => element.flag("record", findings).unwrap_or(false),
-    }
 }

@@ -1,0 +1,141 @@
+//! The recording of a `<Dial>`.
+//!
+//! One from the answer belongs to the bridge, which starts it when the parties hear each other; one
+//! from the ringing belongs to the verb. Both record the caller's leg, which hears everyone else.
+//! **Invariant: a `<Dial>` makes at most one recording.** Left to others: its callbacks
+//! (`recording`).
+
+use model::{RecordingSid, RecordingSource};
+use rcml::{DialRecording, RecordingStart};
+
+use crate::command::MediaCommand;
+use crate::context::Context;
+use crate::interpreter::verb::Site;
+use crate::params::Params;
+use crate::recording::{RecordingNews, RecordingTerms, address};
+
+/// The recording of a running `<Dial>`.
+pub(super) struct DialRecorder {
+    wanted: Option<DialRecording>,
+    callback: Option<rcml::RecordingCallback>,
+    begun: bool,
+    /// The recording that the verb has to stop, even if it has failed.
+    to_stop: Option<RecordingSid>,
+    /// The current or finished recording, unless it failed.
+    recording: Option<RecordingSid>,
+}
+
+impl DialRecorder {
+    pub(super) fn new(dial: &rcml::Dial) -> Self {
+        Self {
+            wanted: dial.record,
+            callback: dial.recording_callback.clone(),
+            begun: false,
+            to_stop: None,
+            recording: None,
+        }
+    }
+
+    /// A called phone rings.
+    pub(super) fn rings(&mut self, site: &mut Site<'_>, cx: &mut Context) {
+        if let Some(wanted) = self.wanted.filter(|_| self.is_own()) {
+            self.begin(wanted, site, cx);
+        }
+    }
+
+    /// The parties are about to be connected: returns what the bridge is to record.
+    pub(super) fn connects(
+        &mut self,
+        site: &mut Site<'_>,
+        cx: &mut Context,
+    ) -> (Option<RecordingSid>, RecordingTerms) {
+        match self.wanted {
+            None => (None, RecordingTerms::default()),
+            Some(wanted) if self.is_own() => {
+                // Nothing rang, or the caller had not been answered then.
+                self.begin(wanted, site, cx);
+                (None, RecordingTerms::default())
+            }
+            Some(wanted) => {
+                let recording = cx.recording_sid();
+                (Some(recording), self.terms(wanted, site, cx))
+            }
+        }
+    }
+
+    /// The verb ends, or loses its leg; the bridge stops its own recording.
+    pub(super) fn stop(&mut self, site: &mut Site<'_>, cx: &mut Context) {
+        if let Some(recording) = self.to_stop.take() {
+            site.recordings.stop(recording, cx);
+            let command = MediaCommand::StopRecord { recording };
+            cx.media(site.leg.profile.sid, command);
+        }
+    }
+
+    /// Whether its file is still being written or closed.
+    pub(super) fn is_open(&self, site: &Site<'_>) -> bool {
+        self.recording
+            .is_some_and(|recording| site.recordings.is_open(recording))
+    }
+
+    /// Takes news of a recording of the leg; true if it was the end of this one.
+    pub(super) fn is_over(&mut self, of: RecordingSid, news: RecordingNews) -> bool {
+        match news {
+            RecordingNews::Started => {
+                self.recording = Some(of);
+                false
+            }
+            RecordingNews::Silent => false,
+            RecordingNews::Over { .. } if self.recording != Some(of) => false,
+            RecordingNews::Over { stored_ms } => {
+                if stored_ms.is_none() {
+                    self.recording = None;
+                }
+                true
+            }
+        }
+    }
+
+    /// Adds the parameters that name it.
+    pub(super) fn add_params(&self, site: &Site<'_>, cx: &Context, params: &mut Params) {
+        if let Some(recording) = self.recording {
+            let url = address(recording, site.leg, cx);
+            params.push(("RecordingUrl".to_owned(), url.clone()));
+            params.push(("PublicRecordingUrl".to_owned(), url));
+        }
+    }
+
+    /// Whether the verb starts and stops it, rather than the bridge.
+    fn is_own(&self) -> bool {
+        self.wanted
+            .is_some_and(|wanted| wanted.from == RecordingStart::Ringing)
+    }
+
+    fn begin(&mut self, wanted: DialRecording, site: &mut Site<'_>, cx: &mut Context) {
+        if self.begun || !site.leg.is_up() {
+            return;
+        }
+        self.begun = true;
+        let recording = cx.recording_sid();
+        let terms = self.terms(wanted, site, cx);
+        let command = terms.command(recording);
+        site.recordings.start(recording, terms, site.leg, cx);
+        self.recording = Some(recording);
+        self.to_stop = Some(recording);
+        cx.media(site.leg.profile.sid, command);
+    }
+
+    fn terms(
+        &self,
+        wanted: DialRecording,
+        site: &mut Site<'_>,
+        cx: &mut Context,
+    ) -> RecordingTerms {
+        let callback = self.callback.as_ref();
+        RecordingTerms {
+            source: RecordingSource::DialVerb,
+            sides: wanted.sides,
+            callback: callback.and_then(|callback| site.recording_callback(callback, cx)),
+        }
+    }
+}
