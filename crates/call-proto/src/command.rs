@@ -385,6 +385,8 @@ pub enum MediaCommand {
         recording: RecordingSid,
         /// Which of the two, and how.
         sides: Sides,
+        /// Leave out the silence at both ends.
+        trim: bool,
     },
     /// Record what the remote party says.
     RecordVoice {

@@ -23,6 +23,8 @@ pub(crate) struct RecordingTerms {
     pub(crate) source: RecordingSource,
     /// Who is in it.
     pub(crate) sides: Sides,
+    /// Whether silence at both ends is left out, so that nothing may remain.
+    pub(crate) trim: bool,
     /// Receives these events.
     pub(crate) callback: Option<(CallbackTarget, Vec<RecordingEvent>)>,
 }
@@ -32,6 +34,7 @@ impl Default for RecordingTerms {
         Self {
             source: RecordingSource::DialVerb,
             sides: Sides::Mixed,
+            trim: false,
             callback: None,
         }
     }
@@ -40,8 +43,11 @@ impl Default for RecordingTerms {
 impl RecordingTerms {
     /// The command that starts it, unless it is one of what a person says.
     pub(crate) const fn command(&self, recording: RecordingSid) -> MediaCommand {
-        let sides = self.sides;
-        MediaCommand::Record { recording, sides }
+        MediaCommand::Record {
+            recording,
+            sides: self.sides,
+            trim: self.trim,
+        }
     }
 
     const fn kind(&self) -> RecordingKind {
@@ -56,6 +62,8 @@ impl RecordingTerms {
 #[derive(Debug)]
 struct OpenRecording {
     started: StartedRecording,
+    /// It will not turn out empty.
+    is_certain: bool,
     /// The callback about its end.
     farewell: Option<RecordingFarewell>,
     /// It is being closed, and given up at this time.
@@ -109,7 +117,7 @@ impl Recordings {
             farewell: farewell.clone().map(Box::new),
         });
         // One that may turn out empty is named only once it is stored.
-        let is_certain = terms.source == RecordingSource::DialVerb;
+        let is_certain = terms.source == RecordingSource::DialVerb && !terms.trim;
         if is_certain && leg.profile.direction == Direction::OutboundApi {
             leg.reporter.recorded = Some(LegRecording {
                 sid,
@@ -120,6 +128,7 @@ impl Recordings {
         }
         self.open.push(OpenRecording {
             started,
+            is_certain,
             farewell,
             until: None,
         });
@@ -167,8 +176,8 @@ impl Recordings {
         let stored = duration_ms > 0;
         let last = &mut leg.reporter.recorded;
         let named = last.take_if(|recorded| recorded.sid == sid).is_some();
-        let is_spoken = open.started.kind.source == RecordingSource::RecordVerb;
-        let names = named || (is_spoken && leg.profile.direction == Direction::OutboundApi);
+        let is_new = !open.is_certain && leg.profile.direction == Direction::OutboundApi;
+        let names = named || is_new;
         if stored && names {
             leg.reporter.recorded = Some(LegRecording {
                 sid,

@@ -48,7 +48,7 @@ const RENAMED: [(&str, &str); 13] = [
     ),
     (
         r"Record \{ recording: (\w+), with: Some\(\w+\) \}",
-        "Record { recording: ${1}, sides: Mixed }",
+        "Record { recording: ${1}, sides: Mixed, trim: false }",
     ),
 ];
 

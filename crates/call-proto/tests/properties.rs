@@ -416,7 +416,7 @@ fn dial(random: &mut Random) -> String {
         "record=\"true\"",
         "record=\"true\" recordingStatusCallback=\"/r\" recordingStatusCallbackEvent=\"in-progress completed absent\"",
         "record=\"record-from-ringing\" recordingTrack=\"outbound\"",
-        "record=\"record-from-ringing-dual\" recordingStatusCallback=\"/r\"",
+        "record=\"record-from-ringing-dual\" trim=\"trim-silence\" recordingStatusCallback=\"/r\"",
         "answerOnBridge=\"true\"",
         "dialMusic=\"/x.wav\"",
         "dialMusic=\"/missing.wav\"",

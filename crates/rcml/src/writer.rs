@@ -328,6 +328,12 @@ fn dial_attributes(dial: &Dial) -> Pairs<'_> {
             "recordingTrack",
             dial.record.and_then(|it| unless_both(it.sides.track())),
         ),
+        (
+            "trim",
+            dial.record
+                .filter(|it| it.trim)
+                .map(|_| "trim-silence".to_owned()),
+        ),
         ("dialMusic", dial.dial_music.clone()),
         (
             "hangupOnStar",

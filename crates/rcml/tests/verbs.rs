@@ -203,6 +203,7 @@ fn reads_dial_attributes() {
         record: Some(DialRecording {
             from: RecordingStart::Answer,
             sides: Sides::Mixed,
+            trim: false,
         }),
         recording_callback: None,
         dial_music: Some("m.wav".to_owned()),

@@ -69,14 +69,17 @@ fn begin(record: &rcml::Record, site: &mut Site<'_>, cx: &mut Context) -> Phase 
     let terms = RecordingTerms {
         source: RecordingSource::RecordVerb,
         sides: Sides::Inbound,
+        trim: record
+            .trim
+            .unwrap_or(site.leg.profile.dialect.trims_records),
         callback,
     };
+    let trim = terms.trim;
     site.recordings.start(sid, terms, site.leg, cx);
-    let trims = site.leg.profile.dialect.trims_records;
     let command = MediaCommand::RecordVoice {
         recording: sid,
         silence: Duration::from_secs(record.timeout_s.into()),
-        trim: record.trim.unwrap_or(trims),
+        trim,
     };
     cx.media(site.leg.profile.sid, command);
     Phase::Recording {

@@ -66,10 +66,15 @@ impl Actor {
                     b: other,
                 }
             }
-            MediaCommand::Record { recording, sides } => {
+            MediaCommand::Record {
+                recording,
+                sides,
+                trim,
+            } => {
                 let terms = Terms {
                     part: part_of(sides),
-                    ..Terms::default()
+                    silence: None,
+                    trim,
                 };
                 return self.record(endpoint, recording, terms);
             }

@@ -93,6 +93,7 @@ pub(crate) const ATTRIBUTES: Attributes = Attributes {
         "hangupOnStar",
         "answerOnBridge",
         "recordingTrack",
+        "trim",
         CALLBACK[0],
         CALLBACK[1],
         CALLBACK[2],
@@ -104,7 +105,6 @@ pub(crate) const ATTRIBUTES: Attributes = Attributes {
         "referUrl",
         "ringTone",
         "sequential",
-        "trim",
     ],
 };
 

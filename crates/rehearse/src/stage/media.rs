@@ -173,7 +173,10 @@ impl Stage<'_> {
                 let with = format!("leaves {}", self.run.name(with));
                 self.on_line(call, &with);
             }
-            MediaCommand::Record { recording, sides } => {
+            // Parties that hear each other are taken to talk all the time: nothing is trimmed.
+            MediaCommand::Record {
+                recording, sides, ..
+            } => {
                 self.begin_take(call, recording, sides, None);
             }
             MediaCommand::RecordVoice {

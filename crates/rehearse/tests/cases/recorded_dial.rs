@@ -19,6 +19,11 @@ fn from_the_ringing() {
 }
 
 #[test]
+fn trimmed() {
+    check("recorded-dial-trimmed");
+}
+
+#[test]
 fn one_track() {
     check("recorded-dial-one-track");
 }

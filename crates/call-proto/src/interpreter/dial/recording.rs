@@ -135,6 +135,7 @@ impl DialRecorder {
         RecordingTerms {
             source: RecordingSource::DialVerb,
             sides: wanted.sides,
+            trim: wanted.trim,
             callback: callback.and_then(|callback| site.recording_callback(callback, cx)),
         }
     }

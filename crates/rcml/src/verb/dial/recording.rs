@@ -1,9 +1,10 @@
-//! What a `<Dial>` records: from when, and which of the two parties.
+//! What a `<Dial>` records: from when, which of the two parties, and whether silence is cut.
 
 use model::error;
 
 use crate::element::Element;
 use crate::finding::{Finding, Findings};
+use crate::verb::recording::read_trim;
 
 /// A recording of a `<Dial>`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -12,6 +13,8 @@ pub struct DialRecording {
     pub from: RecordingStart,
     /// Who is in it.
     pub sides: Sides,
+    /// Whether the silence at both ends is left out.
+    pub trim: bool,
 }
 
 /// When the recording of a `<Dial>` begins.
@@ -36,31 +39,29 @@ pub enum Sides {
     Outbound,
 }
 
-/// The values of `record`, besides `true` and `false`, with the recordings they mean.
-const MODES: [(&str, Option<DialRecording>); 5] = {
-    const fn mode(from: RecordingStart, sides: Sides) -> Option<DialRecording> {
-        Some(DialRecording { from, sides })
-    }
-    [
-        ("do-not-record", None),
-        (
-            "record-from-answer",
-            mode(RecordingStart::Answer, Sides::Mixed),
-        ),
-        (
-            "record-from-ringing",
-            mode(RecordingStart::Ringing, Sides::Mixed),
-        ),
-        (
-            "record-from-answer-dual",
-            mode(RecordingStart::Answer, Sides::Apart),
-        ),
-        (
-            "record-from-ringing-dual",
-            mode(RecordingStart::Ringing, Sides::Apart),
-        ),
-    ]
-};
+/// When a recording begins, and who is in it; `None`: nothing is recorded.
+type Mode = Option<(RecordingStart, Sides)>;
+
+/// The values of `record` besides `true` and `false`; the first is used instead of a wrong one.
+const MODES: [(&str, Mode); 5] = [
+    ("do-not-record", None),
+    (
+        "record-from-answer",
+        Some((RecordingStart::Answer, Sides::Mixed)),
+    ),
+    (
+        "record-from-ringing",
+        Some((RecordingStart::Ringing, Sides::Mixed)),
+    ),
+    (
+        "record-from-answer-dual",
+        Some((RecordingStart::Answer, Sides::Apart)),
+    ),
+    (
+        "record-from-ringing-dual",
+        Some((RecordingStart::Ringing, Sides::Apart)),
+    ),
+];
 
 /// The values of `recordingTrack`; the first is the default.
 const TRACKS: [(&str, Option<Sides>); 3] = [
@@ -101,35 +102,37 @@ impl DialRecording {
         }
     }
 
-    /// Reads `record` and `recordingTrack`; `None`: nothing is recorded.
+    /// Reads `record`, `recordingTrack` and `trim`; `None`: nothing is recorded.
     pub(super) fn read(element: &Element<'_>, findings: &mut Findings) -> Option<Self> {
         let track = element.word("recordingTrack", error::BAD_VALUE, &TRACKS, findings);
-        let mut recording = read_mode(element, findings)?;
-        if let Some(sides) = track.flatten() {
-            if recording.sides == Sides::Apart
+        let trim = read_trim(element, findings);
+        let (from, mut sides) = read_mode(element, findings)?;
+        if let Some(track) = track.flatten() {
+            if sides == Sides::Apart
                 && let Some(written) = element.attribute("record")
             {
                 let message = format!(
                     "`record` of `Dial` cannot be `{}` with `recordingTrack=\"{}\"`; one channel \
                      is recorded",
                     written.value,
-                    sides.track()
+                    track.track()
                 );
                 findings.push(Finding::new(error::BAD_VALUE, written.at, message));
             }
-            recording.sides = sides;
+            sides = track;
         }
-        Some(recording)
+        Some(Self {
+            from,
+            sides,
+            trim: trim.unwrap_or(false),
+        })
     }
 }
 
-fn read_mode(element: &Element<'_>, findings: &mut Findings) -> Option<DialRecording> {
+fn read_mode(element: &Element<'_>, findings: &mut Findings) -> Mode {
     let written = element.string("record")?.to_ascii_lowercase();
     match written.as_str() {
-        "true" => Some(DialRecording {
-            from: RecordingStart::Answer,
-            sides: Sides::Mixed,
-        }),
+        "true" => Some((RecordingStart::Answer, Sides::Mixed)),
         "false" => None,
         _ => element
             .word("record", error::BAD_VALUE, &MODES, findings)
