@@ -4,7 +4,7 @@ use std::time::Duration;
 
 pub use model::Target;
 use model::{AccountSid, CallSid, ConferenceSid, HttpMethod, RecordingSid, StreamSid};
-use rcml::Sides;
+use rcml::{RingTone, Sides};
 
 use crate::event::{Ask, Clip, Headers, PlayId, Req, Route, Via};
 use crate::fact::Fact;
@@ -295,8 +295,8 @@ pub struct Invite {
 /// A sound to play.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Sound {
-    /// The built-in ring-back tone, in its own cadence.
-    Ringback,
+    /// A built-in ring-back tone, in its own cadence.
+    Ringback(RingTone),
     /// The built-in beep before a recording, a fifth of a second.
     RecordBeep,
     /// The built-in hold music.
@@ -411,9 +411,9 @@ impl MediaCommand {
     pub(crate) fn words(&self) -> Option<(String, String)> {
         Some(match self {
             Self::Play {
-                sound: Sound::Ringback,
+                sound: Sound::Ringback(tone),
                 ..
-            } => ("play".to_owned(), "ring tone".to_owned()),
+            } => ("play".to_owned(), tone.words()),
             Self::Play {
                 sound: Sound::RecordBeep,
                 ..

@@ -62,7 +62,7 @@ pub use membership::{
     Beep, Departure, Place, RoomCallback, RoomEnd, RoomEvent, RoomRefusal, Terms, Wish,
 };
 pub use message::{MessageCommand, TextMessage};
-pub use rcml::{ReplyKind, Sides};
+pub use rcml::{ReplyKind, RingTone, Sides};
 pub use request::{CreateError, ModifyError, NewCall, NewMessage, NewParticipant, SendError};
 pub use room::{LONGEST_CONFERENCE, Room, RoomCommand, RoomInput, RoomOpening};
 pub use stream_news::{StreamCounts, StreamNews, StreamOver};

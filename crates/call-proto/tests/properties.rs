@@ -418,6 +418,7 @@ fn dial(random: &mut Random) -> String {
         "record=\"record-from-ringing\" recordingTrack=\"outbound\"",
         "record=\"record-from-ringing-dual\" trim=\"trim-silence\" recordingStatusCallback=\"/r\"",
         "answerOnBridge=\"true\"",
+        "ringTone=\"uk\"",
         "dialMusic=\"/x.wav\"",
         "dialMusic=\"/missing.wav\"",
         "callerId=\"+1999\"",

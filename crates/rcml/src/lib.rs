@@ -38,6 +38,6 @@ pub use source::{MAX_BYTES, MAX_DEPTH};
 pub use verb::{
     Beep, Branch, Conference, Connect, Dial, DialRecording, Gather, Hangup, LegEvent, Manner, Noun,
     Pause, Play, Prompt, Record, RecordingCallback, RecordingEvent, RecordingStart, Redirect,
-    Reject, RejectReason, Say, Sides, Sms, Speech, SpeechTimeout, Spoken, Start, Stop, Stream,
-    Track, Unsupported, Verb, Voice, Wait,
+    Reject, RejectReason, RingTone, Say, Sides, Sms, Speech, SpeechTimeout, Spoken, Start, Stop,
+    Stream, Track, Unsupported, Verb, Voice, Wait,
 };

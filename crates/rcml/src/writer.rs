@@ -6,8 +6,8 @@
 use crate::document::unless_post;
 use crate::verb::{
     Branch, Conference, Connect, Dial, Gather, LegEvent, Manner, Noun, Pause, Play, Prompt, Record,
-    RecordingCallback, RejectReason, Say, Sms, Speech, SpeechTimeout, Spoken, Stream, Track, Verb,
-    Voice,
+    RecordingCallback, RejectReason, RingTone, Say, Sms, Speech, SpeechTimeout, Spoken, Stream,
+    Track, Verb, Voice,
 };
 
 /// The document that holds these verbs.
@@ -335,6 +335,10 @@ fn dial_attributes(dial: &Dial) -> Pairs<'_> {
                 .map(|_| "trim-silence".to_owned()),
         ),
         ("dialMusic", dial.dial_music.clone()),
+        (
+            "ringTone",
+            (dial.ring_tone != RingTone::default()).then(|| dial.ring_tone.as_str().to_owned()),
+        ),
         (
             "hangupOnStar",
             dial.hangup_on_star.then(|| "true".to_owned()),

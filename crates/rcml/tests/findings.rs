@@ -261,13 +261,18 @@ fn explains_broken_documents() {
             ],
         ),
         (
-            r#"<Response><Dial timeout="99999999999" callerId="a&#10;b" ringTone="us" record="record-from-ringing-dual" recordingTrack="inbound" trim="silence">+2000</Dial></Response>"#,
+            r#"<Response><Dial timeout="99999999999" callerId="a&#10;b" ringTone="uk" record="record-from-ringing-dual" recordingTrack="inbound" trim="silence">+2000</Dial></Response>"#,
             &[
                 "13212 1:17 `timeout` of `Dial` cannot be `99999999999`; 30 was used",
                 "13214 1:39 `callerId` of `Dial` cannot be `a�b`; the caller's own was used",
-                "12204 1:58 `ringTone` of `Dial` has no effect here; `dialMusic` plays a sound instead",
                 "12203 1:72 `record` of `Dial` cannot be `record-from-ringing-dual` with `recordingTrack=\"inbound\"`; one channel is recorded",
                 "12203 1:131 `trim` of `Dial` cannot be `silence` (trim-silence or do-not-trim); the default was used",
+            ],
+        ),
+        (
+            r#"<Response><Dial ringTone="usa">+2000</Dial><Dial ringTone="Automatic">+2000</Dial></Response>"#,
+            &[
+                "12203 1:17 `ringTone` of `Dial` cannot be `usa`, which is not the code of a country with a ring tone; automatic was used [us]",
             ],
         ),
         (

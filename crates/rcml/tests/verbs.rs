@@ -2,8 +2,8 @@
 
 use rcml::{
     Branch, Conference, Dial, DialRecording, Document, Gather, LegEvent, Method, Noun, Pause, Play,
-    Prompt, RecordingStart, Redirect, Reject, RejectReason, Say, Sides, Speech, SpeechTimeout,
-    Verb, Voice, Wait,
+    Prompt, RecordingStart, Redirect, Reject, RejectReason, RingTone, Say, Sides, Speech,
+    SpeechTimeout, Verb, Voice, Wait,
 };
 
 /// The only verb of a document whose only fault may be a repaired bare `&`.
@@ -207,6 +207,7 @@ fn reads_dial_attributes() {
         }),
         recording_callback: None,
         dial_music: Some("m.wav".to_owned()),
+        ring_tone: RingTone::default(),
         hangup_on_star: true,
         answer_on_bridge: Some(false),
         line: 1,

@@ -174,7 +174,7 @@ fn start_tone(dial: &rcml::Dial, site: &mut Site<'_>, cx: &mut Context) -> Tone 
         cx.command(site.leg.profile.sid, Command::Load { req, url, author });
         return Tone::Loading(req);
     }
-    Tone::Playing(site.play(Sound::Ringback, None, cx))
+    Tone::Playing(site.play(Sound::Ringback(dial.ring_tone), None, cx))
 }
 
 impl Running for Dialing {
@@ -199,7 +199,7 @@ impl Running for Dialing {
             Err(failure) => {
                 let text = format!("dialMusic: {}", failure.text);
                 cx.notify(site.leg.profile.about(None), failure.code, &text);
-                Sound::Ringback
+                Sound::Ringback(self.dial.ring_tone)
             }
         };
         *tone = Tone::Playing(site.play(sound, None, cx));

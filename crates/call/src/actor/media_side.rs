@@ -151,7 +151,7 @@ impl Actor {
 
     fn sound(&mut self, sound: Sound) -> Option<Arc<[i16]>> {
         match sound {
-            Sound::Ringback => Some(Arc::clone(&self.shared.ringback)),
+            Sound::Ringback(tone) => audio::ringback::of(tone.as_str()),
             Sound::RecordBeep => Some(audio::tone::beep()),
             Sound::Music => Some(audio::music::hold_music()),
             Sound::Beep(Beep::Enter) => Some(audio::tone::entry()),
@@ -234,5 +234,16 @@ pub(super) fn counts_of(stats: &media::Stats) -> MediaCounts {
         jitter_us: u64::try_from(stats.jitter.as_micros()).unwrap_or(u64::MAX),
         transcoded: stats.transcoded,
         wrong_source: stats.wrong_source,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_ring_tone_of_a_document_can_be_played() {
+        for tone in rcml::RingTone::all() {
+            assert!(audio::ringback::of(tone.as_str()).is_some(), "{tone:?}");
+        }
+        assert_eq!(rcml::RingTone::all().count(), audio::ringback::TABLE.len());
     }
 }

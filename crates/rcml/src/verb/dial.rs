@@ -1,6 +1,7 @@
 //! `<Dial>`: calls a party and connects it.
 
 mod recording;
+mod ring_tone;
 
 use model::address::is_sip_address;
 use model::{HttpMethod, error};
@@ -12,6 +13,7 @@ use crate::verb::noun::Noun;
 use crate::verb::recording::{CALLBACK, RecordingCallback};
 
 pub use recording::{DialRecording, RecordingStart, Sides};
+pub use ring_tone::RingTone;
 
 /// Calls one or more parties at once and connects the first that answers.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -36,6 +38,8 @@ pub struct Dial {
     pub recording_callback: Option<RecordingCallback>,
     /// Address of the sound that the caller hears until connected, as written.
     pub dial_music: Option<String>,
+    /// What the caller hears until connected, unless that is `dial_music`.
+    pub ring_tone: RingTone,
     /// Whether the caller may end the connection with `*`.
     pub hangup_on_star: bool,
     /// Whether the caller is answered only when connected; `None` if the document does not say.
@@ -65,6 +69,7 @@ impl Dial {
             record: None,
             recording_callback: None,
             dial_music: None,
+            ring_tone: RingTone::default(),
             hangup_on_star: false,
             answer_on_bridge: None,
             line: 0,
@@ -90,6 +95,7 @@ pub(crate) const ATTRIBUTES: Attributes = Attributes {
         "callerId",
         "record",
         "dialMusic",
+        "ringTone",
         "hangupOnStar",
         "answerOnBridge",
         "recordingTrack",
@@ -103,7 +109,6 @@ pub(crate) const ATTRIBUTES: Attributes = Attributes {
         "events",
         "referMethod",
         "referUrl",
-        "ringTone",
         "sequential",
     ],
 };
@@ -136,6 +141,7 @@ impl Dial {
             record: DialRecording::read(element, findings),
             recording_callback: RecordingCallback::read(element, findings),
             dial_music: element.url("dialMusic", findings),
+            ring_tone: RingTone::read(element, findings),
             hangup_on_star: element.flag("hangupOnStar", findings).unwrap_or(false),
             answer_on_bridge: element.flag("answerOnBridge", findings),
             line: element.at().line,

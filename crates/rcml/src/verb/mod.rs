@@ -29,7 +29,7 @@ use crate::element::Attributes;
 
 pub use conference::{Beep, Conference};
 pub use connect::{Connect, Start, Stop};
-pub use dial::{Dial, DialRecording, RecordingStart, Sides};
+pub use dial::{Dial, DialRecording, RecordingStart, RingTone, Sides};
 pub use gather::{Gather, Prompt};
 pub use hangup::Hangup;
 pub use markup::{Manner, Spoken};

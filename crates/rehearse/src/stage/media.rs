@@ -214,7 +214,7 @@ impl Stage<'_> {
     fn play_sound(&mut self, call: CallSid, play: PlayId, sound: Sound, times: Option<u32>) {
         self.cut_off(call);
         let sense = match sound {
-            Sound::Ringback => Sense::Ring,
+            Sound::Ringback(_) => Sense::Ring,
             Sound::RecordBeep => Sense::RecordBeep,
             Sound::Music => Sense::Music,
             Sound::Beep(beep) => Sense::Beep(beep),
@@ -225,14 +225,19 @@ impl Stage<'_> {
             }
         };
         let place = self.heard.get(&call).map_or(0, Vec::len);
-        self.on_line(call, &sound_on_line(&sense, times));
+        let words = if let Sound::Ringback(tone) = sound {
+            tone.words()
+        } else {
+            sound_on_line(&sense, times)
+        };
+        self.on_line(call, &words);
         self.hears(call, Heard::begins(sense, self.now));
         self.media.playing.insert(call, (play, place));
         let length = match sound {
             Sound::Clip(clip) => clip.length,
             Sound::Beep(_) => BEEP_LENGTH,
             Sound::RecordBeep => RECORD_BEEP,
-            Sound::Ringback | Sound::Music => return,
+            Sound::Ringback(_) | Sound::Music => return,
         };
         if let Some(times) = times {
             let done = Event::Media(MediaEvent::PlayDone { play });

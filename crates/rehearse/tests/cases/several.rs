@@ -3,6 +3,11 @@
 use crate::check;
 
 #[test]
+fn ring_tones() {
+    check("ring-tone");
+}
+
+#[test]
 fn case_117_sip_address_answers() {
     check("117-sip-address-answers");
 }
