@@ -326,9 +326,10 @@ impl Family {
                 author,
                 common,
                 dialled,
+                order,
                 timeout,
             } => {
-                let asker = (asker, author);
+                let (asker, dialled) = ((asker, author), (dialled, order));
                 let machine = Fork::resolve(fork, asker, *common, dialled, timeout, cx);
                 self.forks.insert(fork, machine);
             }

@@ -48,6 +48,15 @@ pub(crate) struct Dialled {
     pub(crate) send_digits: Option<String>,
 }
 
+/// The order in which a fork calls its parties.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Order {
+    /// All at once.
+    Together,
+    /// One after the other, each for the whole timeout.
+    InTurn,
+}
+
 /// Properties common to all branches of a fork.
 #[derive(Clone, Debug)]
 pub(crate) struct Common {

@@ -411,6 +411,7 @@ fn verb(random: &mut Random) -> String {
 fn dial(random: &mut Random) -> String {
     let attributes = [
         "timeout=\"3\"",
+        "sequential=\"true\"",
         "timeout=\"12\"",
         "timeLimit=\"4\"",
         "record=\"true\"",

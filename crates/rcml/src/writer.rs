@@ -317,6 +317,7 @@ fn dial_attributes(dial: &Dial) -> Pairs<'_> {
     let mut pairs = vec![
         ("action", dial.action.clone()),
         ("method", unless_post(dial.method).map(str::to_owned)),
+        ("sequential", dial.sequential.then(|| "true".to_owned())),
         ("timeout", unless(dial.timeout_s, Dial::DEFAULT_TIMEOUT_S)),
         (
             "timeLimit",

@@ -38,7 +38,7 @@ const DOCUMENTS: [&str; 16] = [
      <Parameter name='a' value='&lt;'/><Parameter name='b'/></Stream></Connect><Start>\
      <Stream url='/a' track='both_tracks'/><Stream url='/b' track='outbound_track'/></Start>\
      <Stop><Stream name='n'/><Stream name='m'/></Stop><Connect/><Start/><Stop/></Response>",
-    "<Response><Dial record='record-from-answer' ringTone='us-old'>1</Dial><Dial record='record-from-ringing' trim='trim-silence'>1</Dial>\
+    "<Response><Dial record='record-from-answer' ringTone='us-old' sequential='true'>1</Dial><Dial record='record-from-ringing' trim='trim-silence'>1</Dial>\
      <Dial record='record-from-answer-dual'>1</Dial><Dial record='record-from-ringing-dual'>1</Dial>\
      <Dial record='true' recordingTrack='inbound'>1</Dial>\
      <Dial record='record-from-ringing' recordingTrack='outbound'>1</Dial></Response>",

@@ -197,6 +197,7 @@ fn reads_dial_attributes() {
         nouns: vec![number],
         action: Some("/a?b=1&c=2".to_owned()),
         method: Method::Get,
+        sequential: false,
         timeout_s: 12,
         time_limit_s: 900,
         caller_id: Some("+1999".to_owned()),

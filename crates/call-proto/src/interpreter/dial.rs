@@ -20,7 +20,7 @@ use crate::context::{Context, Letter};
 use crate::event::{AudioFailure, Clip, Document, PlayId, Req, SetIn};
 use crate::fact::Reason;
 use crate::letter::{
-    Common, Dialled, Ended, ForkId, ForkNews, ForkResult, LastResponse, Plan, user_part,
+    Common, Dialled, Ended, ForkId, ForkNews, ForkResult, LastResponse, Order, Plan, user_part,
 };
 use crate::params::Params;
 use crate::recording::RecordingNews;
@@ -86,6 +86,11 @@ pub(super) fn start(dial: rcml::Dial, site: &mut Site<'_>, cx: &mut Context) -> 
         author: site.author(),
         common: Box::new(common),
         dialled,
+        order: if dial.sequential {
+            Order::InTurn
+        } else {
+            Order::Together
+        },
         timeout,
     });
     let tone = start_tone(&dial, site, cx);

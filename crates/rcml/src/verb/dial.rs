@@ -15,7 +15,7 @@ use crate::verb::recording::{CALLBACK, RecordingCallback};
 pub use recording::{DialRecording, RecordingStart, Sides};
 pub use ring_tone::RingTone;
 
-/// Calls one or more parties at once and connects the first that answers.
+/// Calls one or more parties, at once or one after the other, and connects the first that answers.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Dial {
     /// The parties to call, at most [`Dial::MAX_NOUNS`]. Text directly in the element is one noun,
@@ -25,7 +25,9 @@ pub struct Dial {
     pub action: Option<String>,
     /// HTTP method for the action.
     pub method: HttpMethod,
-    /// How long to let it ring, in seconds; at least 1.
+    /// Whether the parties are called one after the other.
+    pub sequential: bool,
+    /// How long to let it ring, in seconds, for each of the parties if `sequential`; at least 1.
     pub timeout_s: u32,
     /// How long the connection may last, in seconds; at least 1.
     pub time_limit_s: u32,
@@ -63,6 +65,7 @@ impl Dial {
             nouns,
             action: None,
             method: HttpMethod::Post,
+            sequential: false,
             timeout_s: Self::DEFAULT_TIMEOUT_S,
             time_limit_s: Self::DEFAULT_TIME_LIMIT_S,
             caller_id: None,
@@ -90,6 +93,7 @@ pub(crate) const ATTRIBUTES: Attributes = Attributes {
     built: &[
         "action",
         "method",
+        "sequential",
         "timeout",
         "timeLimit",
         "callerId",
@@ -104,13 +108,7 @@ pub(crate) const ATTRIBUTES: Attributes = Attributes {
         CALLBACK[1],
         CALLBACK[2],
     ],
-    unbuilt: &[
-        "callReason",
-        "events",
-        "referMethod",
-        "referUrl",
-        "sequential",
-    ],
+    unbuilt: &["callReason", "events", "referMethod", "referUrl"],
 };
 
 impl Dial {
@@ -120,6 +118,7 @@ impl Dial {
             nouns: nouns(element, findings),
             action: element.url("action", findings),
             method: element.method("method", error::DIAL_METHOD, findings),
+            sequential: element.flag("sequential", findings).unwrap_or(false),
             timeout_s: element.seconds(
                 "timeout",
                 Self::DEFAULT_TIMEOUT_S,
