@@ -541,7 +541,8 @@ fn failure(over: &LegOver) -> Option<u16> {
         .filter(|_| over.status != CallStatus::Canceled)
 }
 
-/// Status of a fork whose branches rang together and all failed: the most informative about the called parties.
+/// Status of a fork whose branches rang together and all failed: the most informative about the
+/// called parties.
 fn verdict(over: &[LegOver]) -> CallStatus {
     let order = [
         CallStatus::Busy,
