@@ -19,6 +19,7 @@ use webhook::{Callbacks, Fetcher, MediaCache};
 use crate::live::Live;
 use crate::open_messages::OpenMessages;
 use crate::prompts::Prompts;
+use crate::queues::Queues;
 use crate::records::Records;
 use crate::refusals::Refusals;
 use crate::rooms::Rooms;
@@ -98,6 +99,7 @@ pub(crate) struct Shared {
     pub(crate) strangers: Arc<Strangers>,
     pub(crate) messages: OpenMessages,
     pub(crate) rooms: Rooms,
+    pub(crate) queues: Queues,
     pub(crate) records: Arc<Records>,
     pub(crate) prompts: Prompts,
     next_endpoint: AtomicU64,
@@ -174,6 +176,7 @@ impl Engine {
             strangers,
             messages: OpenMessages::default(),
             rooms: Rooms::default(),
+            queues: Queues::default(),
             records,
             prompts: Prompts::default(),
             next_endpoint: AtomicU64::new(1),

@@ -241,6 +241,8 @@ impl Run {
             | Fact::ConferenceStarted { .. }
             | Fact::ConferenceEnded { .. }
             | Fact::ConferenceFarewell { .. }
+            | Fact::InQueue { .. }
+            | Fact::LeftQueue { .. }
             | Fact::MessageCreated { .. }
             | Fact::MessageEnded { .. }
             | Fact::RecordingStarted { .. }
@@ -282,6 +284,8 @@ impl Run {
             | Fact::ConferenceStarted { .. }
             | Fact::ConferenceEnded { .. }
             | Fact::ConferenceFarewell { .. }
+            | Fact::InQueue { .. }
+            | Fact::LeftQueue { .. }
             | Fact::MessageCreated { .. }
             | Fact::MessageEnded { .. }
             | Fact::RecordingStarted { .. }

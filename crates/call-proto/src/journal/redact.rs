@@ -10,6 +10,7 @@ use crate::callback::CallbackTarget;
 use crate::command::Target;
 use crate::event::{Document, Event, Fallback, Fetched, Modify, Planned, Redirect, Route, Via};
 use crate::family::{Inbound, OutboundApi, Script};
+use crate::queueing::QueueEvent;
 use crate::room::RoomInput;
 
 /// Replaces a password that is never parsed.
@@ -69,6 +70,14 @@ pub(super) fn event(event: &Event) -> Event {
             let documents = [&mut change.hold_document, &mut change.announcement];
             documents.into_iter().flatten().for_each(document);
         }
+        Event::Queue {
+            event:
+                QueueEvent::Called {
+                    greeting: Some(greeting),
+                    ..
+                },
+            ..
+        } => document(greeting),
         _ => {}
     }
     event

@@ -66,6 +66,27 @@ impl Actor {
                     b: other,
                 }
             }
+            MediaCommand::Pair { with, queue } => {
+                let Some(other) = self.shared.live.endpoint(with) else {
+                    return; // It has ended meanwhile.
+                };
+                let bridge = EngineControl::Bridge {
+                    a: endpoint,
+                    b: other,
+                };
+                let pair = (call, with);
+                let act = || self.session.control(bridge);
+                return self.shared.queues.while_paired(queue, pair, act);
+            }
+            MediaCommand::Unpair { with } => {
+                let Some(other) = self.shared.live.endpoint(with) else {
+                    return; // Its endpoint is closed, and with it the bridge.
+                };
+                EngineControl::Unbridge {
+                    a: endpoint,
+                    b: other,
+                }
+            }
             MediaCommand::Record {
                 recording,
                 sides,

@@ -1,7 +1,7 @@
 //! The recording of a `<Dial>`.
 //!
 //! One from the answer belongs to the bridge, which starts it when the parties hear each other; one
-//! from the ringing belongs to the verb. Both record the caller's leg, which hears everyone else.
+//! from the ringing, or without a bridge, belongs to the verb. Both record the caller's leg, which hears everyone else.
 //! **Invariant: a `<Dial>` makes at most one recording.** Left to others: its callbacks
 //! (`recording`).
 
@@ -11,13 +11,14 @@ use rcml::{DialRecording, RecordingStart};
 use crate::command::MediaCommand;
 use crate::context::Context;
 use crate::interpreter::verb::Site;
-use crate::params::Params;
-use crate::recording::{RecordingNews, RecordingTerms, address};
+use crate::recording::{RecordingNews, RecordingTerms};
 
 /// The recording of a running `<Dial>`.
-pub(super) struct DialRecorder {
+pub(in crate::interpreter) struct DialRecorder {
     wanted: Option<DialRecording>,
     callback: Option<rcml::RecordingCallback>,
+    /// The verb starts and stops it, rather than the bridge.
+    is_own: bool,
     begun: bool,
     /// The recording that the verb has to stop, even if it has failed.
     to_stop: Option<RecordingSid>,
@@ -26,8 +27,10 @@ pub(super) struct DialRecorder {
 }
 
 impl DialRecorder {
-    pub(super) fn new(dial: &rcml::Dial) -> Self {
+    pub(in crate::interpreter) fn new(dial: &rcml::Dial) -> Self {
+        let from = dial.record.map(|wanted| wanted.from);
         Self {
+            is_own: from == Some(RecordingStart::Ringing),
             wanted: dial.record,
             callback: dial.recording_callback.clone(),
             begun: false,
@@ -36,22 +39,30 @@ impl DialRecorder {
         }
     }
 
+    /// For a verb that connects its leg without a bridge.
+    pub(in crate::interpreter) fn without_bridge(dial: &rcml::Dial) -> Self {
+        Self {
+            is_own: true,
+            ..Self::new(dial)
+        }
+    }
+
     /// A called phone rings.
-    pub(super) fn rings(&mut self, site: &mut Site<'_>, cx: &mut Context) {
-        if let Some(wanted) = self.wanted.filter(|_| self.is_own()) {
+    pub(in crate::interpreter) fn rings(&mut self, site: &mut Site<'_>, cx: &mut Context) {
+        if let Some(wanted) = self.wanted.filter(|_| self.is_own) {
             self.begin(wanted, site, cx);
         }
     }
 
     /// The parties are about to be connected: returns what the bridge is to record.
-    pub(super) fn connects(
+    pub(in crate::interpreter) fn connects(
         &mut self,
         site: &mut Site<'_>,
         cx: &mut Context,
     ) -> (Option<RecordingSid>, RecordingTerms) {
         match self.wanted {
             None => (None, RecordingTerms::default()),
-            Some(wanted) if self.is_own() => {
+            Some(wanted) if self.is_own => {
                 // Nothing rang, or the caller had not been answered then.
                 self.begin(wanted, site, cx);
                 (None, RecordingTerms::default())
@@ -64,7 +75,7 @@ impl DialRecorder {
     }
 
     /// The verb ends, or loses its leg; the bridge stops its own recording.
-    pub(super) fn stop(&mut self, site: &mut Site<'_>, cx: &mut Context) {
+    pub(in crate::interpreter) fn stop(&mut self, site: &mut Site<'_>, cx: &mut Context) {
         if let Some(recording) = self.to_stop.take() {
             site.recordings.stop(recording, cx);
             let command = MediaCommand::StopRecord { recording };
@@ -73,13 +84,17 @@ impl DialRecorder {
     }
 
     /// Whether its file is still being written or closed.
-    pub(super) fn is_open(&self, site: &Site<'_>) -> bool {
+    pub(in crate::interpreter) fn is_open(&self, site: &Site<'_>) -> bool {
         self.recording
             .is_some_and(|recording| site.recordings.is_open(recording))
     }
 
     /// Takes news of a recording of the leg; true if it was the end of this one.
-    pub(super) fn is_over(&mut self, of: RecordingSid, news: RecordingNews) -> bool {
+    pub(in crate::interpreter) fn is_over(
+        &mut self,
+        of: RecordingSid,
+        news: RecordingNews,
+    ) -> bool {
         match news {
             RecordingNews::Started => {
                 self.recording = Some(of);
@@ -96,19 +111,9 @@ impl DialRecorder {
         }
     }
 
-    /// Adds the parameters that name it.
-    pub(super) fn add_params(&self, site: &Site<'_>, cx: &Context, params: &mut Params) {
-        if let Some(recording) = self.recording {
-            let url = address(recording, site.leg, cx);
-            params.push(("RecordingUrl".to_owned(), url.clone()));
-            params.push(("PublicRecordingUrl".to_owned(), url));
-        }
-    }
-
-    /// Whether the verb starts and stops it, rather than the bridge.
-    fn is_own(&self) -> bool {
-        self.wanted
-            .is_some_and(|wanted| wanted.from == RecordingStart::Ringing)
+    /// The current or finished recording, unless it failed.
+    pub(in crate::interpreter) const fn recording(&self) -> Option<RecordingSid> {
+        self.recording
     }
 
     fn begin(&mut self, wanted: DialRecording, site: &mut Site<'_>, cx: &mut Context) {
