@@ -120,6 +120,22 @@ impl Heard {
         Ok(Self::at_rate(file.samples, file.rate))
     }
 
+    /// The left and the right channel of a WAV file.
+    ///
+    /// # Errors
+    /// If it cannot be read or does not have two channels of 16 bits at 8 kHz.
+    pub fn channels_of_wav(bytes: &[u8]) -> anyhow::Result<[Self; 2]> {
+        let file = wav::decode(bytes).context("recording")?;
+        ensure!(
+            file.rate == audio::RATE && file.channels == 2,
+            "{} Hz, {} channels",
+            file.rate,
+            file.channels
+        );
+        let channel = |index: usize| file.samples.iter().skip(index).step_by(2).copied();
+        Ok([0, 1].map(|index| Self::new(channel(index).collect())))
+    }
+
     /// Length in seconds.
     pub fn seconds(&self) -> f64 {
         self.samples.len() as f64 / f64::from(self.rate)

@@ -15,6 +15,7 @@ pub mod mix;
 pub mod music;
 pub mod prompt;
 pub mod resample;
+pub mod ringback;
 pub mod tone;
 pub mod voice;
 pub mod wav;

@@ -1,4 +1,4 @@
-//! Tones: sines, DTMF, US ring-back, a beep.
+//! Tones: sines, DTMF, a beep, the tones of a conference.
 //!
 //! **Invariant: a [`Tone`] keeps its phase from one call to the next**, so a long tone may be made
 //! frame by frame. Levels are in dBm0; 3.17 dBm0 is a full-scale sine, as in µ-law.
@@ -106,16 +106,6 @@ pub fn dtmf(digit: char, ms: u32) -> Option<Vec<i16>> {
     Some(samples)
 }
 
-/// One period (6 s) of US ring-back: 440 and 480 Hz at −19 dBm0 each for 2 s, then silence for 4 s.
-pub fn ringback_us() -> Arc<[i16]> {
-    static RINGBACK: LazyLock<Arc<[i16]>> = LazyLock::new(|| {
-        let mut samples = pair(440.0, 480.0, -19.0, 2000);
-        samples.resize(len(6000), 0);
-        samples.into()
-    });
-    Arc::clone(&RINGBACK)
-}
-
 /// A beep: 1 kHz at −13 dBm0 for 200 ms, faded in and out over 5 ms.
 pub fn beep() -> Arc<[i16]> {
     static BEEP: LazyLock<Arc<[i16]>> = LazyLock::new(|| {
@@ -145,12 +135,6 @@ fn notes(hz: [f64; 2]) -> Arc<[i16]> {
         note
     });
     notes.concat().into()
-}
-
-fn pair(first_hz: f64, second_hz: f64, level_dbm0: f64, ms: u32) -> Vec<i16> {
-    let mut samples = Tone::new(first_hz, level_dbm0).samples(ms);
-    crate::mix::add_saturating(&mut samples, &Tone::new(second_hz, level_dbm0).samples(ms));
-    samples
 }
 
 /// Fades the first and last `count` samples linearly.
@@ -208,17 +192,6 @@ mod tests {
         }
         assert!(tone_dbfs(&samples, 941.0) < -40.0);
         assert_eq!(dtmf('x', 100), None);
-    }
-
-    #[test]
-    fn ringback_cadence() {
-        let ringback = ringback_us();
-        assert_eq!(ringback.len(), 48_000);
-        let (on, off) = ringback.split_at(16_000);
-        for hz in [440.0, 480.0] {
-            assert!((tone_dbfs(on, hz) + 25.2).abs() < 0.1, "{hz}");
-        }
-        assert!(off.iter().all(|sample| *sample == 0));
     }
 
     #[test]

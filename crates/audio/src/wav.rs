@@ -3,7 +3,7 @@
 //! Read: PCM of 8, 16, 24 and 32 bits, 32-bit float, A-law and µ-law, also as
 //! `WAVE_FORMAT_EXTENSIBLE`; 1–8 channels; chunks in any order; sizes larger than the file, or 0
 //! although samples follow (as left by recorders that were cut off or that write to a pipe).
-//! Written: 8 kHz mono 16-bit PCM. **Invariant: decoding takes memory in proportion to the input,
+//! Written: 8 kHz 16-bit PCM with one channel or two. **Invariant: decoding takes memory in proportion to the input,
 //! at most two bytes per byte, and never panics.** Left to others: reading and writing the files.
 
 use crate::{RATE, g711, resample};
@@ -278,37 +278,52 @@ fn from_float(sample: f32) -> i16 {
     (sample * 32768.0).round() as i16
 }
 
-/// The header of an 8 kHz mono 16-bit PCM file, followed by `data_bytes` bytes of samples.
+/// The header of an 8 kHz 16-bit PCM file, followed by `data_bytes` bytes of samples.
 ///
-/// While a recording runs, its file begins with `header(0)`; at the end that is overwritten.
-pub fn header(data_bytes: u32) -> [u8; HEADER_LEN] {
-    header_at(data_bytes, RATE)
+/// While a recording runs, its file begins with a header for 0 bytes; at the end that is overwritten.
+pub fn header(channels: u16, data_bytes: u32) -> [u8; HEADER_LEN] {
+    header_at(channels, data_bytes, RATE)
 }
 
-fn header_at(data_bytes: u32, rate: u32) -> [u8; HEADER_LEN] {
-    let mut out = *b"RIFF....WAVEfmt \x10\0\0\0\x01\0\x01\0....####\x02\0\x10\0data....";
+fn header_at(channels: u16, data_bytes: u32, rate: u32) -> [u8; HEADER_LEN] {
+    let mut out = *b"RIFF....WAVEfmt \x10\0\0\0\x01\0..########..\x10\0data....";
     let data_bytes = data_bytes.min(u32::MAX - 36);
+    let frame = frame_bytes(channels);
     out[4..8].copy_from_slice(&(data_bytes + 36).to_le_bytes());
+    out[22..24].copy_from_slice(&channels.to_le_bytes());
     out[24..28].copy_from_slice(&rate.to_le_bytes());
-    out[28..32].copy_from_slice(&rate.saturating_mul(2).to_le_bytes());
+    out[28..32].copy_from_slice(&rate.saturating_mul(frame.into()).to_le_bytes());
+    out[32..34].copy_from_slice(&frame.to_le_bytes());
     out[40..44].copy_from_slice(&data_bytes.to_le_bytes());
     out
 }
 
+/// Bytes of one 16-bit sample of each channel.
+fn frame_bytes(channels: u16) -> u16 {
+    channels.max(1).saturating_mul(2)
+}
+
 /// The header that makes an interrupted recording valid.
 ///
-/// - `file_bytes`: length of the file, with the header it began with.
+/// - `begun`: the header that its file began with.
+/// - `file_bytes`: length of the file, header included.
 ///
-/// `None` if the file is too short to hold a header. Half a sample at the end is not counted.
-pub fn repair(file_bytes: u64) -> Option<[u8; HEADER_LEN]> {
-    let data_bytes = file_bytes.checked_sub(HEADER_LEN as u64)? & !1;
-    Some(header(u32::try_from(data_bytes).unwrap_or(u32::MAX - 37)))
+/// `None` if the file is too short to hold a header. A part of a frame at the end is not counted.
+pub fn repair(begun: &[u8; HEADER_LEN], file_bytes: u64) -> Option<[u8; HEADER_LEN]> {
+    let channels = u16::from_le_bytes([begun[22], begun[23]]);
+    let frame = u64::from(frame_bytes(channels));
+    let data_bytes = file_bytes.checked_sub(HEADER_LEN as u64)?;
+    let data_bytes = data_bytes.min(u64::from(u32::MAX - 36)) / frame * frame;
+    Some(header(
+        channels,
+        u32::try_from(data_bytes).unwrap_or(u32::MAX),
+    ))
 }
 
 /// Length of a recording in milliseconds, from the length of its file in bytes.
-pub fn recorded_ms(file_bytes: u64) -> u64 {
-    let samples = file_bytes.saturating_sub(HEADER_LEN as u64) / 2;
-    samples * 1_000 / u64::from(RATE)
+pub fn recorded_ms(channels: u16, file_bytes: u64) -> u64 {
+    let frames = file_bytes.saturating_sub(HEADER_LEN as u64) / u64::from(frame_bytes(channels));
+    frames * 1_000 / u64::from(RATE)
 }
 
 /// Encodes 8 kHz mono samples as a whole file.
@@ -319,7 +334,7 @@ pub fn encode(samples: &[i16]) -> Vec<u8> {
 /// Encodes mono samples at `rate` Hz as a whole file.
 pub fn encode_at(samples: &[i16], rate: u32) -> Vec<u8> {
     let data_bytes = u32::try_from(samples.len() * 2).unwrap_or(u32::MAX);
-    let mut out = header_at(data_bytes, rate).to_vec();
+    let mut out = header_at(1, data_bytes, rate).to_vec();
     out.extend(samples.iter().flat_map(|sample| sample.to_le_bytes()));
     out
 }
@@ -515,7 +530,7 @@ mod tests {
     fn written_files_read_back() {
         let samples = Tone::new(440.0, -10.0).samples(100);
         let bytes = encode(&samples);
-        assert_eq!(bytes[..HEADER_LEN], header(1600));
+        assert_eq!(bytes[..HEADER_LEN], header(1, 1600));
         assert_eq!(
             decode(&bytes).unwrap(),
             Wav {
@@ -537,14 +552,23 @@ mod tests {
             (u64::MAX, Some(u32::MAX - 37)),
         ];
         for (file_bytes, expected) in table {
-            assert_eq!(repair(file_bytes), expected.map(header), "{file_bytes}");
+            let expected = expected.map(|data_bytes| header(1, data_bytes));
+            assert_eq!(repair(&header(1, 0), file_bytes), expected, "{file_bytes}");
         }
-        // A recording cut off in the middle of a sample.
-        let mut bytes = header(0).to_vec();
-        bytes.extend_from_slice(&[1, 0, 2, 0, 3]);
-        let repaired = repair(bytes.len() as u64).unwrap();
-        bytes[..HEADER_LEN].copy_from_slice(&repaired);
-        assert_eq!(decode(&bytes).unwrap().samples, [1, 2]);
+        // Recordings cut off in the middle of a sample, and between two channels.
+        for (channels, kept) in [(1, &[1, 2, 3][..]), (2, &[1, 2])] {
+            let mut bytes = header(channels, 0).to_vec();
+            bytes.extend_from_slice(&[1, 0, 2, 0, 3, 0, 4]);
+            let begun = bytes.first_chunk().unwrap();
+            let repaired = repair(begun, bytes.len() as u64).unwrap();
+            bytes[..HEADER_LEN].copy_from_slice(&repaired);
+            let read = decode(&bytes).unwrap();
+            assert_eq!((read.channels, &read.samples[..]), (channels, kept));
+            assert_eq!(
+                recorded_ms(channels, 44 + 32_000),
+                2000 / u64::from(channels)
+            );
+        }
     }
 
     fn file(tag: u16, channels: u16, rate: u32, bits: u16, data: &[u8]) -> Vec<u8> {

@@ -66,12 +66,12 @@ impl Bridge {
             caller,
             callee,
             recording,
+            ref recording_terms,
             ..
         } = self.plan;
         cx.media(caller, MediaCommand::Bridge { with: callee });
         if let Some(recording) = recording {
-            let with = Some(callee);
-            cx.media(caller, MediaCommand::Record { recording, with });
+            cx.media(caller, recording_terms.command(recording));
         }
         cx.trace(caller, Lane::Media, "bridged", &callee.to_string());
     }

@@ -315,8 +315,8 @@ impl Call {
         }
     }
 
-    /// A fork that this call started has ended.
-    pub(crate) fn fork_over(&mut self, fork: ForkId, news: ForkNews, cx: &mut Context) {
+    /// News of a fork that this call started.
+    pub(crate) fn fork_news(&mut self, fork: ForkId, news: ForkNews, cx: &mut Context) {
         match news {
             ForkNews::Won { child, .. } if !self.scripts.await_fork(fork) => {
                 cx.letter(Letter::Hangup {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 pub use model::Target;
 use model::{AccountSid, CallSid, ConferenceSid, HttpMethod, QueueSid, RecordingSid, StreamSid};
+use rcml::{RingTone, Sides};
 
 use crate::event::{Ask, Clip, Headers, PlayId, Req, Route, Via};
 use crate::fact::Fact;
@@ -300,8 +301,8 @@ pub struct Invite {
 /// A sound to play.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Sound {
-    /// The built-in ring-back tone, in its own cadence.
-    Ringback,
+    /// A built-in ring-back tone, in its own cadence.
+    Ringback(RingTone),
     /// The built-in beep before a recording, a fifth of a second.
     RecordBeep,
     /// The built-in hold music.
@@ -397,12 +398,14 @@ pub enum MediaCommand {
     },
     /// Leave the mix.
     LeaveRoom,
-    /// Record this leg, mixed with another.
+    /// Record what this leg says and what it hears.
     Record {
         /// Names the file.
         recording: RecordingSid,
-        /// The other leg.
-        with: Option<CallSid>,
+        /// Which of the two, and how.
+        sides: Sides,
+        /// Leave out the silence at both ends.
+        trim: bool,
     },
     /// Record what the remote party says.
     RecordVoice {
@@ -427,9 +430,9 @@ impl MediaCommand {
     pub(crate) fn words(&self) -> Option<(String, String)> {
         Some(match self {
             Self::Play {
-                sound: Sound::Ringback,
+                sound: Sound::Ringback(tone),
                 ..
-            } => ("play".to_owned(), "ring tone".to_owned()),
+            } => ("play".to_owned(), tone.words()),
             Self::Play {
                 sound: Sound::RecordBeep,
                 ..

@@ -18,7 +18,7 @@ use crate::event::{Ask, Document, PlayId, Req};
 use crate::fact::{Fact, Reason};
 use crate::ids::Ids;
 use crate::letter::{
-    BranchSpec, BridgeId, Common, Dialled, Ended, ForkId, ForkResult, LegOver, Plan, Role,
+    BranchSpec, BridgeId, Common, Dialled, Ended, ForkId, ForkResult, LegOver, Order, Plan, Role,
 };
 use crate::request::ModifyError;
 use crate::trace::{self, Entry, Lane, Way};
@@ -68,8 +68,11 @@ pub(crate) enum Letter {
         author: AccountSid,
         common: Box<Common>,
         dialled: Vec<Dialled>,
+        order: Order,
         timeout: Duration,
     },
+    /// The phone of a branch rings.
+    BranchRings(ForkId),
     /// A branch was answered, after this many seconds.
     BranchAnswered(ForkId, CallSid, i64),
     /// A branch has ended.

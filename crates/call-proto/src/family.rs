@@ -327,13 +327,20 @@ impl Family {
                 author,
                 common,
                 dialled,
+                order,
                 timeout,
             } => {
-                let asker = (asker, author);
+                let (asker, dialled) = ((asker, author), (dialled, order));
                 let machine = Fork::resolve(fork, asker, *common, dialled, timeout, cx);
                 self.forks.insert(fork, machine);
             }
             Letter::AbandonFork(fork, reason) => self.abandon(fork, reason),
+            Letter::BranchRings(fork) => {
+                let parent = self.forks.get(&fork).and_then(Fork::parent);
+                if let Some(parent) = parent.and_then(|parent| self.calls.get_mut(&parent)) {
+                    parent.fork_news(fork, ForkNews::Rings, cx);
+                }
+            }
             Letter::BranchAnswered(fork, call, ring_s) => {
                 if let Some(fork) = self.forks.get_mut(&fork) {
                     fork.handle_answered(call, ring_s, cx);
@@ -351,7 +358,7 @@ impl Family {
                 ring_s,
             } => {
                 if let Some(parent) = self.calls.get_mut(&parent) {
-                    parent.fork_over(fork, ForkNews::Won { child, ring_s }, cx);
+                    parent.fork_news(fork, ForkNews::Won { child, ring_s }, cx);
                 } else {
                     cx.letter(Letter::Hangup {
                         call: child,
@@ -365,7 +372,7 @@ impl Family {
                 result,
             } => {
                 if let Some(parent) = self.calls.get_mut(&parent) {
-                    parent.fork_over(fork, ForkNews::Lost(result), cx);
+                    parent.fork_news(fork, ForkNews::Lost(result), cx);
                 }
             }
             Letter::Run {
@@ -482,7 +489,7 @@ impl Family {
         let (parent, result) = fork.abandon(reason, &mut self.cx);
         if let Some(parent) = parent.and_then(|parent| self.calls.get_mut(&parent)) {
             let news = ForkNews::Abandoned(Box::new(result));
-            parent.fork_over(id, news, &mut self.cx);
+            parent.fork_news(id, news, &mut self.cx);
         }
     }
 

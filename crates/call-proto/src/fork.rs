@@ -1,11 +1,12 @@
 //! The fork of one `<Dial>` (or of one API call to a client with several phones): rings every
-//! branch in parallel until one answers; a branch with a screening document must accept, too.
+//! branch in parallel until one answers; a branch with a screening document must accept, too. In
+//! turn, only the phones of one party ring at a time, and the next is called when they all failed.
 //!
 //! **Invariant: a fork of a `<Dial>` ends with exactly one of `ForkWon` and `ForkLost`, unless it
 //! was abandoned; every branch it started ends or wins.** Left to others: the winner's further
 //! course.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use model::{AccountSid, CallSid, CallStatus, Timestamp, error};
@@ -14,7 +15,7 @@ use crate::command::Command;
 use crate::context::{About, Context, Letter};
 use crate::event::{Document, Planned, Req, Route, Unreachable};
 use crate::fact::Reason;
-use crate::letter::{BranchSpec, Common, Dialled, ForkId, ForkResult, LegOver, Role};
+use crate::letter::{BranchSpec, Common, Dialled, ForkId, ForkResult, LegOver, Order, Role};
 
 /// Maximum legs of one fork, so that a document cannot make the server call everyone at once.
 const MAX_BRANCHES: usize = 50;
@@ -34,7 +35,11 @@ pub(crate) struct Fork {
     id: ForkId,
     origin: Origin,
     common: Common,
+    /// Of each party, if they are called in turn.
     timeout: Duration,
+    order: Order,
+    /// Parties to be called later, with at least one route each.
+    waiting: VecDeque<(Dialled, Vec<Route>)>,
     state: State,
     /// Branches being ended.
     leaving: BTreeSet<CallSid>,
@@ -83,7 +88,7 @@ impl Fork {
         id: ForkId,
         (asker, author): (CallSid, AccountSid),
         common: Common,
-        dialled: Vec<Dialled>,
+        (dialled, order): (Vec<Dialled>, Order),
         timeout: Duration,
         cx: &mut Context,
     ) -> Self {
@@ -103,7 +108,11 @@ impl Fork {
             dialled,
             until,
         };
-        Self::new(id, Origin::Dial(asker), common, timeout, state)
+        let origin = Origin::Dial(asker);
+        Self {
+            order,
+            ..Self::new(id, origin, common, timeout, state)
+        }
     }
 
     /// Starts ringing for the API: the routes are already known. Returns the legs.
@@ -119,10 +128,7 @@ impl Fork {
     ) -> (Self, Vec<CallSid>) {
         let origin = Origin::Api(planned);
         let mut fork = Self::new(id, origin, common, timeout, State::Decided);
-        let branches: BTreeMap<_, _> = routes
-            .into_iter()
-            .map(|route| fork.spawn(dialled, route, cx))
-            .collect();
+        let branches = fork.spawn_all(dialled, routes, cx);
         let legs = branches.keys().copied().collect();
         let until = cx.now + timeout;
         fork.start_ringing(branches, until, cx);
@@ -141,6 +147,8 @@ impl Fork {
             origin,
             common,
             timeout,
+            order: Order::Together,
+            waiting: VecDeque::new(),
             state,
             leaving: BTreeSet::new(),
             over: Vec::new(),
@@ -148,7 +156,7 @@ impl Fork {
     }
 
     /// The call whose `<Dial>` started the fork.
-    const fn parent(&self) -> Option<CallSid> {
+    pub(crate) const fn parent(&self) -> Option<CallSid> {
         match self.origin {
             Origin::Dial(parent) => Some(parent),
             Origin::Api(_) => None,
@@ -180,16 +188,17 @@ impl Fork {
             State::Ringing { .. } | State::Decided => return,
         };
         let mut branches = BTreeMap::new();
-        let mut surplus = false;
-        for (dialled, found) in dialled.iter().zip(routes) {
+        let (mut room, mut surplus) = (MAX_BRANCHES, false);
+        for (dialled, found) in dialled.into_iter().zip(routes) {
             match found {
-                Ok(routes) => {
-                    for route in routes {
-                        if branches.len() < MAX_BRANCHES {
-                            branches.extend([self.spawn(dialled, route, cx)]);
-                        } else {
-                            surplus = true;
-                        }
+                Ok(mut routes) => {
+                    surplus |= routes.len() > room;
+                    routes.truncate(room);
+                    room -= routes.len();
+                    match self.order {
+                        Order::Together => branches.extend(self.spawn_all(&dialled, routes, cx)),
+                        Order::InTurn if routes.is_empty() => {}
+                        Order::InTurn => self.waiting.push_back((dialled, routes)),
                     }
                 }
                 Err(unreachable) => self.tell(unreachable.code, &unreachable.text, cx),
@@ -374,13 +383,22 @@ impl Fork {
         self.leaving.insert(call);
     }
 
-    /// Ends the fork as lost if no branch is left that could win.
+    /// If no branch is left that could win: calls the next party, or ends the fork as lost.
     fn lose_if_alone(&mut self, cx: &mut Context) {
         if let State::Ringing { branches, .. } = &self.state
             && branches.is_empty()
         {
-            self.lose(cx);
+            self.call_next(cx);
         }
+    }
+
+    fn call_next(&mut self, cx: &mut Context) {
+        let Some((dialled, routes)) = self.waiting.pop_front() else {
+            return self.lose(cx);
+        };
+        let branches = self.spawn_all(&dialled, routes, cx);
+        let until = cx.now + self.timeout;
+        self.state = State::Ringing { until, branches };
     }
 
     /// The parent no longer needs a winner: ends every branch. Returns the parent and the state of
@@ -433,6 +451,17 @@ impl Fork {
         }
     }
 
+    /// Starts a branch for each phone of a party.
+    fn spawn_all(
+        &self,
+        dialled: &Dialled,
+        routes: Vec<Route>,
+        cx: &mut Context,
+    ) -> BTreeMap<CallSid, Branch> {
+        let routes = routes.into_iter();
+        routes.map(|route| self.spawn(dialled, route, cx)).collect()
+    }
+
     fn spawn(&self, dialled: &Dialled, route: Route, cx: &mut Context) -> (CallSid, Branch) {
         let call = cx.call_sid();
         let spec = BranchSpec {
@@ -455,14 +484,15 @@ impl Fork {
         cx: &mut Context,
     ) {
         if branches.is_empty() {
-            self.lose(cx);
+            self.call_next(cx);
         } else {
             self.state = State::Ringing { until, branches };
         }
     }
 
-    /// Decides the fork: ends the remaining branches.
+    /// Decides the fork: ends the remaining branches, and calls no further party.
     fn end_branches(&mut self, reason: Reason, cx: &mut Context) {
+        self.waiting.clear();
         if let State::Ringing { branches, .. } = &mut self.state {
             for (call, _) in std::mem::take(branches) {
                 self.end_branch(call, reason, cx);
@@ -474,7 +504,13 @@ impl Fork {
     fn lose(&mut self, cx: &mut Context) {
         self.state = State::Decided;
         let result = ForkResult {
-            status: verdict(&self.over),
+            status: match self.order {
+                Order::Together => verdict(&self.over),
+                Order::InTurn => self
+                    .over
+                    .last()
+                    .map_or(CallStatus::Failed, |leg| leg.status),
+            },
             last: self.over.last().cloned(),
             sip_status: self.over.iter().rev().find_map(failure),
         };
@@ -505,7 +541,8 @@ fn failure(over: &LegOver) -> Option<u16> {
         .filter(|_| over.status != CallStatus::Canceled)
 }
 
-/// Status of a fork whose branches all failed: the most informative about the called parties.
+/// Status of a fork whose branches rang together and all failed: the most informative about the
+/// called parties.
 fn verdict(over: &[LegOver]) -> CallStatus {
     let order = [
         CallStatus::Busy,

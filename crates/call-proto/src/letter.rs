@@ -48,6 +48,15 @@ pub(crate) struct Dialled {
     pub(crate) send_digits: Option<String>,
 }
 
+/// The order in which a fork calls its parties.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Order {
+    /// All at once.
+    Together,
+    /// One after the other, each for the whole timeout.
+    InTurn,
+}
+
 /// Properties common to all branches of a fork.
 #[derive(Clone, Debug)]
 pub(crate) struct Common {
@@ -164,9 +173,11 @@ impl Role {
     }
 }
 
-/// The outcome of a fork, for the verb that started it.
+/// News of a fork, for the verb that started it.
 #[derive(Debug)]
 pub(crate) enum ForkNews {
+    /// A phone rings; it may have rung before.
+    Rings,
     /// This branch answered, after this many seconds.
     Won { child: CallSid, ring_s: i64 },
     /// Every branch failed, or no party could be called.

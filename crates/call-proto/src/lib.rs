@@ -66,7 +66,7 @@ pub use membership::{
 pub use message::{MessageCommand, TextMessage};
 pub use queue::{Queue, QueueTell};
 pub use queueing::{Parting, QueueEvent, QueueRequest, Standing};
-pub use rcml::ReplyKind;
+pub use rcml::{ReplyKind, RingTone, Sides};
 pub use request::{CreateError, ModifyError, NewCall, NewMessage, NewParticipant, SendError};
 pub use room::{LONGEST_CONFERENCE, Room, RoomCommand, RoomInput, RoomOpening};
 pub use stream_news::{StreamCounts, StreamNews, StreamOver};

@@ -6,9 +6,10 @@
 
 use model::record::{Callback, Recording, RecordingKind, StartedRecording, recording_seconds};
 use model::{Direction, RecordingSid, RecordingSource, Timestamp, error};
-use rcml::RecordingEvent;
+use rcml::{RecordingEvent, Sides};
 
 use crate::callback::{CallbackTarget, LegRecording};
+use crate::command::MediaCommand;
 use crate::context::Context;
 use crate::fact::Fact;
 use crate::farewell::{RecordingFarewell, RecordingOutcome};
@@ -16,17 +17,53 @@ use crate::leg::Leg;
 use crate::params::Params;
 
 /// What is recorded, and who learns of it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct RecordingTerms {
-    pub(crate) kind: RecordingKind,
+    /// What makes it.
+    pub(crate) source: RecordingSource,
+    /// Who is in it.
+    pub(crate) sides: Sides,
+    /// Whether silence at both ends is left out, so that nothing may remain.
+    pub(crate) trim: bool,
     /// Receives these events.
     pub(crate) callback: Option<(CallbackTarget, Vec<RecordingEvent>)>,
+}
+
+impl Default for RecordingTerms {
+    fn default() -> Self {
+        Self {
+            source: RecordingSource::DialVerb,
+            sides: Sides::Mixed,
+            trim: false,
+            callback: None,
+        }
+    }
+}
+
+impl RecordingTerms {
+    /// The command that starts it, unless it is one of what a person says.
+    pub(crate) const fn command(&self, recording: RecordingSid) -> MediaCommand {
+        MediaCommand::Record {
+            recording,
+            sides: self.sides,
+            trim: self.trim,
+        }
+    }
+
+    const fn kind(&self) -> RecordingKind {
+        RecordingKind {
+            source: self.source,
+            channels: self.sides.channels(),
+        }
+    }
 }
 
 /// A recording that the media side has not yet closed.
 #[derive(Debug)]
 struct OpenRecording {
     started: StartedRecording,
+    /// It will not turn out empty.
+    is_certain: bool,
     /// The callback about its end.
     farewell: Option<RecordingFarewell>,
     /// It is being closed, and given up at this time.
@@ -68,18 +105,19 @@ impl Recordings {
             account: profile.account,
             call: Some(profile.sid),
             conference: None,
-            kind: terms.kind,
+            kind: terms.kind(),
             created: cx.now,
         };
+        let track = terms.sides.track();
         let farewell = terms
             .callback
-            .and_then(|(target, events)| report_start(&started, target, &events, leg, cx));
+            .and_then(|callback| report_start(&started, track, callback, leg, cx));
         cx.fact(Fact::RecordingStarted {
             started: started.clone(),
             farewell: farewell.clone().map(Box::new),
         });
         // One that may turn out empty is named only once it is stored.
-        let is_certain = terms.kind.source == RecordingSource::DialVerb;
+        let is_certain = terms.source == RecordingSource::DialVerb && !terms.trim;
         if is_certain && leg.profile.direction == Direction::OutboundApi {
             leg.reporter.recorded = Some(LegRecording {
                 sid,
@@ -90,6 +128,7 @@ impl Recordings {
         }
         self.open.push(OpenRecording {
             started,
+            is_certain,
             farewell,
             until: None,
         });
@@ -137,8 +176,8 @@ impl Recordings {
         let stored = duration_ms > 0;
         let last = &mut leg.reporter.recorded;
         let named = last.take_if(|recorded| recorded.sid == sid).is_some();
-        let is_spoken = open.started.kind.source == RecordingSource::RecordVerb;
-        let names = named || (is_spoken && leg.profile.direction == Direction::OutboundApi);
+        let is_new = !open.is_certain && leg.profile.direction == Direction::OutboundApi;
+        let names = named || is_new;
         if stored && names {
             leg.reporter.recorded = Some(LegRecording {
                 sid,
@@ -223,12 +262,12 @@ impl OpenRecording {
 /// Reports the start of a recording, and returns the callback about its end.
 fn report_start(
     started: &StartedRecording,
-    target: CallbackTarget,
-    events: &[RecordingEvent],
+    track: &str,
+    (target, events): (CallbackTarget, Vec<RecordingEvent>),
     leg: &mut Leg,
     cx: &mut Context,
 ) -> Option<RecordingFarewell> {
-    let params = params(started, leg);
+    let params = params(started, track, leg);
     if events.contains(&RecordingEvent::InProgress) {
         let mut params = params.clone();
         params.push(("RecordingStatus".to_owned(), "in-progress".to_owned()));
@@ -247,18 +286,14 @@ fn report_start(
         cx.fact(Fact::Callback(callback));
     }
     let (sequence, url) = (leg.reporter.queued(), address(started.sid, leg, cx));
-    RecordingFarewell::new(sequence, target, events, url, params)
+    RecordingFarewell::new(sequence, target, &events, url, params)
 }
 
 /// The parameters of every callback about a recording.
-fn params(started: &StartedRecording, leg: &Leg) -> Params {
+fn params(started: &StartedRecording, track: &str, leg: &Leg) -> Params {
     let mut params = Params::with_capacity(12);
     let mut add = |name: &str, value: String| params.push((name.to_owned(), value));
     let RecordingKind { source, channels } = started.kind;
-    let track = match source {
-        RecordingSource::RecordVerb => "inbound",
-        RecordingSource::DialVerb => "both",
-    };
     add("AccountSid", started.account.to_string());
     add("CallSid", leg.profile.sid.to_string());
     add("ApiVersion", leg.profile.dialect.api_version.to_owned());

@@ -15,7 +15,7 @@ const SOURCES: [(&str, usize); 3] = [("random", 149), ("rehearsals", 35), ("serv
 
 /// Parts of commands that are written differently now although they mean the same: the recorded
 /// form, as a regular expression, and today's form.
-const RENAMED: [(&str, &str); 12] = [
+const RENAMED: [(&str, &str); 14] = [
     (
         "` is no verb; it was skipped",
         "` is not a verb; it was skipped",
@@ -45,6 +45,11 @@ const RENAMED: [(&str, &str); 12] = [
     (
         "level: 1, code: (12200|12202|12204|12300),",
         "level: 0, code: ${1},",
+    ),
+    ("sound: Ringback,", r#"sound: Ringback(RingTone("us")),"#),
+    (
+        r"Record \{ recording: (\w+), with: Some\(\w+\) \}",
+        "Record { recording: ${1}, sides: Mixed, trim: false }",
     ),
 ];
 

@@ -411,11 +411,15 @@ fn verb(random: &mut Random) -> String {
 fn dial(random: &mut Random) -> String {
     let attributes = [
         "timeout=\"3\"",
+        "sequential=\"true\"",
         "timeout=\"12\"",
         "timeLimit=\"4\"",
         "record=\"true\"",
         "record=\"true\" recordingStatusCallback=\"/r\" recordingStatusCallbackEvent=\"in-progress completed absent\"",
+        "record=\"record-from-ringing\" recordingTrack=\"outbound\"",
+        "record=\"record-from-ringing-dual\" trim=\"trim-silence\" recordingStatusCallback=\"/r\"",
         "answerOnBridge=\"true\"",
+        "ringTone=\"uk\"",
         "dialMusic=\"/x.wav\"",
         "dialMusic=\"/missing.wav\"",
         "callerId=\"+1999\"",

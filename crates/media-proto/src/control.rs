@@ -238,7 +238,7 @@ impl Control {
 /// How a recording ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RecordingEnd {
-    /// Complete: this many samples, all handed out.
+    /// Complete: this many samples of each channel, all handed out.
     Finished {
         /// At 8 kHz: 8 per millisecond from start to end.
         samples: u64,
@@ -260,7 +260,8 @@ pub trait Sink {
     /// Reports on an endpoint.
     fn report(&mut self, endpoint: EndpointId, report: Report);
 
-    /// The next samples of a recording: 8 kHz, mono, at most 160 at a time.
+    /// The next samples of a recording: 8 kHz, at most 160 of each channel at a time; those of two
+    /// channels alternate, left first.
     fn record(&mut self, recording: RecordingId, samples: &[i16]);
 
     /// A recording or tap has ended. Called once for each.

@@ -91,8 +91,6 @@ pub(crate) enum Joined {
 pub(crate) struct Tap {
     /// Slot of the recording.
     pub(crate) recording: usize,
-    /// Index of this endpoint's track in the recording.
-    pub(crate) track: usize,
     /// What the recording takes.
     pub(crate) part: Part,
 }
@@ -435,12 +433,12 @@ impl Endpoint {
 
     /// Whether the audio from it is recorded or handed out.
     pub(crate) fn is_tapped(&self) -> bool {
-        self.taps.iter().any(|tap| tap.part != Part::Sent)
+        self.taps.iter().any(|tap| tap.part.has_heard())
     }
 
     /// Whether what it hears of its bridge or mix is handed out; not while something is played.
     pub(crate) fn is_overheard(&self) -> bool {
-        self.playing.is_none() && self.taps.iter().any(|tap| tap.part == Part::Sent)
+        self.playing.is_none() && self.taps.iter().any(|tap| tap.part.has_sent())
     }
 
     /// Samples of one frame of a play, at [`audio::RATE`].

@@ -3,7 +3,7 @@
 //! Datagrams come with the socket they arrived on; only the table here knows which endpoint a
 //! socket belongs to. Ticks of plays and recordings are aligned to 5 ms, so that one wake-up serves
 //! many. **Invariant: a slot is in use from its creation to exactly one `Closed`**, and all its
-//! sockets, its play, its bridge and its tracks in recordings end with it. Left to others: the
+//! sockets, its play, its bridge and its recordings end with it. Left to others: the
 //! content of packets (`endpoint`), and where it goes (`paths`).
 
 mod joins;
@@ -39,8 +39,6 @@ const GRID: Duration = Duration::from_millis(5);
 const MAX_SAMPLES: usize = 4096;
 /// Maximum recordings of one endpoint.
 const MAX_TAPS: usize = 12;
-/// Maximum legs of one recording.
-const MAX_LEGS: usize = 64;
 
 /// Parameters of an engine.
 #[derive(Debug, Clone)]
@@ -135,17 +133,20 @@ impl Engine {
         }
     }
 
-    /// Starts mixing the audio from the legs → [`Sink::end_recording`]. Legs that do not exist are
-    /// left out; at least one must exist. Silence is reported for the first one.
+    /// Starts recording an endpoint → [`Sink::record`], [`Sink::end_recording`]. Ends with it at the
+    /// latest.
     pub fn record(
         &mut self,
         recording: RecordingId,
-        legs: &[EndpointId],
+        endpoint: EndpointId,
         terms: Terms,
         now: Instant,
         out: &mut impl Sink,
     ) {
-        self.begin_recording(recording, legs, terms, now, out);
+        match self.may_record(recording, endpoint) {
+            Ok(slot) => self.begin_recording(recording, slot, terms, now),
+            Err(reason) => out.end_recording(recording, RecordingEnd::Refused { reason }),
+        }
     }
 
     /// Starts handing out the audio from an endpoint, without what is played to it →
@@ -161,7 +162,7 @@ impl Engine {
             part: Part::Heard,
             ..Terms::default()
         };
-        self.begin_recording(recording, &[endpoint], terms, now, out);
+        self.record(recording, endpoint, terms, now, out);
     }
 
     /// Starts handing out what an endpoint hears: what is played to it, and its bridge or mix →
@@ -177,7 +178,7 @@ impl Engine {
             part: Part::Sent,
             ..Terms::default()
         };
-        self.begin_recording(recording, &[endpoint], terms, now, out);
+        self.record(recording, endpoint, terms, now, out);
     }
 
     /// Carries out a request. If it names an endpoint that does not exist it is ignored, unless a
@@ -352,10 +353,7 @@ impl Engine {
             return;
         };
         for tap in &endpoint.taps {
-            let recording = self.recordings.get_mut(tap.recording);
-            if recording.is_some_and(|recording| !recording.close_leg(endpoint.id)) {
-                self.end_recording(Some(tap.recording), now, out);
-            }
+            self.end_recording(Some(tap.recording), now, out);
         }
         close_sockets(&endpoint.local, out);
         let stats = endpoint.stats();
@@ -494,7 +492,7 @@ impl Engine {
                     let header = recorder::played_header(&header, at, self.clock.started);
                     for tap in &endpoint.taps {
                         if let Some(recording) = self.recordings.get_mut(tap.recording) {
-                            recording.play(tap.track, &header, samples, now);
+                            recording.play(&header, samples, now);
                         }
                     }
                 }
@@ -503,58 +501,31 @@ impl Engine {
         }
     }
 
-    fn begin_recording(
-        &mut self,
-        name: RecordingId,
-        legs: &[EndpointId],
-        terms: Terms,
-        now: Instant,
-        out: &mut impl Sink,
-    ) {
-        let mut legs: Vec<EndpointId> = legs
-            .iter()
-            .copied()
-            .filter(|leg| self.slot(*leg).is_some())
-            .collect();
-        legs.sort_unstable();
-        legs.dedup();
-        if let Err(reason) = self.may_record(name, &legs) {
-            out.end_recording(name, RecordingEnd::Refused { reason });
-            return;
-        }
+    /// - `leg`: slot of its endpoint
+    fn begin_recording(&mut self, name: RecordingId, leg: usize, terms: Terms, now: Instant) {
         let next_at = self.align(now + recorder::BEHIND);
-        let slot = self
-            .recordings
-            .insert(Recording::new(name, &legs, terms, now, next_at));
-        self.recording_names.insert(name, slot);
-        for (track, leg) in legs.iter().enumerate() {
-            let leg = self.slot(*leg);
-            if let Some(endpoint) = self.endpoint(leg) {
-                endpoint.taps.push(Tap {
-                    recording: slot,
-                    track,
-                    part: terms.part,
-                });
-            }
-        }
-        self.timers.arm(next_at, Timer::Record(slot));
+        let Some(endpoint) = self.endpoints.get_mut(leg) else {
+            return;
+        };
+        let recording = Recording::new(name, endpoint.id, terms, now, next_at);
+        let recording = self.recordings.insert(recording);
+        self.recording_names.insert(name, recording);
+        let part = terms.part;
+        endpoint.taps.push(Tap { recording, part });
+        self.timers.arm(next_at, Timer::Record(recording));
     }
 
-    fn may_record(&mut self, name: RecordingId, legs: &[EndpointId]) -> Result<(), &'static str> {
+    /// The slot of an endpoint that can be recorded under this name.
+    fn may_record(&self, name: RecordingId, id: EndpointId) -> Result<usize, &'static str> {
         if self.recording_names.contains_key(&name) {
             return Err("the recording exists already");
         }
-        if legs.is_empty() {
-            return Err(NO_ENDPOINT);
-        }
-        let slots: Vec<_> = legs.iter().map(|leg| self.slot(*leg)).collect();
-        let mut taps = slots
-            .into_iter()
-            .filter_map(|slot| Some(self.endpoint(slot)?.taps.len()));
-        if legs.len() > MAX_LEGS || taps.any(|taps| taps >= MAX_TAPS) {
+        let slot = self.slot(id).ok_or(NO_ENDPOINT)?;
+        let endpoint = self.endpoints.get(slot).ok_or(NO_ENDPOINT)?;
+        if endpoint.taps.len() >= MAX_TAPS {
             return Err("too many recordings");
         }
-        Ok(())
+        Ok(slot)
     }
 
     fn record_frame(&mut self, slot: usize, at: Instant, out: &mut impl Sink) {
@@ -565,8 +536,8 @@ impl Engine {
         let Some(recording) = due else { return };
         let id = recording.id;
         let silent = recording.frame(at, |samples| out.record(id, samples));
-        if silent && let Some(leg) = recording.legs().next() {
-            out.report(leg, Report::RecordSilence { recording: id });
+        if silent {
+            out.report(recording.endpoint, Report::RecordSilence { recording: id });
         }
         self.timers.arm(recording.next_at, Timer::Record(slot));
     }
@@ -578,11 +549,9 @@ impl Engine {
         };
         let id = recording.id;
         self.recording_names.remove(&id);
-        let legs: Vec<_> = recording.legs().map(|leg| self.slot(leg)).collect();
-        for leg in legs {
-            if let Some(endpoint) = self.endpoint(leg) {
-                endpoint.taps.retain(|tap| tap.recording != slot);
-            }
+        let leg = self.slot(recording.endpoint);
+        if let Some(endpoint) = self.endpoint(leg) {
+            endpoint.taps.retain(|tap| tap.recording != slot);
         }
         let (samples, keep) = recording.finish(now, |samples| out.record(id, samples));
         out.end_recording(id, RecordingEnd::Finished { samples, keep });

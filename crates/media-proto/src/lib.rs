@@ -17,7 +17,7 @@
 //! | `gate` | limits how many keys an endpoint may report |
 //! | `ears` | detects keys in the audio |
 //! | `mix` | members of a conference: who is heard, and the sum for each |
-//! | `recorder` | mixes legs into one recording |
+//! | `recorder` | records what a leg says and hears |
 //! | `rtcp` | reports every few seconds |
 //! | `sound` | audio between packets: decoded, smoothed on a clock, encoded |
 //! | `timers`, `slots`, `random` | small tools |

@@ -1,10 +1,14 @@
-//! Mixes legs into one recording, or hands out the audio from one leg, or what it hears.
+//! Records a leg: what it says, what it hears, or both, mixed or on a channel each.
 //!
-//! Each leg has a jitter buffer; the mix lags real time by 40 ms, so that packets that arrive by
-//! then are in their place. **Invariant: a recording has exactly 8 samples per millisecond from its
-//! start to its end**; silence fills the gaps. If it is trimmed, its start is shortly before the
-//! first voice, and its end shortly after the last. Left to others: decoding, and where the samples
-//! go.
+//! What a leg hears is a part of the leg: what is played to it, and its bridge or mix. So one
+//! recording covers a call from its first ring tone to the end of the last conversation, and moves
+//! with its leg.
+//!
+//! Each source has a jitter buffer; the recording lags real time by 40 ms, so that packets that
+//! arrive by then are in their place. **Invariant: each channel of a recording has exactly 8 samples
+//! per millisecond from its start to its end**; silence fills the gaps. If it is trimmed, its start
+//! is shortly before the first voice on either channel, and its end shortly after the last. Left to
+//! others: decoding, and where the samples go.
 
 use crate::outgoing::units;
 use crate::report::{EndpointId, RecordingId};
@@ -13,11 +17,13 @@ use rtp_proto::Header;
 use rtp_proto::jitter::{Delay, Played};
 use std::time::{Duration, Instant};
 
-/// Samples mixed at a time.
+/// Samples of each channel made at a time.
 pub(crate) const FRAME: usize = 160;
+/// Samples of a frame with two channels.
+const WHOLE_FRAME: usize = 2 * FRAME;
 /// Duration of a frame.
 pub(crate) const FRAME_TIME: Duration = Duration::from_millis(20);
-/// How far the mix lags real time: as long as the jitter buffers wait.
+/// How far a recording lags real time: as long as the jitter buffers wait.
 pub(crate) const BEHIND: Duration = Duration::from_millis(40);
 const HEARD: Delay = Delay::Adaptive {
     min: BEHIND,
@@ -30,13 +36,42 @@ const MARGIN_FRAMES: u64 = 10;
 /// Which audio of a leg to record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Part {
-    /// The audio from it; for a single leg, also what is played to it.
+    /// What it says and what it hears, mixed.
     #[default]
     All,
-    /// Only the audio from it.
+    /// What it says on the left channel, what it hears on the right.
+    Apart,
+    /// Only what it says.
     Heard,
     /// Only what it hears: what is played to it, and its bridge or mix.
     Sent,
+}
+
+impl Part {
+    /// Channels of the recording; samples of two alternate, left first.
+    #[must_use]
+    pub const fn channels(self) -> u16 {
+        match self {
+            Self::Apart => 2,
+            Self::All | Self::Heard | Self::Sent => 1,
+        }
+    }
+
+    /// Whether what the leg says belongs to it.
+    pub(crate) const fn has_heard(self) -> bool {
+        match self {
+            Self::All | Self::Apart | Self::Heard => true,
+            Self::Sent => false,
+        }
+    }
+
+    /// Whether what the leg hears belongs to it.
+    pub(crate) const fn has_sent(self) -> bool {
+        match self {
+            Self::All | Self::Apart | Self::Sent => true,
+            Self::Heard => false,
+        }
+    }
 }
 
 /// The terms of a recording.
@@ -54,7 +89,7 @@ pub struct Terms {
 #[derive(Debug)]
 struct Voice {
     detector: audio::voice::Detector,
-    /// Frames mixed, including those left out.
+    /// Frames made, including those left out.
     frames: u64,
     /// The number of the last frame with voice, from 1; 0 before any.
     last: u64,
@@ -65,60 +100,66 @@ struct Voice {
 #[derive(Debug)]
 pub(crate) struct Recording {
     pub(crate) id: RecordingId,
-    tracks: Vec<Track>,
+    pub(crate) endpoint: EndpointId,
+    sources: Sources,
     terms: Terms,
     started: Instant,
-    /// Samples mixed so far.
+    /// Samples of each channel handed out so far.
     made: u64,
-    /// Samples left out before the first voice.
+    /// Samples of each channel left out before the first voice.
     skipped: u64,
     /// Present if silence matters.
     voice: Option<Voice>,
     /// The last frames before the first voice, in a ring.
-    before: Vec<[i16; FRAME]>,
+    before: Vec<[i16; WHOLE_FRAME]>,
     /// When the next frame is due.
     pub(crate) next_at: Instant,
 }
 
-/// One source of sound.
+/// The sources of sound, each present if it is recorded.
 #[derive(Debug)]
-struct Track {
-    endpoint: EndpointId,
-    /// The audio from the leg, if that is recorded.
+struct Sources {
+    /// The audio from the leg.
     heard: Option<Feed>,
-    /// The audio that we made for the leg, if that is recorded.
+    /// The audio that we made for the leg.
     played: Option<Feed>,
-    /// The audio that the leg hears of its bridge, if that is recorded.
+    /// The audio that the leg hears of its bridge.
     bridged: Option<Feed>,
-    open: bool,
+}
+
+/// One frame of a recording.
+struct Frame {
+    /// Both channels, alternating, if they are recorded apart.
+    apart: [i16; WHOLE_FRAME],
+    /// All sources.
+    mixed: [i16; FRAME],
+    /// Samples of each channel.
+    len: usize,
 }
 
 impl Recording {
     pub(crate) fn new(
         id: RecordingId,
-        legs: &[EndpointId],
+        endpoint: EndpointId,
         terms: Terms,
         now: Instant,
         next_at: Instant,
     ) -> Self {
-        let sent = terms.part == Part::Sent;
-        let played = sent || (terms.part == Part::All && legs.len() == 1);
+        let (heard, sent) = (terms.part.has_heard(), terms.part.has_sent());
         let listens = terms.trim || terms.silence.is_some();
         let before = if terms.trim {
             MARGIN_FRAMES as usize
         } else {
             0
         };
-        let tracks = legs.iter().map(|endpoint| Track {
-            endpoint: *endpoint,
-            heard: (!sent).then(|| Feed::new(HEARD, audio::RATE)),
-            played: played.then(|| Feed::new(Delay::Fixed(BEHIND), audio::RATE)),
-            bridged: sent.then(|| Feed::new(HEARD, audio::RATE)),
-            open: true,
-        });
         Self {
             id,
-            tracks: tracks.collect(),
+            endpoint,
+            sources: Sources {
+                heard: heard.then(|| Feed::new(HEARD, audio::RATE)),
+                played: sent.then(|| Feed::new(Delay::Fixed(BEHIND), audio::RATE)),
+                bridged: sent.then(|| Feed::new(HEARD, audio::RATE)),
+            },
             terms,
             started: now,
             made: 0,
@@ -129,102 +170,75 @@ impl Recording {
                 last: 0,
                 reported: false,
             }),
-            before: vec![[0; FRAME]; before],
+            before: vec![[0; WHOLE_FRAME]; before],
             next_at,
         }
     }
 
-    /// Adds a leg's decoded packet.
-    pub(crate) fn hear(&mut self, track: usize, sound: &Sound<'_>, now: Instant) {
-        let track = self.tracks.get_mut(track);
-        if let Some(heard) = track.and_then(|track| track.heard.as_mut()) {
+    /// Adds a decoded packet from the leg.
+    pub(crate) fn hear(&mut self, sound: &Sound<'_>, now: Instant) {
+        if let Some(heard) = &mut self.sources.heard {
             heard.push(sound, now);
         }
     }
 
-    /// Adds a decoded packet that a leg hears of its bridge.
-    pub(crate) fn hear_bridged(&mut self, track: usize, sound: &Sound<'_>, now: Instant) {
-        let track = self.tracks.get_mut(track);
-        if let Some(bridged) = track.and_then(|track| track.bridged.as_mut()) {
+    /// Adds a decoded packet that the leg hears of its bridge.
+    pub(crate) fn hear_bridged(&mut self, sound: &Sound<'_>, now: Instant) {
+        if let Some(bridged) = &mut self.sources.bridged {
             bridged.push(sound, now);
         }
     }
 
-    /// Adds a frame played to a leg, at [`audio::RATE`].
-    pub(crate) fn play(&mut self, track: usize, header: &Header, samples: &[i16], now: Instant) {
-        if let Some(played) = self
-            .tracks
-            .get_mut(track)
-            .and_then(|track| track.played.as_mut())
-        {
+    /// Adds a frame played to the leg, at [`audio::RATE`].
+    pub(crate) fn play(&mut self, header: &Header, samples: &[i16], now: Instant) {
+        if let Some(played) = &mut self.sources.played {
             played.push_samples(header, audio::RATE, samples, now);
         }
     }
 
-    /// The legs still being recorded.
-    pub(crate) fn legs(&self) -> impl Iterator<Item = EndpointId> + '_ {
-        self.tracks
-            .iter()
-            .filter(|track| track.open)
-            .map(|track| track.endpoint)
-    }
-
-    /// Removes a leg that has closed; false if it was the last.
-    pub(crate) fn close_leg(&mut self, endpoint: EndpointId) -> bool {
-        for track in self
-            .tracks
-            .iter_mut()
-            .filter(|track| track.endpoint == endpoint)
-        {
-            track.open = false;
-        }
-        self.tracks.iter().any(|track| track.open)
-    }
-
-    /// Mixes the frame due at `at`.
+    /// Makes the frame due at `at`.
     ///
-    /// - `hand_out`: receives the samples that this makes available, at most [`FRAME`] at a time.
+    /// - `hand_out`: receives the samples that this makes available, at most [`FRAME`] of each
+    ///   channel at a time.
     ///
     /// Returns whether the silence that the terms name has just been reached.
     pub(crate) fn frame(&mut self, at: Instant, hand_out: impl FnMut(&[i16])) -> bool {
-        let mut samples = [0; FRAME];
-        self.mix(&mut samples, at);
+        let frame = self.sources.frame(self.terms.part, FRAME, at);
         self.next_at += FRAME_TIME;
-        self.add(&samples, hand_out);
+        self.add(&frame, hand_out);
         self.is_silent_for_long()
     }
 
-    /// Mixes the remaining part up to the end.
+    /// Makes the remaining part up to the end.
     ///
     /// - `hand_out`: as for [`Recording::frame`].
     ///
-    /// Returns how many samples were handed out, and how many of them to keep.
+    /// Returns how many samples of each channel were handed out, and how many of them to keep.
     pub(crate) fn finish(&mut self, now: Instant, mut hand_out: impl FnMut(&[i16])) -> (u64, u64) {
-        let mut samples = [0; FRAME];
         loop {
             let missing = self.length(now).saturating_sub(self.made + self.skipped);
             let len = usize::try_from(missing).unwrap_or(FRAME).min(FRAME);
-            let Some(part) = samples.get_mut(..len).filter(|part| !part.is_empty()) else {
+            if len == 0 {
                 break;
-            };
-            self.mix(part, self.next_at);
+            }
+            let frame = self.sources.frame(self.terms.part, len, self.next_at);
             self.next_at += FRAME_TIME;
-            let part = &*part;
-            self.add(part, &mut hand_out);
+            self.add(&frame, &mut hand_out);
         }
         (self.made, self.keep())
     }
 
-    /// Hands out mixed samples, or keeps them back until there is voice.
-    fn add(&mut self, samples: &[i16], mut hand_out: impl FnMut(&[i16])) {
-        let len = samples.len() as u64;
+    /// Hands out a frame, or keeps it back until there is voice.
+    fn add(&mut self, frame: &Frame, mut hand_out: impl FnMut(&[i16])) {
+        let len = frame.len as u64;
+        let samples = frame.samples(self.terms.part);
         let Some(voice) = &mut self.voice else {
             self.made += len;
             return hand_out(samples);
         };
         let was_silent = voice.last == 0;
         voice.frames += 1;
-        if voice.detector.push(samples) {
+        if voice.detector.push(frame.samples(Part::All)) {
             voice.last = voice.frames;
             voice.reported = false;
         }
@@ -242,10 +256,11 @@ impl Recording {
             self.skipped += len;
             return;
         }
+        let whole = FRAME * usize::from(self.terms.part.channels());
         // The oldest first; those before the start of the recording do not exist.
         for back in (1..=ring).rev().filter(|back| *back < frames) {
             if let Some(frame) = self.before.get(((frames - back) % ring) as usize) {
-                hand_out(frame);
+                hand_out(&frame[..whole]);
                 self.made += FRAME as u64;
                 self.skipped -= FRAME as u64;
             }
@@ -284,25 +299,53 @@ impl Recording {
         let micros = now.saturating_duration_since(self.started).as_micros();
         u64::try_from(micros * u128::from(audio::RATE) / 1_000_000).unwrap_or(u64::MAX)
     }
+}
 
-    fn mix(&mut self, out: &mut [i16], at: Instant) {
-        let mut sum = [0; FRAME];
-        let mut samples = [0; FRAME];
-        let samples = &mut samples[..out.len()];
-        for track in &mut self.tracks {
-            let Track {
-                heard,
-                played,
-                bridged,
-                ..
-            } = track;
-            for buffer in [heard, played, bridged].into_iter().flatten() {
-                if buffer.pull(samples, at) != Played::Silence {
-                    audio::mix::add(&mut sum, samples);
-                }
+impl Sources {
+    /// The next `len` samples of each channel, at most [`FRAME`].
+    fn frame(&mut self, part: Part, len: usize, at: Instant) -> Frame {
+        let len = len.min(FRAME);
+        let said = sum(&mut [&mut self.heard], len, at);
+        let heard = sum(&mut [&mut self.played, &mut self.bridged], len, at);
+        let mut frame = Frame {
+            apart: [0; WHOLE_FRAME],
+            mixed: [0; FRAME],
+            len,
+        };
+        if part == Part::Apart {
+            for (pair, sums) in frame.apart.chunks_exact_mut(2).zip(said.iter().zip(&heard)) {
+                audio::mix::saturate(&[*sums.0, *sums.1], pair);
             }
         }
-        audio::mix::saturate(&sum, out);
+        let mut all = said;
+        all.iter_mut()
+            .zip(&heard)
+            .for_each(|(all, heard)| *all += heard);
+        audio::mix::saturate(&all, &mut frame.mixed);
+        frame
+    }
+}
+
+/// The next `len` samples of several feeds, added up.
+fn sum(feeds: &mut [&mut Option<Feed>], len: usize, at: Instant) -> [i32; FRAME] {
+    let mut sum = [0; FRAME];
+    let mut samples = [0; FRAME];
+    let samples = &mut samples[..len];
+    for feed in feeds.iter_mut().filter_map(|feed| feed.as_mut()) {
+        if feed.pull(samples, at) != Played::Silence {
+            audio::mix::add(&mut sum, samples);
+        }
+    }
+    sum
+}
+
+impl Frame {
+    /// The samples of a recording of this kind.
+    fn samples(&self, part: Part) -> &[i16] {
+        match part {
+            Part::Apart => &self.apart[..2 * self.len],
+            Part::All | Part::Heard | Part::Sent => &self.mixed[..self.len],
+        }
     }
 }
 

@@ -8,7 +8,8 @@ mod common;
 use audio::Codec;
 use common::{Phone, World, ms, tone};
 use media_proto::{
-    Control, Datagram, EndpointId, PlayId, RecordingEnd, RecordingId, Report, Sink, SocketId,
+    Control, Datagram, EndpointId, Part, PlayId, RecordingEnd, RecordingId, Report, Sink, SocketId,
+    Terms,
 };
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -107,8 +108,14 @@ fn steady_state_allocates_nothing() {
         endpoint: EndpointId(14),
         on: true,
     });
-    world.record(1, &[3, 4]);
-    world.record(3, &[14]);
+    world.record(1, 3);
+    let apart = Terms {
+        part: Part::Apart,
+        ..Terms::default()
+    };
+    world.record_on(4, 4, apart);
+    world.record_on(5, 14, apart);
+    world.record(3, 14);
     world.play(5, 1, &[tone(700.0, 100)], None);
     world.hear(2, 5);
     let (endpoint, play) = (EndpointId(17), PlayId(1));

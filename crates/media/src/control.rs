@@ -29,16 +29,14 @@ pub enum Control {
         /// Our offer names the codec of this endpoint first, if it is on the same worker.
         like: Option<EndpointId>,
     },
-    /// Records the mixed audio from the legs as WAV (8 kHz, 16 bits, mono), beginning now
-    /// → `Recorded` or `RecordFailed`, under the id of the first leg.
+    /// Records an endpoint as WAV (8 kHz, 16 bits), beginning now → `Recorded` or `RecordFailed`.
     ///
-    /// Ends by itself when all its legs are
-    /// closed. A leg that moves to another worker is no longer recorded unless it is the only one.
+    /// Ends with `StopRecord`, or with the endpoint.
     Record {
         /// A new identifier.
         recording: RecordingId,
-        /// At least one.
-        legs: Vec<EndpointId>,
+        /// The endpoint that is recorded.
+        endpoint: EndpointId,
         /// What the recording contains. Silence is reported as `RecordSilence`.
         terms: Terms,
         /// The final name; until the end, the file has `.part` appended to it.
@@ -87,9 +85,9 @@ impl Control {
     pub(crate) fn endpoints(&self) -> Vec<EndpointId> {
         match self {
             Self::Open { endpoint, .. }
+            | Self::Record { endpoint, .. }
             | Self::Listen { endpoint, .. }
             | Self::Tap { endpoint, .. } => vec![*endpoint],
-            Self::Record { legs, .. } => legs.clone(),
             Self::Engine(control) => match control.subject() {
                 Subject::Endpoint(endpoint) | Subject::Member(endpoint, _) => vec![endpoint],
                 Subject::Both(a, b) => vec![a, b],

@@ -84,10 +84,9 @@ impl Directory {
                 }
                 asker.home
             }
-            Control::Listen { endpoint, .. } | Control::Tap { endpoint, .. } => {
-                places.worker(*endpoint, asker.home)
-            }
-            Control::Record { legs, .. } => self.gather(&mut places, legs, asker.home),
+            Control::Record { endpoint, .. }
+            | Control::Listen { endpoint, .. }
+            | Control::Tap { endpoint, .. } => places.worker(*endpoint, asker.home),
             Control::Engine(engine) => match engine.subject() {
                 Subject::Both(a, b) => {
                     places.leave(a);
@@ -108,7 +107,7 @@ impl Directory {
                     worker
                 }
                 Subject::Recording(_) => {
-                    // Only the workers know where its legs have taken it; the others ignore it.
+                    // Only the workers know where its leg has taken it; the others ignore it.
                     for worker in 0..self.ways.len() {
                         let asked = Work::Control(control.clone(), asker.reports.clone());
                         self.tell(worker, Message::Work(asked));

@@ -1,6 +1,6 @@
 //! Writes recordings on its own threads: a disk may be slow, and a worker must not wait.
 //!
-//! Samples come in blocks of half a second. During a recording, `.part` is appended to the file
+//! Samples come in blocks of half a second; those of two channels alternate. During a recording, `.part` is appended to the file
 //! name; at the end the header is completed, the data synced to disk and the file renamed. After a
 //! crash [`recover_recording`] does that. **Invariant: a file with the final name is complete**, and has the
 //! length of the recording: blocks that find the queue full are replaced by silence and counted.
@@ -11,7 +11,7 @@ use audio::wav;
 use media_proto::{EndpointId, RecordingId, Report};
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Seek, SeekFrom, Write};
+use std::io::{self, Read as _, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,9 +20,9 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 use tracing::warn;
 
-/// Samples of a block: half a second.
+/// Samples of each channel in a block: half a second.
 const BLOCK: usize = 4000;
-/// Maximum blocks waiting: 8 MB.
+/// Maximum blocks waiting: 8 MB, or 16 MB if all have two channels.
 const MAX_WAITING: usize = 1024;
 const PART: &str = "part";
 
@@ -69,6 +69,7 @@ enum Job {
     Start {
         file: u64,
         path: PathBuf,
+        channels: u16,
         addressee: Addressee,
     },
     /// `silence` samples are missing before this block.
@@ -77,7 +78,7 @@ enum Job {
         silence: usize,
         samples: Vec<i16>,
     },
-    /// The rest; then only the first `keep` samples remain.
+    /// The rest; then only the first `keep` samples of each channel remain.
     Finish {
         file: u64,
         silence: usize,
@@ -119,17 +120,19 @@ impl Disk {
     }
 
     /// Begins a recording.
-    pub(crate) fn record(&self, path: PathBuf, addressee: Addressee) -> Tape {
+    pub(crate) fn record(&self, path: PathBuf, channels: u16, addressee: Addressee) -> Tape {
         let file = self.state.next_file.fetch_add(1, Ordering::Relaxed);
         let tape = Tape {
             disk: self.clone(),
             file,
             silence: 0,
-            samples: Vec::with_capacity(BLOCK),
+            block: BLOCK * usize::from(channels),
+            samples: Vec::with_capacity(BLOCK * usize::from(channels)),
         };
         tape.push(Job::Start {
             file,
             path,
+            channels,
             addressee,
         });
         tape
@@ -148,23 +151,27 @@ pub(crate) struct Tape {
     file: u64,
     /// Samples dropped before those in `samples`.
     silence: usize,
+    /// Samples of a block, all channels together.
+    block: usize,
     samples: Vec<i16>,
 }
 
 impl Tape {
+    /// Adds whole frames: samples of two channels alternate.
     pub(crate) fn write(&mut self, samples: &[i16]) {
         self.samples.extend_from_slice(samples);
-        if self.samples.len() + samples.len() > BLOCK {
+        if self.samples.len() + samples.len() > self.block {
             self.flush();
         }
     }
 
-    /// - `keep`: samples to keep, from the beginning; more than there are means all.
+    /// - `keep`: samples of each channel to keep, from the beginning; more than there are means all.
     pub(crate) fn finish(self, keep: u64) {
         let Self {
             disk,
             file,
             silence,
+            block: _,
             samples,
         } = self;
         disk.push(Job::Finish {
@@ -191,7 +198,7 @@ impl Tape {
             return;
         }
         state.waiting.fetch_add(1, Ordering::Relaxed);
-        let samples = std::mem::replace(&mut self.samples, Vec::with_capacity(BLOCK));
+        let samples = std::mem::replace(&mut self.samples, Vec::with_capacity(self.block));
         let silence = std::mem::take(&mut self.silence);
         self.push(Job::Block {
             file: self.file,
@@ -222,10 +229,11 @@ struct Writer {
 struct Recording {
     file: File,
     path: PathBuf,
+    channels: u16,
     addressee: Addressee,
-    /// Samples written.
+    /// Samples written, all channels together.
     samples: u64,
-    /// Samples that remain.
+    /// Samples of each channel that remain.
     keep: u64,
 }
 
@@ -236,8 +244,9 @@ impl Writer {
                 Job::Start {
                     file,
                     path,
+                    channels,
                     addressee,
-                } => self.start(file, path, addressee),
+                } => self.start(file, path, channels, addressee),
                 Job::Block {
                     file,
                     silence,
@@ -261,7 +270,7 @@ impl Writer {
         // Only a fault leaves recordings here; their files are kept for `recover_recording`.
     }
 
-    fn start(&mut self, number: u64, path: PathBuf, addressee: Addressee) {
+    fn start(&mut self, number: u64, path: PathBuf, channels: u16, addressee: Addressee) {
         let open = || -> io::Result<File> {
             if let Some(folder) = path.parent() {
                 fs::create_dir_all(folder)?;
@@ -272,7 +281,7 @@ impl Writer {
                 .truncate(true)
                 .mode(0o600)
                 .open(part(&path))?;
-            file.write_all(&wav::header(0))?;
+            file.write_all(&wav::header(channels, 0))?;
             Ok(file)
         };
         match open() {
@@ -282,6 +291,7 @@ impl Writer {
                     Recording {
                         file,
                         path,
+                        channels,
                         addressee,
                         samples: 0,
                         keep: 0,
@@ -312,7 +322,7 @@ impl Writer {
 
     fn finish(&mut self, number: u64, keep: u64) {
         if let Some(mut recording) = self.files.remove(&number) {
-            recording.keep = keep.min(recording.samples);
+            recording.keep = keep.min(recording.samples / u64::from(recording.channels.max(1)));
             // The receiving thread lives as long as this one.
             let _ = self.finished.send(recording);
         }
@@ -331,20 +341,21 @@ fn complete(recording: Recording) {
     let Recording {
         mut file,
         path,
+        channels,
         addressee,
         samples: _,
-        keep: samples,
+        keep,
     } = recording;
-    let closed = if samples == 0 {
+    let closed = if keep == 0 {
         // Nothing was recorded, so nothing is kept.
         fs::remove_file(part(&path)).map(|()| 0)
     } else {
-        close(&mut file, &path, samples)
+        close(&mut file, &path, channels, keep)
     };
     match closed {
         Ok(size_bytes) => addressee.send(Report::Recorded {
             recording: addressee.recording,
-            duration_ms: samples / 8,
+            duration_ms: keep / 8,
             size_bytes,
         }),
         Err(error) => {
@@ -354,17 +365,21 @@ fn complete(recording: Recording) {
     }
 }
 
-fn close(file: &mut File, path: &Path, samples: u64) -> io::Result<u64> {
-    file.set_len(wav::HEADER_LEN as u64 + samples * 2)?;
+/// Completes a file with this many samples of each channel; returns its size.
+fn close(file: &mut File, path: &Path, channels: u16, samples: u64) -> io::Result<u64> {
+    let data_bytes = samples * 2 * u64::from(channels);
+    let size = wav::HEADER_LEN as u64 + data_bytes;
+    file.set_len(size)?;
     file.seek(SeekFrom::Start(0))?;
-    file.write_all(&wav::header(u32::try_from(samples * 2).unwrap_or(u32::MAX)))?;
+    let data_bytes = u32::try_from(data_bytes).unwrap_or(u32::MAX);
+    file.write_all(&wav::header(channels, data_bytes))?;
     file.sync_all()?;
     match fs::rename(part(path), path) {
         // Another server took this one for dead and completed the file too early; now it is whole.
         Err(error) if error.kind() == io::ErrorKind::NotFound && is_at(file, path) => {}
         renamed => renamed?,
     }
-    Ok(wav::HEADER_LEN as u64 + samples * 2)
+    Ok(size)
 }
 
 /// Whether an open file is the one with this name.
@@ -389,13 +404,20 @@ fn part(path: &Path) -> PathBuf {
 /// If the file cannot be written.
 pub fn recover_recording(path: &Path) -> io::Result<()> {
     let unfinished = part(path);
-    let mut file = match OpenOptions::new().write(true).open(&unfinished) {
+    let mut file = match OpenOptions::new().read(true).write(true).open(&unfinished) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         opened => opened?,
     };
-    let Some(header) = wav::repair(file.metadata()?.len()) else {
+    let mut begun = [0; wav::HEADER_LEN];
+    let repaired = match file.read_exact(&mut begun) {
+        Ok(()) => wav::repair(&begun, file.metadata()?.len()),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => None,
+        Err(error) => return Err(error),
+    };
+    let Some(header) = repaired else {
         return fs::remove_file(&unfinished);
     };
+    file.seek(SeekFrom::Start(0))?;
     file.write_all(&header)?;
     file.sync_all()?;
     fs::rename(unfinished, path)
@@ -413,6 +435,10 @@ mod tests {
     type Reported = tokio::sync::mpsc::UnboundedReceiver<(EndpointId, Report)>;
 
     fn tape(path: &Path) -> (Tape, Reported) {
+        tape_of(path, 1)
+    }
+
+    fn tape_of(path: &Path, channels: u16) -> (Tape, Reported) {
         let (running, _) = mpsc::channel();
         let (reports, reported) = unbounded_channel();
         let addressee = Addressee {
@@ -423,7 +449,7 @@ mod tests {
         (
             Disk::start(&running)
                 .unwrap()
-                .record(path.to_owned(), addressee),
+                .record(path.to_owned(), channels, addressee),
             reported,
         )
     }
@@ -437,13 +463,13 @@ mod tests {
         file.write_all(&wav::encode(&[7; 100])).unwrap();
         recover_recording(&path).unwrap();
         file.write_all(&[1; 200]).unwrap();
-        assert_eq!(close(&mut file, &path, 200).unwrap(), 444);
+        assert_eq!(close(&mut file, &path, 1, 200).unwrap(), 444);
         let read = wav::decode(&fs::read(&path).unwrap()).unwrap();
         assert_eq!(read.samples.len(), 200);
         // It is not mistaken for another file.
         fs::remove_file(&path).unwrap();
         fs::write(&path, "x").unwrap();
-        assert!(close(&mut file, &path, 200).is_err());
+        assert!(close(&mut file, &path, 1, 200).is_err());
     }
 
     #[test]
@@ -504,6 +530,25 @@ mod tests {
     }
 
     #[test]
+    fn two_channels_have_one_length() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("RE1.wav");
+        let (mut tape, mut reported) = tape_of(&path, 2);
+        let samples: Vec<i16> = (0..12_000).collect();
+        samples.chunks(320).for_each(|frame| tape.write(frame));
+        tape.finish(5_600);
+        let expected = Report::Recorded {
+            recording: RECORDING,
+            duration_ms: 700,
+            size_bytes: 44 + 5_600 * 4,
+        };
+        assert_eq!(reported.blocking_recv(), Some((ENDPOINT, expected)));
+        let read = wav::decode(&fs::read(&path).unwrap()).unwrap();
+        assert_eq!((read.rate, read.channels), (8000, 2));
+        assert_eq!(read.samples, samples[..11_200]);
+    }
+
+    #[test]
     fn failures_are_reported_once() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("file"), "").unwrap();
@@ -561,13 +606,23 @@ mod tests {
     fn unfinished_recordings_are_recovered() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
-        let mut bytes = wav::header(0).to_vec();
+        let mut bytes = wav::header(1, 0).to_vec();
         bytes.extend([1, 0, 2, 0]);
         fs::write(path("RE1.wav.part"), &bytes).unwrap();
+        // Cut off in the middle of a frame.
+        let mut apart = wav::header(2, 0).to_vec();
+        apart.extend([1, 0, 2, 0, 3, 0, 4]);
+        fs::write(path("RE5.wav.part"), &apart).unwrap();
         fs::write(path("RE2.wav.part"), &bytes[..20]).unwrap();
         fs::create_dir(path("RE3.wav.part")).unwrap();
         fs::write(path("RE4.wav"), "complete").unwrap();
-        for (name, is_usable) in [("RE1", true), ("RE2", true), ("RE3", false), ("RE4", true)] {
+        for (name, is_usable) in [
+            ("RE1", true),
+            ("RE2", true),
+            ("RE3", false),
+            ("RE4", true),
+            ("RE5", true),
+        ] {
             let recovered = recover_recording(&path(&format!("{name}.wav")));
             assert_eq!(recovered.is_ok(), is_usable, "{name}: {recovered:?}");
         }
@@ -575,10 +630,12 @@ mod tests {
             .unwrap()
             .samples;
         assert_eq!(samples, [1, 2]);
+        let apart = wav::decode(&fs::read(path("RE5.wav")).unwrap()).unwrap();
+        assert_eq!((apart.channels, apart.samples), (2, vec![1, 2]));
         assert_eq!(fs::read(path("RE4.wav")).unwrap(), b"complete");
         let names = fs::read_dir(folder.path()).unwrap();
         let mut names: Vec<_> = names.map(|entry| entry.unwrap().file_name()).collect();
         names.sort();
-        assert_eq!(names, ["RE1.wav", "RE3.wav.part", "RE4.wav"]);
+        assert_eq!(names, ["RE1.wav", "RE3.wav.part", "RE4.wav", "RE5.wav"]);
     }
 }

@@ -318,12 +318,13 @@ impl Shell {
             }
             Control::Record {
                 recording,
-                legs,
+                endpoint,
                 terms,
                 path,
             } => {
-                if self.start_tape(recording, &legs, path) {
-                    engine.record(recording, &legs, terms, now, self);
+                let channels = terms.part.channels();
+                if self.start_tape((recording, endpoint), channels, path) {
+                    engine.record(recording, endpoint, terms, now, self);
                 }
             }
             Control::Listen {
@@ -385,8 +386,13 @@ impl Shell {
     }
 
     /// False if the recording already exists: that one continues.
-    fn start_tape(&mut self, recording: RecordingId, legs: &[EndpointId], path: PathBuf) -> bool {
-        let Some((endpoint, reports)) = legs.first().copied().zip(self.asker.clone()) else {
+    fn start_tape(
+        &mut self,
+        (recording, endpoint): (RecordingId, EndpointId),
+        channels: u16,
+        path: PathBuf,
+    ) -> bool {
+        let Some(reports) = self.asker.clone() else {
             return false;
         };
         let addressee = Addressee {
@@ -398,7 +404,7 @@ impl Shell {
             addressee.fail("the recording exists already".to_owned());
             return false;
         }
-        let tape = self.common.disk.record(path, addressee);
+        let tape = self.common.disk.record(path, channels, addressee);
         self.tapes.insert(recording, tape);
         true
     }
@@ -645,7 +651,7 @@ mod tests {
         let recording = RecordingId(1);
         session.control(Control::Record {
             recording,
-            legs: vec![endpoint],
+            endpoint,
             terms: Terms::default(),
             path: path.clone(),
         });

@@ -9,8 +9,8 @@ mod common;
 use audio::tone::Tone;
 use common::{Call, PATIENCE, Phone, address, plane, talk};
 use media::{
-    Control, DigitWay, EndpointId, EngineControl, MediaConfig, MediaPlane, PlayId, RecordingId,
-    Report, Terms, Track,
+    Control, DigitWay, EndpointId, EngineControl, MediaConfig, MediaPlane, Part, PlayId,
+    RecordingId, Report, Terms, Track,
 };
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -36,8 +36,11 @@ fn a_call_is_bridged_and_recorded() {
         let recording = RecordingId(9);
         let record = Control::Record {
             recording,
-            legs: vec![one, two],
-            terms: Terms::default(),
+            endpoint: one,
+            terms: Terms {
+                part: Part::Apart,
+                ..Terms::default()
+            },
             path: path.clone(),
         };
         call.session.control(record);
@@ -59,15 +62,16 @@ fn a_call_is_bridged_and_recorded() {
         };
         let bytes = std::fs::read(&path).unwrap();
         assert_eq!(bytes.len() as u64, size_bytes);
-        let samples = audio::wav::decode(&bytes).unwrap().samples;
-        assert_eq!(samples.len() as u64 / 8, duration_ms);
+        let file = audio::wav::decode(&bytes).unwrap();
+        assert_eq!(file.channels, 2);
+        assert_eq!(file.samples.len() as u64 / 16, duration_ms);
         // 600 ms were spoken; a busy machine may start or stop recording late.
         assert!((500..1500).contains(&duration_ms), "{duration_ms}");
-        for hz in [440.0, 1000.0] {
-            assert!(
-                audio::measure::tone_dbfs(&samples[1600..4000], hz) > -20.0,
-                "{hz}"
-            );
+        for (channel, own, other) in [(0, 440.0, 1000.0), (1, 1000.0, 440.0)] {
+            let samples = file.samples.iter().skip(channel).step_by(2);
+            let samples: Vec<i16> = samples.skip(1600).take(2400).copied().collect();
+            let level = |hz| audio::measure::tone_dbfs(&samples, hz);
+            assert!(level(own) > -20.0 && level(other) < -45.0, "{channel}");
         }
         let stats = call.close(1);
         assert_eq!(
@@ -205,10 +209,9 @@ fn sessions_spread_over_workers_and_stop_with_the_plane() {
         let mut phone = Phone::new("127.0.0.1", 440.0);
         call.open(index, &mut phone);
         let path = folder.path().join(format!("RE{index}.wav"));
-        let legs = vec![EndpointId(index)];
         call.session.control(Control::Record {
             recording: RecordingId(index),
-            legs,
+            endpoint: EndpointId(index),
             terms: Terms::default(),
             path,
         });

@@ -39,8 +39,6 @@ const ELEMENTS: &[(&str, &str)] = &[
 
 /// Attributes by element, and their replacements.
 const ATTRIBUTES: &[(&str, &str, &str)] = &[
-    ("Dial", "ringTone", "`dialMusic` plays a sound instead"),
-    ("Dial", "sequential", "write one `Dial` after another"),
     ("Dial", "events", "`statusCallbackEvent` of the noun"),
     ("Sip", "sequential", "write one `Dial` after another"),
     ("Client", "name", "write the name as the text of `Client`"),

@@ -6,8 +6,8 @@
 use crate::document::unless_post;
 use crate::verb::{
     Branch, Conference, Connect, Dial, Enqueue, Gather, LegEvent, Manner, Noun, Pause, Play,
-    Prompt, Queue, Record, RecordingCallback, RejectReason, Say, Sms, Speech, SpeechTimeout,
-    Spoken, Stream, Track, Verb, Voice,
+    Prompt, Queue, Record, RecordingCallback, RejectReason, RingTone, Say, Sms, Speech,
+    SpeechTimeout, Spoken, Stream, Track, Verb, Voice,
 };
 
 /// The document that holds these verbs.
@@ -322,14 +322,29 @@ fn dial_attributes(dial: &Dial) -> Pairs<'_> {
     let mut pairs = vec![
         ("action", dial.action.clone()),
         ("method", unless_post(dial.method).map(str::to_owned)),
+        ("sequential", dial.sequential.then(|| "true".to_owned())),
         ("timeout", unless(dial.timeout_s, Dial::DEFAULT_TIMEOUT_S)),
         (
             "timeLimit",
             unless(dial.time_limit_s, Dial::DEFAULT_TIME_LIMIT_S),
         ),
         ("callerId", dial.caller_id.clone()),
-        ("record", dial.record.then(|| "true".to_owned())),
+        ("record", dial.record.map(|it| it.mode().to_owned())),
+        (
+            "recordingTrack",
+            dial.record.and_then(|it| unless_both(it.sides.track())),
+        ),
+        (
+            "trim",
+            dial.record
+                .filter(|it| it.trim)
+                .map(|_| "trim-silence".to_owned()),
+        ),
         ("dialMusic", dial.dial_music.clone()),
+        (
+            "ringTone",
+            (dial.ring_tone != RingTone::default()).then(|| dial.ring_tone.as_str().to_owned()),
+        ),
         (
             "hangupOnStar",
             dial.hangup_on_star.then(|| "true".to_owned()),
@@ -483,6 +498,10 @@ fn looping(times: Option<u32>) -> Option<String> {
         Some(times) => Some(times.to_string()),
         None => Some("0".to_owned()),
     }
+}
+
+fn unless_both(track: &str) -> Option<String> {
+    (track != "both").then(|| track.to_owned())
 }
 
 fn unless(value: u32, default: u32) -> Option<String> {

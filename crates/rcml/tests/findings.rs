@@ -256,17 +256,23 @@ fn explains_broken_documents() {
                 "13216 1:30 `timeLimit` of `Dial` cannot be `forever`; 14400 was used",
                 "13210 1:50 `method` of `Dial` cannot be `DELETE` (GET or POST); POST was used",
                 "12201 1:66 `Dial` has no attribute `timelimit` [timeLimit]",
-                "12203 1:80 `record` of `Dial` cannot be `yes` (true or false); false was used",
+                "12203 1:80 `record` of `Dial` cannot be `yes` (do-not-record or record-from-answer or record-from-ringing or record-from-answer-dual or record-from-ringing-dual); do-not-record was used",
                 "12203 1:93 `hangupOnStar` of `Dial` cannot be `1` (true or false); false was used",
             ],
         ),
         (
-            r#"<Response><Dial timeout="99999999999" callerId="a&#10;b" ringTone="us" record="record-from-ringing">+2000</Dial></Response>"#,
+            r#"<Response><Dial timeout="99999999999" callerId="a&#10;b" ringTone="uk" record="record-from-ringing-dual" recordingTrack="inbound" trim="silence">+2000</Dial></Response>"#,
             &[
                 "13212 1:17 `timeout` of `Dial` cannot be `99999999999`; 30 was used",
                 "13214 1:39 `callerId` of `Dial` cannot be `a�b`; the caller's own was used",
-                "12204 1:58 `ringTone` of `Dial` has no effect here; `dialMusic` plays a sound instead",
-                "12204 1:72 `record` of `Dial` cannot be `record-from-ringing` here; both sides are recorded mixed, from the moment they are connected",
+                "12203 1:72 `record` of `Dial` cannot be `record-from-ringing-dual` with `recordingTrack=\"inbound\"`; one channel is recorded",
+                "12203 1:131 `trim` of `Dial` cannot be `silence` (trim-silence or do-not-trim); the default was used",
+            ],
+        ),
+        (
+            r#"<Response><Dial ringTone="usa">+2000</Dial><Dial ringTone="Automatic">+2000</Dial></Response>"#,
+            &[
+                "12203 1:17 `ringTone` of `Dial` cannot be `usa`, which is not the code of a country with a ring tone; automatic was used [us]",
             ],
         ),
         (

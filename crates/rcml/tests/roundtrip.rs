@@ -2,7 +2,7 @@
 
 use rcml::{Document, Noun, Prompt, Verb};
 
-const DOCUMENTS: [&str; 16] = [
+const DOCUMENTS: [&str; 17] = [
     "<Response><Say voice='woman' language='pt-br' loop='0'>a &lt; \"b\" &amp; c&#10;d</Say></Response>",
     "<Response><Play loop='2'>http://a/b.wav?x=1&y=2</Play><Play digits='1w2'/></Response>",
     "<Response><Pause length='7'/><Pause/><Reject reason='busy'/><Reject/><Hangup/></Response>",
@@ -38,6 +38,10 @@ const DOCUMENTS: [&str; 16] = [
      <Parameter name='a' value='&lt;'/><Parameter name='b'/></Stream></Connect><Start>\
      <Stream url='/a' track='both_tracks'/><Stream url='/b' track='outbound_track'/></Start>\
      <Stop><Stream name='n'/><Stream name='m'/></Stop><Connect/><Start/><Stop/></Response>",
+    "<Response><Dial record='record-from-answer' ringTone='us-old' sequential='true'>1</Dial><Dial record='record-from-ringing' trim='trim-silence'>1</Dial>\
+     <Dial record='record-from-answer-dual'>1</Dial><Dial record='record-from-ringing-dual'>1</Dial>\
+     <Dial record='true' recordingTrack='inbound'>1</Dial>\
+     <Dial record='record-from-ringing' recordingTrack='outbound'>1</Dial></Response>",
     "<Response><Enqueue>x y</Enqueue><Enqueue action='/a' method='GET' maxQueueSize='3' waitUrl='/w' \
      waitUrlMethod='GET'>q</Enqueue><Enqueue waitUrl=''>q</Enqueue><Leave/><Dial><Queue>q</Queue></Dial>\
      <Dial><Queue url='/g' method='GET'>q</Queue></Dial></Response>",

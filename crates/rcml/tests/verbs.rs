@@ -1,8 +1,9 @@
 //! The fields of each verb, by its text.
 
 use rcml::{
-    Branch, Conference, Dial, Document, Gather, LegEvent, Method, Noun, Pause, Play, Prompt,
-    Redirect, Reject, RejectReason, Say, Speech, SpeechTimeout, Verb, Voice, Wait,
+    Branch, Conference, Dial, DialRecording, Document, Gather, LegEvent, Method, Noun, Pause, Play,
+    Prompt, RecordingStart, Redirect, Reject, RejectReason, RingTone, Say, Sides, Speech,
+    SpeechTimeout, Verb, Voice, Wait,
 };
 
 /// The only verb of a document whose only fault may be a repaired bare `&`.
@@ -196,12 +197,18 @@ fn reads_dial_attributes() {
         nouns: vec![number],
         action: Some("/a?b=1&c=2".to_owned()),
         method: Method::Get,
+        sequential: false,
         timeout_s: 12,
         time_limit_s: 900,
         caller_id: Some("+1999".to_owned()),
-        record: true,
+        record: Some(DialRecording {
+            from: RecordingStart::Answer,
+            sides: Sides::Mixed,
+            trim: false,
+        }),
         recording_callback: None,
         dial_music: Some("m.wav".to_owned()),
+        ring_tone: RingTone::default(),
         hangup_on_star: true,
         answer_on_bridge: Some(false),
         line: 1,

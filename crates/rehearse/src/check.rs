@@ -105,7 +105,12 @@ fn recordings(list: &List<Expected>, run: &Run) -> Option<Failure> {
             let length = u64::try_from(found.duration_ms).unwrap_or_default();
             let length = seconds(Duration::from_millis(length));
             let leg = found.call.map_or("?", |call| run.name(call));
-            format!("{leg} {length}")
+            let channels = if found.kind.channels == 2 {
+                " dual"
+            } else {
+                ""
+            };
+            format!("{leg} {length}{channels}")
         })
         .collect();
     let found = words.iter().map(|word| (word.as_str(), word.clone()));

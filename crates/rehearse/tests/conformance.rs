@@ -27,6 +27,7 @@ mod cases {
     mod fetch;
     mod modify;
     mod queues;
+    mod recorded_dial;
     mod screening;
     mod several;
     mod streams;

@@ -116,9 +116,10 @@ impl Companion {
     }
 
     /// What a party hears until another is found: a sound at this address, or the ring tone.
-    pub(super) fn ringing(music: Option<&str>, site: &mut Site<'_>, cx: &mut Context) -> Self {
+    pub(super) fn ringing(dial: &rcml::Dial, site: &mut Site<'_>, cx: &mut Context) -> Self {
+        let music = dial.dial_music.as_deref();
         let Some(url) = music.and_then(|written| site.address(written, cx)) else {
-            return Self::ringback(cx);
+            return Self::ringback(dial.ring_tone, cx);
         };
         let sound = Document {
             url,
@@ -130,9 +131,9 @@ impl Companion {
         Self::new(Plays::Sound(sound), Role::Waiting, cx)
     }
 
-    /// The ring tone.
-    pub(super) fn ringback(cx: &mut Context) -> Self {
-        Self::new(Plays::Built(Sound::Ringback), Role::Waiting, cx)
+    /// A ring tone.
+    pub(super) fn ringback(tone: rcml::RingTone, cx: &mut Context) -> Self {
+        Self::new(Plays::Built(Sound::Ringback(tone)), Role::Waiting, cx)
     }
 
     fn new(plays: Plays, role: Role, cx: &mut Context) -> Self {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use model::{CallSid, CallStatus, QueueSid, RecordingSid, Timestamp, error};
 
 use super::companion::{Companion, CompanionEnd};
+use super::dial::recording::DialRecorder;
 use super::dial::{self, Outcome};
 use super::enqueue::{ANSWERS_WITHIN, parting};
 use super::verb::{Running, Site, Step};
@@ -17,7 +18,7 @@ use crate::context::Context;
 use crate::event::{Document, Req, SetIn};
 use crate::fact::Reason;
 use crate::queueing::{Parting, QueueEvent, QueueRequest};
-use crate::recording::{RecordingNews, RecordingTerms};
+use crate::recording::RecordingNews;
 
 /// A `<Dial>` that takes a call from a queue.
 struct Taking {
@@ -28,8 +29,7 @@ struct Taking {
     phase: Phase,
     /// What the caller hears until it is connected.
     companion: Option<Companion>,
-    /// The current or finished recording, unless it failed.
-    recording: Option<RecordingSid>,
+    recorder: DialRecorder,
 }
 
 enum Phase {
@@ -65,14 +65,14 @@ pub(super) fn start(
     };
     cx.command(site.leg.profile.sid, Command::Queue(request));
     Step::Run(Box::new(Taking {
-        companion: Some(Companion::ringing(dial.dial_music.as_deref(), site, cx)),
+        companion: Some(Companion::ringing(&dial, site, cx)),
+        recorder: DialRecorder::without_bridge(&dial),
         dial,
         queue,
         req,
         phase: Phase::Finding {
             until: cx.now + ANSWERS_WITHIN,
         },
-        recording: None,
     }))
 }
 
@@ -179,15 +179,10 @@ impl Running for Taking {
         site: &mut Site<'_>,
         cx: &mut Context,
     ) -> Step {
-        if let RecordingNews::Over { stored_ms } = news
-            && self.recording == Some(sid)
+        if self.recorder.is_over(sid, news)
+            && let Phase::Closing { outcome } = &self.phase
         {
-            if stored_ms.is_none() {
-                self.recording = None;
-            }
-            if let Phase::Closing { outcome } = &self.phase {
-                return dial::done(&self.dial, outcome, self.recording, site, cx);
-            }
+            return dial::done(&self.dial, outcome, self.recorder.recording(), site, cx);
         }
         Step::Wait
     }
@@ -219,7 +214,7 @@ impl Running for Taking {
     ) -> Step {
         let is_it = self.companion.as_ref().is_some_and(|it| it.id == id);
         if is_it && end == CompanionEnd::Failed {
-            self.companion = Some(Companion::ringback(cx));
+            self.companion = Some(Companion::ringback(self.dial.ring_tone, cx));
         }
         Step::Wait
     }
@@ -265,19 +260,7 @@ impl Taking {
             site.leg.listen_to_keys(true, cx);
         }
         cx.media(leg, MediaCommand::Pair { with, queue });
-        if self.dial.record {
-            let recording = cx.recording_sid();
-            let callback = self.dial.recording_callback.as_ref();
-            let callback = callback.and_then(|callback| site.recording_callback(callback, cx));
-            let terms = RecordingTerms {
-                callback,
-                ..RecordingTerms::default()
-            };
-            site.recordings.start(recording, terms, site.leg, cx);
-            self.recording = Some(recording);
-            let with = Some(with);
-            cx.media(leg, MediaCommand::Record { recording, with });
-        }
+        self.recorder.connects(site, cx);
     }
 
     /// The two no longer hear each other.
@@ -286,10 +269,7 @@ impl Taking {
             return;
         };
         let leg = site.leg.profile.sid;
-        if let Some(recording) = self.recording {
-            cx.media(leg, MediaCommand::StopRecord { recording });
-            site.recordings.stop(recording, cx);
-        }
+        self.recorder.stop(site, cx);
         if self.dial.hangup_on_star && site.leg.is_up() {
             site.leg.listen_to_keys(false, cx);
         }
@@ -334,13 +314,10 @@ impl Taking {
             ring_s: None,
             response: None,
         };
-        if self
-            .recording
-            .is_some_and(|sid| site.recordings.is_open(sid))
-        {
+        if self.recorder.is_open(site) {
             self.phase = Phase::Closing { outcome };
             return Step::Wait;
         }
-        dial::done(&self.dial, &outcome, self.recording, site, cx)
+        dial::done(&self.dial, &outcome, self.recorder.recording(), site, cx)
     }
 }

@@ -1,14 +1,17 @@
 //! `<Dial>`: calls a party and connects it.
 //!
-//! The fork finds the party that answers, the bridge connects it; the verb only links the two and
-//! determines what follows. **Invariant: an executed `<Dial>` ends once: with at most one request
+//! The fork finds the party that answers, the bridge connects it; the verb links the two, records,
+//! and determines what follows. **Invariant: an executed `<Dial>` ends once: with at most one request
 //! of its action.**
+
+pub(super) mod recording;
 
 use std::time::Duration;
 
 use model::{CallSid, CallStatus, Direction, RecordingSid, Timestamp};
 use rcml::{Branch, Noun};
 
+use self::recording::DialRecorder;
 use super::verb::{Running, Site, Step};
 use super::{conference, dequeue};
 use crate::callback::{CallbackTarget, LegCallback};
@@ -17,18 +20,17 @@ use crate::context::{Context, Letter};
 use crate::event::{AudioFailure, Clip, Document, PlayId, Req, SetIn};
 use crate::fact::Reason;
 use crate::letter::{
-    Common, Dialled, Ended, ForkId, ForkNews, ForkResult, LastResponse, Plan, user_part,
+    Common, Dialled, Ended, ForkId, ForkNews, ForkResult, LastResponse, Order, Plan, user_part,
 };
 use crate::params::Params;
-use crate::recording::{RecordingNews, RecordingTerms};
+use crate::recording::RecordingNews;
 use crate::trace::Lane;
 
 /// A running `<Dial>`.
 struct Dialing {
     dial: rcml::Dial,
     phase: Phase,
-    /// The current or finished recording, unless it failed.
-    recording: Option<RecordingSid>,
+    recorder: DialRecorder,
 }
 
 enum Phase {
@@ -88,13 +90,18 @@ pub(super) fn start(dial: rcml::Dial, site: &mut Site<'_>, cx: &mut Context) -> 
         author: site.author(),
         common: Box::new(common),
         dialled,
+        order: if dial.sequential {
+            Order::InTurn
+        } else {
+            Order::Together
+        },
         timeout,
     });
     let tone = start_tone(&dial, site, cx);
     Step::Run(Box::new(Dialing {
+        recorder: DialRecorder::new(&dial),
         dial,
         phase: Phase::Forking { fork, tone },
-        recording: None,
     }))
 }
 
@@ -176,7 +183,7 @@ fn start_tone(dial: &rcml::Dial, site: &mut Site<'_>, cx: &mut Context) -> Tone 
         cx.command(site.leg.profile.sid, Command::Load { req, url, author });
         return Tone::Loading(req);
     }
-    Tone::Playing(site.play(Sound::Ringback, None, cx))
+    Tone::Playing(site.play(Sound::Ringback(dial.ring_tone), None, cx))
 }
 
 impl Running for Dialing {
@@ -201,7 +208,7 @@ impl Running for Dialing {
             Err(failure) => {
                 let text = format!("dialMusic: {}", failure.text);
                 cx.notify(site.leg.profile.about(None), failure.code, &text);
-                Sound::Ringback
+                Sound::Ringback(self.dial.ring_tone)
             }
         };
         *tone = Tone::Playing(site.play(sound, None, cx));
@@ -230,6 +237,10 @@ impl Running for Dialing {
 
     fn fork(&mut self, news: &ForkNews, site: &mut Site<'_>, cx: &mut Context) -> Step {
         match news {
+            ForkNews::Rings => {
+                self.recorder.rings(site, cx);
+                Step::Wait
+            }
             ForkNews::Won { child, ring_s } => {
                 self.stop_tone(site, cx);
                 self.answered_by(*child, *ring_s, site, cx);
@@ -289,18 +300,10 @@ impl Running for Dialing {
         site: &mut Site<'_>,
         cx: &mut Context,
     ) -> Step {
-        match news {
-            RecordingNews::Started => self.recording = Some(sid),
-            RecordingNews::Silent => {}
-            RecordingNews::Over { .. } if self.recording != Some(sid) => {}
-            RecordingNews::Over { stored_ms } => {
-                if stored_ms.is_none() {
-                    self.recording = None;
-                }
-                if let Phase::Closing { outcome } = &self.phase {
-                    return done(&self.dial, outcome, self.recording, site, cx);
-                }
-            }
+        if self.recorder.is_over(sid, news)
+            && let Phase::Closing { outcome } = &self.phase
+        {
+            return done(&self.dial, outcome, self.recorder.recording(), site, cx);
         }
         Step::Wait
     }
@@ -348,6 +351,7 @@ impl Running for Dialing {
     }
 
     fn detach(&mut self, site: &mut Site<'_>, cx: &mut Context) {
+        self.recorder.stop(site, cx);
         match &self.phase {
             Phase::Forking { fork, .. } => {
                 let fork = *fork;
@@ -395,13 +399,7 @@ impl Dialing {
             return;
         };
         let caller = site.leg.profile.sid;
-        let recording = self.dial.record.then(|| cx.recording_sid());
-        let callback = self.dial.recording_callback.as_ref();
-        let callback = callback.filter(|_| recording.is_some());
-        let recording_terms = RecordingTerms {
-            callback: callback.and_then(|callback| site.recording_callback(callback, cx)),
-            ..RecordingTerms::default()
-        };
+        let (recording, recording_terms) = self.recorder.connects(site, cx);
         let bridge = cx.bridge_id();
         let limit = Duration::from_secs(u64::from(self.dial.time_limit_s));
         self.phase = Phase::Bridged {
@@ -433,14 +431,12 @@ impl Dialing {
     }
 
     fn ends(&mut self, outcome: Outcome, site: &mut Site<'_>, cx: &mut Context) -> Step {
-        if self
-            .recording
-            .is_some_and(|sid| site.recordings.is_open(sid))
-        {
+        self.recorder.stop(site, cx);
+        if self.recorder.is_open(site) {
             self.phase = Phase::Closing { outcome };
             return Step::Wait;
         }
-        done(&self.dial, &outcome, self.recording, site, cx)
+        done(&self.dial, &outcome, self.recorder.recording(), site, cx)
     }
 }
 

@@ -6,8 +6,8 @@
 
 use std::time::Duration;
 
-use model::record::RecordingKind;
 use model::{RecordingSid, RecordingSource, Timestamp};
+use rcml::Sides;
 
 use super::verb::{Running, Site, Step};
 use crate::command::{MediaCommand, Sound};
@@ -67,18 +67,19 @@ fn begin(record: &rcml::Record, site: &mut Site<'_>, cx: &mut Context) -> Phase 
     let callback = record.callback.as_ref();
     let callback = callback.and_then(|callback| site.recording_callback(callback, cx));
     let terms = RecordingTerms {
-        kind: RecordingKind {
-            source: RecordingSource::RecordVerb,
-            channels: 1,
-        },
+        source: RecordingSource::RecordVerb,
+        sides: Sides::Inbound,
+        trim: record
+            .trim
+            .unwrap_or(site.leg.profile.dialect.trims_records),
         callback,
     };
+    let trim = terms.trim;
     site.recordings.start(sid, terms, site.leg, cx);
-    let trims = site.leg.profile.dialect.trims_records;
     let command = MediaCommand::RecordVoice {
         recording: sid,
         silence: Duration::from_secs(record.timeout_s.into()),
-        trim: record.trim.unwrap_or(trims),
+        trim,
     };
     cx.media(site.leg.profile.sid, command);
     Phase::Recording {

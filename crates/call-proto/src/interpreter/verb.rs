@@ -148,7 +148,7 @@ pub(super) trait Running: Send {
         None
     }
 
-    /// The fork that the verb waits for has ended.
+    /// News of the fork that the verb waits for.
     fn fork(&mut self, _news: &ForkNews, _site: &mut Site<'_>, _cx: &mut Context) -> Step {
         Step::Wait
     }

@@ -108,6 +108,9 @@ impl Leg {
                 .set_status(CallStatus::Ringing, &self.profile, cx);
             self.reporter
                 .tell_leg(rcml::LegEvent::Ringing, &self.profile, cx);
+            if let Some(fork) = self.fork {
+                cx.letter(Letter::BranchRings(fork));
+            }
         }
     }
 

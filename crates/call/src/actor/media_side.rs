@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use call_proto::{Beep, DigitWay, Lane, MediaCommand, MediaEvent, Sound, Via};
+use call_proto::{Beep, DigitWay, Lane, MediaCommand, MediaEvent, Sides, Sound, Via};
 use media::{Control, EndpointId, EngineControl, MixId, Part, PlayId, RecordingId, Report, Terms};
 use model::record::MediaCounts;
 use model::{CallSid, ConferenceSid, RecordingSid};
@@ -87,10 +87,17 @@ impl Actor {
                     b: other,
                 }
             }
-            MediaCommand::Record { recording, with } => {
-                let other = with.and_then(|with| self.endpoint_of(with));
-                let legs = std::iter::once(endpoint).chain(other).collect();
-                return self.record(legs, recording, Terms::default());
+            MediaCommand::Record {
+                recording,
+                sides,
+                trim,
+            } => {
+                let terms = Terms {
+                    part: part_of(sides),
+                    silence: None,
+                    trim,
+                };
+                return self.record(endpoint, recording, terms);
             }
             MediaCommand::RecordVoice {
                 recording,
@@ -102,7 +109,7 @@ impl Actor {
                     silence: Some(silence),
                     trim,
                 };
-                return self.record(vec![endpoint], recording, terms);
+                return self.record(endpoint, recording, terms);
             }
             MediaCommand::StopRecord { recording } => {
                 let known = self.recordings.iter().find(|(_, sid)| **sid == recording);
@@ -121,12 +128,6 @@ impl Actor {
             MediaCommand::Close => EngineControl::Close { endpoint },
         };
         self.session.control(control);
-    }
-
-    /// The endpoint of a leg, of this family or another.
-    fn endpoint_of(&self, call: CallSid) -> Option<EndpointId> {
-        let own = self.legs.get(&call).map(|leg| leg.endpoint);
-        own.or_else(|| self.shared.live.endpoint(call))
     }
 
     fn open(&self, endpoint: EndpointId, offer: Option<String>, towards: Option<Via>) {
@@ -157,13 +158,13 @@ impl Actor {
         endpoints.filter(|other| *other != endpoint).min()
     }
 
-    fn record(&mut self, legs: Vec<EndpointId>, sid: RecordingSid, terms: Terms) {
+    fn record(&mut self, endpoint: EndpointId, sid: RecordingSid, terms: Terms) {
         let recording = RecordingId(self.shared.endpoint().0);
         self.recordings.insert(recording, sid);
         let path = self.shared.config.recordings.join(format!("{sid}.wav"));
         self.session.control(Control::Record {
             recording,
-            legs,
+            endpoint,
             terms,
             path,
         });
@@ -171,7 +172,7 @@ impl Actor {
 
     fn sound(&mut self, sound: Sound) -> Option<Arc<[i16]>> {
         match sound {
-            Sound::Ringback => Some(Arc::clone(&self.shared.ringback)),
+            Sound::Ringback(tone) => audio::ringback::of(tone.as_str()),
             Sound::RecordBeep => Some(audio::tone::beep()),
             Sound::Music => Some(audio::music::hold_music()),
             Sound::Beep(Beep::Enter) => Some(audio::tone::entry()),
@@ -228,6 +229,16 @@ impl Actor {
     }
 }
 
+/// The part of a leg that is recorded.
+const fn part_of(sides: Sides) -> Part {
+    match sides {
+        Sides::Mixed => Part::All,
+        Sides::Apart => Part::Apart,
+        Sides::Inbound => Part::Heard,
+        Sides::Outbound => Part::Sent,
+    }
+}
+
 /// The mix of a conference: the random part of its SID, so that every process and restart derives
 /// the same one.
 fn mix_of(conference: ConferenceSid) -> MixId {
@@ -244,5 +255,16 @@ pub(super) fn counts_of(stats: &media::Stats) -> MediaCounts {
         jitter_us: u64::try_from(stats.jitter.as_micros()).unwrap_or(u64::MAX),
         transcoded: stats.transcoded,
         wrong_source: stats.wrong_source,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_ring_tone_of_a_document_can_be_played() {
+        for tone in rcml::RingTone::all() {
+            assert!(audio::ringback::of(tone.as_str()).is_some(), "{tone:?}");
+        }
+        assert_eq!(rcml::RingTone::all().count(), audio::ringback::TABLE.len());
     }
 }

@@ -71,7 +71,8 @@ impl Actor {
         let folder = self.shared.config.recordings.clone();
         for orphan in store.abandoned_recordings(&calls).await? {
             let sid = orphan.started.sid;
-            let Some(file) = closed_file(&folder, sid).await else {
+            let channels = orphan.started.kind.channels;
+            let Some(file) = closed_file(&folder, sid, channels).await else {
                 warn!(recording.sid = %sid, "a recording stays open until the next start");
                 continue;
             };
@@ -84,7 +85,7 @@ impl Actor {
 
 /// The length in milliseconds and the size of a recording, once the media side has closed its
 /// file; `None` if that takes too long. An empty one is removed there.
-async fn closed_file(folder: &Path, sid: RecordingSid) -> Option<(i64, i64)> {
+async fn closed_file(folder: &Path, sid: RecordingSid, channels: u8) -> Option<(i64, i64)> {
     let (whole, part) = (format!("{sid}.wav"), format!("{sid}.wav.part"));
     for _ in 0..CLOSES_WITHIN.as_millis() / PACE.as_millis() {
         // Renaming it is the last step, so what is there afterwards is whole.
@@ -93,7 +94,7 @@ async fn closed_file(folder: &Path, sid: RecordingSid) -> Option<(i64, i64)> {
                 return Some((0, 0));
             };
             let size = metadata.len();
-            let length = audio::wav::recorded_ms(size);
+            let length = audio::wav::recorded_ms(channels.into(), size);
             return Some((i64::try_from(length).ok()?, i64::try_from(size).ok()?));
         }
         tokio::time::sleep(PACE).await;

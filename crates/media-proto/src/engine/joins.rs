@@ -8,7 +8,7 @@ use super::Engine;
 use crate::control::Sink;
 use crate::endpoint::Joined;
 use crate::mix::{self, Mix, Role};
-use crate::recorder::{self, Part};
+use crate::recorder;
 use crate::report::{EndpointId, MixId};
 use crate::sound::Sound;
 use crate::timers::{TOO_LATE, Timer};
@@ -133,9 +133,9 @@ impl Engine {
                     let mut samples = [0; mix::FRAME];
                     mix.without(place.own(), &mut samples);
                     let header = recorder::played_header(&header, at, self.clock.started);
-                    for tap in endpoint.taps.iter().filter(|tap| tap.part == Part::Sent) {
+                    for tap in &endpoint.taps {
                         if let Some(recording) = self.recordings.get_mut(tap.recording) {
-                            recording.play(tap.track, &header, &samples, now);
+                            recording.play(&header, &samples, now);
                         }
                     }
                 }

@@ -1,7 +1,7 @@
 //! Endpoints that move from one engine to another.
 //!
 //! Everything in progress moves too: the sequence numbers and timestamps of both directions, a
-//! play, keys, timers, and recordings that have no other leg. **Invariant: nothing is lost on the
+//! play, keys, timers and recordings. **Invariant: nothing is lost on the
 //! way**: packets accepted before stay counted, those that arrive meanwhile wait in the sockets,
 //! and timers due meanwhile fire late. Left to others: the sockets, and controls that come in
 //! between (crate `media`).
@@ -42,22 +42,15 @@ impl Parcel {
 impl Engine {
     /// Removes an endpoint so that it can be given to another engine; `None` if it does not exist.
     ///
-    /// It leaves what it was joined to. A recording with other legs stays with those, as if this
-    /// leg had been closed. Its sockets return to the shell.
+    /// It leaves what it was joined to. Its sockets return to the shell.
     pub fn extract(&mut self, endpoint: EndpointId) -> Option<Parcel> {
         let slot = self.slot(endpoint)?;
         let mut endpoint = self.remove(slot)?;
         let mut recordings = Vec::new();
         for tap in std::mem::take(&mut endpoint.taps) {
-            let Some(recording) = self.recordings.get_mut(tap.recording) else {
-                continue;
-            };
-            if recording.legs().all(|leg| leg == endpoint.id) {
+            if let Some(recording) = self.recordings.remove(tap.recording) {
                 self.recording_names.remove(&recording.id);
-                let recording = self.recordings.remove(tap.recording);
-                recordings.extend(recording.map(|recording| (recording, tap)));
-            } else {
-                recording.close_leg(endpoint.id);
+                recordings.push((recording, tap));
             }
         }
         Some(Parcel {

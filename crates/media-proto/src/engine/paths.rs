@@ -36,7 +36,7 @@ impl Engine {
         if let (Some(sound), Some(endpoint)) = (&sound, self.endpoints.get(slot)) {
             for tap in &endpoint.taps {
                 if let Some(recording) = self.recordings.get_mut(tap.recording) {
-                    recording.hear(tap.track, sound, now);
+                    recording.hear(sound, now);
                 }
             }
         }
@@ -120,7 +120,7 @@ impl Engine {
         if endpoint.is_overheard() {
             for tap in &endpoint.taps {
                 if let Some(recording) = self.recordings.get_mut(tap.recording) {
-                    recording.hear_bridged(tap.track, sound, now);
+                    recording.hear_bridged(sound, now);
                 }
             }
         }

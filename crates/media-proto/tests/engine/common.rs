@@ -63,7 +63,7 @@ impl Sink for Log {
         self.reports.push((self.now, endpoint, report));
     }
     fn record(&mut self, recording: RecordingId, samples: &[i16]) {
-        assert!(samples.len() <= FRAME);
+        assert!(samples.len() <= 2 * FRAME);
         self.recorded.entry(recording).or_default().extend(samples);
     }
     fn end_recording(&mut self, recording: RecordingId, end: RecordingEnd) {
@@ -196,15 +196,15 @@ impl World {
         });
     }
 
-    pub(crate) fn record(&mut self, recording: u64, legs: &[u64]) {
-        self.record_on(recording, legs, Terms::default());
+    pub(crate) fn record(&mut self, recording: u64, endpoint: u64) {
+        self.record_on(recording, endpoint, Terms::default());
     }
 
-    pub(crate) fn record_on(&mut self, recording: u64, legs: &[u64], terms: Terms) {
-        let legs: Vec<_> = legs.iter().map(|leg| EndpointId(*leg)).collect();
-        let (recording, now) = (RecordingId(recording), self.log.now);
+    pub(crate) fn record_on(&mut self, recording: u64, endpoint: u64, terms: Terms) {
+        let (recording, endpoint, now) =
+            (RecordingId(recording), EndpointId(endpoint), self.log.now);
         self.engine
-            .record(recording, &legs, terms, now, &mut self.log);
+            .record(recording, endpoint, terms, now, &mut self.log);
     }
 
     pub(crate) fn hear(&mut self, recording: u64, endpoint: u64) {

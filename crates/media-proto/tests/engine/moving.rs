@@ -136,7 +136,7 @@ fn who_moves_leaves_the_others_behind() {
         first.open(phone);
     }
     first.bridge(1, 2);
-    first.record(5, &[1, 2]);
+    first.record(5, 1);
     for member in [3, 4] {
         first.join(member, 1, (true, true));
     }
@@ -153,15 +153,23 @@ fn who_moves_leaves_the_others_behind() {
     assert!(a.hears(1700.0) && c.hears(440.0));
     let last = &d.heard[d.heard.len() - 4000..];
     assert!(rms_dbfs(last) < -60.0, "alone in the first mix");
-    // The recording continues with the leg that stayed.
-    close(&mut second, 1);
-    assert!(first.log.ended.is_empty() && second.log.ended.is_empty());
+    // The recording goes with its leg, and what that hears.
     close(&mut first, 2);
-    let samples = 8 * 1400;
-    let end = (RecordingId(5), whole(samples));
-    assert_eq!(first.log.ended, [end]);
-    let recorded = &first.log.recorded[&RecordingId(5)];
-    assert!(tone_dbfs(&recorded[8000..], 1000.0) > -17.0);
-    assert!(tone_dbfs(&recorded[8000..], 440.0) < -45.0);
+    close(&mut second, 1);
+    assert!(first.log.ended.is_empty());
+    let end = (RecordingId(5), whole(8 * 1400));
+    assert_eq!(second.log.ended, [end]);
+    let (before, after) = (&first.log.recorded, &second.log.recorded);
+    let (before, after) = (&before[&RecordingId(5)], &after[&RecordingId(5)]);
+    assert_eq!(before.len() + after.len(), 8 * 1400);
+    for (recorded, says, hears) in [
+        (&before[1600..], 440.0, 1000.0),
+        (&after[1600..], 440.0, 1700.0),
+    ] {
+        for hz in [says, hears] {
+            assert!(tone_dbfs(recorded, hz) > -20.0, "{hz}");
+        }
+    }
+    assert!(tone_dbfs(&after[1600..], 1000.0) < -45.0);
     assert!(first.engine.extract(EndpointId(1)).is_none());
 }

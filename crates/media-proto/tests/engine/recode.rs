@@ -110,7 +110,7 @@ fn a_packet_that_comes_twice_is_heard_once() {
         world.open(&wide);
         world.open(&narrow);
         world.bridge(1, 2);
-        world.record(1, &[1]);
+        world.record(1, 1);
         let mut sent = Vec::new();
         for frame in 0..100 {
             sent.push(wide.packet());

@@ -1,9 +1,17 @@
-//! Recordings: every leg is in the mix, and the length equals real time.
+//! Recordings: what a leg says and hears is in them, and the length equals real time.
 
 use crate::common::{Phone, World, ms, tone, whole};
+use audio::Codec;
 use audio::measure::{rms_dbfs, tone_dbfs};
 use media_proto::{Control, EndpointId, Part, RecordingEnd, RecordingId, Report, Terms};
 use std::time::Duration;
+
+/// What the leg says and what it hears, on a channel each.
+const APART: Terms = Terms {
+    part: Part::Apart,
+    silence: None,
+    trim: false,
+};
 
 fn stop(recording: u64) -> Control {
     Control::StopRecord {
@@ -16,7 +24,7 @@ fn recorded(world: &World, recording: u64) -> &[i16] {
 }
 
 #[test]
-fn both_legs_are_in_the_mix() {
+fn both_sides_are_in_the_mix() {
     let mut world = World::new();
     let (mut a, mut b) = (Phone::new(1, 440.0), Phone::new(2, 1000.0).alaw());
     world.open(&a);
@@ -24,7 +32,7 @@ fn both_legs_are_in_the_mix() {
     world.bridge(1, 2);
     world.talk(&mut [&mut a, &mut b], ms(200));
     world.pass(Duration::from_micros(3125));
-    world.record(4, &[1, 2]);
+    world.record(4, 1);
     world.talk(&mut [&mut a, &mut b], ms(1000));
     // Then only one speaks.
     world.talk(&mut [&mut a], ms(500));
@@ -52,7 +60,7 @@ fn silence_is_filled_from_the_clock() {
     let mut world = World::new();
     let mut a = Phone::new(1, 440.0);
     world.open(&a);
-    world.record(1, &[1]);
+    world.record(1, 1);
     world.pass(ms(700));
     world.talk(&mut [&mut a], ms(600));
     world.pass(ms(700));
@@ -64,44 +72,198 @@ fn silence_is_filled_from_the_clock() {
     assert!(samples[11_000..].iter().all(|sample| *sample == 0));
 }
 
+/// One channel of a recording with two.
+fn channel(samples: &[i16], index: usize) -> Vec<i16> {
+    samples.iter().skip(index).step_by(2).copied().collect()
+}
+
+/// Whether a tone is at its full level, rather than absent.
+fn has(samples: &[i16], hz: f64) -> bool {
+    let level = tone_dbfs(samples, hz);
+    assert!(!(-45.0..-20.0).contains(&level), "{hz} Hz at {level}");
+    level > -20.0
+}
+
 #[test]
-fn what_is_played_to_a_lone_leg_is_recorded() {
-    for (legs, expected) in [(&[1][..], true), (&[1, 2], false)] {
+fn each_part_has_its_sounds() {
+    // Part, and whether it has what the leg says, what is played to it, and what its bridge says.
+    let table = [
+        (Part::All, [true, true, true]),
+        (Part::Heard, [true, false, false]),
+        (Part::Sent, [false, true, true]),
+    ];
+    for (part, expected) in table {
         let mut world = World::new();
         let (mut a, mut b) = (Phone::new(1, 440.0), Phone::new(2, 1000.0));
         world.open(&a);
         world.open(&b);
-        world.record(1, legs);
+        let terms = Terms {
+            part,
+            ..Terms::default()
+        };
+        world.record_on(1, 1, terms);
         world.play(1, 1, &[tone(700.0, 1000)], Some(1));
+        world.talk(&mut [&mut a], ms(1000));
+        world.bridge(1, 2);
         world.talk(&mut [&mut a, &mut b], ms(1000));
         world.control(stop(1));
-        let middle = &recorded(&world, 1)[1000..7000];
-        assert_eq!(tone_dbfs(middle, 700.0) > -17.0, expected, "{legs:?}");
-        assert!(tone_dbfs(middle, 440.0) > -17.0, "{legs:?}");
-        assert_eq!(tone_dbfs(middle, 1000.0) > -17.0, !expected, "{legs:?}");
+        let samples = recorded(&world, 1);
+        assert_eq!(samples.len(), 16_000);
+        let (first, second) = (&samples[1600..7200], &samples[9600..15_200]);
+        let found = [has(first, 440.0), has(first, 700.0), has(second, 1000.0)];
+        assert_eq!(found, expected, "{part:?}");
+        assert_eq!(has(second, 440.0), expected[0], "{part:?}");
+        assert!(!has(second, 700.0) && !has(first, 1000.0), "{part:?}");
     }
 }
 
 #[test]
-fn ends_with_its_last_leg() {
+fn each_side_has_a_channel() {
+    let called: [fn() -> Phone; 3] = [
+        || Phone::new(2, 1000.0),
+        || Phone::new(2, 1000.0).alaw(),
+        || Phone::new(2, 0.0).speaking(Codec::G722, 1000.0),
+    ];
+    for called in called {
+        let mut world = World::new();
+        let (mut a, mut b) = (Phone::new(1, 440.0), called());
+        world.open(&a);
+        world.open(&b);
+        world.record_on(1, 1, APART);
+        // It rings, and nobody speaks; then both, the caller, and the called party.
+        world.play(1, 1, &[tone(700.0, 500)], Some(1));
+        world.pass(ms(500));
+        world.bridge(1, 2);
+        world.talk(&mut [&mut a, &mut b], ms(500));
+        world.talk(&mut [&mut a], ms(500));
+        world.talk(&mut [&mut b], ms(500));
+        // Half a frame more.
+        world.pass(ms(10));
+        world.control(stop(1));
+        let samples = recorded(&world, 1);
+        assert_eq!(world.log.ended, [(RecordingId(1), whole(2010 * 8))]);
+        assert_eq!(samples.len(), 2 * 2010 * 8);
+        let (left, right) = (channel(samples, 0), channel(samples, 1));
+        for (from, caller, called, ring) in [
+            (0, false, false, true),
+            (4000, true, true, false),
+            (8000, true, false, false),
+            (12_000, false, true, false),
+        ] {
+            let (left, right) = (
+                &left[from + 800..from + 3600],
+                &right[from + 800..from + 3600],
+            );
+            assert_eq!(
+                (has(left, 440.0), has(left, 1000.0)),
+                (caller, false),
+                "{from}"
+            );
+            assert_eq!(
+                (has(right, 440.0), has(right, 1000.0)),
+                (false, called),
+                "{from}"
+            );
+            assert_eq!(
+                (has(left, 700.0), has(right, 700.0)),
+                (false, ring),
+                "{from}"
+            );
+            assert_eq!(
+                rms_dbfs(left) < -60.0,
+                !caller,
+                "{from}: silence is silence"
+            );
+        }
+        // Both began to speak at the same moment.
+        let onset = |channel: &[i16]| {
+            let mut frames = channel[4000..].chunks(80);
+            frames.position(|frame| rms_dbfs(frame) > -30.0)
+        };
+        let (left, right) = (onset(&left).unwrap(), onset(&right).unwrap());
+        assert!(left.abs_diff(right) <= 2, "{left} and {right}, in 10 ms");
+        assert!(
+            a.hears(1000.0) && b.hears(440.0),
+            "recording changes nothing"
+        );
+    }
+}
+
+#[test]
+fn a_leg_on_hold_is_a_silent_channel() {
     let mut world = World::new();
     let (mut a, mut b) = (Phone::new(1, 440.0), Phone::new(2, 1000.0));
     world.open(&a);
     world.open(&b);
-    world.record(1, &[1, 2, 2, 9]);
-    world.record(2, &[1]);
+    world.bridge(1, 2);
+    world.record_on(1, 1, APART);
+    world.talk(&mut [&mut a, &mut b], ms(500));
+    let (hold, resume) = (b.sdp("inactive"), b.sdp("sendrecv"));
+    world.renegotiate(&b, hold);
+    world.talk(&mut [&mut a], ms(500));
+    world.renegotiate(&b, resume);
+    world.talk(&mut [&mut a, &mut b], ms(500));
+    world.control(stop(1));
+    let samples = recorded(&world, 1);
+    let (left, right) = (channel(samples, 0), channel(samples, 1));
+    assert_eq!((left.len(), right.len()), (12_000, 12_000));
+    for from in [800, 4800, 8800] {
+        assert!(has(&left[from..from + 2800], 440.0), "{from}");
+        assert_eq!(has(&right[from..from + 2800], 1000.0), from != 4800);
+    }
+}
+
+#[test]
+fn two_channels_are_trimmed_together() {
+    let mut world = World::new();
+    let (mut a, mut b) = (Phone::new(1, 440.0), Phone::new(2, 1000.0));
+    world.open(&a);
+    world.open(&b);
+    world.bridge(1, 2);
+    let terms = Terms {
+        trim: true,
+        ..APART
+    };
+    world.record_on(1, 1, terms);
+    world.pass(ms(1000));
+    world.talk(&mut [&mut b], ms(600));
+    world.talk(&mut [&mut a], ms(600));
+    world.pass(ms(1000));
+    world.control(stop(1));
+    let [(_, RecordingEnd::Finished { samples, keep })] = world.log.ended[..] else {
+        panic!("{:?}", world.log.ended);
+    };
+    let all = recorded(&world, 1);
+    assert_eq!(all.len() as u64, 2 * samples);
+    assert!((keep / 8).abs_diff(1600) <= 60, "{} ms", keep / 8);
+    let kept = &all[..2 * keep as usize];
+    let (left, right) = (channel(kept, 0), channel(kept, 1));
+    let (early, late) = (3200..5600, 8000..10_400);
+    assert!(!has(&left[early.clone()], 440.0) && has(&right[early], 1000.0));
+    assert!(has(&left[late.clone()], 440.0) && !has(&right[late], 1000.0));
+}
+
+#[test]
+fn ends_with_its_leg() {
+    let mut world = World::new();
+    let (mut a, mut b) = (Phone::new(1, 440.0), Phone::new(2, 1000.0));
+    world.open(&a);
+    world.open(&b);
+    world.bridge(1, 2);
+    world.record(1, 1);
+    world.record(2, 2);
     world.talk(&mut [&mut a, &mut b], ms(500));
     world.control(Control::Close {
         endpoint: EndpointId(1),
     });
-    assert_eq!(world.log.ended, [(RecordingId(2), whole(4000))]);
+    assert_eq!(world.log.ended, [(RecordingId(1), whole(4000))]);
     world.talk(&mut [&mut b], ms(500));
     world.control(Control::Close {
         endpoint: EndpointId(2),
     });
-    let end = (RecordingId(1), whole(8000));
+    let end = (RecordingId(2), whole(8000));
     assert_eq!(world.log.ended.last(), Some(&end));
-    assert!(tone_dbfs(&recorded(&world, 1)[5000..], 1000.0) > -17.0);
+    assert!(tone_dbfs(&recorded(&world, 2)[5000..], 1000.0) > -17.0);
     world.control(stop(1));
     world.pass(ms(100));
     assert_eq!(world.log.ended.len(), 2);
@@ -113,15 +275,15 @@ fn impossible_recordings_are_refused() {
     let mut world = World::new();
     let a = Phone::new(1, 440.0);
     world.open(&a);
-    world.record(1, &[1]);
-    for (recording, legs) in [(1, &[1][..]), (2, &[]), (3, &[9])] {
-        world.record(recording, legs);
+    world.record(1, 1);
+    for (recording, endpoint) in [(1, 1), (3, 9)] {
+        world.record(recording, endpoint);
         let (id, end) = *world.log.ended.last().unwrap();
         assert_eq!(id, RecordingId(recording));
         assert!(matches!(end, RecordingEnd::Refused { .. }));
     }
     for recording in 10..30 {
-        world.record(recording, &[1]);
+        world.record(recording, 1);
     }
     let refused = world.log.ended.iter().filter(|(id, _)| id.0 >= 10).count();
     assert_eq!(refused, 20 - 11, "an endpoint has at most twelve");
@@ -132,7 +294,7 @@ fn jitter_and_reordering_are_evened_out() {
     let mut world = World::new();
     let mut a = Phone::new(1, 440.0);
     world.open(&a);
-    world.record(1, &[1]);
+    world.record(1, 1);
     for _ in 0..50 {
         // Two packets at once, in the wrong order, every 40 ms.
         let (first, second) = (a.packet(), a.packet());
@@ -159,7 +321,7 @@ fn a_listener_hears_only_the_remote_party() {
     world.play(1, 1, &[tone(1000.0, 100)], None);
     world.hear(4, 1);
     // Alongside a recording, which has both.
-    world.record(5, &[1]);
+    world.record(5, 1);
     world.talk(&mut [&mut a], ms(1000));
     // Where no packets arrive there is silence, in real time.
     world.pass(ms(500));
@@ -192,7 +354,7 @@ fn silence_is_reported_once_until_there_is_voice_again() {
         silence: Some(ms(500)),
         ..Terms::default()
     };
-    world.record_on(1, &[1], terms);
+    world.record_on(1, 1, terms);
     let silent = Report::RecordSilence {
         recording: RecordingId(1),
     };
@@ -229,7 +391,7 @@ fn a_trimmed_recording_keeps_a_margin_around_the_voice() {
             trim: true,
             ..Terms::default()
         };
-        world.record_on(1, &[1], terms);
+        world.record_on(1, 1, terms);
         world.pass(ms(*before));
         world.talk(&mut [&mut a], ms(*voice));
         world.pass(ms(*after));
@@ -270,7 +432,7 @@ fn a_trimmed_recording_of_silence_is_empty() {
         trim: true,
         ..Terms::default()
     };
-    world.record_on(1, &[1], terms);
+    world.record_on(1, 1, terms);
     world.pass(ms(3000));
     world.control(stop(1));
     let end = RecordingEnd::Finished {

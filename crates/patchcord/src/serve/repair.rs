@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use anyhow::Result;
 use call::closing;
-use model::{InstanceSid, RecordingSid, Timestamp};
+use model::record::StartedRecording;
+use model::{InstanceSid, Timestamp};
 use sip::{DialogSnapshot, Sip};
 use store::{Orphan, Store};
 use tokio::sync::watch;
@@ -173,7 +174,7 @@ fn hang_up(sip: &Sip, orphan: &Orphan) {
 async fn record_files(store: &Store, folder: &Path, now: Timestamp) -> Result<()> {
     let mut completed = 0;
     for orphan in store.started_recordings(now).await? {
-        let end = match file_length(orphan.started.sid, folder) {
+        let end = match file_length(&orphan.started, folder) {
             File::Complete(length) => Some(length),
             File::Missing if !store.is_shared() => None,
             File::Missing | File::Unusable => continue,
@@ -203,7 +204,8 @@ enum File {
 }
 
 /// Completes the file of a recording. An empty one is removed.
-fn file_length(sid: RecordingSid, folder: &Path) -> File {
+fn file_length(started: &StartedRecording, folder: &Path) -> File {
+    let sid = started.sid;
     let path = folder.join(format!("{sid}.wav"));
     if let Err(error) = media::recover_recording(&path) {
         // It is tried again in the next round, or at the next start.
@@ -216,7 +218,7 @@ fn file_length(sid: RecordingSid, folder: &Path) -> File {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return File::Missing,
         Err(_) => return File::Unusable,
     };
-    let duration_ms = audio::wav::recorded_ms(size);
+    let duration_ms = audio::wav::recorded_ms(started.kind.channels.into(), size);
     if duration_ms == 0 && std::fs::remove_file(&path).is_err() {
         return File::Unusable;
     }

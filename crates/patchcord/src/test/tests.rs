@@ -29,7 +29,7 @@ fn order(paths: &[&Path]) -> Order {
 
 /// Half a second of silence.
 fn tone() -> Vec<u8> {
-    let mut wav = audio::wav::header(8_000).to_vec();
+    let mut wav = audio::wav::header(1, 8_000).to_vec();
     wav.resize(wav.len() + 8_000, 0);
     wav
 }

@@ -1,5 +1,8 @@
 //! `<Dial>`: calls a party and connects it.
 
+mod recording;
+mod ring_tone;
+
 use model::address::is_sip_address;
 use model::{HttpMethod, error};
 
@@ -8,9 +11,12 @@ use crate::finding::{Finding, Findings};
 use crate::verb::conference::Conference;
 use crate::verb::noun::Noun;
 use crate::verb::queue::Queue;
-use crate::verb::recording::{self, RecordingCallback};
+use crate::verb::recording::{CALLBACK, RecordingCallback};
 
-/// Calls one or more parties at once and connects the first that answers.
+pub use recording::{DialRecording, RecordingStart, Sides};
+pub use ring_tone::RingTone;
+
+/// Calls one or more parties, at once or one after the other, and connects the first that answers.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Dial {
     /// The parties to call, at most [`Dial::MAX_NOUNS`]. Text directly in the element is one noun,
@@ -20,19 +26,23 @@ pub struct Dial {
     pub action: Option<String>,
     /// HTTP method for the action.
     pub method: HttpMethod,
-    /// How long to let it ring, in seconds; at least 1.
+    /// Whether the parties are called one after the other.
+    pub sequential: bool,
+    /// How long to let it ring, in seconds, for each of the parties if `sequential`; at least 1.
     pub timeout_s: u32,
     /// How long the connection may last, in seconds; at least 1.
     pub time_limit_s: u32,
     /// The caller ID shown to the callee; `None` means the caller's own. No control characters; a
     /// SIP address if it contains an `@`.
     pub caller_id: Option<String>,
-    /// Whether to record both sides, mixed, from the moment they are connected.
-    pub record: bool,
+    /// What to record; `None`: nothing.
+    pub record: Option<DialRecording>,
     /// Receives the events of the recording.
     pub recording_callback: Option<RecordingCallback>,
     /// Address of the sound that the caller hears until connected, as written.
     pub dial_music: Option<String>,
+    /// What the caller hears until connected, unless that is `dial_music`.
+    pub ring_tone: RingTone,
     /// Whether the caller may end the connection with `*`.
     pub hangup_on_star: bool,
     /// Whether the caller is answered only when connected; `None` if the document does not say.
@@ -56,12 +66,14 @@ impl Dial {
             nouns,
             action: None,
             method: HttpMethod::Post,
+            sequential: false,
             timeout_s: Self::DEFAULT_TIMEOUT_S,
             time_limit_s: Self::DEFAULT_TIME_LIMIT_S,
             caller_id: None,
-            record: false,
+            record: None,
             recording_callback: None,
             dial_music: None,
+            ring_tone: RingTone::default(),
             hangup_on_star: false,
             answer_on_bridge: None,
             line: 0,
@@ -91,27 +103,22 @@ pub(crate) const ATTRIBUTES: Attributes = Attributes {
     built: &[
         "action",
         "method",
+        "sequential",
         "timeout",
         "timeLimit",
         "callerId",
         "record",
         "dialMusic",
+        "ringTone",
         "hangupOnStar",
         "answerOnBridge",
-        recording::CALLBACK[0],
-        recording::CALLBACK[1],
-        recording::CALLBACK[2],
-    ],
-    unbuilt: &[
-        "callReason",
-        "events",
         "recordingTrack",
-        "referMethod",
-        "referUrl",
-        "ringTone",
-        "sequential",
         "trim",
+        CALLBACK[0],
+        CALLBACK[1],
+        CALLBACK[2],
     ],
+    unbuilt: &["callReason", "events", "referMethod", "referUrl"],
 };
 
 impl Dial {
@@ -121,6 +128,7 @@ impl Dial {
             nouns: nouns(element, findings),
             action: element.url("action", findings),
             method: element.method("method", error::DIAL_METHOD, findings),
+            sequential: element.flag("sequential", findings).unwrap_or(false),
             timeout_s: element.seconds(
                 "timeout",
                 Self::DEFAULT_TIMEOUT_S,
@@ -139,15 +147,15 @@ impl Dial {
                 can_be_shown,
                 findings,
             ),
-            record: record(element, findings),
+            record: DialRecording::read(element, findings),
             recording_callback: RecordingCallback::read(element, findings),
             dial_music: element.url("dialMusic", findings),
+            ring_tone: RingTone::read(element, findings),
             hangup_on_star: element.flag("hangupOnStar", findings).unwrap_or(false),
             answer_on_bridge: element.flag("answerOnBridge", findings),
             line: element.at().line,
         };
-        if dial.record && dial.conference().is_some() {
-            dial.record = false;
+        if dial.conference().is_some() && dial.record.take().is_some() {
             let message = "`record` of `Dial` does not record a conference here".to_owned();
             findings.push(Finding::new(error::NOT_BUILT, element.at(), message));
         }
@@ -213,25 +221,4 @@ fn nouns(element: &Element<'_>, findings: &mut Findings) -> Vec<Noun> {
 fn idle(child: &Element<'_>, beside: &str) -> Finding {
     let message = format!("`{}` has no effect beside {beside} in `Dial`", child.name());
     Finding::new(error::BAD_NESTING, child.at(), message)
-}
-
-/// `true`, or another server's word for the same setting.
-fn record(element: &Element<'_>, findings: &mut Findings) -> bool {
-    let Some(attribute) = element.attribute("record") else {
-        return false;
-    };
-    match attribute.value.as_str() {
-        "record-from-answer" => true,
-        "do-not-record" => false,
-        "record-from-ringing" | "record-from-answer-dual" | "record-from-ringing-dual" => {
-            let message = format!(
-                "`record` of `Dial` cannot be `{}` here; both sides are recorded mixed, from the \
-                 moment they are connected",
-                attribute.value
-            );
-            findings.push(Finding::new(error::NOT_BUILT, attribute.at, message));
-            true
-        }
-        _ => element.flag("record", findings).unwrap_or(false),
-    }
 }

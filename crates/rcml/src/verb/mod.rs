@@ -31,7 +31,7 @@ use crate::element::Attributes;
 
 pub use conference::{Beep, Conference};
 pub use connect::{Connect, Start, Stop};
-pub use dial::Dial;
+pub use dial::{Dial, DialRecording, RecordingStart, RingTone, Sides};
 pub use enqueue::{Enqueue, Leave};
 pub use gather::{Gather, Prompt};
 pub use hangup::Hangup;

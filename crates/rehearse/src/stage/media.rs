@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use call_proto::{
-    AudioFailure, Clip, Event, Fetched, MediaCommand, MediaEvent, PlayId, ReplyKind, Req, Sound,
+    AudioFailure, Clip, Event, Fetched, MediaCommand, MediaEvent, PlayId, ReplyKind, Req, Sides,
+    Sound,
 };
 use model::record::MediaCounts;
 use model::{CallSid, RecordingSid, Timestamp, error};
@@ -42,6 +43,7 @@ pub(super) struct Media {
 struct Take {
     call: CallSid,
     since: Timestamp,
+    channels: u8,
     /// For one of what a person says.
     voice: Option<Voice>,
 }
@@ -177,7 +179,12 @@ impl Stage<'_> {
                 let with = format!("leaves {}", self.run.name(with));
                 self.on_line(call, &with);
             }
-            MediaCommand::Record { recording, .. } => self.begin_take(call, recording, None),
+            // Parties that hear each other are taken to talk all the time: nothing is trimmed.
+            MediaCommand::Record {
+                recording, sides, ..
+            } => {
+                self.begin_take(call, recording, sides, None);
+            }
             MediaCommand::RecordVoice {
                 recording,
                 silence,
@@ -189,7 +196,7 @@ impl Stage<'_> {
                     spoken: None,
                     words: 0,
                 };
-                self.begin_take(call, recording, Some(voice));
+                self.begin_take(call, recording, Sides::Inbound, Some(voice));
                 self.later(silence, Due::Quiet(recording, 0));
             }
             MediaCommand::StopRecord { recording } => self.recorded(call, recording),
@@ -213,7 +220,7 @@ impl Stage<'_> {
     fn play_sound(&mut self, call: CallSid, play: PlayId, sound: Sound, times: Option<u32>) {
         self.cut_off(call);
         let sense = match sound {
-            Sound::Ringback => Sense::Ring,
+            Sound::Ringback(_) => Sense::Ring,
             Sound::RecordBeep => Sense::RecordBeep,
             Sound::Music => Sense::Music,
             Sound::Beep(beep) => Sense::Beep(beep),
@@ -224,14 +231,19 @@ impl Stage<'_> {
             }
         };
         let place = self.heard.get(&call).map_or(0, Vec::len);
-        self.on_line(call, &sound_on_line(&sense, times));
+        let words = if let Sound::Ringback(tone) = sound {
+            tone.words()
+        } else {
+            sound_on_line(&sense, times)
+        };
+        self.on_line(call, &words);
         self.hears(call, Heard::begins(sense, self.now));
         self.media.playing.insert(call, (play, place));
         let length = match sound {
             Sound::Clip(clip) => clip.length,
             Sound::Beep(_) => BEEP_LENGTH,
             Sound::RecordBeep => RECORD_BEEP,
-            Sound::Ringback | Sound::Music => return,
+            Sound::Ringback(_) | Sound::Music => return,
         };
         if let Some(times) = times {
             let done = Event::Media(MediaEvent::PlayDone { play });
@@ -284,10 +296,26 @@ impl Stage<'_> {
         }
     }
 
-    fn begin_take(&mut self, call: CallSid, recording: RecordingSid, voice: Option<Voice>) {
-        self.on_line(call, "record");
-        let since = self.now;
-        let take = Take { call, since, voice };
+    fn begin_take(
+        &mut self,
+        call: CallSid,
+        recording: RecordingSid,
+        sides: Sides,
+        voice: Option<Voice>,
+    ) {
+        let words = match sides {
+            Sides::Apart => "record dual",
+            Sides::Outbound => "record outbound",
+            Sides::Inbound if voice.is_none() => "record inbound",
+            Sides::Mixed | Sides::Inbound => "record",
+        };
+        self.on_line(call, words);
+        let take = Take {
+            call,
+            since: self.now,
+            channels: sides.channels(),
+            voice,
+        };
         self.media.recording.insert(recording, take);
     }
 
@@ -345,7 +373,7 @@ impl Stage<'_> {
             MediaEvent::Recorded {
                 recording,
                 duration_ms,
-                size_bytes: 44 + 16 * duration_ms,
+                size_bytes: 44 + 16 * i64::from(take.channels) * duration_ms,
             }
         };
         self.tell_in(after, call, Event::Media(event));

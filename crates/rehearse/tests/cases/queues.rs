@@ -10,6 +10,7 @@ fn queue_bridged() {
 #[test]
 fn queue_caller_hangs_up() {
     check("queue-caller-hangs-up");
+    check("queue-recorded-dual");
 }
 
 #[test]

@@ -3,6 +3,20 @@
 use crate::check;
 
 #[test]
+fn one_after_the_other() {
+    check("sequential-second-answers");
+    check("sequential-none-answers");
+    check("sequential-caller-gives-up");
+    check("sequential-screened");
+    check("sequential-two-phones");
+}
+
+#[test]
+fn ring_tones() {
+    check("ring-tone");
+}
+
+#[test]
 fn case_117_sip_address_answers() {
     check("117-sip-address-answers");
 }

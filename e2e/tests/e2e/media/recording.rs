@@ -1,4 +1,4 @@
-//! `<Dial record="true">`: one file with both sides in it.
+//! Recordings of `<Dial>` and `<Record>`: whose tones are in the file, on which channel, from when.
 
 use e2e::phone::Setup;
 use e2e::sipp::Scenario;
@@ -82,8 +82,112 @@ fn a_recording_holds_both_tones() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The sound of the recording that a request names, fetched as an application would.
+/// Each channel has more than a second and a half of one party, and nothing of the other.
+fn check_channels(scene: &Scene, [left, right]: &[Heard; 2]) {
+    for (channel, own, other) in [
+        (left, scene.kims, scene.anns),
+        (right, scene.anns, scene.kims),
+    ] {
+        let span = channel.span_of(own);
+        assert!(
+            span.seconds() >= 1.5 && span.share(own) >= 0.95,
+            "{own:?}: {:.2} s",
+            span.seconds()
+        );
+        assert!(channel.span_of(other).seconds() < 0.05, "{other:?}");
+        let (own, other) = (channel.level(own), channel.level(other));
+        assert!(other < own - 20.0, "{own} and {other}");
+    }
+    let difference = (left.seconds() - right.seconds()).abs();
+    assert!(difference < 0.001, "{difference} s");
+}
+
+#[test]
+fn each_party_has_a_channel() -> anyhow::Result<()> {
+    // The legs are transcoded.
+    let scene = Scene::with(Setup::wideband)?;
+    let record = "record=\"record-from-answer-dual\" recordingStatusCallback=\"/told\"";
+    let document = format!("<Dial {record} action=\"/after\"><Client>ann</Client></Dial>");
+    scene.app.on("/v", Reply::document(&document));
+    scene.app.on("/after", Reply::document(""));
+    scene.app.on("/told", Reply::status(200));
+    let ann = scene.ann(|ann| ann.alaw().answers())?;
+    scene.kim.dial("1000")?;
+    ann.wait_for("CALL_ESTABLISHED")?;
+    talk(1.0);
+    // A party on hold is silent for as long as that lasts.
+    ann.hold(true)?;
+    talk(1.5);
+    ann.hold(false)?;
+    talk(1.5);
+    ann.hangup()?;
+    let after = scene.app.wait_for("/after", 1, SOON)?;
+    let told = scene.app.wait_for("/told", 1, SOON)?;
+    assert_eq!(told[0].param("RecordingChannels"), Some("2"));
+    let rest = scene.server.rest();
+    let path = format!("/2010-04-01/Accounts/{}/Recordings.json", rest.account());
+    let listed: Value = serde_json::from_slice(&rest.send("GET", &path, None)?.body)?;
+    assert_eq!(listed["recordings"][0]["channels"], 2, "{listed}");
+    let [left, right] = Heard::channels_of_wav(&file(&rest, &after[0])?)?;
+    assert!(left.span_of(scene.kims).seconds() >= 3.5);
+    assert!(left.span_of(scene.kims).share(scene.kims) >= 0.95);
+    let spoken = right.loud_parts(-30.0, 0.5);
+    assert!(
+        matches!(spoken[..], [first, second] if first > 0.5 && second > 1.0),
+        "{spoken:?}"
+    );
+    for (channel, own, other) in [
+        (&left, scene.kims, scene.anns),
+        (&right, scene.anns, scene.kims),
+    ] {
+        assert!(channel.level(other) < channel.level(own) - 20.0);
+    }
+    Ok(())
+}
+
+#[test]
+fn a_recording_from_the_ringing_has_the_ring_tone() -> anyhow::Result<()> {
+    let scene = Scene::new()?;
+    let document = "<Dial record=\"record-from-ringing-dual\" ringTone=\"fr\" \
+                    action=\"/after\"><Client>ann</Client></Dial>";
+    scene.app.on("/v", Reply::document(document));
+    scene.app.on("/after", Reply::document(""));
+    let ann = scene.ann(|ann| ann)?;
+    scene.kim.dial("1000")?;
+    ann.wait_for("CALL_INCOMING")?;
+    talk(2.5);
+    ann.answer()?;
+    ann.wait_for("CALL_ESTABLISHED")?;
+    talk(2.0);
+    ann.hangup()?;
+    let after = scene.app.wait_for("/after", 1, SOON)?;
+    let channels = Heard::channels_of_wav(&file(&scene.server.rest(), &after[0])?)?;
+    check_channels(&scene, &channels);
+    let [left, right] = &channels;
+    assert!(
+        (4.0..7.0).contains(&left.seconds()),
+        "{:.2} s",
+        left.seconds()
+    );
+    // The caller hears a second and a half of the French ring tone, and is recorded meanwhile.
+    let ring = Pitch::of(440.0);
+    let (rings, silence) = (right.part(0.2, 1.3), right.part(1.7, 2.4));
+    assert!(rings.share(ring) >= 0.9, "{}", rings.share(ring));
+    assert!(silence.share(ring) < 0.1 && silence.share(scene.anns) < 0.1);
+    let american = Pitch::of(480.0);
+    assert!(rings.level(american) < rings.level(ring) - 20.0);
+    assert!(left.part(0.5, 2.4).share(scene.kims) >= 0.9);
+    assert!(left.share(ring) < 0.05);
+    Ok(())
+}
+
+/// The sound of the recording that a request names.
 fn fetched(rest: &Rest, request: &Request) -> anyhow::Result<Heard> {
+    Heard::from_wav(&file(rest, request)?)
+}
+
+/// The file of the recording that a request names, fetched as an application would.
+fn file(rest: &Rest, request: &Request) -> anyhow::Result<Vec<u8>> {
     let url = request.param("RecordingUrl").unwrap_or_default();
     let path = url
         .split_once("//")
@@ -91,7 +195,7 @@ fn fetched(rest: &Rest, request: &Request) -> anyhow::Result<Heard> {
     let (_, path) = path.ok_or_else(|| anyhow::anyhow!("no address: {url}"))?;
     let message = rest.send("GET", &format!("/{path}"), None)?;
     anyhow::ensure!(message.status() == 200, "{url}: {}", message.start);
-    Heard::from_wav(&message.body)
+    Ok(message.body)
 }
 
 #[test]

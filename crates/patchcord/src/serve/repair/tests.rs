@@ -227,16 +227,25 @@ async fn the_end_of_a_recording_is_reported_once() {
             "params": [["RecordingSource", "RecordVerb"]],
         })
     };
-    // Stored, empty, empty without interest in that, and one whose file is gone.
-    let kept = [(true, true), (true, true), (true, false), (true, true)];
-    for (n, (completed, absent)) in (1..).zip(kept) {
+    // Stored, empty, empty without interest in that, one whose file is gone, and one of two channels.
+    let kept = [
+        (true, true, 1),
+        (true, true, 1),
+        (true, false, 1),
+        (true, true, 1),
+        (true, true, 2),
+    ];
+    for (n, (completed, absent, channels)) in (1..).zip(kept) {
         open_call(&dead, n, 1, None).await;
         let started = StartedRecording {
             sid: recording_sid(n),
             account: ACCOUNT,
             call: Some(call_sid(n)),
             conference: None,
-            kind: RecordingKind::default(),
+            kind: RecordingKind {
+                channels,
+                ..RecordingKind::default()
+            },
             created: now().unwrap(),
         };
         let farewell = Some(farewell(completed, absent).to_string());
@@ -246,6 +255,9 @@ async fn the_end_of_a_recording_is_reported_once() {
     dead.close().await;
     let part = |n| dir.path().join(format!("{}.wav.part", recording_sid(n)));
     std::fs::write(part(1), audio::wav::encode(&[0; 12_000])).unwrap();
+    let mut apart = audio::wav::header(2, 0).to_vec();
+    apart.resize(apart.len() + 4 * 12_000, 0);
+    std::fs::write(part(5), apart).unwrap();
     for n in [2, 3] {
         std::fs::write(part(n), audio::wav::encode(&[])).unwrap();
     }
@@ -273,6 +285,12 @@ async fn the_end_of_a_recording_is_reported_once() {
     };
     let completed = "RecordingStatus=completed RecordingUrl=http://here/RE1 RecordingDuration=2";
     assert_eq!(of(1), [(1, completed.to_owned())]);
+    assert_eq!(of(5), [(1, completed.to_owned())]);
+    let apart = store.recording(recording_sid(5)).await.unwrap().unwrap();
+    assert_eq!((apart.kind.channels, apart.duration_ms), (2, 1500));
+    let file = std::fs::read(dir.path().join(format!("{}.wav", recording_sid(5)))).unwrap();
+    let file = audio::wav::decode(&file).unwrap();
+    assert_eq!((file.channels, file.samples.len()), (2, 24_000));
     let absent = "RecordingStatus=absent RecordingDuration=0";
     assert_eq!(of(2), [(1, absent.to_owned())]);
     assert_eq!(of(3), []);
