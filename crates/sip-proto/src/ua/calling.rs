@@ -12,6 +12,7 @@ use super::config::MAX_FORKS;
 use super::core::Core;
 use super::leg::{Calling, Cancel, Leg, Ours, State, Talking, Unacked};
 use super::pending::Kind;
+use super::referring::Referrals;
 use super::{InviteSpec, LegEvent, LegId, Peer};
 use crate::dialog::Dialog;
 use crate::header::NameAddr;
@@ -245,6 +246,7 @@ impl Core {
             theirs: None,
             unacked,
             bye: None,
+            referrals: Referrals::default(),
         }));
     }
 

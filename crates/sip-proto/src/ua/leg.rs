@@ -12,6 +12,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::gate::Gate;
+use super::referring::Referrals;
 use super::{HeaderList, LegId, Peer};
 use crate::dialog::{AwaitAck, Dialog};
 use crate::digest;
@@ -107,6 +108,8 @@ pub(super) struct Talking {
     pub(super) unacked: Option<Unacked>,
     /// A BYE that waits for the ACK of our first 2xx (§15).
     pub(super) bye: Option<HeaderList>,
+    /// Their REFERs.
+    pub(super) referrals: Referrals,
 }
 
 /// A 2xx of ours without ACK.
