@@ -22,6 +22,7 @@ use crate::letter::{
 };
 use crate::request::ModifyError;
 use crate::trace::{self, Entry, Lane, Way};
+use crate::transfer::Refer;
 
 /// Settings shared by all calls of a server.
 #[derive(Clone, Debug)]
@@ -115,6 +116,12 @@ pub(crate) enum Letter {
         bridge: BridgeId,
         from: CallSid,
         key: char,
+    },
+    /// A party of a bridge asks to transfer the other one.
+    Refer {
+        bridge: BridgeId,
+        from: CallSid,
+        refer: Box<Refer>,
     },
     /// One leg of a bridge has ended.
     BridgeLegOver(BridgeId, Ended),

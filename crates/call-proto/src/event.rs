@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::dialect::Dialect;
 use crate::membership::RoomEvent;
 use crate::stream_news::StreamNews;
+use crate::transfer::Refer;
 
 /// Number of a machine's request, returned with the answer. An answer whose number no machine waits
 /// for is ignored, so late answers are harmless.
@@ -278,6 +279,8 @@ pub enum LegEvent {
         /// Its offer; `None` requests ours.
         sdp: Option<String>,
     },
+    /// The remote party asks that the party connected to it be connected to another one instead.
+    Refer(Box<Refer>),
     /// INFO arrived; 200 is being sent.
     Info {
         /// Content type.
@@ -505,6 +508,10 @@ pub enum SetIn {
     Noun,
     /// In the `waitUrl` of a noun or verb.
     Wait,
+    /// In the `ReferUrl` of the number that was called.
+    NumberRefer,
+    /// In the `referUrl` of a `<Dial>`.
+    DialRefer,
 }
 
 #[cfg(test)]

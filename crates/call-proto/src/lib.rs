@@ -41,6 +41,7 @@ pub mod routing;
 mod stream_news;
 mod streams;
 mod trace;
+mod transfer;
 
 pub use callback::{CallbackTarget, LegCallback};
 pub use command::{
@@ -67,3 +68,4 @@ pub use request::{CreateError, ModifyError, NewCall, NewMessage, NewParticipant,
 pub use room::{LONGEST_CONFERENCE, Room, RoomCommand, RoomInput, RoomOpening};
 pub use stream_news::{StreamCounts, StreamNews, StreamOver};
 pub use trace::{Entry, Lane, TRACED_TEXT, Way, counts_text};
+pub use transfer::Refer;

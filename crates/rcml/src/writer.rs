@@ -324,6 +324,11 @@ fn dial_attributes(dial: &Dial) -> Pairs<'_> {
         ),
         ("callerId", dial.caller_id.clone()),
         ("record", dial.record.then(|| "true".to_owned())),
+        ("referUrl", dial.refer_url.clone()),
+        (
+            "referMethod",
+            unless_post(dial.refer_method).map(str::to_owned),
+        ),
         ("dialMusic", dial.dial_music.clone()),
         (
             "hangupOnStar",

@@ -190,7 +190,8 @@ fn reads_dial_attributes() {
 
     let full = dial(
         "<Dial action='/a?b=1&c=2' method='GET' timeout='12' timeLimit='900' callerId='+1999' \
-         record='TRUE' dialMusic='m.wav' hangupOnStar='true' answerOnBridge='false'>+2000</Dial>",
+         record='TRUE' referUrl='/r' referMethod='GET' dialMusic='m.wav' \
+         hangupOnStar='true' answerOnBridge='false'>+2000</Dial>",
     );
     let expected = Dial {
         nouns: vec![number],
@@ -201,6 +202,8 @@ fn reads_dial_attributes() {
         caller_id: Some("+1999".to_owned()),
         record: true,
         recording_callback: None,
+        refer_url: Some("/r".to_owned()),
+        refer_method: Method::Get,
         dial_music: Some("m.wav".to_owned()),
         hangup_on_star: true,
         answer_on_bridge: Some(false),

@@ -30,6 +30,10 @@ pub struct Dial {
     pub record: bool,
     /// Receives the events of the recording.
     pub recording_callback: Option<RecordingCallback>,
+    /// Address of the document that runs when a connected party asks to be transferred, as written.
+    pub refer_url: Option<String>,
+    /// HTTP method for it.
+    pub refer_method: HttpMethod,
     /// Address of the sound that the caller hears until connected, as written.
     pub dial_music: Option<String>,
     /// Whether the caller may end the connection with `*`.
@@ -60,6 +64,8 @@ impl Dial {
             caller_id: None,
             record: false,
             recording_callback: None,
+            refer_url: None,
+            refer_method: HttpMethod::Post,
             dial_music: None,
             hangup_on_star: false,
             answer_on_bridge: None,
@@ -85,6 +91,8 @@ pub(crate) const ATTRIBUTES: Attributes = Attributes {
         "timeLimit",
         "callerId",
         "record",
+        "referUrl",
+        "referMethod",
         "dialMusic",
         "hangupOnStar",
         "answerOnBridge",
@@ -96,8 +104,6 @@ pub(crate) const ATTRIBUTES: Attributes = Attributes {
         "callReason",
         "events",
         "recordingTrack",
-        "referMethod",
-        "referUrl",
         "ringTone",
         "sequential",
         "trim",
@@ -131,6 +137,8 @@ impl Dial {
             ),
             record: record(element, findings),
             recording_callback: RecordingCallback::read(element, findings),
+            refer_url: element.url("referUrl", findings),
+            refer_method: element.method("referMethod", error::DIAL_METHOD, findings),
             dial_music: element.url("dialMusic", findings),
             hangup_on_star: element.flag("hangupOnStar", findings).unwrap_or(false),
             answer_on_bridge: element.flag("answerOnBridge", findings),
