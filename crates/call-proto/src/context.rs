@@ -20,9 +20,9 @@ use crate::ids::Ids;
 use crate::letter::{
     BranchSpec, BridgeId, Common, Dialled, Ended, ForkId, ForkResult, LegOver, Plan, Role,
 };
+use crate::refer::Refer;
 use crate::request::ModifyError;
 use crate::trace::{self, Entry, Lane, Way};
-use crate::transfer::Refer;
 
 /// Settings shared by all calls of a server.
 #[derive(Clone, Debug)]

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::dialect::Dialect;
 use crate::membership::RoomEvent;
+use crate::refer::Refer;
 use crate::stream_news::StreamNews;
-use crate::transfer::Refer;
 
 /// Number of a machine's request, returned with the answer. An answer whose number no machine waits
 /// for is ignored, so late answers are harmless.

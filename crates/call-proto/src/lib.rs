@@ -34,6 +34,7 @@ mod modify;
 mod params;
 mod profile;
 mod recording;
+mod refer;
 mod reporter;
 mod request;
 mod room;
@@ -64,8 +65,8 @@ pub use membership::{
 };
 pub use message::{MessageCommand, TextMessage};
 pub use rcml::ReplyKind;
+pub use refer::Refer;
 pub use request::{CreateError, ModifyError, NewCall, NewMessage, NewParticipant, SendError};
 pub use room::{LONGEST_CONFERENCE, Room, RoomCommand, RoomInput, RoomOpening};
 pub use stream_news::{StreamCounts, StreamNews, StreamOver};
 pub use trace::{Entry, Lane, TRACED_TEXT, Way, counts_text};
-pub use transfer::Refer;

@@ -6,7 +6,6 @@
 //! party by itself. The data and the transferor's call are here; the family joins the legs anew.
 
 use model::{CallSid, error};
-use serde::{Deserialize, Serialize};
 
 use crate::call::Call;
 use crate::command::LegCommand;
@@ -14,32 +13,18 @@ use crate::context::{Context, Letter};
 use crate::fact::Reason;
 use crate::interpreter::{Fetching, Problem};
 use crate::params::Params;
+use crate::refer::Refer;
 
-/// The parts of a REFER.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Refer {
-    /// Address in Refer-To, with its parameters and header fields.
-    pub target: String,
-    /// Number or name in it.
-    pub target_user: String,
-    /// Number or name in Contact: the party that asks.
-    pub transferor: String,
-    /// Number or name in To: the party that is to be connected elsewhere.
-    pub transferee: String,
-}
-
-impl Refer {
-    /// Parameters of every request of the document that the REFER starts.
-    pub(crate) fn params(&self) -> Params {
-        [
-            ("Transferor", &self.transferor),
-            ("Transferee", &self.transferee),
-            ("ReferTarget", &self.target_user),
-            ("ReferTransferTarget", &self.target),
-        ]
-        .map(|(name, value)| (name.to_owned(), value.clone()))
-        .to_vec()
-    }
+/// Parameters of every request of the document that a REFER starts.
+pub(crate) fn params(refer: &Refer) -> Params {
+    [
+        ("Transferor", &refer.transferor),
+        ("Transferee", &refer.transferee),
+        ("ReferTarget", &refer.target_user),
+        ("ReferTransferTarget", &refer.target),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.clone()))
+    .to_vec()
 }
 
 /// A transfer whose document is being fetched.

@@ -111,7 +111,7 @@ table! {
     MEDIA_METHOD = 13234, Warning, 0, "The method for a media address is neither GET nor POST; POST was used.", "Write GET or POST.";
     CONFERENCE_LABEL = 13235, Warning, 0, "Conference: the participantLabel is longer than 128 characters, has control characters or looks like the SID of a call; it was left out.", "Write a short name.";
     WAIT_VERB = 13236, Error, 0, "Conference: the document of waitUrl has a verb that cannot run while the call waits; it was skipped.", "Use Say, Play, Pause, Gather and Redirect.";
-    TRANSFER_REFUSED = 13240, Warning, 0, "Dial: a party asked with a SIP REFER to be replaced by another one, and was refused; the text says why.", "Set ReferUrl or ReferApplicationSid of the number that was called, or referUrl of Dial; only parties connected by Dial can be transferred.";
+    TRANSFER_REFUSED = 13240, Warning, 0, "Dial: a party asked with a SIP REFER that the other one be transferred, and was refused; the text says why.", "Set ReferUrl or ReferApplicationSid of the number that was called, or referUrl of Dial; only parties connected by Dial can be transferred.";
     GATHER_FINISH_KEY = 13310, Warning, 0, "Gather: the finishing keys are not all from 0-9, * and #, or there are more than twelve; # was used.", "Write up to twelve keys without spaces, or an empty value for none.";
     GATHER_METHOD = 13312, Warning, 0, "Gather: the method is neither GET nor POST; POST was used.", "Write GET or POST.";
     GATHER_TIMEOUT = 13313, Warning, 0, "Gather: the timeout is not a positive whole number of seconds; 5 was used.", "Write a positive whole number of seconds.";

@@ -16,8 +16,9 @@ use crate::interpreter::{Answer, Fetching, Script};
 use crate::leg::Leg;
 use crate::letter::{BridgeId, Ended};
 use crate::params::Params;
+use crate::refer::Refer;
 use crate::trace::Lane;
-use crate::transfer::{Refer, Refusal, Transfer};
+use crate::transfer::{self, Refusal, Transfer};
 
 /// Reported to a transferor when the transferee runs the document.
 const TRANSFERRED: u16 = 200;
@@ -143,7 +144,7 @@ impl Family {
         }
         if let Some(call) = self.calls.get_mut(&transferee) {
             cx.trace(transferee, Lane::Rcml, "transferred", &refer.target_user);
-            call.leg.reporter.transfer = refer.params();
+            call.leg.reporter.transfer = transfer::params(refer);
             call.start(Script::of_fetched(author, &url, verbs, cx.now), cx);
         }
     }
@@ -209,7 +210,7 @@ impl Family {
 fn params(transferee: &Leg, refer: &Refer, cx: &Context) -> Params {
     let mut params = transferee.voice_params(cx);
     // Those of an earlier transfer no longer apply.
-    let later = refer.params();
+    let later = transfer::params(refer);
     params.retain(|(name, _)| later.iter().all(|(other, _)| name != other));
     params.extend(later);
     params

@@ -225,6 +225,8 @@ fn of_media(way: Way, what: &str, detail: &str) -> Option<String> {
 
 fn of_document(what: &str, detail: &str) -> String {
     match (what, detail.rsplit_once("; ")) {
+        ("transferred", _) => format!("the party is transferred to {detail}"),
+        ("transfer failed", _) => format!("the transfer failed; {detail}"),
         ("<Gather> ended", Some((why, keys))) => {
             let why = match why {
                 "all keys" => "all keys were pressed",

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use super::build::reason_text;
 use super::core::Core;
-use super::leg::{Leg, State, Talking};
+use super::leg::{Asked, Leg, State, Talking};
 use super::pending::Kind;
 use super::{HeaderList, IncomingRefer, LegEvent};
 use crate::header::{Contacts, NameAddr};
@@ -28,25 +28,6 @@ const SIPFRAG: &str = "message/sipfrag;version=2.0";
 pub(super) const NO_SUBSCRIPTION: &str = "norefersub";
 /// How long the subscription is valid, in seconds; its outcome is known long before.
 const EXPIRES_S: u32 = 60;
-
-/// The REFERs of a dialog.
-#[derive(Default)]
-pub(super) struct Referrals {
-    /// REFERs so far.
-    count: u32,
-    /// The one that the engine has not answered.
-    pub(super) asked: Option<Asked>,
-    /// Event of the subscription whose outcome is not known yet.
-    watched: Option<String>,
-}
-
-/// A REFER without an answer.
-pub(super) struct Asked {
-    pub(super) tx: TxId,
-    pub(super) request: Request,
-    /// Event of the subscription that it creates; `None` if it is not to create one.
-    event: Option<String>,
-}
 
 impl Core {
     /// A REFER in a confirmed dialog.
