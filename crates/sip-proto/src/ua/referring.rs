@@ -9,6 +9,7 @@
 use std::time::Instant;
 
 use super::build::reason_text;
+use super::config::MAX_REFERS;
 use super::core::Core;
 use super::leg::{Asked, Leg, State, Talking};
 use super::pending::Kind;
@@ -53,7 +54,7 @@ impl Core {
         if talking.bye.is_some() {
             return self.respond(leg, tx, &request, 481, now);
         }
-        if !leg.gate.pass(now) {
+        if talking.referrals.count == MAX_REFERS || !leg.gate.pass(now) {
             return self.respond(leg, tx, &request, 503, now);
         }
         talking.referrals.count += 1;

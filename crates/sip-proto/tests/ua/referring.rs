@@ -93,6 +93,19 @@ fn one_is_refused() {
 }
 
 #[test]
+fn a_dialog_has_a_limited_number_of_them() {
+    let mut bench = Bench::new();
+    bench.play(UP);
+    for n in 0..20 {
+        let at = 100 * (n + 1);
+        let log = bench.play(&format!("{at} {TO_ANN}; {at} no-transfer 404"));
+        assert_eq!(log, format!("{at} > 404 REFER, {at} ! Refer ann"));
+    }
+    let log = bench.play(&format!("5000 {TO_ANN}; 5100 < BYE"));
+    assert_eq!(log, "5000 > 503 REFER, 5100 > 200 BYE, 5100 ! Bye");
+}
+
+#[test]
 fn the_engine_learns_who_asks_for_what() {
     let mut bench = Bench::new();
     bench.play(UP);
