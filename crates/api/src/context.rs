@@ -7,7 +7,8 @@ use axum::response::Response;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use model::record::{
-    Account, Application, CallRecord, Client, Conference, Message, Notification, Number, Recording,
+    Account, Application, CallRecord, Client, Conference, Message, Notification, Number, Queue,
+    Recording,
 };
 use model::{AccountSid, AccountStatus, Timestamp, error};
 use store::Delivery;
@@ -256,6 +257,7 @@ owned!(
     Message,
     Notification,
     Number,
+    Queue,
     Recording
 );
 

@@ -11,7 +11,7 @@ use model::error;
 use crate::dialect::{DIALECTS, RestDialect};
 use crate::resources::{
     accounts, applications, calls, clients, conferences, deliveries, messages, notifications,
-    numbers, recordings, tokens, version,
+    numbers, queues, recordings, tokens, version,
 };
 use crate::route::{Answers, Is, Param, Route, Verb};
 use crate::value::{Kind, Shape};
@@ -125,6 +125,13 @@ static SECTIONS: &[Section] = &[
                 changes a conference must go to the server that runs it.",
         routes: conferences::ROUTES,
         example: get("/Conferences"),
+    },
+    Section {
+        title: "Queues",
+        about: "Queues in which calls wait (`<Enqueue>`) until others take them (`<Queue>`). A member is named by the SID of \
+                its call, or by `Front`, which is the next to be taken.",
+        routes: queues::ROUTES,
+        example: post("/Queues", &["FriendlyName=support", "MaxSize=20"]),
     },
     Section {
         title: "Text messages",

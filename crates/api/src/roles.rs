@@ -41,6 +41,7 @@ const DEVELOPER: &[&str] = &[
     "RestComm:*:IncomingPhoneNumbers",
     "RestComm:Read:Notifications",
     "RestComm:*:OutgoingCallerIds",
+    "RestComm:*:Queues",
     "RestComm:Delete,Read:Recordings",
     "RestComm:Read,Modify:SandBoxes",
     "RestComm:*:ShortCodes",

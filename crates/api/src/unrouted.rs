@@ -32,7 +32,6 @@ const NOT_BUILT: &[&str] = &[
     "OutgoingCallerIds",
     "Payments",
     "Profiles",
-    "Queues",
     "Registrations",
     "SIP",
     "ShortCodes",
@@ -121,8 +120,8 @@ mod tests {
             ),
             (
                 restcomm,
-                "Accounts/AC1/Queues/QU1",
-                "`Queues` is not supported here; see docs/rest.md.",
+                "Accounts/AC1/Keys/SK1",
+                "`Keys` is not supported here; see docs/rest.md.",
             ),
             (
                 twilio,

@@ -58,6 +58,7 @@ impl Call {
             Event::Audio { req, result } => self.tell(&Input::Audio(req, result), cx),
             Event::Speech { req, news } => self.tell(&Input::Speech(req, news), cx),
             Event::Stream { req, news } => self.stream_news(req, news, cx),
+            Event::Queue { req, event } => self.tell(&Input::Queue(req, event), cx),
             Event::Room { req, event } => self.tell(&Input::Room(req, event), cx),
             Event::Ask { ask, modify } => {
                 let outcome = self.modify(modify, cx);
@@ -196,7 +197,9 @@ impl Call {
     pub(crate) fn start_document(&mut self, document: Document, role: Role, cx: &mut Context) {
         let script = match role {
             // A verb starts its companion itself.
-            Role::Main | Role::Waiting | Role::Announcing => Script::of_document(document, cx.now),
+            Role::Main | Role::Waiting | Role::Queueing | Role::Announcing => {
+                Script::of_document(document, cx.now)
+            }
             Role::Screening => {
                 self.leg.screen();
                 Script::of_screening(document, self.send_digits.take(), cx.now)

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 pub use model::Target;
-use model::{AccountSid, CallSid, ConferenceSid, HttpMethod, RecordingSid, StreamSid};
+use model::{AccountSid, CallSid, ConferenceSid, HttpMethod, QueueSid, RecordingSid, StreamSid};
 
 use crate::event::{Ask, Clip, Headers, PlayId, Req, Route, Via};
 use crate::fact::Fact;
 use crate::membership::{Beep, Departure, Place, Terms, Wish};
+use crate::queueing::QueueRequest;
 use crate::request::ModifyError;
 use crate::trace::Entry;
 
@@ -91,6 +92,8 @@ pub enum Command {
     Stream(StreamCommand),
     /// For a conference room → [`Event::Room`](crate::Event::Room).
     Room(RoomRequest),
+    /// For a queue → [`Event::Queue`](crate::Event::Queue).
+    Queue(QueueRequest),
     /// For the SIP side of the leg.
     Leg(LegCommand),
     /// For the media side of the leg.
@@ -232,6 +235,9 @@ pub struct FetchRequest {
     pub params: Vec<(String, String)>,
     /// Account that set the address: its rights apply to the request.
     pub author: AccountSid,
+    /// The queue in which the call waits: where it stands when the request is sent is added to the
+    /// parameters ([`Standing`](crate::Standing)).
+    pub queue: Option<QueueSid>,
 }
 
 /// A command to the SIP side of a leg.
@@ -373,13 +379,26 @@ pub enum MediaCommand {
         /// Whether to detect keys.
         on: bool,
     },
-    /// Let this leg and another one hear each other.
+    /// Let this leg and another one of the family hear each other.
     Bridge {
         /// The other leg.
         with: CallSid,
     },
     /// Undo a bridge.
     Unbridge {
+        /// The other leg.
+        with: CallSid,
+    },
+    /// Let this leg and the one that it took from a queue hear each other, as long as the queue has them
+    /// as a pair: the other one is of another family, and may have gone elsewhere.
+    Pair {
+        /// The other leg.
+        with: CallSid,
+        /// The queue.
+        queue: QueueSid,
+    },
+    /// Undo a pair; no effect if the other leg has gone elsewhere.
+    Unpair {
         /// The other leg.
         with: CallSid,
     },
@@ -446,8 +465,12 @@ impl MediaCommand {
             Self::PassKey { .. } => ("pass on a key".to_owned(), String::new()),
             Self::ListenDigits { .. } => return None,
             Self::StopPlay { .. } => ("stop play".to_owned(), String::new()),
-            Self::Bridge { with } => ("bridge".to_owned(), with.to_string()),
-            Self::Unbridge { with } => ("unbridge".to_owned(), with.to_string()),
+            Self::Bridge { with } | Self::Pair { with, .. } => {
+                ("bridge".to_owned(), with.to_string())
+            }
+            Self::Unbridge { with } | Self::Unpair { with } => {
+                ("unbridge".to_owned(), with.to_string())
+            }
             Self::Record { recording, .. } | Self::RecordVoice { recording, .. } => {
                 ("record".to_owned(), recording.to_string())
             }

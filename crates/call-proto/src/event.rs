@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::dialect::Dialect;
 use crate::membership::RoomEvent;
+use crate::queueing::QueueEvent;
 use crate::refer::Refer;
 use crate::stream_news::StreamNews;
 
@@ -92,6 +93,13 @@ pub enum Event {
         req: Req,
         /// The room's report.
         event: RoomEvent,
+    },
+    /// From the queue addressed by [`Command::Queue`](crate::Command::Queue).
+    Queue {
+        /// Number of the place or request.
+        req: Req,
+        /// The queue's report.
+        event: QueueEvent,
     },
     /// From the SIP side of the leg.
     Leg(LegEvent),

@@ -5,7 +5,7 @@ use model::record::{
     StartedRecording,
 };
 use model::{
-    CallSid, CallStatus, ConferenceSid, ConferenceStatus, Direction, EventSid, HangupBy,
+    CallSid, CallStatus, ConferenceSid, ConferenceStatus, Direction, EventSid, HangupBy, QueueSid,
     RecordingSid, Timestamp,
 };
 
@@ -107,6 +107,26 @@ pub enum Fact {
         at: Timestamp,
         /// The conference.
         conference: ConferenceSid,
+    },
+    /// A call waits in a queue.
+    InQueue {
+        /// The leg.
+        call: CallSid,
+        /// When this was decided.
+        at: Timestamp,
+        /// The queue.
+        queue: QueueSid,
+        /// Since when: the calls of a queue are taken in this order.
+        since: Timestamp,
+    },
+    /// A call no longer waits in a queue, and continues.
+    LeftQueue {
+        /// The leg.
+        call: CallSid,
+        /// When.
+        at: Timestamp,
+        /// The queue.
+        queue: QueueSid,
     },
     /// A recording is about to begin.
     RecordingStarted {

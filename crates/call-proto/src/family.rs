@@ -257,6 +257,7 @@ impl Family {
             | Event::Speech { .. }
             | Event::MessageAnswered { .. }
             | Event::Room { .. }
+            | Event::Queue { .. }
             | Event::Stream { .. }
             | Event::Leg(_)
             | Event::Media(_)

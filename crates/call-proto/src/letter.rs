@@ -142,6 +142,8 @@ pub(crate) enum Role {
     Screening,
     /// Heard while a verb below it on the stack waits; begins anew when it ends.
     Waiting,
+    /// The same in a queue, which it can leave.
+    Queueing,
     /// Heard once while a verb below it on the stack waits.
     Announcing,
 }
@@ -151,7 +153,15 @@ impl Role {
     pub(crate) const fn is_companion(self) -> bool {
         match self {
             Self::Main | Self::Screening => false,
-            Self::Waiting | Self::Announcing => true,
+            Self::Waiting | Self::Queueing | Self::Announcing => true,
+        }
+    }
+
+    /// Whether it begins anew when its document ends.
+    pub(crate) const fn repeats(self) -> bool {
+        match self {
+            Self::Main | Self::Screening | Self::Announcing => false,
+            Self::Waiting | Self::Queueing => true,
         }
     }
 }

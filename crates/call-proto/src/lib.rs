@@ -33,6 +33,8 @@ mod message;
 mod modify;
 mod params;
 mod profile;
+mod queue;
+mod queueing;
 mod recording;
 mod refer;
 mod reporter;
@@ -64,6 +66,8 @@ pub use membership::{
     Beep, Departure, Place, RoomCallback, RoomEnd, RoomEvent, RoomRefusal, Terms, Wish,
 };
 pub use message::{MessageCommand, TextMessage};
+pub use queue::{Queue, QueueTell};
+pub use queueing::{Parting, QueueEvent, QueueRequest, Standing};
 pub use rcml::ReplyKind;
 pub use refer::Refer;
 pub use request::{CreateError, ModifyError, NewCall, NewMessage, NewParticipant, SendError};

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::command::{Command, LegCommand, RoomRequest, StreamCommand, Target};
 use crate::event::{Event, LegEvent, MediaEvent, SpeechNews};
 use crate::membership::RoomEvent;
+use crate::queueing::{QueueEvent, QueueRequest};
 use crate::stream_news::StreamNews;
 
 /// At most so many characters of a spoken text are in the trace.
@@ -29,7 +30,7 @@ pub enum Lane {
     Media,
     /// Records.
     Fact,
-    /// Conferences.
+    /// Conferences and queues.
     Room,
     /// The API.
     Api,
@@ -118,6 +119,10 @@ pub(crate) fn of_event(at: Timestamp, call: CallSid, event: &Event) -> Option<En
             let (what, detail) = of_room_event(*event);
             (Lane::Room, what.to_owned(), detail)
         }
+        Event::Queue { event, .. } => {
+            let (what, detail) = of_queue_event(event);
+            (Lane::Room, what.to_owned(), detail)
+        }
         Event::Stream { news, .. } => match news {
             StreamNews::Connected => (Lane::Media, "stream connected".to_owned(), String::new()),
             StreamNews::Over(_) => return None, // The entry about its end says more.
@@ -178,6 +183,22 @@ fn of_room_event(event: RoomEvent) -> (&'static str, String) {
         RoomEvent::Beep(beep) => ("beep", beep.as_str().to_owned()),
         RoomEvent::Refused { why } => ("refused", why.as_str().to_owned()),
         RoomEvent::Over { why } => ("conference over", why.as_str().to_owned()),
+    }
+}
+
+fn of_queue_event(event: &QueueEvent) -> (&'static str, String) {
+    match event {
+        QueueEvent::Found { queue, .. } => ("queue found", queue.to_string()),
+        QueueEvent::Missing => ("no such queue", String::new()),
+        QueueEvent::Unavailable { why } => ("queue not available", why.clone()),
+        QueueEvent::Entered { .. } => ("waits in the queue", String::new()),
+        QueueEvent::Full => ("queue full", String::new()),
+        QueueEvent::Called { by, .. } => ("taken", by.to_string()),
+        QueueEvent::Returned => ("waits in the queue again", String::new()),
+        QueueEvent::Matched { with } => ("takes", with.to_string()),
+        QueueEvent::Unmatched => ("seeks the next call", String::new()),
+        QueueEvent::Connected { with } => ("connected", with.to_string()),
+        QueueEvent::Parted { why } => ("parted", why.as_str().to_owned()),
     }
 }
 
@@ -284,6 +305,16 @@ pub(crate) fn of_command(at: Timestamp, call: CallSid, command: &Command) -> Opt
         Command::Stream(command) => {
             let (what, detail) = of_stream_command(command)?;
             (Lane::Media, what.to_owned(), detail)
+        }
+        Command::Queue(request) => {
+            let (what, detail) = match request {
+                QueueRequest::Find { name, .. } => ("find the queue", name.clone()),
+                QueueRequest::Enter { .. } => ("enter the queue", String::new()),
+                QueueRequest::Take { .. } => ("take the first call", String::new()),
+                QueueRequest::Ready { .. } => ("ready", String::new()),
+                QueueRequest::Leave { why, .. } => ("leave the queue", why.as_str().to_owned()),
+            };
+            (Lane::Room, what.to_owned(), detail)
         }
         Command::Room(RoomRequest::Join { name, .. }) => {
             (Lane::Room, "join".to_owned(), name.clone())

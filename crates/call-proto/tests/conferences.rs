@@ -1,5 +1,5 @@
-//! Random conferences in virtual time: calls of several families join rooms, leave them, are
-//! redirected and fail; events come late, twice or without a cause.
+//! Random conferences and queues in virtual time: calls of several families join rooms, wait in queues
+//! and are taken from them, leave, are redirected and fail; events come late, twice or without a cause.
 //!
 //! **Invariant: every call and every conference ends once, in a final status, nothing is left, and
 //! each family and each room replays identically from its own journal.** A failure names its seed.
@@ -26,7 +26,7 @@ use rehearse::{Run, Watch};
 
 use world::{Nothing, Random, Rules, Weather, document_at, empty, phone, redirect_to, status, xml};
 
-const RUNS: u64 = 6_000;
+const RUNS: u64 = 30_000;
 const ROOMS: [&str; 3] = ["red", "red", "blue"];
 const PATHS: [&str; 4] = ["/a", "/b", "/c", "/v"];
 
@@ -88,6 +88,9 @@ struct Seen {
     reasons: BTreeMap<String, u32>,
     meetings: u32,
     moved: u32,
+    /// Calls that were connected through a queue, and those that entered one.
+    paired: u32,
+    queued: u32,
 }
 
 fn play_all(weather: Weather, first_seed: u64) {
@@ -106,6 +109,8 @@ fn play_all(weather: Weather, first_seed: u64) {
     }
     assert!(seen.meetings > 450, "{} meetings", seen.meetings);
     assert!(seen.moved > 40, "{} waited", seen.moved);
+    assert!(seen.paired > 200, "{} taken from queues", seen.paired);
+    assert!(seen.queued > 800, "{} entered queues", seen.queued);
     for reason in ["last-member-left", "ended-by-member"] {
         let often = seen.reasons.get(reason).copied().unwrap_or_default();
         assert!(often > 50, "{reason}: {:?}", seen.reasons);
@@ -257,6 +262,10 @@ impl Seen {
             let waited = record.started.is_some_and(|at| at != record.created);
             self.moved += u32::from(waited);
         }
+        let entries = || run.trace.iter().map(|entry| entry.what.as_str());
+        let count = |word: &str| entries().filter(|what| *what == word).count() as u32;
+        self.paired += count("takes");
+        self.queued += count("waits in the queue");
         let heard = |what: &str| what.starts_with("hears ") && what != "hears nobody";
         self.meetings += u32::from(run.heard.iter().any(|one| heard(&one.what)));
     }
@@ -282,6 +291,17 @@ fn scene(seed: u64, weather: Weather) -> Scene {
         });
         let pages = pages.collect();
         scene.pages.insert(format!("http://app{path}"), pages);
+    }
+    for (url, does) in [
+        (
+            "ws://app/bot",
+            "[{wait: 2s}, {send: 3s}, {mark: a}, {wait: 4s}, close]",
+        ),
+        ("ws://app/talks", "[{wait: 1s}, break]"),
+    ] {
+        if !random.once_in(5) {
+            scene.agent(url, does).expect("a known agent");
+        }
     }
     let ann = phone()
         .rings(0.5)
@@ -388,9 +408,26 @@ fn verb(random: &mut Random) -> String {
         "<Hangup/>",
         "<Dial timeout=\"5\"><Client>ann</Client></Dial>",
         "<Gather numDigits=\"1\" timeout=\"2\" action=\"/b\"/>",
+        "<Leave/>",
+        "<Play>http://app/b.wav</Play>",
+        "<Play digits=\"1w2\"/>",
+        "<Record timeout=\"2\" maxLength=\"4\" action=\"/c\"/>",
+        "<Sms to=\"ann\">hello</Sms>",
+        "<Reject/>",
+        "<Connect action=\"/a\"><Stream url=\"ws://app/bot\"/></Connect>",
+        "<Start><Stream name=\"s\" url=\"ws://app/talks\"/></Start>",
+        "<Stop><Stream name=\"s\"/></Stop>",
     ];
     if random.once_in(3) {
         return (*random.pick(&others)).to_owned();
+    }
+    if random.once_in(3) {
+        let enqueue = some(
+            random,
+            &["action=\"/c\"", "maxQueueSize=\"1\"", "waitUrl=\"/b\""],
+        );
+        let queue = *random.pick(&ROOMS);
+        return format!("<Enqueue {enqueue}>{queue}</Enqueue>");
     }
     let dial = some(
         random,
@@ -412,6 +449,10 @@ fn verb(random: &mut Random) -> String {
         ],
     );
     let room = *random.pick(&ROOMS);
+    if random.once_in(3) {
+        let queue = some(random, &["url=\"/b\""]);
+        return format!("<Dial {dial}><Queue {queue}>{room}</Queue></Dial>");
+    }
     format!("<Dial {dial}><Conference {conference}>{room}</Conference></Dial>")
 }
 

@@ -19,12 +19,13 @@ use std::time::Duration;
 use call_proto::journal::Recorder;
 use call_proto::{
     Addressed, Ask, AudioFailure, Command, Departure, Event, Fact, Headers, Invite, Lane,
-    LegCommand, MediaEvent, Modify, ModifyError, Req, RoomInput, RoomRequest, Route, Unreachable,
+    LegCommand, MediaEvent, Modify, ModifyError, Parting, QueueRequest, Req, RoomInput,
+    RoomRequest, Route, Unreachable,
 };
 use futures_util::FutureExt as _;
 use media::{EndpointId, RecordingId, Report, Session};
 use model::record::CallRecord;
-use model::{CallSid, RecordingSid};
+use model::{CallSid, QueueSid, RecordingSid};
 use sip::LegId;
 use store::{CallUpdate, Change};
 use tokio::sync::{mpsc, oneshot};
@@ -137,6 +138,8 @@ struct Actor {
     lost: BTreeSet<model::Lane>,
     /// The rooms that its calls requested to join, by the number of the membership.
     memberships: BTreeMap<Req, (CallSid, rooms::Key)>,
+    /// The places in queues, and the requests for the calls in them.
+    places: BTreeMap<Req, (CallSid, QueueSid)>,
 }
 
 /// Runs a family to its end. The caller has already counted it in.
@@ -183,6 +186,7 @@ async fn run(shared: Arc<Shared>, start: Start) {
         closed: Vec::new(),
         lost: BTreeSet::new(),
         memberships: BTreeMap::new(),
+        places: BTreeMap::new(),
     };
     if let Some((call, leg, _)) = start.inbound {
         actor.open_leg(call, leg);
@@ -277,7 +281,7 @@ impl Actor {
                 headers: Headers::new(),
             },
         );
-        self.shared.live.add(call, self.inbox.clone());
+        self.shared.live.add(call, self.inbox.clone(), endpoint);
         // The events of an inbound leg wait for this.
         self.shared.parts.sip.accept(leg, self.sip_events.clone());
     }
@@ -459,6 +463,7 @@ impl Actor {
             Command::Stream(command) => self.stream_command(call, command),
             Command::SendMessage { req, message } => self.send_message(call, req, *message),
             Command::Room(request) => self.ask_room(call, request),
+            Command::Queue(request) => self.ask_queue(call, request),
             Command::Leg(command) => self.leg_command(call, command),
             Command::Media(command) => self.media_command(call, command),
             Command::Reply { ask, outcome } => {
@@ -608,8 +613,38 @@ impl Actor {
         }
     }
 
-    /// Leaves every room at the end of a family; without effect on rooms already left.
-    fn leave_rooms(&mut self) {
+    fn ask_queue(&mut self, call: CallSid, request: QueueRequest) {
+        let (req, queue) = match &request {
+            QueueRequest::Find {
+                req,
+                account,
+                name,
+                create,
+            } => return self.find_queue(call, *req, (*account, name.clone()), *create),
+            QueueRequest::Enter { req, queue, .. } | QueueRequest::Take { req, queue, .. } => {
+                self.places.insert(*req, (call, *queue));
+                (*req, *queue)
+            }
+            QueueRequest::Ready { req, queue } | QueueRequest::Leave { req, queue, .. } => {
+                (*req, *queue)
+            }
+        };
+        if let QueueRequest::Leave { .. } = request {
+            self.places.remove(&req);
+        }
+        let (live, now) = (&self.shared.live, self.clock.now());
+        let tells = |call, event| live.tell(call, event);
+        self.shared
+            .queues
+            .handle(tells, (call, queue), request, now);
+    }
+
+    /// Leaves every room and queue at the end of a family; without effect on those already left.
+    fn leave_meetings(&mut self) {
+        for (req, (call, queue)) in std::mem::take(&mut self.places) {
+            let why = Parting::HungUp;
+            self.ask_queue(call, QueueRequest::Leave { req, queue, why });
+        }
         for (req, (member, key)) in std::mem::take(&mut self.memberships) {
             let why = Departure::Lost;
             let input = RoomInput::Leave { member, req, why };
@@ -645,7 +680,7 @@ impl Actor {
         for call in self.legs.keys() {
             self.shared.live.remove(*call);
         }
-        self.leave_rooms();
+        self.leave_meetings();
         let changes = std::mem::take(&mut self.closed);
         self.books.close(self.root.into(), changes).await;
     }

@@ -19,6 +19,7 @@ use webhook::{Callbacks, Fetcher, MediaCache};
 use crate::live::Live;
 use crate::open_messages::OpenMessages;
 use crate::prompts::Prompts;
+use crate::queues::Queues;
 use crate::records::Records;
 use crate::refusals::Refusals;
 use crate::rooms::Rooms;
@@ -98,6 +99,7 @@ pub(crate) struct Shared {
     pub(crate) strangers: Arc<Strangers>,
     pub(crate) messages: OpenMessages,
     pub(crate) rooms: Rooms,
+    pub(crate) queues: Queues,
     pub(crate) records: Arc<Records>,
     pub(crate) ringback: Arc<[i16]>,
     pub(crate) prompts: Prompts,
@@ -175,6 +177,7 @@ impl Engine {
             strangers,
             messages: OpenMessages::default(),
             rooms: Rooms::default(),
+            queues: Queues::default(),
             records,
             ringback: ::audio::tone::ringback_us(),
             prompts: Prompts::default(),

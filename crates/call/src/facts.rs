@@ -117,6 +117,18 @@ pub(crate) fn changes(facts: Vec<Fact>, dialogs: &mut BTreeMap<CallSid, String>)
             at,
             conference,
         },
+        Fact::InQueue {
+            call,
+            at,
+            queue,
+            since,
+        } => Change::QueueEntered {
+            call,
+            at,
+            queue,
+            since,
+        },
+        Fact::LeftQueue { call, at, queue } => Change::QueueLeft { call, at, queue },
         Fact::RecordingStarted { started, farewell } => Change::RecordingStarted {
             started,
             // As above.
@@ -191,6 +203,12 @@ pub(crate) fn log(fact: &Fact) {
             conference.sid = %conference,
             "call left a conference"
         ),
+        Fact::InQueue { call, queue, .. } => {
+            info!(call.sid = %call, queue.sid = %queue, "call waits in a queue");
+        }
+        Fact::LeftQueue { call, queue, .. } => {
+            info!(call.sid = %call, queue.sid = %queue, "call no longer waits in a queue");
+        }
         Fact::Ringing { .. }
         | Fact::Farewell { .. }
         | Fact::ConferenceFarewell { .. }

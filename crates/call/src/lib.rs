@@ -25,6 +25,7 @@ mod open_messages;
 mod outbox;
 mod panics;
 mod prompts;
+mod queues;
 mod records;
 mod refusals;
 mod resolve;

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use call_proto::{Event, Modify, ModifyError};
+use media::EndpointId;
 use model::CallSid;
 use tokio::sync::{Notify, mpsc, oneshot};
 
@@ -20,10 +21,16 @@ pub(crate) type Replies = oneshot::Sender<Result<(), ModifyError>>;
 /// client waits.
 const REPLY_WITHIN: Duration = Duration::from_secs(5);
 
+/// How to reach a live leg.
+struct Reach {
+    inbox: Inbox,
+    endpoint: EndpointId,
+}
+
 /// Live legs by identifier.
 #[derive(Default)]
 pub(crate) struct Live {
-    legs: Mutex<HashMap<CallSid, Inbox>>,
+    legs: Mutex<HashMap<CallSid, Reach>>,
     families: AtomicUsize,
     draining: Arc<AtomicBool>,
     changed: Notify,
@@ -75,13 +82,18 @@ impl Live {
 
     pub(crate) fn shut_down(&self) {
         self.drain();
-        for (call, inbox) in self.lock().iter() {
-            let _ = inbox.send(Input::Event(*call, Event::Shutdown));
+        for (call, leg) in self.lock().iter() {
+            let _ = leg.inbox.send(Input::Event(*call, Event::Shutdown));
         }
     }
 
-    pub(crate) fn add(&self, call: CallSid, inbox: Inbox) {
-        self.lock().insert(call, inbox);
+    pub(crate) fn add(&self, call: CallSid, inbox: Inbox, endpoint: EndpointId) {
+        self.lock().insert(call, Reach { inbox, endpoint });
+    }
+
+    /// The endpoint of a live leg, of whatever family.
+    pub(crate) fn endpoint(&self, call: CallSid) -> Option<EndpointId> {
+        self.lock().get(&call).map(|leg| leg.endpoint)
     }
 
     pub(crate) fn remove(&self, call: CallSid) {
@@ -91,7 +103,7 @@ impl Live {
     /// Sends an event to a live leg; false if it is not live here.
     pub(crate) fn tell(&self, call: CallSid, event: Event) -> bool {
         match self.lock().get(&call) {
-            Some(inbox) => inbox.send(Input::Event(call, event)).is_ok(),
+            Some(leg) => leg.inbox.send(Input::Event(call, event)).is_ok(),
             None => false,
         }
     }
@@ -104,7 +116,10 @@ impl Live {
     pub(crate) async fn ask(&self, call: CallSid, modify: Modify) -> Result<(), ModifyError> {
         let (replies, reply) = oneshot::channel();
         let sent = match self.lock().get(&call) {
-            Some(inbox) => inbox.send(Input::Ask(call, modify, replies)).is_ok(),
+            Some(leg) => {
+                let ask = Input::Ask(call, modify, replies);
+                leg.inbox.send(ask).is_ok()
+            }
             None => false,
         };
         if !sent {
@@ -120,7 +135,8 @@ impl Live {
     /// The trace and the journal of a live leg's family so far; `None` if the leg is not live here.
     pub(crate) async fn trace(&self, call: CallSid) -> Option<Vec<u8>> {
         let (replies, reply) = oneshot::channel();
-        self.lock().get(&call)?.send(Input::Show(replies)).ok()?;
+        let shows = Input::Show(replies);
+        self.lock().get(&call)?.inbox.send(shows).ok()?;
         tokio::time::timeout(REPLY_WITHIN, reply).await.ok()?.ok()
     }
 
@@ -129,7 +145,7 @@ impl Live {
         self.lock().keys().copied().collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<CallSid, Inbox>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<CallSid, Reach>> {
         self.legs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -263,9 +263,10 @@ fn lane_of(change: &Change) -> Option<Lane> {
             Some(message.lane())
         }
         Change::Trace { lane, .. } => Some(*lane),
-        Change::ConferenceJoined { call, .. } | Change::ConferenceLeft { call, .. } => {
-            Some((*call).into())
-        }
+        Change::ConferenceJoined { call, .. }
+        | Change::ConferenceLeft { call, .. }
+        | Change::QueueEntered { call, .. }
+        | Change::QueueLeft { call, .. } => Some((*call).into()),
         Change::ConferenceCreated(record) | Change::ConferenceClosed(record) => {
             Some(record.sid.into())
         }

@@ -105,13 +105,18 @@ table! {
     CONFERENCE_SIZE = 13226, Warning, 0, "Conference: the maximum number of participants is not a whole number from 1 to 250; 250 was used for a greater number, 40 for anything else.", "Write a number from 1 to 250.";
     CONFERENCE_FULL = 13227, Warning, 0, "Conference: the room has as many participants as the document allows; the call did not join.", "Raise maxParticipants, or send the caller elsewhere with the next verb.";
     CONFERENCE_FAILED = 13228, Error, 0, "Conference: the room is not available; the call did not join.", "Check the server's log: its records cannot be written, or it is stopping.";
-    SCREENING_DIAL = 13229, Error, 0, "Dial: a screening document cannot dial; the party that heard it was not connected.", "End the document to connect the two, or hang up to decline.";
+    SCREENING_DIAL = 13229, Error, 0, "Dial: a screening document has Dial or Enqueue; the party that heard it was not connected.", "End the document to connect the two, or hang up to decline.";
     SCREENING_TOO_LONG = 13230, Warning, 0, "Dial: a dialled party did not decide within 60 seconds whether to take the call; it was not connected.", "Ask for a key with a short timeout, and hang up if none comes.";
     MEDIA_DOWNLOAD = 13233, Error, 0, "A media file could not be fetched or cannot be played.", "Check the address; the file must be WAV, MP3 or Ogg Vorbis.";
     MEDIA_METHOD = 13234, Warning, 0, "The method for a media address is neither GET nor POST; POST was used.", "Write GET or POST.";
     CONFERENCE_LABEL = 13235, Warning, 0, "Conference: the participantLabel is longer than 128 characters, has control characters or looks like the SID of a call; it was left out.", "Write a short name.";
-    WAIT_VERB = 13236, Error, 0, "Conference: the document of waitUrl has a verb that cannot run while the call waits; it was skipped.", "Use Say, Play, Pause, Gather and Redirect.";
+    WAIT_VERB = 13236, Error, 0, "Conference or Enqueue: the document of waitUrl has a verb that cannot run while the call waits; it was skipped.", "Use Say, Play, Pause, Gather and Redirect; in a queue also Leave and Hangup.";
     TRANSFER_REFUSED = 13240, Warning, 0, "Dial: a party asked with a SIP REFER that the other one be transferred, and was refused; the text says why.", "Set ReferUrl or ReferApplicationSid of the number that was called, or referUrl of Dial; only parties connected by Dial can be transferred.";
+    QUEUE_NAME = 13251, Warning, 0, "Enqueue or Queue: no queue is named, or its name is too long or has control characters; the verb was skipped.", "Write the name as its text, at most 64 characters.";
+    QUEUE_FULL = 13252, Warning, 0, "Enqueue: the queue is full; the call did not enter it.", "Raise the queue's MaxSize, or handle QueueResult queue-full in the action.";
+    QUEUE_FAILED = 13253, Error, 0, "Enqueue or Queue: the queue is not available; the verb ended.", "Check the server's log: its database cannot be read or written.";
+    QUEUE_UNKNOWN = 13254, Warning, 0, "Dial: the queue does not exist; no call was taken from it.", "Check the name. A queue exists once a call was enqueued in it, or once it was created through the API.";
+    LEAVE_OUTSIDE = 13255, Warning, 0, "Leave: the document is not one that a call hears while it waits in a queue; the verb was skipped.", "Use Leave only in the document of Enqueue's waitUrl.";
     GATHER_FINISH_KEY = 13310, Warning, 0, "Gather: the finishing keys are not all from 0-9, * and #, or there are more than twelve; # was used.", "Write up to twelve keys without spaces, or an empty value for none.";
     GATHER_METHOD = 13312, Warning, 0, "Gather: the method is neither GET nor POST; POST was used.", "Write GET or POST.";
     GATHER_TIMEOUT = 13313, Warning, 0, "Gather: the timeout is not a positive whole number of seconds; 5 was used.", "Write a positive whole number of seconds.";
@@ -162,6 +167,7 @@ table! {
     BAD_PARAMETER = 21100, Error, 400, "A parameter is missing or has a value that is not allowed.", "Correct the parameter named in the text.";
     FORBIDDEN = 21103, Error, 403, "The account may not do this.", "Use credentials of the owner or of one of its parent accounts.";
     CALL_NOT_LIVE = 21220, Error, 410, "The call is not in progress, or its state does not allow the change.", "Change only a live call. A party that a `Dial` is still calling can be redirected only once it has answered. At `/2010-04-01` the status is 400, and 404 (20404) if the call was to be ended.";
+    QUEUE_NOT_EMPTY = 21240, Error, 409, "Calls wait in the queue; it cannot be deleted.", "Wait until it is empty, or take its members out by redirecting them.";
     DOCUMENT_NOT_FOUND = 21402, Error, 0, "The application answered 404.", "Check the address of the document.";
     NUMBER_UNAVAILABLE = 21422, Error, 400, "At `/2010-04-01`: the number already exists here, or only an area code was given.", "Change the existing number, or name another one; no number provider is connected.";
     NUMBER_TAKEN = 21452, Error, 400, "At `/restcomm/2012-04-24`: the number already exists here, it was requested without `isSIP=true`, or only an area code was given.", "Change the existing number; if it is new and your own, name it with `PhoneNumber` and add `isSIP=true`; no number provider is connected.";

@@ -24,8 +24,8 @@ pub use error::{ErrorEntry, Level};
 pub use lane::Lane;
 pub use sid::{
     AccountSid, ApplicationSid, CallSid, ClientSid, ConferenceSid, EventSid, InstanceSid,
-    MessageSid, NotificationSid, NumberSid, OrganizationSid, RecordingSid, ServerSid, SidError,
-    StreamSid, VerificationSid,
+    MessageSid, NotificationSid, NumberSid, OrganizationSid, QueueSid, RecordingSid, ServerSid,
+    SidError, StreamSid, VerificationSid,
 };
 pub use source::Source;
 pub use status::{

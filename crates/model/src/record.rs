@@ -11,7 +11,7 @@ use crate::{
     AccountSid, AccountStatus, ApplicationSid, CallSid, CallStatus, ClientSid, ConferenceSid,
     ConferenceStatus, DialectName, Direction, EventSid, HangupBy, HttpMethod, InstanceSid, Lane,
     MessageDirection, MessageSid, MessageStatus, NotificationSid, NumberSid, OrganizationSid,
-    RecordingSid, RecordingSource, RefusalReason, Source, Timestamp,
+    QueueSid, RecordingSid, RecordingSource, RefusalReason, Source, Timestamp,
 };
 
 /// A tenant: owns a SIP domain, which is also the digest realm of its clients.
@@ -293,6 +293,43 @@ pub struct Membership {
     pub on_hold: bool,
     /// The application's name for it.
     pub label: Option<String>,
+}
+
+/// A queue: calls wait in it until others take them.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Queue {
+    /// Identifier.
+    pub sid: QueueSid,
+    /// Account that owns it.
+    pub account: AccountSid,
+    /// Name, unique within the account.
+    pub name: String,
+    /// Maximum number of waiting calls.
+    pub max_size: u32,
+    /// When it was created.
+    pub created: Timestamp,
+    /// When it was last changed.
+    pub updated: Timestamp,
+}
+
+impl Queue {
+    /// Maximum number of waiting calls unless another is set.
+    pub const DEFAULT_MAX_SIZE: u32 = 100;
+    /// The largest maximum that can be set.
+    pub const LARGEST_MAX_SIZE: u32 = 5_000;
+}
+
+/// A call that waits in a queue.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct QueueMember {
+    /// The call.
+    pub call: CallSid,
+    /// Account that owns the call.
+    pub account: AccountSid,
+    /// The queue.
+    pub queue: QueueSid,
+    /// Since when; calls are taken in this order.
+    pub since: Timestamp,
 }
 
 /// A call that is in a conference.

@@ -129,6 +129,9 @@ sid!(
     /// A running server.
     InstanceSid, "ID");
 sid!(
+    /// A queue: calls wait in it until others take them.
+    QueueSid, "QU");
+sid!(
     /// A text message.
     MessageSid, "SM");
 sid!(

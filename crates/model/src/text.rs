@@ -18,6 +18,16 @@ pub fn is_participant_label(text: &str) -> bool {
     is_short && !text.chars().any(char::is_control) && text.parse::<crate::CallSid>().is_err()
 }
 
+/// Maximum characters of the name of a queue.
+pub const MAX_QUEUE_NAME: usize = 64;
+
+/// Whether a text can name a queue: neither empty nor too long, and without control characters.
+#[must_use]
+pub fn is_queue_name(text: &str) -> bool {
+    let fits = (1..=MAX_QUEUE_NAME).contains(&text.chars().count());
+    fits && !text.chars().any(char::is_control)
+}
+
 #[cfg(test)]
 mod tests {
     use super::one_line;

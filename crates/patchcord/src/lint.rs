@@ -135,13 +135,15 @@ fn continuations(verb: &Verb) -> Vec<&str> {
             let screening = dial.nouns.iter().filter_map(|noun| noun.branch());
             let screening = screening.filter_map(|branch| branch.url.as_deref());
             let answers = dial.answer_on_bridge != Some(true);
+            let greeting = dial.queue().and_then(|queue| queue.url.as_deref());
             let action = dial.action.as_deref().filter(|_| answers);
-            screening.chain(action).collect()
+            screening.chain(greeting).chain(action).collect()
         }
         Verb::Gather(gather) => gather.action.as_deref().into_iter().collect(),
         Verb::Record(record) => record.action.as_deref().into_iter().collect(),
         Verb::Connect(connect) => connect.action.as_deref().into_iter().collect(),
         Verb::Sms(sms) => sms.action.as_deref().into_iter().collect(),
+        Verb::Enqueue(enqueue) => enqueue.action.as_deref().into_iter().collect(),
         Verb::Redirect(redirect) => vec![&redirect.url],
         Verb::Say(_)
         | Verb::Play(_)
@@ -150,6 +152,7 @@ fn continuations(verb: &Verb) -> Vec<&str> {
         | Verb::Reject(_)
         | Verb::Start(_)
         | Verb::Stop(_)
+        | Verb::Leave(_)
         | Verb::Unsupported(_) => Vec::new(),
     }
 }

@@ -10,13 +10,11 @@ const ELEMENTS: &[(&str, &str)] = &[
         "`Gather` with `input=\"speech\"` listens to the caller",
     ),
     ("Email", "send it from the application"),
-    ("Enqueue", "`Play` with `loop=\"0\"` lets a caller wait"),
     ("Fax", "send it from the application"),
     ("Geolocation", "ask the caller with `Gather`"),
-    ("Leave", "`Redirect` continues with another document"),
     ("Message", "`Sms` sends a text message"),
     ("Prompt", "write `Say` or `Play` inside `Gather`"),
-    ("Queue", "dial a `Client` or `Number`"),
+    ("Task", "`Enqueue` queues callers by the name of the queue"),
     ("Refer", "`Dial` connects the caller to another party"),
     ("UssdCollect", "`Gather` collects keys in a call"),
     (
@@ -102,8 +100,8 @@ mod tests {
         let nouns = vocabulary::UNBUILT_NOUNS.iter().copied();
         for name in vocabulary::UNBUILT.iter().copied().chain(nouns) {
             // Nothing resembles an echo, card numbers must not be collected with `Gather`, and
-            // `Conference` is supported inside `Dial`.
-            let is_exempt = matches!(name, "Echo" | "Pay" | "Conference");
+            // `Conference` and `Queue` are supported inside `Dial`.
+            let is_exempt = matches!(name, "Echo" | "Pay" | "Conference" | "Queue");
             assert_eq!(for_element(name).is_empty(), is_exempt, "{name}");
         }
     }

@@ -258,11 +258,19 @@ impl<'a> Element<'a> {
     }
 
     /// A number, at least 1.
-    pub(crate) fn count(&self, name: &str, code: u16, findings: &mut Findings) -> Option<u32> {
+    ///
+    /// - `instead`: what is used in place of anything else.
+    pub(crate) fn count(
+        &self,
+        name: &str,
+        code: u16,
+        instead: &str,
+        findings: &mut Findings,
+    ) -> Option<u32> {
         let attribute = self.attribute(name)?;
         let count = number(&attribute.value).filter(|count| *count > 0);
         if count.is_none() {
-            self.reject(name, &attribute, code, "no limit", &[], findings);
+            self.reject(name, &attribute, code, instead, &[], findings);
         }
         count
     }

@@ -48,7 +48,7 @@ fn effect(end: &Verb) -> &'static str {
         Verb::Hangup(_) => "ends the call",
         Verb::Reject(_) => "ends the call, unless it was answered before",
         Verb::Redirect(_) => "leaves the document",
-        Verb::Dial(_) | Verb::Gather(_) | Verb::Connect(_) => {
+        Verb::Dial(_) | Verb::Gather(_) | Verb::Connect(_) | Verb::Enqueue(_) => {
             "leaves the document for its `action`"
         }
         Verb::Sms(sms) if sms.is_sendable() => "leaves the document for its `action`",
@@ -66,6 +66,7 @@ fn ends(verb: &Verb) -> bool {
         Verb::Dial(dial) => {
             dial.action.is_some() && !dial.nouns.is_empty() && dial.conference().is_none()
         }
+        Verb::Enqueue(enqueue) => enqueue.action.is_some() && !enqueue.name.is_empty(),
         Verb::Gather(gather) => gather.action_on_empty_result,
         Verb::Connect(connect) => connect.action.is_some() && connect.stream.is_some(),
         Verb::Sms(sms) => sms.action.is_some() || !sms.is_sendable(),
@@ -94,6 +95,7 @@ fn answers(verb: &Verb) -> bool {
         Verb::Sms(sms) => sms.is_sendable(),
         Verb::Connect(connect) => connect.stream.is_some(),
         Verb::Start(start) => !start.streams.is_empty(),
+        Verb::Enqueue(enqueue) => !enqueue.name.is_empty(),
         _ => false,
     }
 }

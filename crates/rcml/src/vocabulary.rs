@@ -3,7 +3,7 @@
 /// Supported verbs.
 pub(crate) const BUILT: &[&str] = &[
     "Say", "Play", "Pause", "Hangup", "Reject", "Redirect", "Dial", "Gather", "Record", "Sms",
-    "Connect", "Start", "Stop",
+    "Connect", "Start", "Stop", "Enqueue", "Leave",
 ];
 
 /// Verbs in documents for this or other servers that are not supported.
@@ -12,11 +12,9 @@ pub(crate) const UNBUILT: &[&str] = &[
     "Conference",
     "Echo",
     "Email",
-    "Enqueue",
     "Fax",
     "Geolocation",
     "Language",
-    "Leave",
     "Message",
     "Pay",
     "Prompt",
@@ -27,11 +25,10 @@ pub(crate) const UNBUILT: &[&str] = &[
 ];
 
 /// Supported nouns of `Dial`.
-pub(crate) const NOUNS: &[&str] = &["Number", "Client", "Sip", "Uri", "Conference"];
+pub(crate) const NOUNS: &[&str] = &["Number", "Client", "Sip", "Uri", "Conference", "Queue"];
 
 /// Nouns of `Dial` that exist but are not supported.
-pub(crate) const UNBUILT_NOUNS: &[&str] =
-    &["Application", "Queue", "Sim", "VirtualAgent", "WhatsApp"];
+pub(crate) const UNBUILT_NOUNS: &[&str] = &["Application", "Sim", "VirtualAgent", "WhatsApp"];
 
 /// Supported inside `Connect`, `Start` and `Stop`.
 pub(crate) const STREAM: &str = "Stream";
@@ -65,6 +62,7 @@ pub(crate) const UNBUILT_PARTS: &[(&str, &[&str])] = &[
             "WhatsApp",
         ],
     ),
+    ("Enqueue", &["Task"]),
     ("Start", &["Recording", "Siprec", "Transcription"]),
     ("Stop", &["Recording", "Siprec", "Transcription"]),
 ];

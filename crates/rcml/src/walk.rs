@@ -10,8 +10,8 @@ use crate::reach;
 use crate::source::Source;
 use crate::suggest::closest;
 use crate::verb::{
-    Connect, Dial, Gather, Hangup, Pause, Play, Record, Redirect, Reject, Say, Sms, Start, Stop,
-    Unsupported, Verb,
+    Connect, Dial, Enqueue, Gather, Hangup, Leave, Pause, Play, Record, Redirect, Reject, Say, Sms,
+    Start, Stop, Unsupported, Verb,
 };
 use crate::vocabulary;
 
@@ -83,8 +83,10 @@ fn read(element: &Element<'_>, findings: &mut Findings) -> Option<Verb> {
         "Connect" => Verb::Connect(Box::new(Connect::read(element, findings))),
         "Start" => Verb::Start(Start::read(element, findings)),
         "Stop" => Verb::Stop(Stop::read(element, findings)),
-        "Conference" => {
-            let message = "`Conference` belongs inside `Dial`; it was skipped".to_owned();
+        "Enqueue" => Verb::Enqueue(Box::new(Enqueue::read(element, findings))),
+        "Leave" => Verb::Leave(Leave::read(element, findings)),
+        name @ ("Conference" | "Queue") => {
+            let message = format!("`{name}` belongs inside `Dial`; it was skipped");
             findings.push(Finding::new(error::BAD_NESTING, element.at(), message));
             Verb::Unsupported(Unsupported::of(element))
         }

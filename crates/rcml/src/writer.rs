@@ -5,9 +5,9 @@
 
 use crate::document::unless_post;
 use crate::verb::{
-    Branch, Conference, Connect, Dial, Gather, LegEvent, Manner, Noun, Pause, Play, Prompt, Record,
-    RecordingCallback, RejectReason, Say, Sms, Speech, SpeechTimeout, Spoken, Stream, Track, Verb,
-    Voice,
+    Branch, Conference, Connect, Dial, Enqueue, Gather, LegEvent, Manner, Noun, Pause, Play,
+    Prompt, Queue, Record, RecordingCallback, RejectReason, Say, Sms, Speech, SpeechTimeout,
+    Spoken, Stream, Track, Verb, Voice,
 };
 
 /// The document that holds these verbs.
@@ -58,6 +58,10 @@ impl Writer {
                 }
                 self.0.push_str("  </Stop>\n");
             }
+            Verb::Enqueue(enqueue) => {
+                self.line(1, "Enqueue", enqueue_attributes(enqueue), &enqueue.name);
+            }
+            Verb::Leave(_) => self.line(1, "Leave", Vec::new(), ""),
             Verb::Unsupported(verb) => self.line(1, &verb.name, Vec::new(), ""),
         }
     }
@@ -90,6 +94,7 @@ impl Writer {
                 Noun::Conference(it) => {
                     self.line(2, "Conference", conference_attributes(it), &it.name);
                 }
+                Noun::Queue(it) => self.line(2, "Queue", queue_attributes(it), &it.name),
                 Noun::Unsupported(_) => self.line(2, noun.name(), Vec::new(), ""),
             }
         }
@@ -400,6 +405,29 @@ fn conference_attributes(conference: &Conference) -> Pairs<'_> {
         (
             "waitMethod",
             unless_post(conference.wait.method()).map(str::to_owned),
+        ),
+    ]
+}
+
+fn queue_attributes(queue: &Queue) -> Pairs<'_> {
+    vec![
+        ("url", queue.url.clone()),
+        ("method", unless_post(queue.method).map(str::to_owned)),
+    ]
+}
+
+fn enqueue_attributes(enqueue: &Enqueue) -> Pairs<'_> {
+    vec![
+        ("action", enqueue.action.clone()),
+        ("method", unless_post(enqueue.method).map(str::to_owned)),
+        (
+            "maxQueueSize",
+            enqueue.max_size.map(|size| size.to_string()),
+        ),
+        ("waitUrl", enqueue.wait.url()),
+        (
+            "waitUrlMethod",
+            unless_post(enqueue.wait.method()).map(str::to_owned),
         ),
     ]
 }

@@ -310,19 +310,19 @@ fn explains_broken_documents() {
             ],
         ),
         (
-            "<Response><Dial><Say>x</Say><Numbr>+1</Numbr><Queue>q</Queue><Number>+2000<Video/></Number></Dial></Response>",
+            "<Response><Dial><Say>x</Say><Numbr>+1</Numbr><Sim>q</Sim><Number>+2000<Video/></Number></Dial></Response>",
             &[
                 "12202 1:17 `Say` does not belong inside `Dial`; it was skipped",
                 "12202 1:29 `Numbr` inside `Dial` is not known; it was skipped [Number]",
-                "12204 1:46 `Queue` inside `Dial` is not supported here; it was skipped; dial a `Client` or `Number`",
-                "12204 1:75 `Video` inside `Number` is not supported here; it was skipped",
+                "12204 1:46 `Sim` inside `Dial` is not supported here; it was skipped; dial a `Number`",
+                "12204 1:71 `Video` inside `Number` is not supported here; it was skipped",
             ],
         ),
         (
-            "<Response><Dial action='/a'><Queue>q</Queue></Dial><Say>x</Say></Response>",
+            "<Response><Dial action='/a'><Sim>q</Sim></Dial><Say>x</Say></Response>",
             &[
                 "13220 1:11 `Dial` does not name a party to call; it was skipped",
-                "12204 1:29 `Queue` inside `Dial` is not supported here; it was skipped; dial a `Client` or `Number`",
+                "12204 1:29 `Sim` inside `Dial` is not supported here; it was skipped; dial a `Number`",
             ],
         ),
         (

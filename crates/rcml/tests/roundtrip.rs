@@ -2,7 +2,7 @@
 
 use rcml::{Document, Noun, Prompt, Verb};
 
-const DOCUMENTS: [&str; 15] = [
+const DOCUMENTS: [&str; 16] = [
     "<Response><Say voice='woman' language='pt-br' loop='0'>a &lt; \"b\" &amp; c&#10;d</Say></Response>",
     "<Response><Play loop='2'>http://a/b.wav?x=1&y=2</Play><Play digits='1w2'/></Response>",
     "<Response><Pause length='7'/><Pause/><Reject reason='busy'/><Reject/><Hangup/></Response>",
@@ -38,6 +38,9 @@ const DOCUMENTS: [&str; 15] = [
      <Parameter name='a' value='&lt;'/><Parameter name='b'/></Stream></Connect><Start>\
      <Stream url='/a' track='both_tracks'/><Stream url='/b' track='outbound_track'/></Start>\
      <Stop><Stream name='n'/><Stream name='m'/></Stop><Connect/><Start/><Stop/></Response>",
+    "<Response><Enqueue>x y</Enqueue><Enqueue action='/a' method='GET' maxQueueSize='3' waitUrl='/w' \
+     waitUrlMethod='GET'>q</Enqueue><Enqueue waitUrl=''>q</Enqueue><Leave/><Dial><Queue>q</Queue></Dial>\
+     <Dial><Queue url='/g' method='GET'>q</Queue></Dial></Response>",
     "<Response><Dial>a b c@d</Dial><Dial><Client>client:client:x?a=%E3%80%80</Client></Dial></Response>",
 ];
 
@@ -84,6 +87,8 @@ fn without_lines(mut verbs: Vec<Verb>) -> Vec<Verb> {
             Verb::Record(verb) => verb.line = 0,
             Verb::Sms(verb) => verb.line = 0,
             Verb::Stop(verb) => verb.line = 0,
+            Verb::Enqueue(verb) => verb.line = 0,
+            Verb::Leave(verb) => verb.line = 0,
             Verb::Connect(verb) => {
                 verb.line = 0;
                 verb.stream.iter_mut().for_each(|stream| stream.line = 0);
@@ -116,6 +121,7 @@ fn forget_line(noun: &mut Noun) {
     match noun {
         Noun::Number(branch) | Noun::Client(branch) | Noun::Sip(branch) => branch.line = 0,
         Noun::Conference(conference) => conference.line = 0,
+        Noun::Queue(queue) => queue.line = 0,
         Noun::Unsupported(noun) => (noun.line, noun.column) = (0, 0),
     }
 }

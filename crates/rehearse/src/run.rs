@@ -251,6 +251,8 @@ impl Run {
             | Fact::ConferenceStarted { .. }
             | Fact::ConferenceEnded { .. }
             | Fact::ConferenceFarewell { .. }
+            | Fact::InQueue { .. }
+            | Fact::LeftQueue { .. }
             | Fact::MessageCreated { .. }
             | Fact::MessageEnded { .. }
             | Fact::RecordingStarted { .. }
@@ -292,6 +294,8 @@ impl Run {
             | Fact::ConferenceStarted { .. }
             | Fact::ConferenceEnded { .. }
             | Fact::ConferenceFarewell { .. }
+            | Fact::InQueue { .. }
+            | Fact::LeftQueue { .. }
             | Fact::MessageCreated { .. }
             | Fact::MessageEnded { .. }
             | Fact::RecordingStarted { .. }

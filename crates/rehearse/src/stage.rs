@@ -10,6 +10,7 @@ mod commands;
 mod families;
 mod media;
 mod mix;
+mod queues;
 mod remote;
 mod rooms;
 mod speech;
@@ -37,6 +38,7 @@ pub(crate) use commands::user_of;
 use families::Families;
 use media::Media;
 use mix::Mixes;
+use queues::Queues;
 pub(crate) use remote::GIVES_UP;
 use remote::Remote;
 use rooms::Rooms;
@@ -114,6 +116,7 @@ struct Stage<'a> {
     watch: &'a mut dyn Watch,
     families: Families,
     rooms: Rooms,
+    queues: Queues,
     now: Timestamp,
     queue: BTreeMap<(Timestamp, u64), Due>,
     queued: u64,
@@ -155,6 +158,7 @@ impl<'a> Stage<'a> {
             watch,
             families: Families::default(),
             rooms: Rooms::default(),
+            queues: Queues::default(),
             now: START,
             queue: BTreeMap::new(),
             queued: 0,
@@ -384,6 +388,7 @@ impl<'a> Stage<'a> {
         self.run.room_journals = self.rooms.take_journals();
         self.run.left.extend(self.families.left());
         self.run.left.extend(self.rooms.left());
+        self.run.left.extend(self.queues.left());
         self.run.left.extend(self.mixes.left());
         let unanswered = self.open_asks.keys();
         self.run

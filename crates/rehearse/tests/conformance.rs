@@ -26,6 +26,7 @@ mod cases {
     mod dial;
     mod fetch;
     mod modify;
+    mod queues;
     mod screening;
     mod several;
     mod streams;

@@ -2,9 +2,10 @@
 //! repair of what a dead server left. They go through the same task as the facts, and clear the look-up
 //! caches if they change a table that is looked up.
 
-use model::record::{Account, Application, Client, Number, Organization};
+use model::record::{Account, Application, Client, Number, Organization, Queue};
 use model::{
-    AccountSid, AccountStatus, ApplicationSid, ClientSid, NumberSid, RecordingSid, Timestamp,
+    AccountSid, AccountStatus, ApplicationSid, ClientSid, NumberSid, QueueSid, RecordingSid,
+    Timestamp,
 };
 
 use crate::accounts;
@@ -14,6 +15,7 @@ use crate::counts::Counts;
 use crate::deliveries;
 use crate::naming::Claim;
 use crate::query::TREE;
+use crate::queues;
 use crate::rows::{self, APPLICATIONS, CLIENTS, NUMBERS, ORGANIZATIONS};
 use crate::sql::{Arg, ROWS_AT_ONCE, Sql, Table};
 
@@ -40,6 +42,9 @@ pub(crate) enum Admin {
     InsertApplication(Application),
     UpdateApplication(Application, Timestamp),
     DeleteApplication(ApplicationSid),
+    InsertQueue(Queue),
+    UpdateQueue(Queue, Timestamp),
+    DeleteQueue(QueueSid),
     DeleteRecordings(Vec<RecordingSid>),
     /// Deletes some notifications of an account and of all below it, or of all closed accounts: to be repeated
     /// until it deletes none.
@@ -69,7 +74,10 @@ impl Admin {
             | Self::InsertApplication(_)
             | Self::UpdateApplication(..)
             | Self::DeleteApplication(_) => true,
-            Self::DeleteRecordings(_)
+            Self::InsertQueue(_)
+            | Self::UpdateQueue(..)
+            | Self::DeleteQueue(_)
+            | Self::DeleteRecordings(_)
             | Self::DeleteNotifications(_)
             | Self::AdoptCallbacks { .. } => false,
         }
@@ -83,7 +91,8 @@ impl Admin {
             | Self::SetAccountStatus { .. }
             | Self::InsertClient(..)
             | Self::InsertNumber(_)
-            | Self::InsertApplication(_) => true,
+            | Self::InsertApplication(_)
+            | Self::InsertQueue(_) => true,
             Self::InsertOrganization(_)
             | Self::ChangeAccount(_)
             | Self::UpdateClient(..)
@@ -92,6 +101,8 @@ impl Admin {
             | Self::DeleteNumber(_)
             | Self::UpdateApplication(..)
             | Self::DeleteApplication(_)
+            | Self::UpdateQueue(..)
+            | Self::DeleteQueue(_)
             | Self::DeleteRecordings(_)
             | Self::DeleteNotifications(_)
             | Self::AdoptCallbacks { .. } => false,
@@ -118,7 +129,7 @@ impl Admin {
 }
 
 /// Tables whose rows are removed with their account, few for each.
-const OWNED: [&str; 3] = ["applications", "numbers", "clients"];
+const OWNED: [&str; 4] = ["applications", "numbers", "clients", "queues"];
 
 /// Applies one write; `false` if there was no such row. A write that may have been carried out before
 /// counts as carried out.
@@ -176,6 +187,14 @@ pub(crate) async fn apply(
             .await;
         }
         Admin::DeleteApplication(sid) => APPLICATIONS.delete(*sid),
+        Admin::InsertQueue(row) => {
+            accounts::check_open(db, row.account).await?;
+            queues::insert(row)
+        }
+        Admin::UpdateQueue(row, read) => {
+            return update(db, context, &queues::QUEUES, queues::args(row), *read).await;
+        }
+        Admin::DeleteQueue(sid) => queues::delete(*sid),
         Admin::DeleteRecordings(sids) => {
             let mut sql = Sql::default();
             sql.text("DELETE FROM recordings WHERE sid")

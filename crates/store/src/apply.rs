@@ -12,6 +12,7 @@ use crate::connection::{Connection, Failure};
 use crate::counts::Counts;
 use crate::deliveries;
 use crate::dialect::Dialect;
+use crate::queues;
 use crate::rows;
 use crate::sql::{ROWS_AT_ONCE, Sql, args};
 use crate::writer::Operation;
@@ -172,6 +173,8 @@ async fn change(
         | Change::ConferenceFarewell { .. }
         | Change::ConferenceJoined { .. }
         | Change::ConferenceLeft { .. }
+        | Change::QueueEntered { .. }
+        | Change::QueueLeft { .. }
         | Change::CallMedia { .. }
         | Change::RecordingStarted { .. }
         | Change::CallbackRetry { .. }
@@ -306,7 +309,7 @@ fn statement(context: Context, change: &Change) -> Sql {
         } => Sql::new(
             "UPDATE calls SET status = $2, updated = $3, ended = $3, duration_s = $4, \
              ring_duration_s = COALESCE($5, ring_duration_s), reason = $6, sip_status = $7, \
-             hangup_by = $10, sip_reason = $11 \
+             hangup_by = $10, sip_reason = $11, queue = NULL, queue_since = NULL \
              WHERE sid = $1 AND instance = $8 \
              AND (ended IS NULL OR ($9 = 1 AND ended = $3 AND status = $2))",
             args![
@@ -329,7 +332,7 @@ fn statement(context: Context, change: &Change) -> Sql {
         ),
         Change::OrphanClosed(call) => Sql::new(
             "UPDATE calls SET status = $2, updated = $3, ended = $4, duration_s = $5, \
-             ring_duration_s = $6, reason = $7, hangup_by = $9 \
+             ring_duration_s = $6, reason = $7, hangup_by = $9, queue = NULL, queue_since = NULL \
              WHERE sid = $1 AND instance = $8 AND ended IS NULL",
             args![
                 call.sid,
@@ -381,6 +384,13 @@ fn statement(context: Context, change: &Change) -> Sql {
             at,
             membership,
         } => conferences::join(*call, membership, *at),
+        Change::QueueEntered {
+            call,
+            at,
+            queue,
+            since,
+        } => queues::enter(*call, *queue, *since, *at),
+        Change::QueueLeft { call, at, queue } => queues::leave(*call, *queue, *at),
         Change::ConferenceLeft {
             call,
             at,

@@ -8,7 +8,7 @@ use model::record::{
 };
 use model::{
     CallSid, CallStatus, ConferenceSid, ConferenceStatus, EventSid, HangupBy, InstanceSid, Lane,
-    OrganizationSid, RecordingSid, ServerSid, Timestamp,
+    OrganizationSid, QueueSid, RecordingSid, ServerSid, Timestamp,
 };
 
 use crate::DeliveryFilter;
@@ -150,6 +150,26 @@ pub enum Change {
         at: Timestamp,
         /// The conference, and the terms.
         membership: Membership,
+    },
+    /// A leg waits in a queue.
+    QueueEntered {
+        /// The leg.
+        call: CallSid,
+        /// When this was decided.
+        at: Timestamp,
+        /// The queue.
+        queue: QueueSid,
+        /// Since when.
+        since: Timestamp,
+    },
+    /// A leg no longer waits in a queue. Applied only if it is recorded as waiting in it.
+    QueueLeft {
+        /// The leg.
+        call: CallSid,
+        /// When.
+        at: Timestamp,
+        /// The queue.
+        queue: QueueSid,
     },
     /// A leg left a conference. Applied only if it is recorded as a member of it.
     ConferenceLeft {

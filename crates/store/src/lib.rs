@@ -32,6 +32,7 @@ mod lists;
 mod migrate;
 mod naming;
 mod query;
+mod queues;
 mod readers;
 mod repair;
 mod row;

@@ -94,6 +94,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         "registrations",
         include_str!("../../../migrations/0016-registrations/up.sql"),
     ),
+    (
+        17,
+        "queues",
+        include_str!("../../../migrations/0017-queues/up.sql"),
+    ),
 ];
 
 const NOTES: &str = "CREATE TABLE IF NOT EXISTS migrations (\

@@ -10,7 +10,7 @@ use model::{
     AccountSid, AccountStatus, ApplicationSid, CallSid, CallStatus, ClientSid, ConferenceSid,
     ConferenceStatus, DialectName, Direction, EventSid, HangupBy, HttpMethod, InstanceSid, Lane,
     MessageDirection, MessageSid, MessageStatus, NotificationSid, NumberSid, OrganizationSid,
-    RecordingSid, RecordingSource, ServerSid, Timestamp,
+    QueueSid, RecordingSid, RecordingSource, ServerSid, Timestamp,
 };
 
 /// Rows that a statement changes at most where there may be any number of them. It must take much less
@@ -91,6 +91,7 @@ sids_into_arg!(
     NotificationSid,
     NumberSid,
     OrganizationSid,
+    QueueSid,
     RecordingSid,
     ServerSid
 );

@@ -567,6 +567,7 @@ fn unique_name(message: &str) -> &'static str {
         ("clients_login", "clients.login", "the login"),
         ("accounts_email", "accounts.email", "the e-mail address"),
         ("numbers_number", "numbers.phone_number", "the number"),
+        ("queues_name", "queues.name", "the name"),
         (
             "organizations_domain",
             "organizations.domain_name",

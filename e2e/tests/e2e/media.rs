@@ -6,6 +6,7 @@ mod conference;
 mod dial;
 mod keys;
 mod prompts;
+mod queue;
 mod readme;
 mod recording;
 mod rehearsal;

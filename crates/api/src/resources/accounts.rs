@@ -253,6 +253,7 @@ const SUBRESOURCES: &[(&str, &str, &str)] = &[
         "OutgoingCallerIds",
         "OutgoingCallerIds",
     ),
+    ("queues", "Queues", "Queues"),
     ("recordings", "Recordings", "Recordings"),
     ("sandbox", "Sandbox", "Sandbox"),
     ("sms_messages", "SMSMessages", "SMS/Messages"),

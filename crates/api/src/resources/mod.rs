@@ -9,6 +9,7 @@ pub(crate) mod deliveries;
 pub(crate) mod messages;
 pub(crate) mod notifications;
 pub(crate) mod numbers;
+pub(crate) mod queues;
 pub(crate) mod recordings;
 pub(crate) mod tokens;
 pub(crate) mod version;
@@ -23,6 +24,7 @@ pub(crate) static ROUTES: &[&[Route]] = &[
     calls::ROUTES,
     clients::ROUTES,
     conferences::ROUTES,
+    queues::ROUTES,
     numbers::ROUTES,
     messages::ROUTES,
     notifications::ROUTES,

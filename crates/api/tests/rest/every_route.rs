@@ -170,6 +170,7 @@ async fn items_of_another_account_do_not_exist() {
         for account in [p, below] {
             let form = if route.method == "POST" || route.method == "PUT" {
                 match segments.last() {
+                    Some(&"{call}") if kind == "Queues" => "Url=http://a/b",
                     Some(&"{call}") => "Muted=true",
                     Some(&"Participants") => "From=1000&To=client:b",
                     _ => form_for(kind),
@@ -192,7 +193,7 @@ async fn items_of_another_account_do_not_exist() {
                 // The account's own rows of a call that is not its own: none. As in Restcomm,
                 // deleting an unknown application succeeds.
                 ("Applications", "DELETE") => &[200, 404, 204],
-                ("Conferences", _) => &[404],
+                ("Conferences" | "Queues", _) => &[404],
                 _ if is_list => &[200],
                 ("Calls", "POST") => &[404, 406],
                 _ => &[404],

@@ -59,7 +59,7 @@ impl Family {
         };
         cx.leg(transferor, LegCommand::AcceptRefer);
         let params = params(&call.leg, &refer, cx);
-        let fetching = Fetching::first(document, params, call.leg.profile.about(None), cx);
+        let fetching = Fetching::first(document, (params, None), call.leg.profile.about(None), cx);
         let transfer = Transfer {
             transferor,
             transferee,

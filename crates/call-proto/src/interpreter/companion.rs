@@ -3,9 +3,14 @@
 //! The verb declares its companion, and the stack of scripts starts and stops it accordingly. Data
 //! only, except for where an address leads.
 
+use model::QueueSid;
+
 use super::verb::Site;
+use crate::command::Sound;
 use crate::context::Context;
 use crate::event::{Document, Req, SetIn};
+use crate::letter::Role;
+use crate::params::Params;
 
 /// Names of files that are played without requesting a document.
 const SOUND_FILES: [&str; 3] = [".wav", ".mp3", ".ogg"];
@@ -16,19 +21,34 @@ pub(super) struct Companion {
     /// Tells it from earlier companions on the leg.
     pub(super) id: Req,
     pub(super) plays: Plays,
-    /// Whether it ends with its document, instead of beginning anew.
-    pub(super) once: bool,
+    /// The role of its script: whether it ends with its document, and which verbs it may have.
+    pub(super) role: Role,
+    /// Added to the parameters of its requests.
+    pub(super) params: Params,
+    /// The queue in which the party waits: where it stands there is added too.
+    pub(super) queue: Option<QueueSid>,
 }
 
 /// What a companion plays.
 #[derive(Clone)]
 pub(super) enum Plays {
-    /// The built-in music.
-    Music,
+    /// A built-in sound, endlessly.
+    Built(Sound),
     /// A sound file, at this address.
     Sound(Document),
     /// A document.
     Document(Document),
+}
+
+/// How a companion ended by itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum CompanionEnd {
+    /// Its document ended.
+    Done,
+    /// Something in it could not be done.
+    Failed,
+    /// A `<Leave>` ended it.
+    Left,
 }
 
 impl Companion {
@@ -41,7 +61,7 @@ impl Companion {
     ) -> Option<Self> {
         let plays = match wait {
             rcml::Wait::Silence => return None,
-            rcml::Wait::Music => Plays::Music,
+            rcml::Wait::Music => Plays::Built(Sound::Music),
             rcml::Wait::At { url, method } => match site.address(url, cx) {
                 Some(url) => Plays::at(Document {
                     url,
@@ -50,28 +70,79 @@ impl Companion {
                     fallback: None,
                     set_in: SetIn::Wait,
                 }),
-                None => Plays::Music,
+                None => Plays::Built(Sound::Music),
             },
         };
-        let once = false;
-        Some(Self::new(plays, once, cx))
+        Some(Self::new(plays, Role::Waiting, cx))
+    }
+
+    /// The same for a party that waits in a queue.
+    pub(super) fn in_queue(
+        wait: &rcml::Wait,
+        queue: QueueSid,
+        site: &mut Site<'_>,
+        cx: &mut Context,
+    ) -> Option<Self> {
+        let companion = Self::of_wait(wait, site, cx)?;
+        Some(Self {
+            role: Role::Queueing,
+            queue: Some(queue),
+            ..companion
+        })
     }
 
     /// What a party hears on hold; the built-in music if nothing is named.
     pub(super) fn on_hold(document: Option<Document>, cx: &mut Context) -> Self {
-        let once = false;
-        Self::new(document.map_or(Plays::Music, Plays::at), once, cx)
+        let plays = document.map_or(Plays::Built(Sound::Music), Plays::at);
+        Self::new(plays, Role::Waiting, cx)
+    }
+
+    /// The built-in music.
+    pub(super) fn music(cx: &mut Context) -> Self {
+        Self::on_hold(None, cx)
     }
 
     /// What a party hears once.
     pub(super) fn announcing(document: Document, cx: &mut Context) -> Self {
-        let once = true;
-        Self::new(Plays::at(document), once, cx)
+        Self::new(Plays::at(document), Role::Announcing, cx)
     }
 
-    fn new(plays: Plays, once: bool, cx: &mut Context) -> Self {
-        let id = cx.req();
-        Self { id, plays, once }
+    /// What a party hears once, with these parameters of its request.
+    pub(super) fn greeting(document: Document, params: Params, cx: &mut Context) -> Self {
+        Self {
+            params,
+            ..Self::announcing(document, cx)
+        }
+    }
+
+    /// What a party hears until another is found: a sound at this address, or the ring tone.
+    pub(super) fn ringing(music: Option<&str>, site: &mut Site<'_>, cx: &mut Context) -> Self {
+        let Some(url) = music.and_then(|written| site.address(written, cx)) else {
+            return Self::ringback(cx);
+        };
+        let sound = Document {
+            url,
+            method: model::HttpMethod::Get,
+            author: site.author(),
+            fallback: None,
+            set_in: SetIn::Noun,
+        };
+        Self::new(Plays::Sound(sound), Role::Waiting, cx)
+    }
+
+    /// The ring tone.
+    pub(super) fn ringback(cx: &mut Context) -> Self {
+        Self::new(Plays::Built(Sound::Ringback), Role::Waiting, cx)
+    }
+
+    fn new(plays: Plays, role: Role, cx: &mut Context) -> Self {
+        Self {
+            id: cx.req(),
+            plays,
+            role,
+            params: Params::new(),
+            queue: None,
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use model::record::Membership;
 use model::{ConferenceEvent, ConferenceSid, Timestamp, error};
 use rcml::Conference;
 
-use super::companion::Companion;
+use super::companion::{Companion, CompanionEnd};
 use super::dial;
 use super::verb::{Running, Site, Step};
 use crate::callback::CallbackTarget;
@@ -234,12 +234,12 @@ impl Running for Attending {
     fn companion_over(
         &mut self,
         id: Req,
-        failed: bool,
+        end: CompanionEnd,
         site: &mut Site<'_>,
         cx: &mut Context,
     ) -> Step {
         if self.announcement.take_if(|it| it.id == id).is_some() {
-            let req = self.req;
+            let (req, failed) = (self.req, end == CompanionEnd::Failed);
             let request = RoomRequest::Announced { req, failed };
             cx.command(site.leg.profile.sid, Command::Room(request));
         }
@@ -391,7 +391,7 @@ impl Attending {
     fn done(&self, site: &mut Site<'_>, cx: &mut Context) -> Step {
         let status = site.leg.profile.dialect.conference_result;
         dial::follow(&self.dial, status, site, cx, |site, cx| {
-            let mut params = site.leg.voice_params(cx);
+            let mut params = site.voice_params(cx);
             params.push(("DialCallStatus".to_owned(), status.to_owned()));
             params
         })

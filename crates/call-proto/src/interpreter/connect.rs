@@ -114,7 +114,7 @@ fn follow(
     if site.count_redirect(cx) {
         return site.redirect_loop(&url, cx);
     }
-    let mut params = site.leg.voice_params(cx);
+    let mut params = site.voice_params(cx);
     params.extend(end.params());
     site.fetch(url, method, params, cx)
 }

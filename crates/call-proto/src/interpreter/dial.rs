@@ -9,8 +9,8 @@ use std::time::Duration;
 use model::{CallSid, CallStatus, Direction, RecordingSid, Timestamp};
 use rcml::{Branch, Noun};
 
-use super::conference;
 use super::verb::{Running, Site, Step};
+use super::{conference, dequeue};
 use crate::callback::{CallbackTarget, LegCallback};
 use crate::command::{Command, Sound, Target};
 use crate::context::{Context, Letter};
@@ -55,12 +55,12 @@ enum Tone {
 
 /// How a `<Dial>` ended.
 #[derive(Clone)]
-struct Outcome {
-    status: CallStatus,
-    child: Option<CallSid>,
-    talk_s: i64,
-    ring_s: Option<i64>,
-    response: Option<LastResponse>,
+pub(super) struct Outcome {
+    pub(super) status: CallStatus,
+    pub(super) child: Option<CallSid>,
+    pub(super) talk_s: i64,
+    pub(super) ring_s: Option<i64>,
+    pub(super) response: Option<LastResponse>,
 }
 
 pub(super) fn start(dial: rcml::Dial, site: &mut Site<'_>, cx: &mut Context) -> Step {
@@ -70,6 +70,10 @@ pub(super) fn start(dial: rcml::Dial, site: &mut Site<'_>, cx: &mut Context) -> 
     if let Some(conference) = dial.conference() {
         let conference = conference.clone();
         return conference::start(dial, conference, site, cx);
+    }
+    if let Some(queue) = dial.queue() {
+        let queue = queue.clone();
+        return dequeue::start(dial, queue, site, cx);
     }
     let mut dialled = Vec::with_capacity(dial.nouns.len());
     for noun in &dial.nouns {
@@ -113,8 +117,8 @@ fn dialled_by(noun: &Noun, site: &mut Site<'_>, cx: &mut Context) -> Option<Dial
         Noun::Number(branch) => (Target::Number(branch.target.clone()), branch),
         Noun::Client(branch) => (Target::Client(branch.target.clone()), branch),
         Noun::Sip(branch) => (Target::Sip(branch.target.clone()), branch),
-        // A conference is the only noun of its verb, which handles it.
-        Noun::Conference(_) | Noun::Unsupported(_) => return None,
+        // A conference or queue is the only noun of its verb, which handles it.
+        Noun::Conference(_) | Noun::Queue(_) | Noun::Unsupported(_) => return None,
     };
     let screening = screening_of(branch, site, cx).ok()?;
     Some(Dialled {
@@ -306,7 +310,7 @@ impl Running for Dialing {
                     self.recording = None;
                 }
                 if let Phase::Closing { outcome } = &self.phase {
-                    return self.done(outcome, site, cx);
+                    return done(&self.dial, outcome, self.recording, site, cx);
                 }
             }
         }
@@ -450,43 +454,54 @@ impl Dialing {
             self.phase = Phase::Closing { outcome };
             return Step::Wait;
         }
-        self.done(&outcome, site, cx)
+        done(&self.dial, &outcome, self.recording, site, cx)
     }
+}
 
-    /// Requests the action, or continues with the next verb.
-    fn done(&self, outcome: &Outcome, site: &mut Site<'_>, cx: &mut Context) -> Step {
-        let status = outcome.status.as_str();
-        follow(&self.dial, status, site, cx, |site, cx| {
-            self.params(outcome, site, cx)
-        })
-    }
+/// Requests the action, or continues with the next verb.
+pub(super) fn done(
+    dial: &rcml::Dial,
+    outcome: &Outcome,
+    recording: Option<RecordingSid>,
+    site: &mut Site<'_>,
+    cx: &mut Context,
+) -> Step {
+    let status = outcome.status.as_str();
+    follow(dial, status, site, cx, |site, cx| {
+        params_of(outcome, recording, site, cx)
+    })
+}
 
-    fn params(&self, outcome: &Outcome, site: &Site<'_>, cx: &Context) -> Params {
-        let mut params = site.leg.voice_params(cx);
-        let mut add = |name: &str, value: String| params.push((name.to_owned(), value));
-        add("DialCallStatus", outcome.status.as_str().to_owned());
-        add(
-            "DialCallSid",
-            outcome
-                .child
-                .map_or_else(|| "null".to_owned(), |sid| sid.to_string()),
-        );
-        add("DialCallDuration", outcome.talk_s.to_string());
-        if let Some(ring) = outcome.ring_s {
-            add("DialRingDuration", ring.to_string());
-        }
-        if let Some(recording) = self.recording {
-            let profile = &site.leg.profile;
-            let address = &cx.settings.recording_address;
-            let url = (address.0)(&profile.dialect, profile.account, recording);
-            add("RecordingUrl", url.clone());
-            add("PublicRecordingUrl", url);
-        }
-        if let Some(response) = &outcome.response {
-            dial_sip_params(response, &mut params);
-        }
-        params
+fn params_of(
+    outcome: &Outcome,
+    recording: Option<RecordingSid>,
+    site: &Site<'_>,
+    cx: &Context,
+) -> Params {
+    let mut params = site.voice_params(cx);
+    let mut add = |name: &str, value: String| params.push((name.to_owned(), value));
+    add("DialCallStatus", outcome.status.as_str().to_owned());
+    add(
+        "DialCallSid",
+        outcome
+            .child
+            .map_or_else(|| "null".to_owned(), |sid| sid.to_string()),
+    );
+    add("DialCallDuration", outcome.talk_s.to_string());
+    if let Some(ring) = outcome.ring_s {
+        add("DialRingDuration", ring.to_string());
     }
+    if let Some(recording) = recording {
+        let profile = &site.leg.profile;
+        let address = &cx.settings.recording_address;
+        let url = (address.0)(&profile.dialect, profile.account, recording);
+        add("RecordingUrl", url.clone());
+        add("PublicRecordingUrl", url);
+    }
+    if let Some(response) = &outcome.response {
+        dial_sip_params(response, &mut params);
+    }
+    params
 }
 
 /// The continuation after a `<Dial>` with this status: the document of its action, or the next

@@ -5,7 +5,7 @@
 //! [`Problem`].**
 
 use model::address::{redacted, without_user_info};
-use model::{AccountSid, CallStatus, HttpMethod, error};
+use model::{AccountSid, CallStatus, HttpMethod, QueueSid, error};
 use rcml::ReplyError;
 
 use super::findings::Told;
@@ -22,6 +22,8 @@ pub(crate) struct Fetching {
     method: HttpMethod,
     /// Account that set the address.
     author: AccountSid,
+    /// The queue in which the call waits.
+    queue: Option<QueueSid>,
     purpose: Purpose,
 }
 
@@ -71,9 +73,11 @@ pub(crate) struct Problem {
 
 impl Fetching {
     /// Requests the first document of a script.
+    ///
+    /// - `queue`: in which the call waits.
     pub(crate) fn first(
         document: Document,
-        params: Params,
+        (params, queue): (Params, Option<QueueSid>),
         who: About<'_>,
         cx: &mut Context,
     ) -> Self {
@@ -85,24 +89,27 @@ impl Fetching {
             set_in,
         } = document;
         let purpose = Purpose::First { set_in, fallback };
-        Self::ask((url, method), params, author, purpose, who, cx)
+        Self::ask((url, method), (params, queue), author, purpose, who, cx)
     }
 
     /// Requests a document that follows another.
+    ///
+    /// - `queue`: in which the call waits.
     pub(crate) fn follow_up(
         url: String,
         method: HttpMethod,
-        params: Params,
+        (params, queue): (Params, Option<QueueSid>),
         author: AccountSid,
         who: About<'_>,
         cx: &mut Context,
     ) -> Self {
-        Self::ask((url, method), params, author, Purpose::FollowUp, who, cx)
+        let (target, purpose) = ((url, method), Purpose::FollowUp);
+        Self::ask(target, (params, queue), author, purpose, who, cx)
     }
 
     fn ask(
         (url, method): (String, HttpMethod),
-        params: Params,
+        (params, queue): (Params, Option<QueueSid>),
         author: AccountSid,
         purpose: Purpose,
         who: About<'_>,
@@ -114,6 +121,7 @@ impl Fetching {
             method,
             params,
             author,
+            queue,
         };
         cx.command(who.call, Command::Fetch { req, request });
         Self {
@@ -121,6 +129,7 @@ impl Fetching {
             url,
             method,
             author,
+            queue,
             purpose,
         }
     }
@@ -185,6 +194,7 @@ impl Fetching {
             set_in,
         } = fallback;
         let purpose = Purpose::Fallback { set_in };
+        let params = (params, self.queue);
         Answer::FallBack(Self::ask((url, method), params, author, purpose, who, cx))
     }
 

@@ -378,7 +378,7 @@ impl Gathering {
         if site.count_redirect(cx) {
             return site.redirect_loop(&url, cx);
         }
-        let mut params = site.leg.voice_params(cx);
+        let mut params = site.voice_params(cx);
         params.push(("Digits".to_owned(), self.keys.clone()));
         let confidence = said.as_ref().and_then(|said| said.confidence);
         let words = said.map_or_else(String::new, |said| said.text);

@@ -255,7 +255,7 @@ impl Listening {
             partial.next = Some(text);
             return;
         }
-        let mut params = site.leg.voice_params(cx);
+        let mut params = site.voice_params(cx);
         params.push(("UnstableSpeechResult".to_owned(), text));
         let req = cx.req();
         partial.asked = Some(req);
@@ -264,6 +264,7 @@ impl Listening {
             method: partial.method,
             params,
             author: site.author(),
+            queue: site.run.queue,
         };
         cx.command(site.leg.profile.sid, Command::Fetch { req, request });
     }

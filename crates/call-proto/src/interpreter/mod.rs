@@ -7,11 +7,14 @@
 mod companion;
 mod conference;
 mod connect;
+mod dequeue;
 mod dial;
+mod enqueue;
 mod fetching;
 mod findings;
 mod gather;
 mod hangup;
+mod leave;
 mod listening;
 mod pause;
 mod play;

@@ -221,7 +221,7 @@ impl Recorder {
         if site.count_redirect(cx) {
             return site.redirect_loop(&url, cx);
         }
-        let mut params = site.leg.voice_params(cx);
+        let mut params = site.voice_params(cx);
         let mut add = |name: &str, value: String| params.push((name.to_owned(), value));
         let recording = address(sid, site.leg, cx);
         add("RecordingUrl", recording.clone());

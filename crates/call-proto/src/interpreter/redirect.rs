@@ -13,6 +13,6 @@ pub(super) fn start(redirect: &rcml::Redirect, site: &mut Site<'_>, cx: &mut Con
     if site.count_redirect(cx) {
         return site.redirect_loop(&url, cx);
     }
-    let params = site.leg.voice_params(cx);
+    let params = site.voice_params(cx);
     site.fetch(url, redirect.method, params, cx)
 }

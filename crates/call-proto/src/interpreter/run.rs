@@ -3,10 +3,11 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use model::{AccountSid, Timestamp};
+use model::{AccountSid, QueueSid, Timestamp};
 use rcml::Verb;
 
 use crate::letter::Role;
+use crate::params::Params;
 
 /// A document that runs for this long is not part of a redirect loop.
 const TAKES_TIME: Duration = Duration::from_secs(1);
@@ -37,6 +38,12 @@ pub(super) struct Run {
     pub(super) ran: bool,
     /// Something in it could not be done.
     pub(super) failed: bool,
+    /// A `<Leave>` ended it.
+    pub(super) left: bool,
+    /// Added to the parameters of every request to the application.
+    pub(super) params: Params,
+    /// The queue in which the call waits meanwhile.
+    pub(super) queue: Option<QueueSid>,
 }
 
 impl Run {
@@ -60,6 +67,9 @@ impl Run {
             began: false,
             ran: false,
             failed: false,
+            left: false,
+            params: Params::new(),
+            queue: None,
         }
     }
 

@@ -8,12 +8,14 @@
 use model::{CallStatus, ConferenceSid, HangupBy, RecordingSid, Timestamp, error};
 use rcml::Verb;
 
-use super::companion::{Companion, Plays};
+use super::companion::{Companion, CompanionEnd, Plays};
 use super::fetching::{Answer, Fetching, Problem};
 use super::run::Run;
 use super::sounding::Sounding;
 use super::verb::{Host, Running, Site, Step};
-use super::{connect, dial, gather, hangup, pause, play, record, redirect, reject, say, sms};
+use super::{
+    connect, dial, enqueue, gather, hangup, leave, pause, play, record, redirect, reject, say, sms,
+};
 use crate::command::Sound;
 use crate::context::Context;
 use crate::event::{
@@ -23,6 +25,7 @@ use crate::fact::Reason;
 use crate::leg::verdict;
 use crate::letter::{Ended, ForkId, ForkNews, Role};
 use crate::membership::RoomEvent;
+use crate::queueing::QueueEvent;
 use crate::recording::RecordingNews;
 use crate::streams::StreamEnd;
 use crate::trace::Lane;
@@ -52,14 +55,16 @@ pub(crate) enum Input {
     BridgeOver(Ended),
     /// A room's report.
     Room(Req, RoomEvent),
+    /// A queue's report.
+    Queue(Req, QueueEvent),
     /// A stream of the leg has begun, with this play-out.
     StreamBegan(Req, PlayId),
     /// A stream of the leg has ended.
     StreamOver(Req, StreamEnd),
     /// The API changes the leg's part in a conference.
     Participant(Box<ParticipantChange>),
-    /// The companion of the verb has ended by itself; whether something in it failed.
-    CompanionOver(Req, bool),
+    /// The companion of the verb has ended by itself.
+    CompanionOver(Req, CompanionEnd),
     /// News of a recording of the leg.
     Recording(RecordingSid, RecordingNews),
     /// The leg is up.
@@ -93,8 +98,8 @@ enum Source {
     First(Document),
     /// Requests its first document, every time.
     Again(Document),
-    /// Plays the built-in music.
-    Music,
+    /// Plays a built-in sound, endlessly.
+    Built(Sound),
 }
 
 /// What a script waits for.
@@ -149,10 +154,11 @@ impl Script {
     /// Runs beside a verb of this script.
     pub(super) fn beside(&self, companion: &Companion, now: Timestamp) -> Self {
         let mut verbs = Vec::new();
+        let once = !companion.role.repeats();
         let (author, source) = match companion.plays.clone() {
-            Plays::Music => (self.run.author, Source::Music),
+            Plays::Built(sound) => (self.run.author, Source::Built(sound)),
             Plays::Sound(Document { url, author, .. }) => {
-                let looping = companion.once.then_some(1);
+                let looping = once.then_some(1);
                 let play = rcml::Play {
                     url,
                     looping,
@@ -161,18 +167,13 @@ impl Script {
                 verbs.push(Verb::Play(play));
                 (author, Source::Nothing)
             }
-            Plays::Document(document) if companion.once => {
-                (document.author, Source::First(document))
-            }
+            Plays::Document(document) if once => (document.author, Source::First(document)),
             Plays::Document(document) => (document.author, Source::Again(document)),
         };
-        let role = if companion.once {
-            Role::Announcing
-        } else {
-            Role::Waiting
-        };
-        let mut script = Self::new(role, author, verbs, source, now);
+        let mut script = Self::new(companion.role, author, verbs, source, now);
         script.companion = Some(companion.id);
+        script.run.params.clone_from(&companion.params);
+        script.run.queue = companion.queue;
         script
     }
 
@@ -230,9 +231,13 @@ impl Script {
         self.verb().and_then(Running::conference)
     }
 
-    /// Whether something in it could not be done.
-    pub(super) const fn has_failed(&self) -> bool {
-        self.run.failed
+    /// How it ended, if it is the companion of a verb.
+    pub(super) const fn companion_end(&self) -> CompanionEnd {
+        match (self.run.left, self.run.failed) {
+            (true, _) => CompanionEnd::Left,
+            (false, true) => CompanionEnd::Failed,
+            (false, false) => CompanionEnd::Done,
+        }
     }
 
     /// Its number, if it is the companion of a verb.
@@ -311,7 +316,7 @@ impl Script {
 
 /// Requests the first document.
 fn begin_with(document: Document, site: &Site<'_>, cx: &mut Context) -> Current {
-    let params = site.leg.voice_params(cx);
+    let params = (site.voice_params(cx), site.run.queue);
     let who = site.leg.profile.about(None);
     Current::Fetching(Fetching::first(document, params, who, cx))
 }
@@ -331,8 +336,8 @@ fn next_document(source: &mut Source, site: &mut Site<'_>, cx: &mut Context) -> 
             *source = Source::Again(document.clone());
             begin_with(document, site, cx)
         }
-        Source::Music => {
-            let play = site.play(Sound::Music, None, cx);
+        Source::Built(sound) => {
+            let play = site.play(sound, None, cx);
             Current::Running(Box::new(Sounding::Playing(play)))
         }
         Source::First(_) | Source::Nothing => {
@@ -347,13 +352,13 @@ fn may_run(verb: &Verb, site: &mut Site<'_>, cx: &mut Context) -> bool {
     match site.run.role {
         Role::Main => true,
         Role::Screening => {
-            let is_dial = matches!(verb, Verb::Dial(_));
+            let is_dial = matches!(verb, Verb::Dial(_) | Verb::Enqueue(_));
             if is_dial {
-                dials_in_screening(site, cx);
+                dials_in_screening(verb, site, cx);
             }
             !is_dial
         }
-        Role::Waiting | Role::Announcing => may_wait(verb, site, cx),
+        Role::Waiting | Role::Queueing | Role::Announcing => may_wait(verb, site, cx),
     }
 }
 
@@ -361,7 +366,10 @@ fn may_run(verb: &Verb, site: &mut Site<'_>, cx: &mut Context) -> bool {
 fn may_wait(verb: &Verb, site: &mut Site<'_>, cx: &mut Context) -> bool {
     match verb {
         Verb::Say(_) | Verb::Play(_) | Verb::Pause(_) | Verb::Gather(_) | Verb::Redirect(_) => true,
+        Verb::Hangup(_) | Verb::Leave(_) if site.run.role == Role::Queueing => true,
         Verb::Hangup(_)
+        | Verb::Leave(_)
+        | Verb::Enqueue(_)
         | Verb::Reject(_)
         | Verb::Dial(_)
         | Verb::Sms(_)
@@ -382,17 +390,19 @@ fn may_wait(verb: &Verb, site: &mut Site<'_>, cx: &mut Context) -> bool {
     }
 }
 
-/// A party being screened cannot call another party.
-fn dials_in_screening(site: &mut Site<'_>, cx: &mut Context) {
+/// A party being screened cannot meet another party.
+fn dials_in_screening(verb: &Verb, site: &mut Site<'_>, cx: &mut Context) {
     site.run.abandon();
     if site.leg.is_over() {
         return;
     }
     let about = site.leg.profile.about(site.run.url());
-    let text = "the screening document has a `Dial`; the call is not connected";
-    cx.notify(about, error::SCREENING_DIAL, text);
+    let name = verb.name();
+    let text = format!("the screening document has `{name}`; the call is not connected");
+    cx.notify(about, error::SCREENING_DIAL, &text);
     let why = Reason::ScreeningFailed;
-    site.leg.fail(500, "Dial in a screening document", why, cx);
+    let text = format!("{name} in a screening document");
+    site.leg.fail(500, &text, why, cx);
 }
 
 fn answering(verb: Box<Verb>, input: &Input, site: &mut Site<'_>) -> Current {
@@ -416,14 +426,20 @@ fn fetched(fetching: Fetching, input: &Input, site: &mut Site<'_>, cx: &mut Cont
         _ => return Current::Fetching(fetching),
     };
     let who = site.leg.profile.about(None);
-    let params = |cx: &Context| site.leg.voice_params(cx);
+    let more = site.run.params.clone();
+    let leg = &*site.leg;
+    let params = |cx: &Context| {
+        let mut params = leg.voice_params(cx);
+        params.extend(more);
+        params
+    };
     match fetching.handle_answer(result, site.told, params, who, cx) {
         Answer::Document { url, document } => {
             let mut verbs = document.verbs;
             if site.run.role.is_companion() && verbs.is_empty() {
                 return Current::Finished;
             }
-            if site.run.role == Role::Waiting {
+            if site.run.role.repeats() {
                 play_for_ever(&mut verbs);
             }
             site.run.replace(&url, verbs, cx.now);
@@ -468,13 +484,14 @@ fn tell(verb: &mut dyn Running, input: &Input, site: &mut Site<'_>, cx: &mut Con
         Input::Fork(..) => Step::Wait,
         Input::BridgeOver(ended) => verb.bridge_over(*ended, site, cx),
         Input::Room(req, event) => verb.room(*req, *event, site, cx),
+        Input::Queue(req, event) => verb.queue(*req, event, site, cx),
         Input::StreamBegan(req, play) => {
             verb.stream_began(*req, *play, site, cx);
             Step::Wait
         }
         Input::StreamOver(req, end) => verb.stream_over(*req, end, site, cx),
         Input::Participant(change) => verb.change_participant(change, site, cx),
-        Input::CompanionOver(id, failed) => verb.companion_over(*id, *failed, site, cx),
+        Input::CompanionOver(id, end) => verb.companion_over(*id, *end, site, cx),
         Input::Recording(sid, news) => verb.recording(*sid, *news, site, cx),
         Input::LegUp => verb.leg_is_up(site, cx),
         Input::LegOver(reason) => {
@@ -492,7 +509,7 @@ fn after(step: Step, verb: Option<Box<dyn Running>>, site: &mut Site<'_>) -> Cur
         Step::Next => Current::Nothing,
         Step::Fetch(fetching) => {
             site.run.author = fetching.author();
-            Current::Fetching(fetching)
+            Current::Fetching(*fetching)
         }
         Step::End => Current::Finished,
     }
@@ -534,6 +551,8 @@ fn begin(verb: Verb, site: &mut Site<'_>, cx: &mut Context) -> Current {
         Verb::Connect(verb) => connect::connect(*verb, site, cx),
         Verb::Start(start) => connect::start(start, site, cx),
         Verb::Stop(stop) => connect::stop(&stop, site, cx),
+        Verb::Enqueue(enqueue) => enqueue::start(*enqueue, site, cx),
+        Verb::Leave(verb) => leave::start(&verb, site, cx),
         Verb::Unsupported(_) => Step::Next,
     };
     after(step, None, site)
@@ -546,10 +565,11 @@ fn must_answer_for(verb: &Verb, site: &Site<'_>) -> bool {
     }
     let (waiting, failed) = (site.run.answer_on_bridge, site.run.failure_status.is_some());
     match verb {
-        Verb::Reject(_) | Verb::Pause(_) | Verb::Stop(_) => false,
+        Verb::Reject(_) | Verb::Pause(_) | Verb::Stop(_) | Verb::Leave(_) => false,
+        Verb::Enqueue(enqueue) => !enqueue.name.is_empty(),
         Verb::Connect(connect) => connect.stream.is_some(),
         Verb::Start(start) => !start.streams.is_empty(),
-        Verb::Dial(dial) if dial.conference().is_some() => true,
+        Verb::Dial(dial) if dial.conference().is_some() || dial.queue().is_some() => true,
         Verb::Dial(dial) => !dial.answer_on_bridge.unwrap_or(waiting) && !dial.nouns.is_empty(),
         Verb::Hangup(_) => !waiting && !failed,
         Verb::Gather(_) | Verb::Record(_) => true,
@@ -647,7 +667,9 @@ const fn outlives_leg(verb: &Verb) -> bool {
         | Verb::Record(_)
         | Verb::Connect(_)
         | Verb::Start(_)
-        | Verb::Stop(_) => false,
+        | Verb::Stop(_)
+        | Verb::Enqueue(_)
+        | Verb::Leave(_) => false,
         Verb::Sms(_) | Verb::Unsupported(_) => true,
     }
 }

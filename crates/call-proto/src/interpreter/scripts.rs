@@ -123,10 +123,10 @@ impl Scripts {
             && let Some(script) = self.stack.pop()
         {
             let host = parts.host(&mut self.told);
-            let failed = script.has_failed();
+            let end = script.companion_end();
             script.detach(host, cx);
             if has_ended {
-                let over = Input::CompanionOver(id, failed);
+                let over = Input::CompanionOver(id, end);
                 self.with(at, parts, |script, host| {
                     script.handle(&over, host, cx);
                 });

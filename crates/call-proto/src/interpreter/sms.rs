@@ -83,7 +83,7 @@ fn after_message(action: Option<Action>, site: &Site<'_>, cx: &mut Context) -> S
     else {
         return Step::Next;
     };
-    let mut params = site.leg.voice_params(cx);
+    let mut params = site.voice_params(cx);
     params.push(("SmsSid".to_owned(), message.to_string()));
     params.push(("MessageSid".to_owned(), message.to_string()));
     let status = MessageStatus::Sending.as_str().to_owned();

@@ -6,7 +6,7 @@
 use model::address::redacted;
 use model::{AccountSid, ConferenceSid, HttpMethod, RecordingSid, Timestamp, error};
 
-use super::companion::Companion;
+use super::companion::{Companion, CompanionEnd};
 use super::fetching::Fetching;
 use super::findings::Told;
 use super::run::Run;
@@ -20,6 +20,7 @@ use crate::letter::{Ended, ForkId, ForkNews};
 use crate::membership::RoomEvent;
 use crate::message::Messages;
 use crate::params::Params;
+use crate::queueing::QueueEvent;
 use crate::recording::{RecordingNews, Recordings};
 use crate::streams::{StreamEnd, Streams};
 
@@ -32,7 +33,7 @@ pub(super) enum Step {
     /// The next verb can start.
     Next,
     /// Another document was requested and takes over.
-    Fetch(Fetching),
+    Fetch(Box<Fetching>),
     /// The script has ended.
     End,
 }
@@ -168,6 +169,17 @@ pub(super) trait Running: Send {
         Step::Wait
     }
 
+    /// A report from the verb's queue.
+    fn queue(
+        &mut self,
+        _req: Req,
+        _event: &QueueEvent,
+        _site: &mut Site<'_>,
+        _cx: &mut Context,
+    ) -> Step {
+        Step::Wait
+    }
+
     /// A stream whose server may send audio has begun, with this play-out.
     fn stream_began(&mut self, _req: Req, _play: PlayId, _site: &mut Site<'_>, _cx: &mut Context) {}
 
@@ -219,7 +231,7 @@ pub(super) trait Running: Send {
     fn companion_over(
         &mut self,
         _id: Req,
-        _failed: bool,
+        _end: CompanionEnd,
         _site: &mut Site<'_>,
         _cx: &mut Context,
     ) -> Step {
@@ -357,6 +369,13 @@ impl Site<'_> {
         }
     }
 
+    /// The parameters of a request to an application.
+    pub(super) fn voice_params(&self, cx: &Context) -> Params {
+        let mut params = self.leg.voice_params(cx);
+        params.extend(self.run.params.iter().cloned());
+        params
+    }
+
     /// Plays a sound on the leg.
     pub(super) fn play(&self, sound: Sound, times: Option<u32>, cx: &mut Context) -> PlayId {
         let play = cx.play_id();
@@ -381,14 +400,14 @@ impl Site<'_> {
         cx: &mut Context,
     ) -> Step {
         let who = self.leg.profile.about(None);
-        Step::Fetch(Fetching::follow_up(
+        Step::Fetch(Box::new(Fetching::follow_up(
             url,
             method,
-            params,
+            (params, self.run.queue),
             self.author(),
             who,
             cx,
-        ))
+        )))
     }
 
     /// Counts a document that follows another; true if too many in a row took no time.

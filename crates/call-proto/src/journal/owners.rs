@@ -85,6 +85,8 @@ impl fmt::Debug for FactText<'_> {
             | Fact::ConferenceFarewell { .. }
             | Fact::InConference { .. }
             | Fact::LeftConference { .. }
+            | Fact::InQueue { .. }
+            | Fact::LeftQueue { .. }
             | Fact::RecordingStarted { .. }
             | Fact::RecordingClosed { .. }
             | Fact::RecordingReported { .. } => self.0.fmt(f),

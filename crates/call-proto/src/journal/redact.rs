@@ -12,6 +12,7 @@ use crate::event::{
     Document, Event, Fallback, Fetched, LegEvent, Modify, Planned, Redirect, Route, Via,
 };
 use crate::family::{Inbound, OutboundApi, Script};
+use crate::queueing::QueueEvent;
 use crate::room::RoomInput;
 
 /// Replaces a password that is never parsed.
@@ -75,6 +76,14 @@ pub(super) fn event(event: &Event) -> Event {
             documents.into_iter().flatten().for_each(document);
         }
         Event::Leg(LegEvent::Refer(refer)) => refer.target = addresses(&refer.target),
+        Event::Queue {
+            event:
+                QueueEvent::Called {
+                    greeting: Some(greeting),
+                    ..
+                },
+            ..
+        } => document(greeting),
         _ => {}
     }
     event

@@ -79,6 +79,7 @@ pub(crate) mod verbs {
             match noun {
                 Noun::Number(branch) | Noun::Client(branch) | Noun::Sip(branch) => branch.line = 0,
                 Noun::Conference(conference) => conference.line = 0,
+                Noun::Queue(queue) => queue.line = 0,
                 Noun::Unsupported(_) => {}
             }
         }

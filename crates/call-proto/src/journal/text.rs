@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 
 use super::owners::FactText;
 use super::redact::{HIDDEN, credentials, hide_logins};
-use crate::command::{Addressed, Command, LegCommand};
+use crate::command::{Addressed, Command, FetchRequest, LegCommand};
 use crate::fact::Fact;
 use crate::room::RoomCommand;
 
@@ -50,6 +50,21 @@ pub(super) fn of_command(addressed: &Addressed) -> Option<String> {
             text,
             "{call} Speak {{ req: {req:?}, text: {words:?}, voice: {voice:?}, language: {language:?} }}"
         ),
+        // Without the queue, as in journals from before there were queues.
+        Command::Fetch { req, request } if request.queue.is_none() => {
+            let FetchRequest {
+                url,
+                method,
+                params,
+                author,
+                queue: _,
+            } = request;
+            write!(
+                text,
+                "{call} Fetch {{ req: {req:?}, request: FetchRequest {{ url: {url:?}, \
+                 method: {method:?}, params: {params:?}, author: {author:?} }} }}"
+            )
+        }
         other => write!(text, "{call} {other:?}"),
     };
     // Hardly any command holds an address with a login.

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use call_proto::{
-    Addressed, Command, Event, Fact, LegCommand, LegEvent, MediaCommand, PlayId, Req, RoomEvent,
-    RoomRequest, SpeechNews, StreamCommand, StreamNews, Via,
+    Addressed, Command, Event, Fact, LegCommand, LegEvent, MediaCommand, PlayId, QueueEvent,
+    QueueRequest, Req, RoomEvent, RoomRequest, SpeechNews, StreamCommand, StreamNews, Via,
 };
 use model::{CallSid, CallStatus, MessageSid, MessageStatus, Timestamp};
 
@@ -31,6 +31,10 @@ struct Leg {
     ended_streams: BTreeSet<String>,
     /// The room that it requested to join, or is in.
     member: Option<Req>,
+    /// Its place in a queue, or its request for the first call there.
+    place: Option<Req>,
+    /// The call that it took from a queue and hears.
+    paired: Option<CallSid>,
     /// Whether it is in the mix of a conference.
     in_mix: bool,
     /// The route for which media was opened.
@@ -122,6 +126,7 @@ impl Rules {
                     self.check(open, || format!("{message:?} is on no record"));
                 }
                 Command::Room(request) => self.room(*call, request),
+                Command::Queue(request) => self.queue(*call, request),
                 Command::Stream(command) => self.stream(*call, command),
                 Command::Commit(_)
                 | Command::Resolve { .. }
@@ -154,6 +159,12 @@ impl Rules {
                 }
                 RoomEvent::Joined { .. } | RoomEvent::Moved { .. } | RoomEvent::Beep(_) => {}
             },
+            Event::Queue {
+                req,
+                event: QueueEvent::Full | QueueEvent::Parted { .. },
+            } => {
+                self.leg(call).place.take_if(|known| known == req);
+            }
             _ => {}
         }
     }
@@ -198,6 +209,24 @@ impl Rules {
             RoomRequest::Leave { req, .. } => {
                 let left = self.leg(call).member.take() == Some(*req);
                 self.check(left, || format!("{call} leaves no room"));
+            }
+        }
+    }
+
+    fn queue(&mut self, call: CallSid, request: &QueueRequest) {
+        match request {
+            QueueRequest::Find { .. } => {}
+            QueueRequest::Enter { req, .. } | QueueRequest::Take { req, .. } => {
+                let free = self.leg(call).place.replace(*req).is_none();
+                self.check(free, || format!("{call} wants to be in two queues"));
+            }
+            QueueRequest::Ready { req, .. } => {
+                let is_there = self.leg(call).place == Some(*req);
+                self.check(is_there, || format!("{call} is in no queue"));
+            }
+            QueueRequest::Leave { req, .. } => {
+                let left = self.leg(call).place.take() == Some(*req);
+                self.check(left, || format!("{call} leaves no queue"));
             }
         }
     }
@@ -290,6 +319,8 @@ impl Rules {
             | Fact::ConferenceFarewell { .. }
             | Fact::InConference { .. }
             | Fact::LeftConference { .. }
+            | Fact::InQueue { .. }
+            | Fact::LeftQueue { .. }
             | Fact::Callback(_) => {}
             Fact::RecordingStarted { started, farewell } => {
                 if farewell.is_some() {
@@ -402,6 +433,15 @@ impl Rules {
                     format!("bridge to {with}, which has no media")
                 });
             }
+            MediaCommand::Pair { with, .. } => {
+                let leg = self.leg(call);
+                let alone = leg.paired.replace(*with).is_none() && leg.place.is_some();
+                self.check(alone, || format!("{call} hears {with} beside another"));
+            }
+            MediaCommand::Unpair { with } => {
+                let was = self.leg(call).paired.take() == Some(*with);
+                self.check(was, || format!("{call} did not hear {with}"));
+            }
             MediaCommand::Unbridge { with } => {
                 let was = self.bridges.remove(&(call, *with));
                 self.check(was, || format!("{call} and {with} have no bridge"));
@@ -479,6 +519,8 @@ impl Rules {
             self.check(end == [1, 1], || {
                 format!("{call} ended and forgotten {end:?} times")
             });
+            let alone = leg.place.is_none() && leg.paired.is_none();
+            self.check(alone, || format!("{call} has not left its queue"));
             let media = [leg.opened, leg.closed];
             self.check(media[0] == media[1], || {
                 format!("{call} opened and closed {media:?}")

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use call_proto::routing::Place;
-use call_proto::{AudioFailure, Event, Req, StreamCommand, StreamRequest};
+use call_proto::{AudioFailure, Event, QueueEvent, Req, StreamCommand, StreamRequest};
 use media::{PlayId, RecordingId};
 use model::{AccountSid, CallSid, EventSid};
 use webhook::{SocketError, SocketRequest, Stamp, WebSocket};
@@ -12,7 +12,7 @@ use super::{Actor, Input};
 use crate::engine::Shared;
 use crate::listening::Ends;
 use crate::resolve::{self, Peers};
-use crate::streams;
+use crate::{queues, streams};
 
 impl Actor {
     pub(super) fn resolve(
@@ -54,9 +54,40 @@ impl Actor {
         let Some(jar) = self.leg(call).map(|leg| leg.jar.clone()) else {
             return;
         };
+        let mut request = request;
+        if let Some(queue) = request.queue {
+            let now = self.clock.now();
+            let standing = shared.queues.standing(call, queue, now);
+            let params = standing.map(|standing| standing.params(queue));
+            request.params.extend(params.into_iter().flatten());
+        }
         self.jobs.spawn(async move {
             let result = crate::audio::document(&shared, request, jar).await;
             let _ = inbox.send(Input::Event(call, Event::Fetched { req, result }));
+        });
+    }
+
+    pub(super) fn find_queue(
+        &mut self,
+        call: CallSid,
+        req: Req,
+        (account, name): (AccountSid, String),
+        create: bool,
+    ) {
+        let shared = Arc::clone(&self.shared);
+        let inbox = self.inbox.clone();
+        self.jobs.spawn(async move {
+            let event = match queues::find(&shared.parts.store, account, name, create).await {
+                Ok(Some(queue)) => QueueEvent::Found {
+                    queue: queue.sid,
+                    max_size: queue.max_size,
+                },
+                Ok(None) => QueueEvent::Missing,
+                Err(error) => QueueEvent::Unavailable {
+                    why: error.to_string(),
+                },
+            };
+            let _ = inbox.send(Input::Event(call, Event::Queue { req, event }));
         });
     }
 

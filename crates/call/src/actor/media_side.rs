@@ -66,8 +66,29 @@ impl Actor {
                     b: other,
                 }
             }
+            MediaCommand::Pair { with, queue } => {
+                let Some(other) = self.shared.live.endpoint(with) else {
+                    return; // It has ended meanwhile.
+                };
+                let bridge = EngineControl::Bridge {
+                    a: endpoint,
+                    b: other,
+                };
+                let pair = (call, with);
+                let act = || self.session.control(bridge);
+                return self.shared.queues.while_paired(queue, pair, act);
+            }
+            MediaCommand::Unpair { with } => {
+                let Some(other) = self.shared.live.endpoint(with) else {
+                    return; // Its endpoint is closed, and with it the bridge.
+                };
+                EngineControl::Unbridge {
+                    a: endpoint,
+                    b: other,
+                }
+            }
             MediaCommand::Record { recording, with } => {
-                let other = with.and_then(|with| self.leg(with).map(|leg| leg.endpoint));
+                let other = with.and_then(|with| self.endpoint_of(with));
                 let legs = std::iter::once(endpoint).chain(other).collect();
                 return self.record(legs, recording, Terms::default());
             }
@@ -100,6 +121,12 @@ impl Actor {
             MediaCommand::Close => EngineControl::Close { endpoint },
         };
         self.session.control(control);
+    }
+
+    /// The endpoint of a leg, of this family or another.
+    fn endpoint_of(&self, call: CallSid) -> Option<EndpointId> {
+        let own = self.legs.get(&call).map(|leg| leg.endpoint);
+        own.or_else(|| self.shared.live.endpoint(call))
     }
 
     fn open(&self, endpoint: EndpointId, offer: Option<String>, towards: Option<Via>) {

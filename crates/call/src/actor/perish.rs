@@ -40,7 +40,7 @@ impl Actor {
             let endpoint = leg.endpoint;
             self.session.control(EngineControl::Close { endpoint });
         }
-        self.leave_rooms();
+        self.leave_meetings();
         self.note(self.root, Lane::Fact, "internal failure", panic);
         if let Err(error) = self.end_all().await {
             error!(%error, "records stay open until the next start");

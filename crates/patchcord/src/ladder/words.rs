@@ -147,7 +147,7 @@ pub(crate) fn note(entry: &Entry, name_of: impl Fn(CallSid) -> Option<String>) -
             };
         }
         Lane::Rcml => of_document(what, detail),
-        Lane::Room => of_room(entry.way, what, detail),
+        Lane::Room => of_room(entry.way, what, &named(detail)),
         Lane::Api => of_api(what, detail),
         Lane::Http | Lane::Fact => plain(what, detail),
     })
@@ -259,6 +259,24 @@ fn of_room(way: Way, what: &str, detail: &str) -> String {
         (Way::In, "beep") => format!("the conference plays the {detail}"),
         (Way::Out, "change") => "reports its new part in the conference".to_owned(),
         (Way::Out, "announced") => "the announcement is over".to_owned(),
+        (Way::Out, "find the queue") => format!("looks for the queue `{detail}`"),
+        (Way::Out, "enter the queue") => "asks for a place in the queue".to_owned(),
+        (Way::Out, "take the first call") => "asks for the first call of the queue".to_owned(),
+        (Way::Out, "ready") => "has heard what comes before the connection".to_owned(),
+        (Way::Out, "leave the queue") => plain("leaves the queue or its partner", detail),
+        (Way::In, "queue found") => format!("found the queue {detail}"),
+        (Way::In, "no such queue") => "there is no such queue".to_owned(),
+        (Way::In, "queue not available") => plain("the queue is not available", detail),
+        (Way::In, "waits in the queue") => "waits in the queue now".to_owned(),
+        (Way::In, "waits in the queue again") => "waits in its old place again".to_owned(),
+        (Way::In, "queue full") => "the queue is full".to_owned(),
+        (Way::In, "taken") => format!("is taken from the queue by {detail}"),
+        (Way::In, "takes") => format!("takes {detail} from the queue"),
+        (Way::In, "seeks the next call") => {
+            "the call that it took has gone; waits for the next".to_owned()
+        }
+        (Way::In, "connected") => format!("is connected to {detail}"),
+        (Way::In, "parted") => plain("the other one has left", detail),
         (Way::In, "refused") => plain("the conference refused the call", detail),
         (Way::In, "conference over") => plain("the conference is over", detail),
         _ => plain(what, detail),
@@ -341,6 +359,7 @@ mod tests {
         (Lane::Sip, Way::Here, "lost"),
         (Lane::Http, Way::In, "error"),
         (Lane::Rcml, Way::Here, "<Dial> ended"),
+        (Lane::Rcml, Way::Here, "<Enqueue> ended"),
         (Lane::Rcml, Way::Here, "<Play>"),
         (Lane::Rcml, Way::Here, "<Record> ended"),
         (Lane::Rcml, Way::Here, "end of document"),
@@ -405,8 +424,10 @@ mod tests {
         let expected = [
             "<Connect>",
             "<Dial>",
+            "<Enqueue>",
             "<Gather>",
             "<Hangup>",
+            "<Leave>",
             "<Pause>",
             "<Play>",
             "<Record>",

@@ -7,6 +7,7 @@ use crate::element::{Attributes, Element};
 use crate::finding::{Finding, Findings};
 use crate::verb::conference::Conference;
 use crate::verb::noun::Noun;
+use crate::verb::queue::Queue;
 use crate::verb::recording::{self, RecordingCallback};
 
 /// Calls one or more parties at once and connects the first that answers.
@@ -78,7 +79,16 @@ impl Dial {
     pub fn conference(&self) -> Option<&Conference> {
         match self.nouns.first()? {
             Noun::Conference(conference) => Some(conference),
-            Noun::Number(_) | Noun::Client(_) | Noun::Sip(_) | Noun::Unsupported(_) => None,
+            _ => None,
+        }
+    }
+
+    /// The queue whose first call is taken, if any; then no party is called.
+    #[must_use]
+    pub fn queue(&self) -> Option<&Queue> {
+        match self.nouns.first()? {
+            Noun::Queue(queue) => Some(queue),
+            _ => None,
         }
     }
 }
@@ -158,7 +168,10 @@ fn can_be_shown(id: &str) -> bool {
     !id.chars().any(char::is_control) && (!id.contains('@') || is_sip_address(id))
 }
 
-/// Text takes precedence over nouns, a conference over all other nouns.
+/// The nouns that are the only one of their verb: the first that is there takes precedence over all others.
+const ALONE: [&str; 2] = ["Conference", "Queue"];
+
+/// Text takes precedence over nouns, a conference or queue over all other nouns.
 fn nouns(element: &Element<'_>, findings: &mut Findings) -> Vec<Noun> {
     if let Some(noun) = Noun::from_text(element, findings) {
         for child in element.children() {
@@ -166,20 +179,19 @@ fn nouns(element: &Element<'_>, findings: &mut Findings) -> Vec<Noun> {
         }
         return vec![noun];
     }
-    if let Some(conference) = element
-        .children()
-        .find(|child| child.name() == "Conference")
-    {
+    let named = |name: &&str| element.children().find(|child| child.name() == *name);
+    if let Some(alone) = ALONE.iter().find_map(named) {
         for child in element.children() {
-            if child.at() != conference.at() {
-                let beside = match child.name() {
-                    "Conference" => "the first one",
-                    _ => "a `Conference`",
+            if child.at() != alone.at() {
+                let beside = if child.name() == alone.name() {
+                    "the first one".to_owned()
+                } else {
+                    format!("a `{}`", alone.name())
                 };
-                findings.push(idle(&child, beside));
+                findings.push(idle(&child, &beside));
             }
         }
-        return Noun::read(&conference, findings).into_iter().collect();
+        return Noun::read(&alone, findings).into_iter().collect();
     }
     let mut nouns = Vec::new();
     let mut surplus = None;

@@ -127,7 +127,7 @@ impl Gather {
                 are_keys,
                 findings,
             ),
-            num_digits: element.count("numDigits", error::GATHER_NUM_DIGITS, findings),
+            num_digits: element.count("numDigits", error::GATHER_NUM_DIGITS, "no limit", findings),
             action_on_empty_result: element
                 .flag("actionOnEmptyResult", findings)
                 .unwrap_or(false),

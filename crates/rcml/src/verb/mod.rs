@@ -7,12 +7,14 @@
 mod conference;
 mod connect;
 mod dial;
+mod enqueue;
 mod gather;
 mod hangup;
 mod markup;
 mod noun;
 mod pause;
 mod play;
+mod queue;
 mod record;
 mod recording;
 mod redirect;
@@ -30,6 +32,7 @@ use crate::element::Attributes;
 pub use conference::{Beep, Conference};
 pub use connect::{Connect, Start, Stop};
 pub use dial::Dial;
+pub use enqueue::{Enqueue, Leave};
 pub use gather::{Gather, Prompt};
 pub use hangup::Hangup;
 pub use markup::{Manner, Spoken};
@@ -37,6 +40,7 @@ pub use model::LegEvent;
 pub use noun::{Branch, Noun};
 pub use pause::Pause;
 pub use play::Play;
+pub use queue::Queue;
 pub use record::Record;
 pub use recording::{RecordingCallback, RecordingEvent};
 pub use redirect::Redirect;
@@ -63,7 +67,10 @@ pub(crate) const ELEMENTS: &[(&str, &Attributes)] = &[
     ("Connect", &connect::CONNECT),
     ("Start", &connect::START),
     ("Stop", &connect::STOP),
+    ("Enqueue", &enqueue::ENQUEUE),
+    ("Leave", &enqueue::LEAVE),
     ("Conference", &conference::ATTRIBUTES),
+    ("Queue", &queue::ATTRIBUTES),
     ("Number", &noun::NUMBER),
     ("Client", &noun::CLIENT),
     ("Sip", &noun::SIP),
@@ -108,6 +115,10 @@ pub enum Verb {
     Start(Start),
     /// Stop streams.
     Stop(Stop),
+    /// Wait in a queue.
+    Enqueue(Box<Enqueue>),
+    /// Leave the queue.
+    Leave(Leave),
     /// A known but unsupported verb, which has a finding and is skipped.
     Unsupported(Unsupported),
 }
@@ -130,6 +141,8 @@ impl Verb {
             Self::Connect(_) => "Connect",
             Self::Start(_) => "Start",
             Self::Stop(_) => "Stop",
+            Self::Enqueue(_) => "Enqueue",
+            Self::Leave(_) => "Leave",
             Self::Unsupported(verb) => &verb.name,
         }
     }
@@ -151,6 +164,8 @@ impl Verb {
             Self::Connect(verb) => verb.line,
             Self::Start(verb) => verb.line,
             Self::Stop(verb) => verb.line,
+            Self::Enqueue(verb) => verb.line,
+            Self::Leave(verb) => verb.line,
             Self::Unsupported(verb) => verb.line,
         }
     }

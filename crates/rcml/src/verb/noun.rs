@@ -5,6 +5,7 @@ use model::{HttpMethod, LegEvent, error};
 use crate::element::{Attributes, Element};
 use crate::finding::{Finding, Findings, quoted};
 use crate::verb::conference::Conference;
+use crate::verb::queue::Queue;
 use crate::verb::target::{self, is_digits};
 use crate::verb::unsupported::Unsupported;
 
@@ -19,6 +20,8 @@ pub enum Noun {
     Sip(Branch),
     /// A room to meet others in.
     Conference(Conference),
+    /// A queue whose first call is taken.
+    Queue(Queue),
     /// A party whose address or name is unusable; there is a finding for it. Counts as a branch that
     /// could not be created.
     Unsupported(Unsupported),
@@ -60,7 +63,7 @@ impl Noun {
     pub fn branch(&self) -> Option<&Branch> {
         match self {
             Self::Number(branch) | Self::Client(branch) | Self::Sip(branch) => Some(branch),
-            Self::Conference(_) | Self::Unsupported(_) => None,
+            Self::Conference(_) | Self::Queue(_) | Self::Unsupported(_) => None,
         }
     }
 
@@ -72,6 +75,7 @@ impl Noun {
             Self::Client(_) => "Client",
             Self::Sip(_) => "Sip",
             Self::Conference(_) => "Conference",
+            Self::Queue(_) => "Queue",
             Self::Unsupported(noun) => &noun.name,
         }
     }
@@ -172,6 +176,10 @@ impl Noun {
         let (kind, attributes) = match element.name() {
             "Conference" => {
                 let read = Conference::read(element, findings).map(Self::Conference);
+                return Some(read.unwrap_or_else(|| Self::Unsupported(Unsupported::of(element))));
+            }
+            "Queue" => {
+                let read = Queue::read(element, findings).map(Self::Queue);
                 return Some(read.unwrap_or_else(|| Self::Unsupported(Unsupported::of(element))));
             }
             "Number" => (target::Kind::Number, &NUMBER),

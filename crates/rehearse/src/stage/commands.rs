@@ -105,6 +105,7 @@ impl<'a> Stage<'a> {
             Command::SendMessage { req, message } => self.message(call, req, &message),
             Command::Stream(command) => self.stream_command(call, command),
             Command::Room(request) => self.asks_room(call, request),
+            Command::Queue(request) => self.asks_queue(call, request),
             Command::Leg(command) => self.leg_command(call, command),
             Command::Media(command) => self.media_command(call, command),
             Command::Reply { ask, outcome } => self.replied(call, ask, outcome),
@@ -133,6 +134,8 @@ impl<'a> Stage<'a> {
             | Fact::ConferenceFarewell { .. }
             | Fact::InConference { .. }
             | Fact::LeftConference { .. }
+            | Fact::InQueue { .. }
+            | Fact::LeftQueue { .. }
             | Fact::Ringing { .. }
             | Fact::Answered { .. }
             | Fact::Ended { .. } => {}
@@ -288,12 +291,14 @@ impl<'a> Stage<'a> {
     }
 
     fn fetch(&mut self, call: CallSid, req: Req, request: FetchRequest) {
+        let mut params = request.params;
+        params.extend(self.standing(call, request.queue));
         let asked = Asked {
             at: self.now,
             call: Some(call),
             method: request.method,
             url: request.url,
-            params: request.params,
+            params,
         };
         let Answering { by, after } = self.answering(&asked.url);
         let result = self.answer(by, &asked);

@@ -163,11 +163,17 @@ impl Stage<'_> {
                 self.notices(call, Sense::Keys(keys));
             }
             MediaCommand::ListenDigits { .. } => {}
+            MediaCommand::Pair { with, queue } => {
+                if self.queues.are_paired(queue, call, with) {
+                    let with = format!("joins {}", self.run.name(with));
+                    self.on_line(call, &with);
+                }
+            }
             MediaCommand::Bridge { with } => {
                 let with = format!("joins {}", self.run.name(with));
                 self.on_line(call, &with);
             }
-            MediaCommand::Unbridge { with } => {
+            MediaCommand::Unbridge { with } | MediaCommand::Unpair { with } => {
                 let with = format!("leaves {}", self.run.name(with));
                 self.on_line(call, &with);
             }

@@ -220,8 +220,8 @@ impl Stage<'_> {
         }
     }
 
-    /// A room reports to a call, after all its earlier reports.
-    fn reports(&mut self, member: CallSid, event: Event) {
+    /// A room or queue reports to a call, after all its earlier reports.
+    pub(super) fn reports(&mut self, member: CallSid, event: Event) {
         let late = self.lateness();
         let last = self.rooms.arrivals.get(&member).copied();
         let at = last.map_or(self.now + late, |last| last.max(self.now + late));

@@ -64,7 +64,11 @@ pub(crate) async fn registrations_of_an_earlier_release_go_to_the_first_server(d
     let organization = of();
     let old = format!(
         "DROP TABLE registrations;
-         DELETE FROM migrations WHERE version = 16;
+         DROP TABLE queues;
+         DROP INDEX calls_queue;
+         ALTER TABLE calls DROP COLUMN queue;
+         ALTER TABLE calls DROP COLUMN queue_since;
+         DELETE FROM migrations WHERE version >= 16;
          INSERT INTO bindings VALUES ('{organization}', 'kim', 'old'), ('{organization}', 'ann', 'old');"
     );
     raw::run(&db.url, &old).await;

@@ -80,7 +80,7 @@ fn three_phones_hear_the_others_and_not_themselves() -> anyhow::Result<()> {
 }
 
 /// Replays a journal once it is stored.
-fn replay(scene: &Scene, sid: &str) -> anyhow::Result<()> {
+pub(super) fn replay(scene: &Scene, sid: &str) -> anyhow::Result<()> {
     let replayed = wait::until("a journal", SOON, || {
         let output = patchcord(scene, &["replay", sid]).ok()?;
         (output.status.code() != Some(64)).then_some(output)

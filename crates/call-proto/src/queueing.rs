@@ -1,0 +1,159 @@
+//! Messages between a queue and the family of a call about its place there. Data only.
+
+use model::{AccountSid, CallSid, QueueSid, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::event::{Document, Req};
+
+/// A request of a call to a queue. All but `Find` are carried out in order.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum QueueRequest {
+    /// Find the queue with this account and name → [`QueueEvent::Found`] or [`QueueEvent::Missing`].
+    Find {
+        /// Returned with the answer.
+        req: Req,
+        /// Account that owns the queue.
+        account: AccountSid,
+        /// Name of the queue.
+        name: String,
+        /// Whether to create it if it does not exist.
+        create: bool,
+    },
+    /// Wait in the queue → [`QueueEvent::Entered`] or [`QueueEvent::Full`].
+    Enter {
+        /// Number of the place: returned with every report of the queue about it.
+        req: Req,
+        /// The queue.
+        queue: QueueSid,
+        /// Maximum number of waiting calls, this one included.
+        max_size: u32,
+    },
+    /// Take the first call of the queue, as soon as there is one → [`QueueEvent::Matched`].
+    Take {
+        /// Number of the request: returned with every report of the queue about it.
+        req: Req,
+        /// The queue.
+        queue: QueueSid,
+        /// What the waiting party hears before it is connected.
+        greeting: Option<Document>,
+    },
+    /// The call that was called has heard its greeting → [`QueueEvent::Connected`], to both.
+    Ready {
+        /// Number of the place.
+        req: Req,
+        /// The queue.
+        queue: QueueSid,
+    },
+    /// End the place, the request or the connection; no event follows.
+    Leave {
+        /// Number of the place or request.
+        req: Req,
+        /// The queue.
+        queue: QueueSid,
+        /// Why.
+        why: Parting,
+    },
+}
+
+/// A queue's report to the family of a call.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum QueueEvent {
+    /// The queue that was sought.
+    Found {
+        /// The queue.
+        queue: QueueSid,
+        /// Maximum number of waiting calls.
+        max_size: u32,
+    },
+    /// There is no such queue.
+    Missing,
+    /// It cannot be determined whether there is one.
+    Unavailable {
+        /// Human-readable.
+        why: String,
+    },
+    /// The call waits in the queue.
+    Entered {
+        /// Since when.
+        since: Timestamp,
+    },
+    /// The call was not admitted: the queue has as many waiting calls as the request allows.
+    Full,
+    /// The call is the first one, and is taken by another.
+    Called {
+        /// Who takes it.
+        by: CallSid,
+        /// What it hears before it is connected.
+        greeting: Option<Document>,
+    },
+    /// The call that took it has left before they were connected: the call waits again, in its old place.
+    Returned,
+    /// A waiting call was taken, and hears its greeting.
+    Matched {
+        /// The call that waited.
+        with: CallSid,
+    },
+    /// The call that was taken has left before they were connected: the next one is sought.
+    Unmatched,
+    /// The two hear each other from now on; the one that took the other commands that.
+    Connected {
+        /// The other one.
+        with: CallSid,
+    },
+    /// The other one has left after they were connected.
+    Parted {
+        /// Why.
+        why: Parting,
+    },
+}
+
+/// Why a call leaves a queue, or the one that it is connected to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Parting {
+    /// It hung up, was lost, or wants no more.
+    HungUp,
+    /// The time limit of the connection ran out.
+    TimeLimit,
+    /// The API redirected or ended it.
+    Api,
+}
+
+impl Parting {
+    /// The word in traces.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::HungUp => "hung up",
+            Self::TimeLimit => "time limit",
+            Self::Api => "by the API",
+        }
+    }
+}
+
+/// Where a call stands in its queue, for the parameters of its requests.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Standing {
+    /// From 1, the next to be taken.
+    pub position: usize,
+    /// Number of waiting calls.
+    pub size: usize,
+    /// How long it has waited, in seconds.
+    pub waited_s: i64,
+    /// How long the waiting calls have waited on average, in seconds.
+    pub average_s: i64,
+}
+
+impl Standing {
+    /// The parameters for an application.
+    #[must_use]
+    pub fn params(&self, queue: QueueSid) -> Vec<(String, String)> {
+        [
+            ("QueueSid", queue.to_string()),
+            ("QueuePosition", self.position.to_string()),
+            ("QueueTime", self.waited_s.to_string()),
+            ("AvgQueueTime", self.average_s.to_string()),
+            ("CurrentQueueSize", self.size.to_string()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into()
+    }
+}
