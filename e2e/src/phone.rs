@@ -233,6 +233,14 @@ impl Phone {
         self.command("hangup", "")
     }
 
+    /// Transfers the other party of the call to a user of the server, without asking that user.
+    ///
+    /// # Errors
+    /// If the control connection is broken.
+    pub fn transfer(&self, user: &str) -> anyhow::Result<()> {
+        self.command("transfer", &format!("sip:{user}@{DOMAIN}"))
+    }
+
     /// Puts the call on hold, or resumes it.
     ///
     /// # Errors

@@ -233,7 +233,7 @@ Of Twilio's API: everything outside `/2010-04-01` (Studio, Verify, TaskRouter an
 `Transcriptions`, `Usage`, `Balance`; of `Calls`, the parameters that [twilio.md](twilio.md#what-is-missing) lists; of `Messages`,
 media, scheduling and messaging services. At `/2010-04-01`, a parameter that is not listed above is refused.
 
-At both base paths, the addresses of documents for text messages, USSD and transfers (`ReferUrl`) are stored but not requested,
+At both base paths, the addresses of documents for text messages and USSD are stored but not requested,
 `VoiceCallerIdLookup` is stored but has no effect, and prices are not calculated.
 ";
 

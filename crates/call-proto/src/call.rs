@@ -2,7 +2,8 @@
 //!
 //! The call decides nothing: it routes events to the part concerned, and the leg's reports to the
 //! scripts. Each part is a machine in its own file: `leg` with its `reporter`, `interpreter`,
-//! `recording`, `streams`, `message`, `keys`.
+//! `recording`, `streams`, `message`, `keys`. `modify` and `transfer` add what the API and a REFER
+//! change.
 
 use model::{CallSid, RecordingSid, Timestamp};
 
@@ -105,6 +106,7 @@ impl Call {
                     self.key_pressed(key, DigitWay::Info, cx);
                 }
             }
+            LegEvent::Refer(refer) => self.asks_for_transfer(refer, cx),
             event => self.leg.handle_leg(event, cx),
         }
     }
@@ -238,7 +240,7 @@ impl Call {
     }
 
     /// Passes the news of the leg to the scripts.
-    fn hear_leg(&mut self, cx: &mut Context) {
+    pub(crate) fn hear_leg(&mut self, cx: &mut Context) {
         while let Some(news) = self.leg.poll_news() {
             let input = match news {
                 News::Up => Input::LegUp,

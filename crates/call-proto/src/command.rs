@@ -279,6 +279,20 @@ pub enum LegCommand {
         /// SIP status.
         status: u16,
     },
+    /// Accept the remote party's REFER, and report that the transfer has begun.
+    AcceptRefer,
+    /// Refuse the remote party's REFER.
+    RejectRefer {
+        /// SIP status.
+        status: u16,
+        /// Text of a Reason header.
+        reason: String,
+    },
+    /// Report the outcome of the REFER that was accepted.
+    ReferDone {
+        /// SIP status.
+        status: u16,
+    },
 }
 
 /// The parts of an INVITE.

@@ -20,6 +20,7 @@ use crate::ids::Ids;
 use crate::letter::{
     BranchSpec, BridgeId, Common, Dialled, Ended, ForkId, ForkResult, LegOver, Order, Plan, Role,
 };
+use crate::refer::Refer;
 use crate::request::ModifyError;
 use crate::trace::{self, Entry, Lane, Way};
 
@@ -118,6 +119,12 @@ pub(crate) enum Letter {
         bridge: BridgeId,
         from: CallSid,
         key: char,
+    },
+    /// A party of a bridge asks to transfer the other one.
+    Refer {
+        bridge: BridgeId,
+        from: CallSid,
+        refer: Box<Refer>,
     },
     /// One leg of a bridge has ended.
     BridgeLegOver(BridgeId, Ended),

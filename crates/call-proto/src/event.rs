@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::dialect::Dialect;
 use crate::membership::RoomEvent;
 use crate::queueing::QueueEvent;
+use crate::refer::Refer;
 use crate::stream_news::StreamNews;
 
 /// Number of a machine's request, returned with the answer. An answer whose number no machine waits
@@ -286,6 +287,8 @@ pub enum LegEvent {
         /// Its offer; `None` requests ours.
         sdp: Option<String>,
     },
+    /// The remote party asks that the party connected to it be connected to another one instead.
+    Refer(Box<Refer>),
     /// INFO arrived; 200 is being sent.
     Info {
         /// Content type.
@@ -513,6 +516,10 @@ pub enum SetIn {
     Noun,
     /// In the `waitUrl` of a noun or verb.
     Wait,
+    /// In the `ReferUrl` of the number that was called.
+    NumberRefer,
+    /// In the `referUrl` of a `<Dial>`.
+    DialRefer,
 }
 
 #[cfg(test)]

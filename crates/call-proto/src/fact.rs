@@ -223,6 +223,10 @@ reasons! {
     LostRace = "answered-elsewhere",
     /// The leg that dialled it has ended.
     ParentGone = "parent-gone",
+    /// The remote party of this leg had the other party of the bridge transferred.
+    Transferred = "transferred",
+    /// The remote party of this leg asked for a transfer out of a conference.
+    TransferRefused = "transfer-refused",
     /// `timeLimit` ran out.
     TimeLimit = "time-limit",
     /// The conference that the leg was in ended.
@@ -270,7 +274,8 @@ impl Reason {
             Direction::OutboundDial => (HangupBy::Callee, HangupBy::Caller),
         };
         match self {
-            Self::HungUp => far_side,
+            // It stays on the line until the transfer succeeds, but it asked for the end.
+            Self::HungUp | Self::Transferred => far_side,
             // A caller does not refuse: the party it was to be connected to did.
             Self::Busy | Self::Refused => HangupBy::Callee,
             Self::PartnerHungUp => other_party,
@@ -282,6 +287,7 @@ impl Reason {
             | Self::LostRace
             | Self::TimeLimit
             | Self::ConferenceOver
+            | Self::TransferRefused
             | Self::DocumentFetch
             | Self::DocumentParse
             | Self::DocumentNotFound

@@ -2,7 +2,10 @@
 //!
 //! One task owns a family. Inputs are handled one at a time; letters between the machines are
 //! delivered before the next input is handled, so their order is fixed. **Invariant: a family is
-//! finished exactly when every leg has its final record and no answer is pending.**
+//! finished exactly when every leg has its final record and no answer is pending.** `transfers`
+//! joins the legs anew when a party sends REFER.
+
+mod transfers;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -29,6 +32,7 @@ use crate::letter::{
 use crate::profile::Profile;
 use crate::request::ModifyError;
 use crate::trace;
+use crate::transfer::Transfer;
 
 /// An inbound call that was admitted.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -57,6 +61,9 @@ pub struct Inbound {
     pub script: Script,
     /// Receives each status of the leg.
     pub status_callback: Option<CallbackTarget>,
+    /// Runs if a party that the call connects asks to transfer the other one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refer: Option<Document>,
     /// Dialect of the run.
     #[serde(with = "crate::journal::serde_as::dialect")]
     pub dialect: Dialect,
@@ -114,6 +121,10 @@ pub struct Family {
     calls: BTreeMap<CallSid, Call>,
     forks: BTreeMap<ForkId, Fork>,
     bridges: BTreeMap<BridgeId, Bridge>,
+    /// Transfers whose document is being fetched, by the bridge of their parties.
+    transfers: BTreeMap<BridgeId, Transfer>,
+    /// The document for transfers of the number that was called.
+    refer: Option<Document>,
 }
 
 impl Family {
@@ -161,6 +172,7 @@ impl Family {
         };
         call.start(script, &mut cx);
         let mut family = Self::new(cx, sid);
+        family.refer = inbound.refer;
         family.calls.insert(sid, call);
         family.deliver();
         (family, sid)
@@ -215,6 +227,8 @@ impl Family {
             calls: BTreeMap::new(),
             forks: BTreeMap::new(),
             bridges: BTreeMap::new(),
+            transfers: BTreeMap::new(),
+            refer: None,
         }
     }
 
@@ -234,6 +248,9 @@ impl Family {
                 } else if let Some(call) = self.calls.get_mut(&call) {
                     call.handle(Event::Resolved { req, routes }, &mut self.cx);
                 }
+            }
+            Event::Fetched { req, result } if self.transfer_waiting_for(req).is_some() => {
+                self.transfer_answered(req, &result);
             }
             event @ (Event::Fetched { .. }
             | Event::Audio { .. }
@@ -315,6 +332,7 @@ impl Family {
         }
         self.calls.retain(|_, call| !call.is_over());
         self.forks.retain(|_, fork| !fork.is_over());
+        self.drop_transfers();
     }
 
     fn deliver_one(&mut self, letter: Letter) {
@@ -416,6 +434,11 @@ impl Family {
                 }
             }
             Letter::Bridge { bridge, plan } => self.join(bridge, *plan),
+            Letter::Refer {
+                bridge,
+                from,
+                refer,
+            } => self.transfer(bridge, from, *refer),
             Letter::BridgeLegOver(bridge, ended) => self.end_bridge(bridge, ended),
             Letter::Dissolve {
                 bridge,
@@ -551,6 +574,10 @@ impl Family {
     }
 
     fn end_bridge(&mut self, id: BridgeId, ended: Ended) {
+        if self.transferor_left(id, ended) {
+            return self.separate(id);
+        }
+        self.cancel_transfer(id);
         if let Some(bridge) = self.bridges.remove(&id) {
             self.stop_recording(&bridge);
             bridge.end(ended, &mut self.cx);
@@ -558,6 +585,7 @@ impl Family {
     }
 
     fn dissolve(&mut self, id: BridgeId, left: CallSid, moved: Option<Box<Redirect>>) {
+        self.cancel_transfer(id);
         let Some(bridge) = self.bridges.remove(&id) else {
             return;
         };

@@ -106,6 +106,8 @@ pub(crate) struct Plan {
     pub(crate) recording: Option<RecordingSid>,
     /// What the recording is, and who learns of it.
     pub(crate) recording_terms: RecordingTerms,
+    /// Runs if a party asks to transfer the other one; `None`: the document of the called number.
+    pub(crate) refer: Option<Document>,
 }
 
 /// How a bridge ended.

@@ -36,6 +36,7 @@ mod profile;
 mod queue;
 mod queueing;
 mod recording;
+mod refer;
 mod reporter;
 mod request;
 mod room;
@@ -43,6 +44,7 @@ pub mod routing;
 mod stream_news;
 mod streams;
 mod trace;
+mod transfer;
 
 pub use callback::{CallbackTarget, LegCallback};
 pub use command::{
@@ -67,6 +69,7 @@ pub use message::{MessageCommand, TextMessage};
 pub use queue::{Queue, QueueTell};
 pub use queueing::{Parting, QueueEvent, QueueRequest, Standing};
 pub use rcml::{ReplyKind, RingTone, Sides};
+pub use refer::Refer;
 pub use request::{CreateError, ModifyError, NewCall, NewMessage, NewParticipant, SendError};
 pub use room::{LONGEST_CONFERENCE, Room, RoomCommand, RoomInput, RoomOpening};
 pub use stream_news::{StreamCounts, StreamNews, StreamOver};

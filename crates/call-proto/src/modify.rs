@@ -80,6 +80,7 @@ impl Call {
         self.detach_scripts(cx);
         self.change_dialect(redirect.dialect);
         self.leg.reporter.retarget(callback_of(&redirect));
+        self.leg.reporter.transfer.clear();
         self.start_document(redirect.document, Role::Main, cx);
         if waits {
             self.scripts.caller_waited_for(487);

@@ -29,6 +29,8 @@ pub(crate) struct Reporter {
     pub(crate) outbound_child: Option<CallSid>,
     /// Headers of the last response to our INVITE.
     pub(crate) last_headers: Option<Headers>,
+    /// Parameters about the transfer to which the current document belongs.
+    pub(crate) transfer: Params,
     /// Callbacks made so far.
     queued: i64,
     /// The last status sent to the owner of the number.
@@ -47,6 +49,7 @@ struct Basis {
     recorded: Option<LegRecording>,
     number: Option<CallbackTarget>,
     leg: Option<LegCallback>,
+    transfer: Params,
 }
 
 impl Basis {
@@ -57,6 +60,7 @@ impl Basis {
             && self.recorded == reporter.recorded
             && self.number == reporter.number
             && self.leg == reporter.leg
+            && self.transfer == reporter.transfer
     }
 }
 
@@ -70,6 +74,7 @@ impl Reporter {
             recorded: None,
             outbound_child: None,
             last_headers: None,
+            transfer: Params::new(),
             queued: 0,
             told: None,
             farewell: None,
@@ -206,6 +211,7 @@ impl Reporter {
             recorded: self.recorded.clone(),
             number: self.number.clone(),
             leg: self.leg.clone(),
+            transfer: self.transfer.clone(),
         });
         let farewell = Box::new(self.make_farewell(profile, cx));
         let call = profile.sid;
@@ -255,6 +261,7 @@ impl Reporter {
         for (name, value) in sip_headers(headers) {
             add(&format!("SipHeader_{name}"), value.clone());
         }
+        params.extend(self.transfer.iter().cloned());
         params
     }
 }

@@ -9,6 +9,7 @@
 
 mod invitation;
 mod outgoing;
+mod refer;
 mod rows;
 #[cfg(test)]
 mod tests;
@@ -154,6 +155,8 @@ pub struct Admission {
     pub dialect: Dialect,
     /// Receives each status.
     pub status_callback: Option<CallbackTarget>,
+    /// Runs if a party that the call connects asks to transfer the other one.
+    pub refer: Option<Document>,
 }
 
 /// What to run, before the rest of the admission is known.
@@ -163,6 +166,7 @@ struct Run {
     script: Script,
     dialect: DialectName,
     status_callback: Option<CallbackTarget>,
+    refer: Option<Document>,
 }
 
 /// The result of a step of the decision.
@@ -255,6 +259,7 @@ impl<'a> Routing<'a> {
             script: run.script,
             dialect: Dialect::of(run.dialect),
             status_callback: run.status_callback,
+            refer: run.refer,
         }))
     }
 
@@ -373,6 +378,7 @@ impl<'a> Routing<'a> {
             let (url, method) = (&number.status_callback, number.status_callback_method);
             callback(url.as_ref(), method, number.account)
         });
+        first.refer = refer::document(number, self.house.public_base, self.rows)?;
         let account = by.map_or(number.account, |client| client.account);
         Ok(run(account, Some(number.sid), first))
     }
@@ -436,6 +442,7 @@ impl<'a> Routing<'a> {
                 let (url, method) = (&found.status_callback, found.status_callback_method);
                 callback(url.as_ref(), method, found.account)
             }),
+            refer: None,
         }))
     }
 
@@ -470,6 +477,8 @@ struct First {
     document: Document,
     dialect: DialectName,
     status_callback: Option<CallbackTarget>,
+    /// For transfers.
+    refer: Option<Document>,
 }
 
 fn callback(
@@ -491,6 +500,7 @@ fn run(account: AccountSid, number: Option<NumberSid>, first: First) -> Verdict 
         script: Script::Document(first.document),
         dialect: first.dialect,
         status_callback: first.status_callback,
+        refer: first.refer,
     }))
 }
 
@@ -504,6 +514,7 @@ fn implicit(account: AccountSid, dial: Dial, answer_on_bridge: bool) -> Verdict 
         },
         dialect: DialectName::default(),
         status_callback: None,
+        refer: None,
     }))
 }
 

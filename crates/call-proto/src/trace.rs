@@ -214,6 +214,7 @@ fn of_leg_event(event: &LegEvent) -> (String, String) {
         LegEvent::Bye { reason } => ("BYE".to_owned(), reason.clone().unwrap_or_default()),
         LegEvent::ByeDone => text("200 to BYE"),
         LegEvent::Reinvite { .. } => text("re-INVITE"),
+        LegEvent::Refer(refer) => ("REFER".to_owned(), redacted_sip(&refer.target)),
         LegEvent::Info { content_type, .. } => ("INFO".to_owned(), content_type.clone()),
         LegEvent::Lost { reason } => ("lost".to_owned(), reason.clone()),
     }
@@ -371,6 +372,11 @@ fn of_leg_command(command: &LegCommand) -> Option<(String, String)> {
         LegCommand::Bye { reason } => ("BYE".to_owned(), reason.clone().unwrap_or_default()),
         LegCommand::AnswerReinvite { .. } => text("200 to re-INVITE"),
         LegCommand::RejectReinvite { status } => (format!("{status} to re-INVITE"), String::new()),
+        LegCommand::AcceptRefer => text("202 to REFER"),
+        LegCommand::RejectRefer { status, reason } => {
+            (format!("{status} to REFER"), reason.clone())
+        }
+        LegCommand::ReferDone { status } => ("NOTIFY".to_owned(), status.to_string()),
     })
 }
 

@@ -355,6 +355,7 @@ fn opening(name: &str, path: &str, dialect: Dialect) -> Opening {
         max_forwards: 70,
         script,
         status_callback: None,
+        refer: None,
         dialect,
     }))
 }

@@ -148,6 +148,7 @@ struct Seen {
     reasons: BTreeMap<String, u32>,
     bridged: u32,
     recorded: usize,
+    transferred: usize,
     spoken: usize,
     actions: usize,
     understood: usize,
@@ -176,6 +177,9 @@ impl Seen {
         self.bridged += u32::from(run.has_bridge());
         self.recorded += run.recordings.len();
         let verbs = run.recordings.iter();
+        let is_moved =
+            |leg: &&model::record::CallRecord| leg.reason.as_deref() == Some("transferred");
+        self.transferred += run.all_records().filter(is_moved).count();
         self.spoken += verbs
             .filter(|it| it.kind.source == RecordingSource::RecordVerb)
             .count();
@@ -199,6 +203,7 @@ impl Seen {
         assert!(self.statuses.len() >= 6, "{:?}", self.statuses);
         assert!(self.reasons.len() >= 15, "{:?}", self.reasons);
         assert!(self.bridged > 1_000, "{} bridged", self.bridged);
+        assert!(self.transferred > 20, "{} transferred", self.transferred);
         assert!(self.spoken > 100, "{} spoken", self.spoken);
         assert!(self.recorded > 100, "{} recorded", self.recorded);
         for why in [
@@ -237,6 +242,13 @@ fn random_world(seed: u64, weather: Weather) -> World {
         let at = random.below(30_000);
         let act = act(random);
         world.acts.push((at, act));
+    }
+    if random.once_in(3) {
+        for _ in 0..random.below(9) {
+            let party = *random.pick(&["K", "ann", "zed", "+2000", "fay"]);
+            let at = random.below(12_000);
+            world.acts.push((at, Act::Refer(party.to_owned())));
+        }
     }
     if random.once_in(15) {
         world
@@ -282,6 +294,12 @@ fn inbound_world(random: &mut Random) -> World {
     }
     if random.once_in(3) {
         world = world.number_callback(NUMBER_CALLBACK);
+    }
+    if random.once_in(2) {
+        let (name, url) = ("ReferUrl".to_owned(), "http://app/a".to_owned());
+        world = world.with(|directory| {
+            directory.numbers[0].0.extra.insert(name, url);
+        });
     }
     if random.once_in(6) {
         let fallback = Some("http://app/a".to_owned());
@@ -424,6 +442,8 @@ fn dial(random: &mut Random) -> String {
         "dialMusic=\"/missing.wav\"",
         "callerId=\"+1999\"",
         "hangupOnStar=\"true\"",
+        "referUrl=\"/b\"",
+        "referUrl=\"/c\" referMethod=\"GET\"",
     ];
     let mut chosen: Vec<String> = attributes
         .iter()
@@ -489,7 +509,8 @@ fn random_phone(random: &mut Random) -> Phone {
 
 fn act(random: &mut Random) -> Act {
     let party = (*random.pick(&["K", "K", "ann", "ann2", "zed", "+2000", "fay"])).to_owned();
-    match random.below(15) {
+    match random.below(16) {
+        15 => Act::Refer(party),
         0 => Act::Reinvite(Some("another offer".to_owned())),
         1 => Act::Reinvite(Some(UNUSABLE.to_owned())),
         2 => Act::Reinvite(None),

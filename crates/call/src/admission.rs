@@ -135,6 +135,7 @@ fn start(shared: &Arc<Shared>, call: IncomingCall, admission: Admission, place: 
         max_forwards: call.max_forwards,
         script: admission.script,
         status_callback: admission.status_callback,
+        refer: admission.refer,
         dialect: admission.dialect,
     };
     let source = Source {

@@ -1,6 +1,6 @@
 //! Translates between the leg commands and events of `call-proto` and those of `sip`.
 
-use call_proto::{Headers, Invite, LegCommand, LegEvent, OutgoingMessage};
+use call_proto::{Headers, Invite, LegCommand, LegEvent, OutgoingMessage, Refer};
 use sip::{Credentials, DialogSnapshot, InviteSpec, MessageSpec, Peer};
 use tracing::warn;
 
@@ -30,6 +30,12 @@ pub(crate) fn command(command: LegCommand) -> Option<sip::LegCommand> {
             headers: Headers::new(),
         },
         LegCommand::RejectReinvite { status } => sip::LegCommand::RejectReinvite { status },
+        LegCommand::AcceptRefer => sip::LegCommand::AcceptRefer,
+        LegCommand::RejectRefer { status, reason } => sip::LegCommand::RejectRefer {
+            status,
+            headers: reason_header(status, Some(reason)),
+        },
+        LegCommand::ReferDone { status } => sip::LegCommand::ReferDone { status },
         LegCommand::Invite(_) => return None,
     })
 }
@@ -110,6 +116,12 @@ pub(crate) fn event(event: sip::LegEvent) -> Option<LegEvent> {
             reason: "the remote party is gone".to_owned(),
         },
         sip::LegEvent::Reinvite { sdp } => LegEvent::Reinvite { sdp },
+        sip::LegEvent::Refer(refer) => LegEvent::Refer(Box::new(Refer {
+            target: refer.target,
+            target_user: refer.target_user,
+            transferor: refer.contact_user,
+            transferee: refer.to_user,
+        })),
         sip::LegEvent::Info { content_type, body } => LegEvent::Info {
             content_type,
             body: String::from_utf8_lossy(&body).into_owned(),

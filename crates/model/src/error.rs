@@ -111,6 +111,7 @@ table! {
     MEDIA_METHOD = 13234, Warning, 0, "The method for a media address is neither GET nor POST; POST was used.", "Write GET or POST.";
     CONFERENCE_LABEL = 13235, Warning, 0, "Conference: the participantLabel is longer than 128 characters, has control characters or looks like the SID of a call; it was left out.", "Write a short name.";
     WAIT_VERB = 13236, Error, 0, "Conference or Enqueue: the document of waitUrl has a verb that cannot run while the call waits; it was skipped.", "Use Say, Play, Pause, Gather and Redirect; in a queue also Leave and Hangup.";
+    TRANSFER_REFUSED = 13240, Warning, 0, "Dial: a party asked with a SIP REFER that the other one be transferred, and was refused; the text says why.", "Set ReferUrl or ReferApplicationSid of the number that was called, or referUrl of Dial; only parties connected by Dial can be transferred.";
     QUEUE_NAME = 13251, Warning, 0, "Enqueue or Queue: no queue is named, or its name is too long or has control characters; the verb was skipped.", "Write the name as its text, at most 64 characters.";
     QUEUE_FULL = 13252, Warning, 0, "Enqueue: the queue is full; the call did not enter it.", "Raise the queue's MaxSize, or handle QueueResult queue-full in the action.";
     QUEUE_FAILED = 13253, Error, 0, "Enqueue or Queue: the queue is not available; the verb ended.", "Check the server's log: its database cannot be read or written.";

@@ -168,8 +168,8 @@ pub struct Number {
     pub status_callback_method: Option<HttpMethod>,
     /// Whether to look up the caller's name.
     pub voice_caller_id_lookup: bool,
-    /// Properties stored for the API that calls do not use yet (SMS, USSD, refer addresses,
-    /// capabilities): parameter name → value.
+    /// Properties that most calls do not need, parameter name → value: the addresses for transfers,
+    /// and those that only the API shows (SMS, USSD, capabilities).
     pub extra: BTreeMap<String, String>,
     /// When it was created.
     pub created: Timestamp,

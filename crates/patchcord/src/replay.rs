@@ -212,6 +212,7 @@ mod tests {
             sdp: Some("offer".to_owned()),
             script: Script::Document(document),
             status_callback: None,
+            refer: None,
             dialect: Dialect::RESTCOMM,
         };
         let start = Timestamp::from_millis(1_000_000);

@@ -340,6 +340,11 @@ fn dial_attributes(dial: &Dial) -> Pairs<'_> {
                 .filter(|it| it.trim)
                 .map(|_| "trim-silence".to_owned()),
         ),
+        ("referUrl", dial.refer_url.clone()),
+        (
+            "referMethod",
+            unless_post(dial.refer_method).map(str::to_owned),
+        ),
         ("dialMusic", dial.dial_music.clone()),
         (
             "ringTone",

@@ -191,7 +191,8 @@ fn reads_dial_attributes() {
 
     let full = dial(
         "<Dial action='/a?b=1&c=2' method='GET' timeout='12' timeLimit='900' callerId='+1999' \
-         record='TRUE' dialMusic='m.wav' hangupOnStar='true' answerOnBridge='false'>+2000</Dial>",
+         record='TRUE' referUrl='/r' referMethod='GET' dialMusic='m.wav' \
+         hangupOnStar='true' answerOnBridge='false'>+2000</Dial>",
     );
     let expected = Dial {
         nouns: vec![number],
@@ -207,6 +208,8 @@ fn reads_dial_attributes() {
             trim: false,
         }),
         recording_callback: None,
+        refer_url: Some("/r".to_owned()),
+        refer_method: Method::Get,
         dial_music: Some("m.wav".to_owned()),
         ring_tone: RingTone::default(),
         hangup_on_star: true,

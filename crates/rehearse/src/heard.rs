@@ -25,6 +25,10 @@ pub(crate) enum Sense {
     Keys(String),
     Pause,
     Refused(u16),
+    /// The answer to its REFER.
+    Referred(u16),
+    /// A report about the transfer that it asked for.
+    Notify(u16),
     Hangup,
 }
 
@@ -72,7 +76,9 @@ impl Heard {
             | (Wanted::Beep, Sense::RecordBeep)
             | (Wanted::Answer, Sense::Answer)
             | (Wanted::Hangup, Sense::Hangup) => true,
-            (Wanted::Refused(wanted), Sense::Refused(status)) => wanted == status,
+            (Wanted::Refused(wanted), Sense::Refused(status))
+            | (Wanted::Referred(wanted), Sense::Referred(status))
+            | (Wanted::Notify(wanted), Sense::Notify(status)) => wanted == status,
             (Wanted::Say(wanted, moment), Sense::Say(what))
             | (Wanted::Play(wanted, moment), Sense::Play(what)) => {
                 wanted.fits(Some(what)) && far_enough(moment)
@@ -88,6 +94,8 @@ impl Heard {
                 | Wanted::Answer
                 | Wanted::Hangup
                 | Wanted::Refused(_)
+                | Wanted::Referred(_)
+                | Wanted::Notify(_)
                 | Wanted::Say(..)
                 | Wanted::Play(..)
                 | Wanted::Pause(_),
@@ -110,6 +118,8 @@ impl fmt::Display for Sense {
             Self::Keys(keys) => write!(f, "keys {keys}"),
             Self::Pause => f.write_str("pause"),
             Self::Refused(status) => write!(f, "refused {status}"),
+            Self::Referred(status) => write!(f, "referred {status}"),
+            Self::Notify(status) => write!(f, "notify {status}"),
             Self::Hangup => f.write_str("hangup"),
         }
     }
@@ -123,6 +133,8 @@ impl fmt::Display for Wanted {
             Self::Answer => f.write_str("answer"),
             Self::Hangup => f.write_str("hangup"),
             Self::Refused(status) => write!(f, "a refusal with {status}"),
+            Self::Referred(status) => write!(f, "the answer {status} to a REFER"),
+            Self::Notify(status) => write!(f, "a NOTIFY with {status}"),
             Self::Pause(None) => f.write_str("pause"),
             Self::Pause(Some(length)) => write!(f, "pause {length}"),
             Self::Say(what, moment) => write!(f, "say {what}{}", begun(*moment)),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use call_proto::journal::Line;
 use call_proto::{Entry, Fact, Headers, Invite, Lane, ModifyError, Way};
 use model::record::{CallRecord, Conference, Message, Notification, Recording};
-use model::{CallSid, CallStatus, ConferenceStatus, Timestamp};
+use model::{CallSid, CallStatus, ConferenceStatus, Direction, Timestamp};
 
 use crate::Asked;
 
@@ -145,6 +145,16 @@ impl Run {
     #[must_use]
     pub fn newest(&self, party: &str) -> Option<&Leg> {
         self.legs.iter().rev().find(|leg| leg.party == party)
+    }
+
+    /// The remote party of a leg, and the one that it calls or that calls it.
+    pub(crate) fn parties(&self, call: CallSid) -> Option<(String, String)> {
+        let record = &self.legs.get(self.number(call))?.record;
+        let (from, to) = (record.from.clone(), record.to.clone());
+        Some(match record.direction {
+            Direction::Inbound => (from, to),
+            Direction::OutboundApi | Direction::OutboundDial => (to, from),
+        })
     }
 
     /// Records that the remote party of a leg turned out to be this one.

@@ -216,6 +216,8 @@ pub enum Does {
     Party(Doing),
     /// A re-INVITE with this offer arrives.
     Reinvite(Option<String>),
+    /// A REFER to this party arrives.
+    Refer(String),
     /// The ACK to our answer to a re-INVITE arrives with this description.
     Ack(Option<String>),
     /// An INFO arrives that does not name a key.

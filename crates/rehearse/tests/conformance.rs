@@ -31,6 +31,7 @@ mod cases {
     mod screening;
     mod several;
     mod streams;
+    mod transfer;
     mod verbs;
     mod waiting;
 }

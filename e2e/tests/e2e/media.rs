@@ -14,6 +14,7 @@ mod replay;
 mod screening;
 mod speech;
 mod streams;
+mod transfer;
 mod wideband;
 
 use std::thread;

@@ -127,7 +127,7 @@ const PROPERTIES: &[Param] = &[
     ),
 ];
 
-/// Properties stored only for the API.
+/// Properties that most calls do not need.
 const EXTRA: &[Param] = &[
     param(
         "SmsUrl",
@@ -152,7 +152,7 @@ const EXTRA: &[Param] = &[
     param(
         "ReferUrl",
         Is::Address,
-        "Document for transfers; empty for none. Stored, but not requested.",
+        "Document that runs when a party of a call to the number sends REFER; empty for none.",
     ),
     param("SmsMethod", Is::Method, "Method for `SmsUrl`."),
     param(
@@ -180,7 +180,7 @@ const EXTRA: &[Param] = &[
     param(
         "ReferApplicationSid",
         Is::Sid(sid::<ApplicationSid>),
-        "Application for transfers.",
+        "Application for transfers; takes precedence over `ReferUrl`.",
     ),
     param("VoiceCapable", Is::Flag, "Whether it supports calls."),
     param("SmsCapable", Is::Flag, "Whether it supports text messages."),

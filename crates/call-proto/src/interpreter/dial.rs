@@ -151,6 +151,18 @@ fn callback_of(branch: &Branch, site: &mut Site<'_>, cx: &mut Context) -> Option
     })
 }
 
+/// The document that runs if a connected party asks to transfer the other one.
+fn refer_document(dial: &rcml::Dial, site: &mut Site<'_>, cx: &mut Context) -> Option<Document> {
+    let written = dial.refer_url.as_deref().filter(|url| !url.is_empty())?;
+    Some(Document {
+        url: site.address(written, cx)?,
+        method: dial.refer_method,
+        author: site.author(),
+        fallback: None,
+        set_in: SetIn::DialRefer,
+    })
+}
+
 /// The document that a party hears before it is connected. An error if its address is unusable:
 /// then the party must not be connected.
 fn screening_of(
@@ -407,12 +419,14 @@ impl Dialing {
             since: cx.now,
             ring_s,
         };
+        let refer = refer_document(&self.dial, site, cx);
         let plan = Plan {
             caller,
             callee: child,
             limit,
             recording,
             recording_terms,
+            refer,
         };
         if self.dial.hangup_on_star {
             site.leg.listen_to_keys(true, cx);

@@ -239,6 +239,8 @@ fn setting(name: &str, set_in: SetIn) -> String {
         SetIn::Request => format!("`{name}` in the API request"),
         SetIn::Noun => "`method` of the noun".to_owned(),
         SetIn::Wait => "`waitMethod`".to_owned(),
+        SetIn::NumberRefer => "`ReferMethod` of the number".to_owned(),
+        SetIn::DialRefer => "`referMethod`".to_owned(),
     }
 }
 

@@ -82,7 +82,7 @@ impl Told {
     }
 
     /// Whether a problem of a document that runs repeatedly is reported for the first time.
-    pub(super) fn is_first(&mut self, text: &str) -> bool {
+    pub(crate) fn is_first(&mut self, text: &str) -> bool {
         self.sees(&("", text))
     }
 

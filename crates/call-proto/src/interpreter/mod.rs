@@ -29,6 +29,7 @@ mod sms;
 mod sounding;
 mod verb;
 
+pub(crate) use fetching::{Answer, Fetching, Problem};
 pub(crate) use script::{Input, Script};
 pub(crate) use scripts::Scripts;
 pub(crate) use verb::Parts;

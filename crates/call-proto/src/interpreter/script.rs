@@ -124,6 +124,18 @@ impl Script {
         Self::new(Role::Main, author, Vec::new(), source, now)
     }
 
+    /// Starts with a document that was fetched from this address.
+    pub(crate) fn of_fetched(
+        author: model::AccountSid,
+        url: &str,
+        verbs: Vec<Verb>,
+        now: Timestamp,
+    ) -> Self {
+        let mut script = Self::new(Role::Main, author, Vec::new(), Source::Nothing, now);
+        script.run.replace(url, verbs, now);
+        script
+    }
+
     fn new(
         role: Role,
         author: model::AccountSid,

@@ -51,6 +51,12 @@ impl Scripts {
         self.stack.iter().any(is_in)
     }
 
+    /// Whether a script is in any conference.
+    pub(crate) fn are_in_a_conference(&self) -> bool {
+        let is_in = |script: &Script| script.conference().is_some();
+        self.stack.iter().any(is_in)
+    }
+
     /// Whether a script has phones ringing.
     pub(crate) fn ring_phones(&self) -> bool {
         let rings = |script: &Script| script.awaited_fork().is_some();
@@ -153,6 +159,11 @@ impl Scripts {
             let host = parts.host(&mut self.told);
             script.detach(host, cx);
         }
+    }
+
+    /// The findings reported so far.
+    pub(crate) fn told(&mut self) -> &mut Told {
+        &mut self.told
     }
 
     /// At the end of the call: reports how many findings were left out.

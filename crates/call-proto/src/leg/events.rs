@@ -58,8 +58,8 @@ impl Leg {
                 self.sip_reason = reason;
                 self.far_side_hung_up(cx);
             }
-            // The scripts handle the keys in an INFO.
-            LegEvent::Info { .. } | LegEvent::ByeDone => {}
+            // The scripts handle the keys in an INFO, the family a REFER.
+            LegEvent::Info { .. } | LegEvent::Refer(_) | LegEvent::ByeDone => {}
             LegEvent::Reinvite { sdp } => self.reinvited(sdp, cx),
             LegEvent::Lost { reason } => {
                 cx.trace(self.profile.sid, Lane::Sip, "lost", &reason);

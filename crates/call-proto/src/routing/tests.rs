@@ -1,6 +1,7 @@
 //! Routing in tables: who may call what, and with which result. The rows come from a server with
 //! three accounts, as a host would fetch them.
 
+mod refer;
 mod refusals;
 
 use std::sync::Arc;

@@ -108,6 +108,8 @@ pub(crate) enum Act {
     HangUp,
     /// K sends a re-INVITE with this offer.
     Reinvite(Option<String>),
+    /// A party asks that the other one be connected to fay.
+    Refer(String),
     /// K acknowledges our answer to its re-INVITE with this description.
     Ack(Option<String>),
     /// Another party sends a re-INVITE with this offer.

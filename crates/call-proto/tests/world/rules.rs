@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use call_proto::{
-    Addressed, Command, Event, Fact, LegCommand, MediaCommand, PlayId, QueueEvent, QueueRequest,
-    Req, RoomEvent, RoomRequest, SpeechNews, StreamCommand, StreamNews, Via,
+    Addressed, Command, Event, Fact, LegCommand, LegEvent, MediaCommand, PlayId, QueueEvent,
+    QueueRequest, Req, RoomEvent, RoomRequest, SpeechNews, StreamCommand, StreamNews, Via,
 };
 use model::{CallSid, CallStatus, MessageSid, MessageStatus, Timestamp};
 
@@ -17,6 +17,9 @@ struct Leg {
     closed: u32,
     playing: Option<PlayId>,
     listens: bool,
+    /// REFERs without an answer, and whether one was accepted whose outcome is unknown.
+    refers: u32,
+    transfers: bool,
     /// The running recognition.
     listening: Option<Req>,
     /// Its streams that were not closed: whether each has begun with a play-out.
@@ -138,6 +141,9 @@ impl Rules {
     /// An event delivered to a leg.
     pub(crate) fn event(&mut self, call: CallSid, event: &Event) {
         match event {
+            Event::Leg(LegEvent::Refer(_)) if self.leg(call).ended == 0 => {
+                self.leg(call).refers += 1;
+            }
             Event::Speech { req, news } if !matches!(news, SpeechNews::Partial(_)) => {
                 self.leg(call).listening.take_if(|known| known == req);
             }
@@ -341,8 +347,13 @@ impl Rules {
             LegCommand::Invite(_) => 'I',
             LegCommand::Cancel => 'C',
             LegCommand::Bye { .. } => 'B',
-            LegCommand::AnswerReinvite { .. } | LegCommand::RejectReinvite { .. } => 'r',
+            LegCommand::AnswerReinvite { .. }
+            | LegCommand::RejectReinvite { .. }
+            | LegCommand::AcceptRefer
+            | LegCommand::RejectRefer { .. }
+            | LegCommand::ReferDone { .. } => 'r',
         };
+        self.refer(call, command);
         if let LegCommand::Invite(invite) = command {
             let same = self.leg(call).towards.as_ref() == Some(&invite.route.via);
             self.check(same, || format!("{call}: INVITE goes where media does not"));
@@ -355,6 +366,27 @@ impl Rules {
         let over = leg.sip.trim_end_matches('r').ends_with(['B', 'J', 'C']) && letter == 'r';
         let sip = leg.sip.clone();
         self.check(fits && !over, || format!("{call}: SIP commands {sip}"));
+    }
+
+    /// Each REFER is answered, and of those accepted at most one at a time is not reported yet.
+    fn refer(&mut self, call: CallSid, command: &LegCommand) {
+        let leg = self.leg(call);
+        let (asked, accepted) = (leg.refers, leg.transfers);
+        match command {
+            LegCommand::AcceptRefer => {
+                (leg.refers, leg.transfers) = (asked.saturating_sub(1), true);
+                self.check(asked > 0 && !accepted, || format!("{call}: a stray 202"));
+            }
+            LegCommand::RejectRefer { .. } => {
+                leg.refers = asked.saturating_sub(1);
+                self.check(asked > 0, || format!("{call} refuses no REFER"));
+            }
+            LegCommand::ReferDone { .. } => {
+                leg.transfers = false;
+                self.check(accepted, || format!("{call}: a stray NOTIFY"));
+            }
+            _ => {}
+        }
     }
 
     fn media(&mut self, call: CallSid, command: &MediaCommand) {
@@ -492,6 +524,10 @@ impl Rules {
             let media = [leg.opened, leg.closed];
             self.check(media[0] == media[1], || {
                 format!("{call} opened and closed {media:?}")
+            });
+            let unanswered = leg.refers;
+            self.check(unanswered == 0, || {
+                format!("{call} left {unanswered} REFERs unanswered")
             });
             let sip = &leg.sip;
             let silent = sip == "H" && leg.answered.is_some();

@@ -137,6 +137,7 @@ impl World {
             max_forwards: 70,
             script: admission.script,
             status_callback: admission.status_callback,
+            refer: admission.refer,
             dialect: self.dialect,
         };
         Routed::Runs(Box::new(inbound), challenged)
@@ -162,6 +163,7 @@ fn happens(at: Duration, act: Act) -> Happens {
     let (party, does) = match act {
         Act::HangUp => ("K".to_owned(), Does::Party(Doing::HangUp)),
         Act::Reinvite(sdp) => ("K".to_owned(), Does::Reinvite(sdp)),
+        Act::Refer(party) => (party, Does::Refer("fay".to_owned())),
         Act::Ack(sdp) => ("K".to_owned(), Does::Ack(sdp)),
         Act::ReinviteBy(party, sdp) => (party, Does::Reinvite(sdp)),
         Act::Info => ("K".to_owned(), Does::Info),

@@ -81,7 +81,16 @@ fn is_message(what: &str) -> bool {
     let first = what.split(' ').next().unwrap_or_default();
     let is_status = first.len() == 3 && first.parse::<u16>().is_ok();
     let of_text_message = what == "MESSAGE" || what.ends_with(" to MESSAGE");
-    let method = ["INVITE", "ACK", "BYE", "CANCEL", "INFO", "re-INVITE"];
+    let method = [
+        "INVITE",
+        "ACK",
+        "BYE",
+        "CANCEL",
+        "INFO",
+        "re-INVITE",
+        "REFER",
+        "NOTIFY",
+    ];
     !of_text_message && (is_status || method.contains(&what))
 }
 
@@ -216,6 +225,8 @@ fn of_media(way: Way, what: &str, detail: &str) -> Option<String> {
 
 fn of_document(what: &str, detail: &str) -> String {
     match (what, detail.rsplit_once("; ")) {
+        ("transferred", _) => format!("the party is transferred to {detail}"),
+        ("transfer failed", _) => format!("the transfer failed; {detail}"),
         ("<Gather> ended", Some((why, keys))) => {
             let why = match why {
                 "all keys" => "all keys were pressed",

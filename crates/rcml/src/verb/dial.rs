@@ -39,6 +39,10 @@ pub struct Dial {
     pub record: Option<DialRecording>,
     /// Receives the events of the recording.
     pub recording_callback: Option<RecordingCallback>,
+    /// Address of the document that runs when a connected party asks to be transferred, as written.
+    pub refer_url: Option<String>,
+    /// HTTP method for it.
+    pub refer_method: HttpMethod,
     /// Address of the sound that the caller hears until connected, as written.
     pub dial_music: Option<String>,
     /// What the caller hears until connected, unless that is `dial_music`.
@@ -72,6 +76,8 @@ impl Dial {
             caller_id: None,
             record: None,
             recording_callback: None,
+            refer_url: None,
+            refer_method: HttpMethod::Post,
             dial_music: None,
             ring_tone: RingTone::default(),
             hangup_on_star: false,
@@ -108,6 +114,8 @@ pub(crate) const ATTRIBUTES: Attributes = Attributes {
         "timeLimit",
         "callerId",
         "record",
+        "referUrl",
+        "referMethod",
         "dialMusic",
         "ringTone",
         "hangupOnStar",
@@ -118,7 +126,7 @@ pub(crate) const ATTRIBUTES: Attributes = Attributes {
         CALLBACK[1],
         CALLBACK[2],
     ],
-    unbuilt: &["callReason", "events", "referMethod", "referUrl"],
+    unbuilt: &["callReason", "events"],
 };
 
 impl Dial {
@@ -149,6 +157,8 @@ impl Dial {
             ),
             record: DialRecording::read(element, findings),
             recording_callback: RecordingCallback::read(element, findings),
+            refer_url: element.url("referUrl", findings),
+            refer_method: element.method("referMethod", error::DIAL_METHOD, findings),
             dial_music: element.url("dialMusic", findings),
             ring_tone: RingTone::read(element, findings),
             hangup_on_star: element.flag("hangupOnStar", findings).unwrap_or(false),

@@ -36,6 +36,8 @@ pub(crate) struct Application {
     /// Receives each status callback.
     pub(crate) status_callback: Option<String>,
     pub(crate) status_callback_method: HttpMethod,
+    /// Runs when a party asks to be transferred.
+    pub(crate) refer: Option<Document>,
     /// By absolute address without query; in order, and the last one repeats.
     pub(crate) pages: BTreeMap<String, Vec<Page>>,
     base: Url,
@@ -52,6 +54,8 @@ impl Application {
             "fallback",
             "status_callback",
             "status_callback_method",
+            "refer",
+            "refer_method",
         ];
         let mut problems = Problems::default();
         let map = Map::with(node, "application", KEYS, &mut problems)?;
@@ -99,6 +103,14 @@ impl Application {
             let text = "`status_callback_method` has no meaning without `status_callback`";
             return Err(Problem::new(node.line, text));
         }
+        if let Some(node) = map.get("refer_method")
+            && !map.has("refer")
+        {
+            let text = "`refer_method` has no meaning without `refer`";
+            return Err(Problem::new(node.line, text));
+        }
+        let refer_method = problems.keep(method("refer_method"));
+        let refer = problems.keep(at("refer")).flatten();
         let status_callback_method = problems.keep(method("status_callback_method"));
         let method = problems.keep(method("method"));
         let pages = problems.keep(map.get("pages").map(|node| pages(&base, node)).transpose());
@@ -120,6 +132,13 @@ impl Application {
                 author: ACCOUNT,
                 set_in: SetIn::Number,
             },
+            refer: refer.map(|url| Document {
+                url,
+                method: refer_method.unwrap_or(HttpMethod::Post),
+                fallback: None,
+                author: ACCOUNT,
+                set_in: SetIn::NumberRefer,
+            }),
             status_callback: status_callback.flatten(),
             status_callback_method: status_callback_method.unwrap_or(HttpMethod::Post),
             source,
@@ -142,6 +161,7 @@ impl Application {
             },
             status_callback: None,
             status_callback_method: HttpMethod::Post,
+            refer: None,
             pages: BTreeMap::new(),
             base,
         }

@@ -17,8 +17,9 @@ use crate::stage::{ACCOUNT, GIVES_UP, user_of};
 
 /// The recognizer's confidence.
 const CONFIDENCE: f64 = 0.9;
-/// Distance between the seeds of calls.
-const SEED_STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+/// Distance between the seeds of calls; not that between two states of the generator of identifiers,
+/// or one call would repeat those of another.
+const SEED_STEP: u64 = 0x2545_f491_4f6c_dd1d;
 
 impl Script {
     /// The scene that this script describes.
@@ -107,6 +108,7 @@ impl Script {
             sdp: Some(format!("offer of {}", person(call))),
             script: Runs::Document(self.document(call)),
             status_callback: self.callback(),
+            refer: self.application.refer.clone(),
             dialect: call.dialect,
         }
     }

@@ -26,6 +26,8 @@ pub(crate) enum Action {
     Press(String, DigitWay),
     /// Say these words to a listening verb.
     Speak(String),
+    /// Ask with a REFER that the other party be connected to this address.
+    Refer(String),
     /// Let time pass.
     Wait(Duration),
     /// Stay silent until the other side ends the call.
@@ -48,6 +50,10 @@ pub(crate) enum Wanted {
     Hangup,
     /// The call is refused with this SIP status.
     Refused(u16),
+    /// The REFER is answered with this SIP status.
+    Referred(u16),
+    /// A NOTIFY reports this SIP status for the transfer.
+    Notify(u16),
     Pause(Option<Span>),
     Say(Expected, Moment),
     Play(Expected, Moment),
@@ -61,7 +67,7 @@ pub(crate) enum Moment {
 }
 
 const WORDS: &[&str] = &[
-    "expect", "press", "speak", "wait", "silence", "hangup", "vanish",
+    "expect", "press", "speak", "refer", "wait", "silence", "hangup", "vanish",
 ];
 
 /// - `what`: the key under which they are written.
@@ -92,7 +98,7 @@ fn step(node: &Node) -> Result<Step, Problem> {
             "hangup" => Action::Hangup,
             "silence" => Action::Silence,
             "vanish" => Action::Vanish(Vanishes::Sound),
-            "expect" | "press" | "speak" | "wait" => {
+            "expect" | "press" | "speak" | "refer" | "wait" => {
                 return Err(Problem::new(line, format!("`{word}` needs a value")));
             }
             other => return Err(read::unknown(line, other, "step", WORDS)),
@@ -112,6 +118,7 @@ fn action(name: &str, node: &Node) -> Result<Action, Problem> {
     Ok(match name {
         "expect" => expect(node)?,
         "press" => press(node)?,
+        "refer" => refer(node)?,
         "wait" => Action::Wait(read::duration(node, "wait")?),
         "silence" if nothing => Action::Silence,
         "silence" => Action::Wait(read::duration(node, "silence")?),
@@ -161,6 +168,15 @@ fn keys(node: &Node) -> Result<String, Problem> {
     }
 }
 
+/// The requested party: its SIP address, or the user part of one.
+fn refer(node: &Node) -> Result<Action, Problem> {
+    let to = read::text(node, "refer")?;
+    if to.trim().is_empty() {
+        return Err(Problem::new(node.line, "`refer` needs a party"));
+    }
+    Ok(Action::Refer(to))
+}
+
 fn speak(node: &Node) -> Result<Action, Problem> {
     let text = read::text(node, "speak")?;
     if text.trim().is_empty() {
@@ -171,7 +187,8 @@ fn speak(node: &Node) -> Result<Action, Problem> {
 
 fn expect(node: &Node) -> Result<Action, Problem> {
     const KEYS: &[&str] = &[
-        "say", "play", "pause", "ring", "beep", "answer", "refused", "hangup", "at", "within",
+        "say", "play", "pause", "ring", "beep", "answer", "refused", "referred", "notify",
+        "hangup", "at", "within",
     ];
     const FORMS: &[&str] = &[
         "ring",
@@ -182,6 +199,8 @@ fn expect(node: &Node) -> Result<Action, Problem> {
         "{say: ...}",
         "{play: ...}",
         "{refused: ...}",
+        "{referred: ...}",
+        "{notify: ...}",
     ];
     if let Value::Text(word) = &node.value {
         return match word.as_str() {
@@ -193,7 +212,7 @@ fn expect(node: &Node) -> Result<Action, Problem> {
     }
     let map = Map::of(node, "expect", KEYS)?;
     let (name, value) = map.one_of(&[
-        "say", "play", "pause", "ring", "beep", "answer", "refused", "hangup",
+        "say", "play", "pause", "ring", "beep", "answer", "refused", "referred", "notify", "hangup",
     ])?;
     let moment = match map.get("at") {
         Some(node) if !matches!(name, "say" | "play") => {
@@ -210,6 +229,8 @@ fn expect(node: &Node) -> Result<Action, Problem> {
         ("say", _) => Wanted::Say(sound(value, "say")?, moment),
         ("play", _) => Wanted::Play(sound(value, "play")?, moment),
         ("refused", _) => Wanted::Refused(read::number(value, "refused")?),
+        ("referred", _) => Wanted::Referred(read::number(value, "referred")?),
+        ("notify", _) => Wanted::Notify(read::number(value, "notify")?),
         ("pause", Value::Text(_)) => Wanted::Pause(Some(read::span(value, "pause")?)),
         (word, Value::Null) => plain(word),
         (word, _) => return Err(Problem::new(value.line, format!("`{word}` takes no value"))),

@@ -86,16 +86,23 @@ impl Stage<'_> {
                     return false;
                 }
             },
-            Action::Press(..) | Action::Speak(_) | Action::Hangup | Action::Vanish(_)
+            Action::Press(..)
+            | Action::Speak(_)
+            | Action::Refer(_)
+            | Action::Hangup
+            | Action::Vanish(_)
                 if self.is_over(call) =>
             {
                 return self.too_late(at, line);
             }
-            Action::Press(..) | Action::Speak(_) | Action::Vanish(_) if !self.is_up(call) => {
+            Action::Press(..) | Action::Speak(_) | Action::Refer(_) | Action::Vanish(_)
+                if !self.is_up(call) =>
+            {
                 return false;
             }
             Action::Press(keys, way) => self.press(at, call, &keys, way),
             Action::Speak(text) => self.say_aloud(at, call, line, &text),
+            Action::Refer(to) => self.refers(call, &to),
             Action::Wait(length) => self.pauses(at, length),
             Action::Silence if self.is_over(call) => {}
             Action::Silence => return false,

@@ -5,10 +5,10 @@
 
 use std::time::Duration;
 
-use call_proto::{Event, Headers, Invite, LegCommand, LegEvent, MediaEvent};
+use call_proto::{Event, Headers, Invite, LegCommand, LegEvent, MediaEvent, Refer};
 use model::CallSid;
 
-use super::{Due, Stage};
+use super::{Due, Stage, user_of};
 use crate::heard::Sense;
 use crate::scene::{Doing, Phone, Vanishes};
 use crate::script::Cast;
@@ -140,7 +140,25 @@ impl Stage<'_> {
             LegCommand::RejectReinvite { status } => {
                 self.sends(call, &format!("{status} to re-INVITE"));
             }
+            LegCommand::AcceptRefer => {
+                self.referred(call, 202);
+                self.notified(call, 100);
+            }
+            LegCommand::RejectRefer { status, .. } => self.referred(call, status),
+            LegCommand::ReferDone { status } => self.notified(call, status),
         }
+    }
+
+    /// We answer the REFER of a party.
+    fn referred(&mut self, call: CallSid, status: u16) {
+        self.sends(call, &format!("{status} to REFER"));
+        self.notices(call, Sense::Referred(status));
+    }
+
+    /// We report about the transfer that it asked for.
+    fn notified(&mut self, call: CallSid, status: u16) {
+        self.sends(call, &format!("NOTIFY {status}"));
+        self.notices(call, Sense::Notify(status));
     }
 
     fn sends(&mut self, call: CallSid, what: &str) {
@@ -342,6 +360,28 @@ impl Stage<'_> {
 
     pub(super) fn reinvites(&mut self, call: CallSid, sdp: Option<String>) {
         self.tell_leg(call, LegEvent::Reinvite { sdp });
+    }
+
+    /// A party asks that the other one be connected to this address, or to this user here.
+    pub(super) fn refers(&mut self, call: CallSid, to: &str) {
+        let Some((own, other)) = self.run.parties(call) else {
+            return;
+        };
+        let is_address = ["sip:", "sips:", "tel:"]
+            .iter()
+            .any(|scheme| to.starts_with(scheme));
+        let target = if is_address {
+            to.to_owned()
+        } else {
+            format!("sip:{to}@patchcord.invalid")
+        };
+        let refer = Refer {
+            target_user: user_of(to.trim_start_matches("tel:")).to_owned(),
+            target,
+            transferor: own,
+            transferee: other,
+        };
+        self.tell_leg(call, LegEvent::Refer(Box::new(refer)));
     }
 
     pub(super) fn acknowledges(&mut self, call: CallSid, sdp: Option<String>) {

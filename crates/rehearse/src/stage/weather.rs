@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use call_proto::{
-    AudioFailure, Event, Fetched, Headers, LegEvent, MediaEvent, PlayId, Req, SpeechNews,
+    AudioFailure, Event, Fetched, Headers, LegEvent, MediaEvent, PlayId, Refer, Req, SpeechNews,
     StreamCounts, StreamNews, StreamOver,
 };
 use model::{CallSid, RecordingSid, Timestamp, error};
@@ -178,7 +178,7 @@ fn text() -> String {
     "noise".to_owned()
 }
 
-fn leg_noise() -> [LegEvent; 11] {
+fn leg_noise() -> [LegEvent; 12] {
     [
         LegEvent::Progress {
             status: 183,
@@ -207,6 +207,12 @@ fn leg_noise() -> [LegEvent; 11] {
         LegEvent::ByeDone,
         LegEvent::Reinvite { sdp: None },
         LegEvent::Lost { reason: text() },
+        LegEvent::Refer(Box::new(Refer {
+            target: "sip:ann@h.example".to_owned(),
+            target_user: "ann".to_owned(),
+            transferor: text(),
+            transferee: text(),
+        })),
     ]
 }
 

@@ -91,6 +91,7 @@ names! {
     Reason "Reason";
     ReferTo "Refer-To" b'r';
     ReferredBy "Referred-By" b'b';
+    ReferSub "Refer-Sub";
     RejectContact "Reject-Contact" b'j';
     RemotePartyId "Remote-Party-ID";
     Replaces "Replaces";

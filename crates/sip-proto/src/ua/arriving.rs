@@ -12,7 +12,7 @@ use super::build::{SDP, custom_headers};
 use super::config::{PROGRESS_REFRESH, RETRY_AFTER, TRYING};
 use super::core::{Core, Output};
 use super::gate::Gate;
-use super::leg::{Arriving, Awaited, Leg, Ours, Progress, State, Talking};
+use super::leg::{Arriving, Awaited, Leg, Ours, Progress, Referrals, State, Talking};
 use super::{Caller, HeaderList, IncomingInvite, LegEvent, Peer};
 use crate::dialog::{AwaitAck, Dialog};
 use crate::digest::Party;
@@ -264,6 +264,7 @@ impl Core {
             theirs: None,
             unacked: None,
             bye: None,
+            referrals: Referrals::default(),
         }));
     }
 

@@ -11,7 +11,7 @@ use crate::message::{HeaderName, Headers, Request, Response};
 use crate::uri::Uri;
 
 /// Our methods, for Allow.
-pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, REGISTER";
+pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, REFER, REGISTER";
 
 /// Content-Type of session descriptions.
 pub(super) const SDP: &str = "application/sdp";
@@ -145,6 +145,13 @@ impl Core {
             }
         }
     }
+}
+
+/// Value of a Reason header with the cause in SIP terms (RFC 3326).
+///
+/// - `text`: without quotes and backslashes.
+pub(super) fn reason_text(status: u16, text: &str) -> String {
+    format!("SIP;cause={status};text=\"{text}\"")
 }
 
 /// Whether every header of a list can be sent.

@@ -93,6 +93,9 @@ impl Core {
             let response = self.leg_response(leg, &theirs.invite, 487, &Vec::new());
             self.table.respond(theirs.tx, &response, now);
         }
+        if let Some(asked) = talking.referrals.asked {
+            self.respond(leg, asked.tx, &asked.request, 487, now);
+        }
         let mut dialog = talking.dialog;
         let mut bye = dialog.request(Method::Bye);
         let peer = dialog.next_hop();

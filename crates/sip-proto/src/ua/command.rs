@@ -79,6 +79,21 @@ pub enum LegCommand {
         /// Answer.
         sdp: String,
     },
+    /// Accept the remote party's REFER with 202; it is also notified that the transfer is in
+    /// progress, unless it asked not to be.
+    AcceptRefer,
+    /// Refuse the remote party's REFER; the call stays as it was.
+    RejectRefer {
+        /// Status, 300 or above.
+        status: u16,
+        /// Further header fields, such as Reason.
+        headers: HeaderList,
+    },
+    /// Notify the remote party of the outcome of the REFER that was accepted.
+    ReferDone {
+        /// Final status.
+        status: u16,
+    },
     /// Send INFO within the dialog.
     Info {
         /// Content-Type.

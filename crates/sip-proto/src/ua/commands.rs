@@ -58,6 +58,9 @@ impl Core {
                 | LegCommand::RejectReinvite { .. }
                 | LegCommand::Reinvite { .. }
                 | LegCommand::AckSdp { .. }
+                | LegCommand::AcceptRefer
+                | LegCommand::RejectRefer { .. }
+                | LegCommand::ReferDone { .. }
                 | LegCommand::Info { .. } => leg.state = State::Arriving(arriving),
             },
             State::Calling(mut calling) => {

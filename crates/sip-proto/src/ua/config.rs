@@ -75,6 +75,8 @@ pub(super) const MAX_TRANSACTIONS: usize = 50_000;
 pub(super) const MAX_LOOKUPS: usize = 2_000;
 /// Maximum remembered remote parties of one INVITE of ours: forks beyond that are not answered.
 pub(super) const MAX_FORKS: usize = 16;
+/// REFERs that one dialog may have: each makes the engine send a request to an application.
+pub(super) const MAX_REFERS: u32 = 20;
 /// Nonces whose use is remembered; older ones become stale.
 pub(super) const MAX_NONCES: usize = 100_000;
 /// How often a request of ours is sent again with credentials.

@@ -75,6 +75,8 @@ pub enum LegEvent {
         /// Answer, if ours carried the offer.
         sdp: Option<String>,
     },
+    /// The remote party asks to be transferred: answer with `AcceptRefer` or `RejectRefer`.
+    Refer(Box<IncomingRefer>),
     /// Our re-INVITE has ended. The session is unchanged unless the status is 2xx.
     ReinviteDone {
         /// Status of the final response; 408 if none came.
@@ -148,6 +150,19 @@ pub enum Caller {
     BadCredentials,
     /// Nothing is proven.
     Unknown,
+}
+
+/// The parts of a REFER.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct IncomingRefer {
+    /// URI of Refer-To: `sip`, `sips` or `tel`, with its parameters and header fields.
+    pub target: String,
+    /// Number or name in the user part of Refer-To, unescaped.
+    pub target_user: String,
+    /// Number or name in the user part of Contact, or of From if there is no Contact, unescaped.
+    pub contact_user: String,
+    /// Number or name in the user part of To, unescaped.
+    pub to_user: String,
 }
 
 /// A new INVITE. 100 has been sent; nothing more is sent until a command says so.

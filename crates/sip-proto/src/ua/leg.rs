@@ -107,6 +107,26 @@ pub(super) struct Talking {
     pub(super) unacked: Option<Unacked>,
     /// A BYE that waits for the ACK of our first 2xx (§15).
     pub(super) bye: Option<HeaderList>,
+    pub(super) referrals: Referrals,
+}
+
+/// Their REFERs.
+#[derive(Default)]
+pub(super) struct Referrals {
+    /// REFERs so far.
+    pub(super) count: u32,
+    /// The one that the engine has not answered.
+    pub(super) asked: Option<Asked>,
+    /// Event of the subscription whose outcome is not known yet.
+    pub(super) watched: Option<String>,
+}
+
+/// A REFER without an answer.
+pub(super) struct Asked {
+    pub(super) tx: TxId,
+    pub(super) request: Request,
+    /// Event of the subscription that it creates; `None` if it is not to create one.
+    pub(super) event: Option<String>,
 }
 
 /// A 2xx of ours without ACK.

@@ -35,6 +35,7 @@ pub(super) enum Kind {
     Info,
     Options,
     Message,
+    Notify,
 }
 
 impl Core {
@@ -157,6 +158,7 @@ impl Core {
             Kind::Bye => self.bye_response(leg.as_mut(), tx, &response, now),
             Kind::Info => self.info_response(leg.as_mut(), tx, &response, now),
             Kind::Message => self.message_response(leg.as_mut(), tx, &response, now),
+            Kind::Notify => self.notify_response(leg.as_mut(), tx, &response, now),
             Kind::Options => self.alive(tx, now),
             Kind::Cancel => {}
         }
@@ -186,7 +188,8 @@ impl Core {
             Kind::Bye => self.bye_done(&mut leg, status, Vec::new()),
             Kind::Info => self.info_done(&leg, status),
             Kind::Message => self.message_done(&mut leg, status, None),
-            Kind::Cancel | Kind::Options => {}
+            // An unanswered NOTIFY does not end the call (RFC 5057 §5.1).
+            Kind::Cancel | Kind::Options | Kind::Notify => {}
         }
         self.put(leg);
     }

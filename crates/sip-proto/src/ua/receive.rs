@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::build::ALLOW;
 use super::config::{MAX_TRANSACTIONS, RETRY_AFTER};
 use super::core::Core;
+use super::referring::NO_SUBSCRIPTION;
 use super::{LegId, Peer, via};
 use crate::header::Via;
 use crate::message::{HeaderName, Headers, Method, Request, Response};
@@ -71,6 +72,7 @@ impl Core {
         let refusal = match &request.method {
             Method::Options => self.refusal(request),
             Method::Bye | Method::Info => Some(self.plain(request, 481)),
+            Method::Refer => Some(self.stray_refer(request)),
             method => Some(self.not_allowed(request, method)),
         };
         let response = refusal.unwrap_or_else(|| self.options(request));
@@ -108,10 +110,16 @@ impl Core {
             .or_else(|| self.bad_coding(request))
     }
 
-    /// 420 for a Require, since we support no extensions.
+    /// 420 for a Require, since we support no extensions, except that a REFER may ask for no
+    /// reports.
     pub(super) fn bad_extension(&mut self, request: &Request) -> Option<Response> {
         let required = request.headers.all(HeaderName::Require);
-        let required: Vec<&str> = required.filter(|tag| !tag.is_empty()).collect();
+        let supported = |tag: &str| {
+            request.method == Method::Refer && tag.eq_ignore_ascii_case(NO_SUBSCRIPTION)
+        };
+        let required: Vec<&str> = required
+            .filter(|tag| !tag.is_empty() && !supported(tag))
+            .collect();
         if required.is_empty() {
             return None;
         }

@@ -66,6 +66,11 @@ impl Core {
                 let peer = talking.dialog.next_hop();
                 self.send_request(Some(leg.id), Kind::Info, info, peer, now);
             }
+            LegCommand::AcceptRefer => self.accept_refer(leg, talking, now),
+            LegCommand::RejectRefer { status, headers } => {
+                self.reject_refer(leg, talking, (status, headers), now);
+            }
+            LegCommand::ReferDone { status } => self.refer_done(leg, talking, status, now),
             LegCommand::Invite(_)
             | LegCommand::Message(_)
             | LegCommand::SetHeaders(_)

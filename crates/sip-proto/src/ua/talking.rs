@@ -26,7 +26,10 @@ impl Core {
         let leg = self.leg_of(&request.headers).and_then(|id| self.take(id));
         let tx = self.table.begin_server(key, &request, reply_to);
         let Some(mut leg) = leg else {
-            let response = self.plain(&request, 481);
+            let response = match request.method {
+                Method::Refer => self.stray_refer(&request),
+                _ => self.plain(&request, 481),
+            };
             return self.table.respond(tx, &response, now);
         };
         self.in_dialog(&mut leg, tx, request, peer, now);
@@ -73,6 +76,11 @@ impl Core {
                 leg.state = State::Leaving(leaving);
                 self.respond(leg, tx, &request, 200, now);
             }
+            state @ State::Arriving(_) if request.method == Method::Refer => {
+                leg.state = state;
+                let refusal = self.stray_refer(&request);
+                self.table.respond(tx, &refusal, now);
+            }
             other => {
                 leg.state = other;
                 self.respond(leg, tx, &request, 481, now);
@@ -116,6 +124,10 @@ impl Core {
                 self.receive_reinvite(leg, &mut talking, tx, request, now);
                 leg.state = State::Talking(talking);
             }
+            Method::Refer => {
+                self.receive_refer(leg, &mut talking, tx, request, now);
+                leg.state = State::Talking(talking);
+            }
             _ => {
                 leg.state = State::Talking(talking);
                 self.in_any_dialog(leg, tx, &request, now);
@@ -131,6 +143,7 @@ impl Core {
             Method::Options => self.options(request),
             Method::Info => return self.receive_info(leg, tx, request, now),
             Method::Invite => self.plain(request, 491),
+            Method::Refer => self.stray_refer(request),
             method => {
                 let method = method.clone();
                 self.not_allowed(request, &method)
@@ -154,6 +167,9 @@ impl Core {
     fn hung_up(&mut self, leg: &mut Leg, talking: Talking, tx: TxId, bye: &Request, now: Instant) {
         if let Some(theirs) = talking.theirs {
             self.respond(leg, theirs.tx, &theirs.invite, 487, now);
+        }
+        if let Some(asked) = talking.referrals.asked {
+            self.respond(leg, asked.tx, &asked.request, 487, now);
         }
         self.respond(leg, tx, bye, 200, now);
         let headers = custom_headers(&bye.headers);

@@ -2,7 +2,8 @@
 //!
 //! A script is a list of steps, `time in ms` and words, separated by `;`. The engine's steps:
 //! `invite`, `invite late` (no offer), `invite auth`, `cancel`, `bye`, `ring`, `answer`, `reject
-//! N`, `challenge`, `reinvite`, `accept`, `refuse N`, `ack`, `info`. The peer's steps start with
+//! N`, `challenge`, `reinvite`, `accept`, `refuse N`, `ack`, `info`,
+//! `transfer` (accept a REFER), `no-transfer N`, `transferred N`. The peer's steps start with
 //! `<`: `< 180 INVITE a` answers our last INVITE with To tag `a` (`sdp` adds a description), `<
 //! BYE` sends a request; `| Name: value` adds a header field, `sdp` a description, `text` a body of
 //! another type, `again` repeats the last message, `seq=`, `tag=` and `branch=` overwrite, `new`
@@ -430,6 +431,12 @@ fn command(verb: &str, argument: &str, route: Peer) -> LegCommand {
         "accept" => LegCommand::AnswerReinvite { sdp, headers },
         "refuse" => LegCommand::RejectReinvite { status: status() },
         "ack" => LegCommand::AckSdp { sdp },
+        "transfer" => LegCommand::AcceptRefer,
+        "no-transfer" => LegCommand::RejectRefer {
+            status: status(),
+            headers: vec![("Reason".to_owned(), "why".to_owned())],
+        },
+        "transferred" => LegCommand::ReferDone { status: status() },
         "info" => LegCommand::Info {
             content_type: "text/plain".to_owned(),
             body: b"hi".to_vec(),
@@ -457,6 +464,7 @@ pub(crate) fn name(event: &LegEvent) -> String {
         LegEvent::Reinvite { sdp } => with("Reinvite", sdp),
         LegEvent::ReinviteAcked { sdp } => with("ReinviteAcked", sdp),
         LegEvent::ReinviteDone { status, sdp } => with(&format!("ReinviteDone {status}"), sdp),
+        LegEvent::Refer(refer) => format!("Refer {}", refer.target_user),
         LegEvent::Info { .. } => "Info".to_owned(),
         LegEvent::InfoDone { status } => format!("InfoDone {status}"),
         LegEvent::MessageDone { status, .. } => format!("MessageDone {status}"),

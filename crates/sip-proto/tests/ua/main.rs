@@ -9,6 +9,7 @@ mod inbound;
 mod lossy_pair;
 mod messaging;
 mod outbound;
+mod referring;
 mod refusals;
 mod routing;
 mod session;
