@@ -5,7 +5,7 @@
 //! `recording`, `streams`, `message`, `keys`. `modify` and `transfer` add what the API and a REFER
 //! change.
 
-use model::{CallSid, RecordingSid, Timestamp};
+use model::{CallSid, Direction, RecordingSid, Timestamp};
 
 use crate::command::Command;
 use crate::context::{Context, Letter};
@@ -195,14 +195,18 @@ impl Call {
 
     /// Runs a document on the leg.
     pub(crate) fn start_document(&mut self, document: Document, role: Role, cx: &mut Context) {
+        let is_called_by_api = self.leg.profile.direction == Direction::OutboundApi;
         let script = match role {
+            Role::Main if is_called_by_api => {
+                Script::of_document(document, cx.now).pressing(self.send_digits.take())
+            }
             // A verb starts its companion itself.
             Role::Main | Role::Waiting | Role::Queueing | Role::Announcing => {
                 Script::of_document(document, cx.now)
             }
             Role::Screening => {
                 self.leg.screen();
-                Script::of_screening(document, self.send_digits.take(), cx.now)
+                Script::of_screening(document, cx.now).pressing(self.send_digits.take())
             }
         };
         self.start(script, cx);

@@ -451,8 +451,12 @@ pub struct Redirect {
 /// The source of the first document of a run.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Document {
-    /// Absolute address.
+    /// Absolute address; empty if the text is known.
     pub url: String,
+    /// Its text, if it came with the request for the run: then nothing is requested, and addresses in it
+    /// must be absolute.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
     /// Method.
     pub method: HttpMethod,
     /// Account that set the address: its rights apply to the request.
@@ -462,6 +466,21 @@ pub struct Document {
     /// Where the address can be changed.
     #[serde(default)]
     pub set_in: SetIn,
+}
+
+impl Document {
+    /// A document with this text, which came with a request to the API.
+    #[must_use]
+    pub const fn of_text(text: String, author: AccountSid) -> Self {
+        Self {
+            url: String::new(),
+            text: Some(text),
+            method: HttpMethod::Post,
+            author,
+            fallback: None,
+            set_in: SetIn::Request,
+        }
+    }
 }
 
 /// What a leg that the API creates runs once it is answered.

@@ -102,6 +102,10 @@ pub struct OutboundApi {
     /// Runs on the leg that answers.
     #[serde(rename = "document")]
     pub planned: Planned,
+    /// Keys sent to the party that answers, before anything runs: `0`–`9`, `*`, `#`, `A`–`D`, and `w` for half a
+    /// second of silence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub send_digits: Option<String>,
     /// Receives the events of each leg.
     pub callback: Option<LegCallback>,
     /// How long it may ring.
@@ -202,7 +206,7 @@ impl Family {
             credentials: outbound.credentials,
             callback: outbound.callback,
             screening: None,
-            send_digits: None,
+            send_digits: outbound.send_digits,
         };
         let id = cx.fork_id();
         let (fork, legs) = Fork::ring(

@@ -41,6 +41,20 @@ pub fn lint(text: &str, content_type: Option<&str>, dialect: Dialect) -> (Vec<Fi
     (findings, left_out)
 }
 
+/// Whether a text is a document that can run, whatever its findings.
+///
+/// # Errors
+/// Why not, with the place.
+pub fn can_run(text: &str) -> Result<(), String> {
+    match Document::parse(text) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(format!(
+            "line {}, column {}: {}",
+            error.line, error.column, error.message
+        )),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -19,6 +19,9 @@ impl Call {
         let (what, detail) = match &modify {
             Modify::Complete => ("complete", String::new()),
             Modify::Cancel => ("cancel", String::new()),
+            Modify::Redirect(redirect) if redirect.document.text.is_some() => {
+                ("redirect", "a document in the request".to_owned())
+            }
             Modify::Redirect(redirect) => ("redirect", redacted(&redirect.document.url)),
             Modify::Participant(change) => ("participant", change_in_words(change)),
         };

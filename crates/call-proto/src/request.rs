@@ -23,6 +23,8 @@ pub struct NewCall {
     pub headers: Headers,
     /// Runs when it is answered.
     pub planned: Planned,
+    /// Keys sent to the party that answers, before anything runs, as [`OutboundApi::send_digits`](crate::OutboundApi::send_digits).
+    pub send_digits: Option<String>,
     /// Receives the events of each leg.
     pub callback: Option<LegCallback>,
     /// How long it may ring.

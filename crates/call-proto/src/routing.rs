@@ -434,6 +434,7 @@ impl<'a> Routing<'a> {
                 url: absolute(self.house.public_base, url).unwrap_or_else(|| url.clone()),
                 method: method.unwrap_or(HttpMethod::Post),
                 author: application.map_or(owner, |found| found.account),
+                text: None,
                 fallback: application.and_then(of_application).or(own_fallback),
                 set_in: application.map_or(set_in, |_| SetIn::Application),
             },

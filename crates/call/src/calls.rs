@@ -50,6 +50,7 @@ impl Engine {
             headers: new.headers,
             credentials: new.credentials,
             planned: new.planned,
+            send_digits: new.send_digits,
             callback: new.callback,
             timeout: new.timeout,
             dialect: new.dialect,

@@ -196,6 +196,7 @@ mod tests {
             author: AccountSid::from_bytes([2; 16]),
             url: "http://app/v".to_owned(),
             method: HttpMethod::Post,
+            text: None,
             fallback: None,
             set_in: SetIn::Number,
         };

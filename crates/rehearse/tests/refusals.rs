@@ -204,7 +204,7 @@ fn scripts_that_cannot_be_right_are_refused_with_their_line() {
         ),
         (
             "api: [{at: 1s, redirect: caller}]",
-            "line 3: `redirect` needs `to`: the path of the document",
+            "line 3: `redirect` needs either `to`, the path of the document, or `document`, its text",
         ),
         (
             "expect: {requests: [/v: {CallSid: {leg: caller}}]}",

@@ -9,8 +9,8 @@ use call_proto::{
     NewCall, ParticipantChange, Planned, Redirect, SetIn,
 };
 use http::StatusCode;
-use model::record::Account;
-use model::{Bare, CallSid, CallStatus, HttpMethod, LegEvent, Target, error};
+use model::record::{Account, Application};
+use model::{ApplicationSid, Bare, CallSid, CallStatus, HttpMethod, LegEvent, Target, error};
 use store::{CallFilter, CallKey, Sort, Store};
 
 use self::fields::CALL;
@@ -41,18 +41,9 @@ pub(crate) static ROUTES: &[Route] = &[
         .needs(Action::Create, "Calls")
         .params(&[PARTIES, CREDENTIALS, NEW_DOCUMENT, DOCUMENT, EVENTS])
         .instead(&[
-            TWIML,
-            (
-                "ApplicationSid",
-                "send the address of the application's document as Url",
-            ),
             (
                 "Record",
                 "a connection is recorded by `<Dial record=\"true\">` in the document",
-            ),
-            (
-                "SendDigits",
-                "begin the document with `<Play digits=\"...\"/>`",
             ),
             ("CallerId", "send it as From"),
         ])
@@ -66,7 +57,6 @@ pub(crate) static ROUTES: &[Route] = &[
     Route::post(ONE, |c, a, sid| Box::pin(modify(c, a, sid)))
         .needs(Action::Modify, "Calls")
         .params(&[NEXT_DOCUMENT, DOCUMENT, CHANGES])
-        .instead(&[TWIML])
         .answers(Answers::One(&CALL))
         .doc("Changes a live call: ends it, or runs another document."),
 ];
@@ -159,14 +149,27 @@ pub(super) const CREDENTIALS: &[Param] = &[
     .within(TWILIO),
 ];
 
-/// What to send instead of a document.
-const TWIML: (&str, &str) = (
-    "Twiml",
-    "put the document on a web server and send its address as Url",
-);
 const URL: Param = param("Url", Is::Text, "Address of the document to run.");
-const NEW_DOCUMENT: &[Param] = &[URL.required()];
-const NEXT_DOCUMENT: &[Param] = &[URL];
+const TWIML: Param = param(
+    "Twiml",
+    Is::Text,
+    "Text of the document to run, instead of `Url`; addresses in it must be absolute.",
+);
+const NEW_DOCUMENT: &[Param] = &[
+    URL,
+    TWIML,
+    param(
+        "ApplicationSid",
+        Is::Sid(sid::<ApplicationSid>),
+        "Application whose document to run, instead of `Url` and the parameters of the document.",
+    ),
+    param(
+        "SendDigits",
+        Is::Text,
+        "Keys sent to the party that answers, before the document runs: `0`–`9`, `*`, `#`, `A`–`D`, and `w` for half a second of silence; at most 32.",
+    ),
+];
+const NEXT_DOCUMENT: &[Param] = &[URL, TWIML];
 
 /// Parameters of the document, besides its address.
 const DOCUMENT: &[Param] = &[
@@ -288,7 +291,7 @@ fn order(params: &Params) -> Result<Option<Sort<CallKey>>, Failure> {
 }
 
 async fn create(context: &Context<'_>, account: &Account) -> Answer {
-    let new = new_call(context, account)?;
+    let new = new_call(context, account).await?;
     not_draining(context)?;
     let records = context.state.calls.create(new).await.map_err(not_created)?;
     Ok(match &records[..] {
@@ -315,10 +318,114 @@ pub(super) fn not_created(refusal: CreateError) -> Failure {
     }
 }
 
-fn new_call(context: &Context<'_>, account: &Account) -> Result<NewCall, Failure> {
-    let url = context.params.required("Url")?.trim();
-    let planned = document(context, context.absolute("Url", url)?)?.into();
-    new_call_of(context, account, planned)
+async fn new_call(context: &Context<'_>, account: &Account) -> Result<NewCall, Failure> {
+    let mut callback = None;
+    let planned = match context.params.sid::<ApplicationSid>("ApplicationSid")? {
+        Some(Some(sid)) => {
+            let application = application(context, account, sid).await?;
+            callback = application_callback(&application);
+            application_document(application)?
+        }
+        Some(None) | None => sent_document(context)?.ok_or_else(|| {
+            let text = "Url, Twiml or ApplicationSid: one of these parameters is required";
+            Failure::of(error::BAD_PARAMETER).saying(text)
+        })?,
+    };
+    let mut new = new_call_of(context, account, planned.into())?;
+    new.send_digits = send_digits(&context.params)?;
+    new.callback = new.callback.or(callback);
+    Ok(new)
+}
+
+/// The document named or contained in the request, if any.
+fn sent_document(context: &Context<'_>) -> Result<Option<Document>, Failure> {
+    let (url, text) = (
+        context.optional_address("Url")?,
+        context.params.filled("Twiml"),
+    );
+    match (url, text) {
+        (None, None) => Ok(None),
+        (Some(url), None) => document(context, url).map(Some),
+        (None, Some(text)) => {
+            call_proto::can_run(text).map_err(|why| Failure::parameter("Twiml", &why))?;
+            let document = Document::of_text(text.to_owned(), context.caller.sid);
+            Ok(Some(document))
+        }
+        (Some(_), Some(_)) => {
+            let why = "it cannot be combined with Url";
+            Err(Failure::parameter("Twiml", why))
+        }
+    }
+}
+
+async fn application(
+    context: &Context<'_>,
+    account: &Account,
+    sid: ApplicationSid,
+) -> Result<Application, Failure> {
+    for name in ["Url", "Twiml"] {
+        if context.params.filled(name).is_some() {
+            let why = format!("it cannot be combined with {name}");
+            return Err(Failure::parameter("ApplicationSid", &why));
+        }
+    }
+    let found = context.state.store.current_application(sid).await?;
+    owned(account, found).ok_or_else(|| {
+        let why = "the account has no application with this SID";
+        Failure::parameter("ApplicationSid", why)
+    })
+}
+
+fn application_document(application: Application) -> Result<Document, Failure> {
+    let author = application.account;
+    let url = application.rcml_url.filter(|url| !url.is_empty());
+    let url = url.ok_or_else(|| {
+        let why = "the application has no address for calls";
+        Failure::parameter("ApplicationSid", why)
+    })?;
+    let fallback = application.fallback_url.filter(|url| !url.is_empty());
+    Ok(Document {
+        url,
+        text: None,
+        method: application.method.unwrap_or(HttpMethod::Post),
+        author,
+        fallback: fallback.map(|url| Fallback {
+            url,
+            method: application.fallback_method.unwrap_or(HttpMethod::Post),
+            author,
+            set_in: SetIn::Application,
+        }),
+        set_in: SetIn::Application,
+    })
+}
+
+/// Where the events of the call go, if the request does not say so.
+fn application_callback(application: &Application) -> Option<LegCallback> {
+    let url = application.status_callback.clone();
+    let url = url.filter(|url| !url.is_empty())?;
+    Some(LegCallback {
+        target: CallbackTarget {
+            url,
+            method: application
+                .status_callback_method
+                .unwrap_or(HttpMethod::Post),
+            author: application.account,
+        },
+        events: None,
+    })
+}
+
+fn send_digits(params: &Params) -> Result<Option<String>, Failure> {
+    const LONGEST: usize = 32;
+    let Some(keys) = params.filled("SendDigits") else {
+        return Ok(None);
+    };
+    let is_key = |c: char| c.is_ascii_digit() || "*#ABCDabcdwW".contains(c);
+    if keys.len() > LONGEST || !keys.chars().all(is_key) {
+        let why = "only 0-9, *, #, A-D and w are allowed, at most 32 of them";
+        return Err(Failure::parameter("SendDigits", why));
+    }
+    Ok(Some(keys.to_owned()))
 }
 
 /// A call between the parties in the parameters, which runs this.
@@ -348,6 +455,7 @@ pub(super) fn new_call_of(
         target: Target::parse(&to, Bare::Number),
         headers: headers.into_iter().map(custom).collect(),
         planned,
+        send_digits: None,
         callback: leg_callback(context)?,
         timeout: timeout(params)?,
         credentials: username.zip(password),
@@ -364,6 +472,7 @@ fn document(context: &Context<'_>, url: String) -> Result<Document, Failure> {
         url,
         method: method_or_post(context, "Method")?,
         author,
+        text: None,
         fallback: fallback.map(|url| Fallback {
             url,
             method: fallback_method,
@@ -519,9 +628,9 @@ pub(crate) async fn runs_elsewhere(
 async fn change(context: &Context<'_>, call: CallSid) -> Result<Modify, Failure> {
     let params = &context.params;
     let status = params.word("Status");
-    let url = context.optional_address("Url")?;
+    let next = sent_document(context)?;
     let muted = params.flag("Mute")?;
-    if let (None, None, Some(muted)) = (status, &url, muted) {
+    if let (None, None, Some(muted)) = (status, &next, muted) {
         let found = context.state.store.participant(call).await?;
         let in_one = found.ok_or_else(|| {
             Failure::parameter("Mute", "only a call that is in a conference can be muted")
@@ -531,26 +640,29 @@ async fn change(context: &Context<'_>, call: CallSid) -> Result<Modify, Failure>
         return Ok(Modify::Participant(Box::new(change)));
     }
     if muted.is_some() {
-        let why = "it cannot be combined with Url or Status";
+        let why = "it cannot be combined with Url, Twiml or Status";
         return Err(Failure::parameter("Mute", why));
     }
-    match (status, url) {
+    match (status, next) {
         (Some("canceled"), _) => Ok(Modify::Cancel),
         (Some(_), _) => Ok(Modify::Complete),
-        (None, Some(url)) => Ok(Modify::Redirect(Box::new(redirect(context, url)?))),
+        (None, Some(document)) => {
+            let redirect = redirect(context, document)?;
+            Ok(Modify::Redirect(Box::new(redirect)))
+        }
         (None, None) => {
-            let text = "Url or Status: one of these parameters is required";
+            let text = "Url, Twiml or Status: one of these parameters is required";
             Err(Failure::of(error::BAD_PARAMETER).saying(text))
         }
     }
 }
 
-fn redirect(context: &Context<'_>, url: String) -> Result<Redirect, Failure> {
+fn redirect(context: &Context<'_>, document: Document) -> Result<Redirect, Failure> {
     let method = method_or_post(context, "StatusCallbackMethod")?;
     let callback = context.optional_address("StatusCallback")?;
     let both = context.params.flag("MoveConnectedCallLeg")?;
     Ok(Redirect {
-        document: document(context, url)?,
+        document,
         status_callback: callback.map(|url| (url, method)),
         move_connected_leg: both.unwrap_or(false),
         dialect: Some(Dialect::of(context.dialect.runs)),

@@ -461,6 +461,7 @@ fn document(context: &Context<'_>, url: &str, method: &str) -> Result<Option<Doc
         url,
         method,
         author: context.caller.sid,
+        text: None,
         fallback: None,
         set_in: SetIn::Request,
     }))

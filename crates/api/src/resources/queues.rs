@@ -470,6 +470,7 @@ async fn dequeue(context: &Context<'_>, account: &Account, sids: &str) -> Answer
             url,
             method: method.unwrap_or(HttpMethod::Post),
             author: context.caller.sid,
+            text: None,
             fallback: None,
             set_in: SetIn::Request,
         },

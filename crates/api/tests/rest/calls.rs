@@ -297,6 +297,74 @@ async fn calls_of_the_tree_are_counted() {
         .is(404);
 }
 
+/// The document of a call may come with the request, or from an application.
+#[tokio::test]
+async fn documents_come_in_the_request_or_from_an_application() {
+    let server = Server::start().await;
+    let who = server.admin();
+    let path = format!("/Accounts/{}/Calls.json", server.admin);
+    let form = "From=a&To=b&Twiml=%3CResponse%3E%3CHangup%2F%3E%3C%2FResponse%3E&SendDigits=1w%23";
+    server.post(&who, &path, form).await.is(200);
+    let created = server.engine.created.lock().unwrap().pop().unwrap();
+    let text = "<Response><Hangup/></Response>".to_owned();
+    let document = Document::of_text(text.clone(), server.admin);
+    assert_eq!(created.planned, Planned::Document(document));
+    assert_eq!(created.send_digits.as_deref(), Some("1w#"));
+
+    let form = "FriendlyName=x&RcmlUrl=http://a/app&VoiceMethod=GET";
+    let applications = format!("/Accounts/{}/Applications.json", server.admin);
+    let application = server.post(&who, &applications, form).await.json();
+    let sid = application["sid"].as_str().unwrap();
+    let form = format!("From=a&To=b&ApplicationSid={sid}");
+    server.post(&who, &path, &form).await.is(200);
+    let created = server.engine.created.lock().unwrap().pop().unwrap();
+    let Planned::Document(document) = created.planned else {
+        panic!("a document");
+    };
+    assert_eq!(
+        (&*document.url, document.method, document.set_in),
+        ("http://a/app", HttpMethod::Get, SetIn::Application)
+    );
+    let unknown = format!("AP{}", "0123456789abcdef".repeat(2));
+    for (form, named) in [
+        (
+            "Twiml=%3CResponse%3E".to_owned(),
+            "Twiml: line 1, column 11",
+        ),
+        ("Twiml=x&Url=http://a/d".to_owned(), "Twiml"),
+        (
+            format!("ApplicationSid={sid}&Url=http://a/d"),
+            "ApplicationSid",
+        ),
+        (format!("ApplicationSid={unknown}"), "ApplicationSid"),
+        ("Url=http://a/d&SendDigits=1x".to_owned(), "SendDigits"),
+        (String::new(), "Url, Twiml or ApplicationSid"),
+    ] {
+        let refused = server
+            .post(&who, &path, &format!("From=a&To=b&{form}"))
+            .await;
+        refused.is(400);
+        let message = refused.error()["message"].to_string();
+        assert!(message.contains(named), "{form}: {message}");
+    }
+    // A live call, too.
+    server.keep(vec![call(1, server.admin)]).await;
+    let live = format!("/Accounts/{}/Calls/{}.json", server.admin, call_sid(1));
+    server
+        .post(
+            &who,
+            &live,
+            "Twiml=%3CResponse%3E%3CHangup%2F%3E%3C%2FResponse%3E",
+        )
+        .await
+        .is(200);
+    let modified = server.engine.modified.lock().unwrap().pop();
+    let Some((_, Modify::Redirect(redirect))) = modified else {
+        panic!("{modified:?}");
+    };
+    assert_eq!(redirect.document.text, Some(text));
+}
+
 #[tokio::test]
 async fn calls_are_created() {
     let server = Server::start().await;
@@ -323,9 +391,11 @@ async fn calls_are_created() {
             url: "http://a/doc.xml".to_owned(),
             method: HttpMethod::Post,
             author: server.admin,
+            text: None,
             fallback: None,
             set_in: SetIn::Request,
         }),
+        send_digits: None,
         callback: None,
         timeout: Duration::from_secs(60),
         credentials: None,
@@ -491,6 +561,7 @@ async fn live_calls_are_changed() {
             url: "http://a/new.xml".to_owned(),
             method: HttpMethod::Get,
             author: p,
+            text: None,
             fallback: Some(Fallback {
                 url: "http://a/f.xml".to_owned(),
                 method: HttpMethod::Post,

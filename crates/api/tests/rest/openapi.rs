@@ -58,7 +58,7 @@ fn what_is_always_there_is_required() {
         let calls = format!("{base}/Accounts/{{account}}/Calls.json");
         let form = "application/x-www-form-urlencoded";
         let form = &document["paths"][calls]["post"]["requestBody"]["content"][form]["schema"];
-        for name in ["From", "To", "Url"] {
+        for name in ["From", "To"] {
             assert!(has(&form["required"], name), "{base} {name}");
         }
         assert_eq!(form["properties"]["StatusCallbackEvent"]["type"], "array");

@@ -67,6 +67,7 @@ impl Companion {
                     url,
                     method: *method,
                     author: site.author(),
+                    text: None,
                     fallback: None,
                     set_in: SetIn::Wait,
                 }),
@@ -125,6 +126,7 @@ impl Companion {
             url,
             method: model::HttpMethod::Get,
             author: site.author(),
+            text: None,
             fallback: None,
             set_in: SetIn::Noun,
         };

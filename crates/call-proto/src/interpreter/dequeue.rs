@@ -232,6 +232,7 @@ impl Taking {
             url: site.address(written, cx)?,
             method: self.queue.method,
             author: site.author(),
+            text: None,
             fallback: None,
             set_in: SetIn::Noun,
         })

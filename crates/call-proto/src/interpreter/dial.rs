@@ -158,6 +158,7 @@ fn refer_document(dial: &rcml::Dial, site: &mut Site<'_>, cx: &mut Context) -> O
         url: site.address(written, cx)?,
         method: dial.refer_method,
         author: site.author(),
+        text: None,
         fallback: None,
         set_in: SetIn::DialRefer,
     })
@@ -177,6 +178,7 @@ fn screening_of(
         url: site.address(written, cx).ok_or(())?,
         method: branch.method,
         author: site.author(),
+        text: None,
         fallback: None,
         set_in: SetIn::Noun,
     }))

@@ -83,6 +83,7 @@ impl Fetching {
     ) -> Self {
         let Document {
             url,
+            text: _,
             method,
             author,
             fallback,
@@ -175,7 +176,7 @@ impl Fetching {
             Ok(fetched) => &fetched.url,
             Err(_) => &self.url,
         };
-        problem.tell(asked, who, cx);
+        problem.tell(Some(asked), who, cx);
         let Purpose::First {
             fallback: Some(fallback),
             ..
@@ -245,11 +246,9 @@ fn setting(name: &str, set_in: SetIn) -> String {
 }
 
 impl Problem {
-    fn tell(&self, asked: &str, who: About<'_>, cx: &mut Context) {
-        let mut about = About {
-            url: Some(asked),
-            ..who
-        };
+    /// - `asked`: address of the document, if it has one.
+    pub(super) fn tell(&self, asked: Option<&str>, who: About<'_>, cx: &mut Context) {
+        let mut about = About { url: asked, ..who };
         about.line = self.place.map(|(line, _)| line);
         about.column = self.place.map(|(_, column)| column);
         cx.notify(about, self.code, &self.text);
@@ -302,7 +301,8 @@ impl Problem {
         }
     }
 
-    fn no_document(reply: &ReplyError) -> Self {
+    /// The text is not a document.
+    pub(super) fn no_document(reply: &ReplyError) -> Self {
         let (code, reason, sip_reason) = match reply {
             ReplyError::Parse(error) => (
                 error.code,

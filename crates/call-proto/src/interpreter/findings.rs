@@ -42,7 +42,7 @@ impl Told {
                 continue;
             }
             let about = About {
-                url: Some(url),
+                url: Some(url).filter(|url| !url.is_empty()),
                 line: Some(finding.line),
                 column: Some(finding.column),
                 ..who

@@ -132,6 +132,9 @@ fn redirected(redirect: &mut Redirect) {
 
 fn document(document: &mut Document) {
     document.url = addresses(&document.url);
+    if let Some(text) = &mut document.text {
+        *text = attributes(&addresses(text));
+    }
     if let Some(Fallback { url, .. }) = &mut document.fallback {
         *url = addresses(url);
     }

@@ -20,6 +20,7 @@ pub(super) fn document(number: &Number, base: &str, rows: &Rows) -> Result<Optio
             url: absolute(base, url)?,
             method,
             author: number.account,
+            text: None,
             fallback: None,
             set_in: SetIn::NumberRefer,
         })
@@ -38,6 +39,7 @@ pub(super) fn document(number: &Number, base: &str, rows: &Rows) -> Result<Optio
         url,
         method: application.method.unwrap_or(method),
         author: application.account,
+        text: None,
         fallback: None,
         set_in: SetIn::Application,
     }))

@@ -333,6 +333,7 @@ pub(crate) fn document_at(url: &str) -> Document {
         url: url.to_owned(),
         method: HttpMethod::Get,
         author: directory::account(1),
+        text: None,
         fallback: None,
         set_in: SetIn::Number,
     }

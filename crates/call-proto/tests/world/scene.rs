@@ -152,6 +152,7 @@ impl World {
             headers: call.headers.clone(),
             credentials: None,
             planned: call.document.clone().into(),
+            send_digits: None,
             callback: call.callback.clone(),
             timeout: Duration::from_secs(call.timeout_s),
             dialect: self.dialect,

@@ -38,7 +38,7 @@ pub(super) fn read(base: &Url, node: &Node) -> Result<Vec<ApiStep>, Problem> {
 fn step(base: &Url, node: &Node) -> Result<ApiStep, Problem> {
     const KEYS: &[&str] = &[
         "at", "complete", "cancel", "redirect", "mute", "unmute", "hold", "unhold", "announce",
-        "remove", "to", "both", "refused",
+        "remove", "to", "document", "both", "refused",
     ];
     let map = Map::of(node, "api", KEYS)?;
     let missing = || Problem::new(map.line, "a step of the `api` needs `at`: the time");
@@ -52,10 +52,13 @@ fn step(base: &Url, node: &Node) -> Result<ApiStep, Problem> {
         let text = "`to` belongs to `redirect`, `hold` and `announce`";
         return Err(Problem::new(node.line, text));
     }
-    if what != "redirect"
-        && let Some(node) = map.get("both")
-    {
-        return Err(Problem::new(node.line, "`both` belongs to `redirect`"));
+    for name in ["both", "document"] {
+        if what != "redirect"
+            && let Some(node) = map.get(name)
+        {
+            let text = format!("`{name}` belongs to `redirect`");
+            return Err(Problem::new(node.line, text));
+        }
     }
     let modify = match what {
         "complete" => Modify::Complete,
@@ -106,15 +109,24 @@ fn document(base: &Url, map: &Map<'_>) -> Result<Option<Document>, Problem> {
         url: address(base, to, "to")?,
         method: HttpMethod::Post,
         author: ACCOUNT,
+        text: None,
         fallback: None,
         set_in: SetIn::Request,
     }))
 }
 
 fn redirect(base: &Url, map: &Map<'_>) -> Result<Redirect, Problem> {
-    let missing = || Problem::new(map.line, "`redirect` needs `to`: the path of the document");
+    let document = match (document(base, map)?, map.text("document")?) {
+        (Some(at), None) => at,
+        (None, Some(text)) => Document::of_text(text, ACCOUNT),
+        (Some(_), Some(_)) | (None, None) => {
+            let text =
+                "`redirect` needs either `to`, the path of the document, or `document`, its text";
+            return Err(Problem::new(map.line, text));
+        }
+    };
     Ok(Redirect {
-        document: document(base, map)?.ok_or_else(missing)?,
+        document,
         status_callback: None,
         move_connected_leg: flag(map, "both")?,
         dialect: None,

@@ -123,6 +123,7 @@ impl Application {
             document: Document {
                 url,
                 method,
+                text: None,
                 fallback: fallback.flatten().map(|url| Fallback {
                     url,
                     method,
@@ -135,6 +136,7 @@ impl Application {
             refer: refer.map(|url| Document {
                 url,
                 method: refer_method.unwrap_or(HttpMethod::Post),
+                text: None,
                 fallback: None,
                 author: ACCOUNT,
                 set_in: SetIn::NumberRefer,
@@ -155,6 +157,7 @@ impl Application {
             document: Document {
                 url: ORIGIN.to_owned(),
                 method: HttpMethod::Post,
+                text: None,
                 fallback: None,
                 author: ACCOUNT,
                 set_in: SetIn::Number,

@@ -33,6 +33,10 @@ pub(crate) struct Call {
     pub(crate) dialect: Dialect,
     /// How long a call from the API may ring.
     pub(crate) timeout: Duration,
+    /// Keys sent after the answer of a call from the API.
+    pub(crate) send_digits: Option<String>,
+    /// Text of its first document, if the API sends it.
+    pub(crate) document: Option<String>,
     /// Address of its first document; `None`: the application's.
     pub(crate) start: Option<String>,
     /// What the caller does.
@@ -47,6 +51,8 @@ const KEYS: &[&str] = &[
     "name",
     "headers",
     "timeout",
+    "send_digits",
+    "document",
 ];
 /// Additional keys of each of several calls.
 const MORE: &[&str] = &["at", "start", "steps"];
@@ -131,6 +137,12 @@ fn read(map: &Map<'_>, leg: &str) -> Result<Call, Problem> {
         let text = "`timeout` is how long a call made by the API may ring; it has no meaning here";
         return Err(Problem::new(node.line, text));
     }
+    for name in ["send_digits", "document"] {
+        if let Some(node) = map.get(name).filter(|_| !by_api) {
+            let text = format!("`{name}` belongs to a call with `direction: api`");
+            return Err(Problem::new(node.line, text));
+        }
+    }
     let missing = || Problem::new(map.line, "`call` needs `to`: the number that is called");
     Ok(Call {
         leg: leg.to_owned(),
@@ -144,6 +156,8 @@ fn read(map: &Map<'_>, leg: &str) -> Result<Call, Problem> {
             None => Headers::new(),
         },
         dialect,
+        send_digits: map.text("send_digits")?,
+        document: map.text("document")?,
         timeout: map.duration("timeout")?.unwrap_or(Duration::from_secs(60)),
         start: None,
         steps: Vec::new(),

@@ -77,6 +77,9 @@ impl Script {
 
     /// The first document of a call.
     fn document(&self, call: &Call) -> Document {
+        if let Some(text) = &call.document {
+            return Document::of_text(text.clone(), ACCOUNT);
+        }
         let mut document = self.application.document.clone();
         if let Some(start) = &call.start {
             document.url.clone_from(start);
@@ -122,6 +125,7 @@ impl Script {
             headers: call.headers.clone(),
             credentials: None,
             planned: self.document(call).into(),
+            send_digits: call.send_digits.clone(),
             callback: self.callback().map(|target| LegCallback {
                 target,
                 events: None,

@@ -99,3 +99,8 @@ fn the_dialled_party_is_redirected() {
 fn case_226_both_into_a_room_and_back() {
     check("226-both-into-a-room-and-back");
 }
+
+#[test]
+fn document_in_the_request() {
+    check("document-in-the-request");
+}
