@@ -229,7 +229,7 @@ Of Restcomm's API: `AvailablePhoneNumbers` (no number provider is connected), `E
 `Registrations`, `ShortCodes`, `Supervisor`, `Transcriptions`, `Usage`, `ExtensionsConfiguration`; of `Calls`,
 recording a live call, or muting one that is not in a conference.
 
-Of Twilio's API: everything outside `/2010-04-01` (Studio, Verify, TaskRouter and the like), `Queues`, `Messages/Media`, `Addresses`, `AvailablePhoneNumbers`, `Keys` and `SigningKeys`, `SIP`,
+Of Twilio's API: everything outside `/2010-04-01` (Studio, Verify, TaskRouter and the like), `Messages/Media`, `Addresses`, `AvailablePhoneNumbers`, `Keys` and `SigningKeys`, `SIP`,
 `Transcriptions`, `Usage`, `Balance`; of `Calls`, the parameters that [twilio.md](twilio.md#what-is-missing) lists; of `Messages`,
 media, scheduling and messaging services. At `/2010-04-01`, a parameter that is not listed above is refused.
 
