@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use model::record::MediaCounts;
-use model::{AccountSid, ConferenceSid, HttpMethod, RecordingSid};
+use model::{AccountSid, ConferenceSid, HttpMethod, QueueSid, RecordingSid};
 use serde::{Deserialize, Serialize};
 
 use crate::dialect::Dialect;
@@ -441,6 +441,9 @@ pub struct Redirect {
     pub document: Document,
     /// Receives each status.
     pub status_callback: Option<(String, HttpMethod)>,
+    /// Only if the call waits in this queue.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub only_in: Option<QueueSid>,
     /// Whether the bridged party also runs the document; otherwise it is hung up.
     pub move_connected_leg: bool,
     /// Dialect of the new run; `None`, as in old journals, keeps that of the previous run.

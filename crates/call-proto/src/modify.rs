@@ -66,6 +66,11 @@ impl Call {
         if self.leg.is_over() {
             return Err(ModifyError::NotLive);
         }
+        if let Some(queue) = redirect.only_in
+            && !self.scripts.wait_in(queue)
+        {
+            return Err(ModifyError::NotInQueue);
+        }
         if self.leg.is_calling() {
             return self.redirect_before_answer(redirect, cx);
         }

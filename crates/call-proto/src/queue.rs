@@ -74,7 +74,7 @@ impl Queue {
             QueueRequest::Find { .. } => {}
             QueueRequest::Enter { req, max_size, .. } => self.enter(call, req, max_size, now),
             QueueRequest::Take { req, greeting, .. } => {
-                self.leave(call, None, Parting::HungUp);
+                self.leave(call, None, (true, Parting::HungUp));
                 let taker = Taker {
                     call,
                     req,
@@ -83,7 +83,7 @@ impl Queue {
                 self.takers.push_back(taker);
             }
             QueueRequest::Ready { req, .. } => self.connect(call, req),
-            QueueRequest::Leave { req, why, .. } => self.leave(call, Some(req), why),
+            QueueRequest::Leave { req, met, why, .. } => self.leave(call, Some(req), (met, why)),
         }
         self.match_all();
         std::mem::take(&mut self.tells)
@@ -118,7 +118,7 @@ impl Queue {
     }
 
     fn enter(&mut self, call: CallSid, req: Req, max_size: u32, now: Timestamp) {
-        self.leave(call, None, Parting::HungUp);
+        self.leave(call, None, (true, Parting::HungUp));
         if self.waiting.len() >= max_size as usize {
             return self.tell(call, req, QueueEvent::Full);
         }
@@ -161,7 +161,8 @@ impl Queue {
     }
 
     /// - `req`: number of the place; `None`: whichever it is.
-    fn leave(&mut self, call: CallSid, req: Option<Req>, why: Parting) {
+    /// - `met`: whether one that took another knows that they were connected.
+    fn leave(&mut self, call: CallSid, req: Option<Req>, (met, why): (bool, Parting)) {
         let is = |of: CallSid, number: Req| of == call && req.is_none_or(|req| req == number);
         self.waiting.retain(|it| !is(it.call, it.req));
         self.takers.retain(|it| !is(it.call, it.req));
@@ -179,12 +180,14 @@ impl Queue {
         let waiter_left = is(waiter.call, waiter.req);
         match (connected, waiter_left) {
             (true, true) => self.tell(taker.call, taker.req, QueueEvent::Parted { why }),
-            (true, false) => self.tell(waiter.call, waiter.req, QueueEvent::Parted { why }),
+            (true, false) if met => {
+                self.tell(waiter.call, waiter.req, QueueEvent::Parted { why });
+            }
             (false, true) => {
                 self.tell(taker.call, taker.req, QueueEvent::Unmatched);
                 self.takers.push_front(taker);
             }
-            (false, false) => {
+            (true | false, false) => {
                 self.tell(waiter.call, waiter.req, QueueEvent::Returned);
                 let at = self.waiting.partition_point(|it| it.since < waiter.since);
                 self.waiting.insert(at, waiter);
@@ -233,6 +236,16 @@ mod tests {
                 ("9 takes", "3 called by 9, 9 matched 3"),
                 ("3 leaves", "9 unmatched"),
                 ("9 leaves", ""),
+            ],
+            // One that has not heard of the connection leaves nobody behind.
+            &[
+                ("1 enters", "1 entered"),
+                ("7 takes", "1 called by 7, 7 matched 1"),
+                ("1 ready", "1 connected 7, 7 connected 1"),
+                ("7 leaves unmet", "1 returned"),
+                ("8 takes", "1 called by 8, 8 matched 1"),
+                ("1 leaves", "8 unmatched"),
+                ("8 leaves", ""),
             ],
             // The one that was to take the other is served first again.
             &[
@@ -310,6 +323,7 @@ mod tests {
                 _ => QueueRequest::Leave {
                     req,
                     queue,
+                    met: !has("unmet"),
                     why: Parting::HungUp,
                 },
             };

@@ -50,6 +50,8 @@ pub enum QueueRequest {
         req: Req,
         /// The queue.
         queue: QueueSid,
+        /// For one that took another: whether it knows that they were connected. If not, the other one waits again.
+        met: bool,
         /// Why.
         why: Parting,
     },
@@ -86,7 +88,8 @@ pub enum QueueEvent {
         /// What it hears before it is connected.
         greeting: Option<Document>,
     },
-    /// The call that took it has left before they were connected: the call waits again, in its old place.
+    /// The call that took it has left before both knew that they were connected: the call waits again, in its old
+    /// place.
     Returned,
     /// A waiting call was taken, and hears its greeting.
     Matched {

@@ -109,6 +109,9 @@ pub enum ModifyError {
     /// It is not in the conference whose participant was to be changed.
     #[error("the call is not in this conference")]
     NotInConference,
+    /// It does not wait in the queue from which it was to be taken.
+    #[error("the call does not wait in this queue")]
+    NotInQueue,
     /// The call did not reply in time, or the change cannot be recorded now.
     #[error("the change is not confirmed; it may still be made")]
     Unconfirmed,

@@ -7,6 +7,7 @@
 //! block strangers from another one's number by its choice of logins. Left to others: fetching rows
 //! ([`Want`]) and checking digests.
 
+mod application;
 mod invitation;
 mod outgoing;
 mod refer;
@@ -23,6 +24,7 @@ use crate::dialect::Dialect;
 use crate::event::{Document, Fallback, Headers, SetIn};
 use crate::family::Script;
 
+pub use application::document_of;
 pub use invitation::{Caller, Invitation};
 pub use outgoing::{Place, Way, instead, way};
 pub use rows::{Numbers, Rows, Standing, Want};
@@ -546,7 +548,7 @@ fn no_address(account: AccountSid, name: &str) -> Verdict {
 }
 
 /// An HTTP or HTTPS address, resolved against `base` without its query (RFC 3986 §5).
-fn absolute(base: &str, address: &str) -> Option<String> {
+pub fn absolute(base: &str, address: &str) -> Option<String> {
     let address = address.trim();
     let mut url = match url::Url::parse(address) {
         Ok(url) => url,

@@ -643,7 +643,15 @@ impl Actor {
     fn leave_meetings(&mut self) {
         for (req, (call, queue)) in std::mem::take(&mut self.places) {
             let why = Parting::HungUp;
-            self.ask_queue(call, QueueRequest::Leave { req, queue, why });
+            self.ask_queue(
+                call,
+                QueueRequest::Leave {
+                    req,
+                    queue,
+                    met: true,
+                    why,
+                },
+            );
         }
         for (req, (member, key)) in std::mem::take(&mut self.memberships) {
             let why = Departure::Lost;

@@ -37,7 +37,12 @@ impl Queues {
             if !tells(call, Event::Queue { req, event }) {
                 // Its task ended without leaving.
                 let why = Parting::HungUp;
-                let leave = QueueRequest::Leave { req, queue, why };
+                let leave = QueueRequest::Leave {
+                    req,
+                    queue,
+                    met: true,
+                    why,
+                };
                 reports.extend(machine.handle(call, leave, now));
             }
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use call_proto::{
     CallbackTarget, CreateError, Dialect, Document, Fallback, LegCallback, Modify, ModifyError,
-    NewCall, ParticipantChange, Planned, Redirect, SetIn,
+    NewCall, ParticipantChange, Planned, Redirect, SetIn, routing,
 };
 use http::StatusCode;
 use model::record::{Account, Application};
@@ -319,12 +319,17 @@ pub(super) fn not_created(refusal: CreateError) -> Failure {
 }
 
 async fn new_call(context: &Context<'_>, account: &Account) -> Result<NewCall, Failure> {
-    let mut callback = None;
+    let (mut callback, mut dialect) = (None, context.dialect.runs);
     let planned = match context.params.sid::<ApplicationSid>("ApplicationSid")? {
         Some(Some(sid)) => {
             let application = application(context, account, sid).await?;
-            callback = application_callback(&application);
-            application_document(application)?
+            callback = application_callback(context, &application);
+            dialect = application.dialect;
+            let base = &context.state.public_base;
+            routing::document_of(&application, base, HttpMethod::Post).ok_or_else(|| {
+                let why = "the application has no address for calls";
+                Failure::parameter("ApplicationSid", why)
+            })?
         }
         Some(None) | None => sent_document(context)?.ok_or_else(|| {
             let text = "Url, Twiml or ApplicationSid: one of these parameters is required";
@@ -334,6 +339,7 @@ async fn new_call(context: &Context<'_>, account: &Account) -> Result<NewCall, F
     let mut new = new_call_of(context, account, planned.into())?;
     new.send_digits = send_digits(&context.params)?;
     new.callback = new.callback.or(callback);
+    new.dialect = Dialect::of(dialect);
     Ok(new)
 }
 
@@ -376,33 +382,11 @@ async fn application(
     })
 }
 
-fn application_document(application: Application) -> Result<Document, Failure> {
-    let author = application.account;
-    let url = application.rcml_url.filter(|url| !url.is_empty());
-    let url = url.ok_or_else(|| {
-        let why = "the application has no address for calls";
-        Failure::parameter("ApplicationSid", why)
-    })?;
-    let fallback = application.fallback_url.filter(|url| !url.is_empty());
-    Ok(Document {
-        url,
-        text: None,
-        method: application.method.unwrap_or(HttpMethod::Post),
-        author,
-        fallback: fallback.map(|url| Fallback {
-            url,
-            method: application.fallback_method.unwrap_or(HttpMethod::Post),
-            author,
-            set_in: SetIn::Application,
-        }),
-        set_in: SetIn::Application,
-    })
-}
-
 /// Where the events of the call go, if the request does not say so.
-fn application_callback(application: &Application) -> Option<LegCallback> {
-    let url = application.status_callback.clone();
+fn application_callback(context: &Context<'_>, application: &Application) -> Option<LegCallback> {
+    let url = application.status_callback.as_deref();
     let url = url.filter(|url| !url.is_empty())?;
+    let url = routing::absolute(&context.state.public_base, url)?;
     Some(LegCallback {
         target: CallbackTarget {
             url,
@@ -594,7 +578,7 @@ async fn modify(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
                 let elsewhere = runs_elsewhere(&state.store, sid).await?;
                 elsewhere.unwrap_or_else(over)
             }
-            ModifyError::NotAnswered | ModifyError::NotInConference => {
+            ModifyError::NotAnswered | ModifyError::NotInConference | ModifyError::NotInQueue => {
                 Failure::of(error::CALL_NOT_LIVE).saying(refusal.to_string())
             }
             ModifyError::Unconfirmed => {
@@ -664,6 +648,7 @@ fn redirect(context: &Context<'_>, document: Document) -> Result<Redirect, Failu
     Ok(Redirect {
         document,
         status_callback: callback.map(|url| (url, method)),
+        only_in: None,
         move_connected_leg: both.unwrap_or(false),
         dialect: Some(Dialect::of(context.dialect.runs)),
     })

@@ -441,7 +441,7 @@ async fn ask(
 fn refused(refusal: ModifyError) -> Failure {
     match refusal {
         ModifyError::NotLive | ModifyError::NotAnswered => Failure::of(error::CALL_NOT_LIVE),
-        ModifyError::NotInConference => Failure::not_found(),
+        ModifyError::NotInConference | ModifyError::NotInQueue => Failure::not_found(),
         ModifyError::Unconfirmed => {
             let late = Failure::of(error::INTERNAL).saying(refusal.to_string());
             late.with_status(StatusCode::SERVICE_UNAVAILABLE)

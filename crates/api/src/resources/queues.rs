@@ -475,6 +475,7 @@ async fn dequeue(context: &Context<'_>, account: &Account, sids: &str) -> Answer
             set_in: SetIn::Request,
         },
         status_callback: None,
+        only_in: Some(found.member.queue),
         move_connected_leg: false,
         dialect: Some(Dialect::of(context.dialect.runs)),
     };
@@ -489,7 +490,9 @@ async fn dequeue(context: &Context<'_>, account: &Account, sids: &str) -> Answer
             let late = Failure::of(error::INTERNAL).saying(refusal.to_string());
             Err(late.with_status(StatusCode::SERVICE_UNAVAILABLE))
         }
-        Err(ModifyError::NotAnswered | ModifyError::NotInConference) => Err(Failure::not_found()),
+        Err(ModifyError::NotAnswered | ModifyError::NotInConference | ModifyError::NotInQueue) => {
+            Err(Failure::not_found())
+        }
     }
 }
 

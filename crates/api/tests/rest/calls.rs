@@ -571,6 +571,7 @@ async fn live_calls_are_changed() {
             set_in: SetIn::Request,
         },
         status_callback: None,
+        only_in: None,
         move_connected_leg: true,
         dialect: Some(Dialect::RESTCOMM),
     };

@@ -27,6 +27,8 @@ struct Taking {
     /// Number of the request.
     req: Req,
     phase: Phase,
+    /// When a call must be there, once the queue is found.
+    deadline: Timestamp,
     /// What the caller hears until it is connected.
     companion: Option<Companion>,
     recorder: DialRecorder,
@@ -70,6 +72,7 @@ pub(super) fn start(
         dial,
         queue,
         req,
+        deadline: cx.now,
         phase: Phase::Finding {
             until: cx.now + ANSWERS_WITHIN,
         },
@@ -96,9 +99,9 @@ impl Running for Taking {
                 self.leave(Parting::HungUp, site, cx);
                 self.ends(CallStatus::NoAnswer, None, site, cx)
             }
-            Phase::Talking { .. } => {
-                site.leg.end(Reason::TimeLimit, cx);
-                Step::Wait
+            Phase::Talking { with, since, .. } => {
+                self.leave(Parting::TimeLimit, site, cx);
+                self.ends(CallStatus::Completed, Some((with, since)), site, cx)
             }
             Phase::Matched { .. } | Phase::Closing { .. } => Step::Wait,
         }
@@ -117,7 +120,9 @@ impl Running for Taking {
         match (event, &self.phase) {
             (QueueEvent::Found { queue, .. }, Phase::Finding { .. }) => {
                 let greeting = self.greeting(site, cx);
-                self.seeks(*queue, cx);
+                let timeout = Duration::from_secs(u64::from(self.dial.timeout_s));
+                self.deadline = cx.now + timeout;
+                self.seeks(*queue);
                 let request = QueueRequest::Take {
                     req,
                     queue: *queue,
@@ -143,7 +148,7 @@ impl Running for Taking {
             }
             (QueueEvent::Unmatched, Phase::Matched { queue }) => {
                 let queue = *queue;
-                self.seeks(queue, cx);
+                self.seeks(queue);
                 Step::Wait
             }
             (QueueEvent::Connected { with }, Phase::Matched { queue }) => {
@@ -238,12 +243,9 @@ impl Taking {
         })
     }
 
-    fn seeks(&mut self, queue: QueueSid, cx: &Context) {
-        let timeout = Duration::from_secs(u64::from(self.dial.timeout_s));
-        self.phase = Phase::Seeking {
-            queue,
-            until: cx.now + timeout,
-        };
+    fn seeks(&mut self, queue: QueueSid) {
+        let until = self.deadline;
+        self.phase = Phase::Seeking { queue, until };
     }
 
     /// The two hear each other.
@@ -281,6 +283,7 @@ impl Taking {
     fn leave(&mut self, why: Parting, site: &mut Site<'_>, cx: &mut Context) {
         self.companion = None;
         self.part(site, cx);
+        let met = matches!(self.phase, Phase::Talking { .. });
         let queue = match self.phase {
             Phase::Finding { .. } | Phase::Closing { .. } => return,
             Phase::Seeking { queue, .. }
@@ -288,7 +291,12 @@ impl Taking {
             | Phase::Talking { queue, .. } => queue,
         };
         let req = self.req;
-        let request = QueueRequest::Leave { req, queue, why };
+        let request = QueueRequest::Leave {
+            req,
+            queue,
+            met,
+            why,
+        };
         cx.command(site.leg.profile.sid, Command::Queue(request));
     }
 

@@ -20,6 +20,9 @@ use crate::trace::Lane;
 /// How long a queue may take to answer: longer than a slow disk takes.
 pub(super) const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
 
+/// How long a caller may hear a greeting; then it is connected. As long as a party may be screened.
+const GREETS_WITHIN: Duration = Duration::from_secs(60);
+
 /// An `<Enqueue>` that runs.
 struct Queueing {
     enqueue: rcml::Enqueue,
@@ -38,14 +41,19 @@ enum Phase {
     Entering { queue: QueueSid, until: Timestamp },
     /// In the queue.
     Waiting { queue: QueueSid, since: Timestamp },
-    /// The first one, taken by this call: hears its greeting.
+    /// The first one, taken by another call: hears its greeting, until this time at the latest.
     Called {
         queue: QueueSid,
         since: Timestamp,
         waited_s: i64,
+        until: Timestamp,
     },
     /// Connected.
-    Talking { queue: QueueSid, waited_s: i64 },
+    Talking {
+        queue: QueueSid,
+        since: Timestamp,
+        waited_s: i64,
+    },
 }
 
 pub(super) fn start(enqueue: rcml::Enqueue, site: &mut Site<'_>, cx: &mut Context) -> Step {
@@ -74,13 +82,20 @@ impl Running for Queueing {
     fn poll_timeout(&self) -> Option<Timestamp> {
         match self.phase {
             Phase::Finding { until } | Phase::Entering { until, .. } => Some(until),
-            Phase::Waiting { .. } | Phase::Called { .. } | Phase::Talking { .. } => None,
+            // Without a greeting, the queue has been told that the call is ready.
+            Phase::Called { until, .. } => self.companion.as_ref().map(|_| until),
+            Phase::Waiting { .. } | Phase::Talking { .. } => None,
         }
     }
 
     fn handle_timeout(&mut self, site: &mut Site<'_>, cx: &mut Context) -> Step {
         match self.poll_timeout() {
             Some(until) if until <= cx.now => {
+                if let Phase::Called { queue, .. } = self.phase {
+                    self.companion = None;
+                    self.ready(queue, site, cx);
+                    return Step::Wait;
+                }
                 self.leave(Parting::HungUp, site, cx);
                 self.failed("it did not answer in time", site, cx)
             }
@@ -126,7 +141,11 @@ impl Running for Queueing {
                 self.waits(queue, *since, site, cx);
                 Step::Wait
             }
-            (QueueEvent::Returned, Phase::Called { queue, since, .. }) => {
+            // The other one left before it heard of the connection.
+            (
+                QueueEvent::Returned,
+                Phase::Called { queue, since, .. } | Phase::Talking { queue, since, .. },
+            ) => {
                 self.waits(queue, since, site, cx);
                 Step::Wait
             }
@@ -137,10 +156,18 @@ impl Running for Queueing {
             (
                 QueueEvent::Connected { .. },
                 Phase::Called {
-                    queue, waited_s, ..
+                    queue,
+                    since,
+                    waited_s,
+                    ..
                 },
             ) => {
-                self.phase = Phase::Talking { queue, waited_s };
+                self.no_longer_waits(queue, site, cx);
+                self.phase = Phase::Talking {
+                    queue,
+                    since,
+                    waited_s,
+                };
                 Step::Wait
             }
             (QueueEvent::Parted { .. }, Phase::Talking { .. }) => self.done("bridged", site, cx),
@@ -191,6 +218,13 @@ impl Running for Queueing {
         }
     }
 
+    fn waits_in(&self) -> Option<QueueSid> {
+        match self.phase {
+            Phase::Waiting { queue, .. } => Some(queue),
+            _ => None,
+        }
+    }
+
     fn detach(&mut self, site: &mut Site<'_>, cx: &mut Context) {
         self.leave(Parting::Api, site, cx);
     }
@@ -223,8 +257,8 @@ impl Queueing {
             queue,
             since,
             waited_s,
+            until: cx.now + GREETS_WITHIN,
         };
-        self.no_longer_waits(queue, site, cx);
         self.companion = greeting.map(|document| {
             let params = [
                 ("QueueSid", queue.to_string()),
@@ -262,8 +296,8 @@ impl Queueing {
         let leg = site.leg.profile.sid;
         let queue = match self.phase {
             Phase::Finding { .. } => return,
-            Phase::Entering { queue, .. } | Phase::Called { queue, .. } => queue,
-            Phase::Waiting { queue, .. } => {
+            Phase::Entering { queue, .. } => queue,
+            Phase::Waiting { queue, .. } | Phase::Called { queue, .. } => {
                 self.no_longer_waits(queue, site, cx);
                 queue
             }
@@ -271,7 +305,12 @@ impl Queueing {
             Phase::Talking { queue, .. } => queue,
         };
         let req = self.req;
-        let request = QueueRequest::Leave { req, queue, why };
+        let request = QueueRequest::Leave {
+            req,
+            queue,
+            met: true,
+            why,
+        };
         cx.command(leg, Command::Queue(request));
     }
 
@@ -306,7 +345,9 @@ impl Queueing {
             Phase::Called {
                 queue, waited_s, ..
             }
-            | Phase::Talking { queue, waited_s } => Some((queue, Some(waited_s))),
+            | Phase::Talking {
+                queue, waited_s, ..
+            } => Some((queue, Some(waited_s))),
         };
         if let Some((queue, waited_s)) = place {
             add("QueueSid", queue.to_string());

@@ -5,7 +5,7 @@
 //! document still runs: verbs that need the leg are skipped, messages are sent, and a `<Dial>`'s
 //! action is still requested.
 
-use model::{CallStatus, ConferenceSid, HangupBy, RecordingSid, Timestamp, error};
+use model::{CallStatus, ConferenceSid, HangupBy, QueueSid, RecordingSid, Timestamp, error};
 use rcml::Verb;
 
 use super::companion::{Companion, CompanionEnd, Plays};
@@ -232,6 +232,11 @@ impl Script {
     /// The conference that it is in.
     pub(crate) fn conference(&self) -> Option<ConferenceSid> {
         self.verb().and_then(Running::conference)
+    }
+
+    /// The queue in which it waits.
+    pub(crate) fn queue(&self) -> Option<QueueSid> {
+        self.verb().and_then(Running::waits_in)
     }
 
     /// How it ended, if it is the companion of a verb.

@@ -4,7 +4,7 @@
 //! script leaves the stack. **Invariant: above the script whose verb wants a companion there is that
 //! companion, unless it has ended by itself, and no other.**
 
-use model::{ConferenceSid, Timestamp};
+use model::{ConferenceSid, QueueSid, Timestamp};
 
 use super::findings::Told;
 use super::script::{Input, Script};
@@ -55,6 +55,12 @@ impl Scripts {
     pub(crate) fn are_in_a_conference(&self) -> bool {
         let is_in = |script: &Script| script.conference().is_some();
         self.stack.iter().any(is_in)
+    }
+
+    /// Whether a script waits in this queue.
+    pub(crate) fn wait_in(&self, queue: QueueSid) -> bool {
+        let waits = |script: &Script| script.queue() == Some(queue);
+        self.stack.iter().any(waits)
     }
 
     /// Whether a script has phones ringing.

@@ -4,7 +4,7 @@
 //! script that holds it. Most verbs need few of the methods: they ignore what they do not wait for.
 
 use model::address::redacted;
-use model::{AccountSid, ConferenceSid, HttpMethod, RecordingSid, Timestamp, error};
+use model::{AccountSid, ConferenceSid, HttpMethod, QueueSid, RecordingSid, Timestamp, error};
 
 use super::companion::{Companion, CompanionEnd};
 use super::fetching::Fetching;
@@ -240,6 +240,11 @@ pub(super) trait Running: Send {
 
     /// The conference that the leg is in because of the verb.
     fn conference(&self) -> Option<ConferenceSid> {
+        None
+    }
+
+    /// The queue in which the leg waits because of the verb.
+    fn waits_in(&self) -> Option<QueueSid> {
         None
     }
 

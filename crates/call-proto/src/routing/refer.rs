@@ -4,6 +4,7 @@ use model::record::Number;
 use model::{ApplicationSid, HttpMethod};
 
 use super::absolute;
+use super::application::document_of;
 use super::rows::{Rows, Want};
 use crate::event::{Document, SetIn};
 
@@ -34,13 +35,5 @@ pub(super) fn document(number: &Number, base: &str, rows: &Rows) -> Result<Optio
     let Some(application) = rows.application(sid, number.account)? else {
         return Ok(None);
     };
-    let url = application.rcml_url.as_ref();
-    Ok(url.and_then(|url| absolute(base, url)).map(|url| Document {
-        url,
-        method: application.method.unwrap_or(method),
-        author: application.account,
-        text: None,
-        fallback: None,
-        set_in: SetIn::Application,
-    }))
+    Ok(document_of(application, base, method))
 }

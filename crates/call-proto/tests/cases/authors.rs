@@ -37,6 +37,7 @@ fn redirected(world: World, n: u8) -> World {
             ..document_at("http://app/other")
         },
         status_callback: Some((TOLD.to_owned(), HttpMethod::Post)),
+        only_in: None,
         move_connected_leg: false,
         dialect: None,
     };

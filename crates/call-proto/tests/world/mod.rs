@@ -348,6 +348,7 @@ pub(crate) fn redirect_to(path: &str, both: bool) -> Modify {
             ..document_at(&format!("http://app{path}"))
         },
         status_callback: None,
+        only_in: None,
         move_connected_leg: both,
         dialect: None,
     }))

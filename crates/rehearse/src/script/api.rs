@@ -128,6 +128,7 @@ fn redirect(base: &Url, map: &Map<'_>) -> Result<Redirect, Problem> {
     Ok(Redirect {
         document,
         status_callback: None,
+        only_in: None,
         move_connected_leg: flag(map, "both")?,
         dialect: None,
     })
