@@ -73,10 +73,10 @@ conformance *args:
 errors:
     cargo xtask errors --check
 
-# regenerate the documents: docs/errors.md, docs/config.md, docs/openapi.json, docs/rest.md
+# regenerate the documents: docs/errors.md, docs/config.md, docs/openapi.json, docs/rest.md, docs/rcml/what-runs.md
 gen:
     cargo xtask errors
-    PATCHCORD_UPDATE_DOCS=1 cargo nextest run --package patchcord --package api document_is_current
+    PATCHCORD_UPDATE_DOCS=1 cargo nextest run --package patchcord --package api --package rcml document_is_current
 
 # compile everything that the suites run
 build:

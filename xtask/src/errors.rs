@@ -43,12 +43,11 @@ fn render(table: &[ErrorEntry]) -> String {
             0 => "–".to_owned(),
             status => status.to_string(),
         };
-        let level = entry.level.as_str();
+        let (code, level) = (entry.code, entry.level.as_str());
         // Writing to a string cannot fail.
         let _ = writeln!(
             text,
-            "| {} | {level} | {} | {} | {status} |",
-            entry.code,
+            "| <a id=\"{code}\"></a>{code} | {level} | {} | {} | {status} |",
             cell(entry.text),
             cell(entry.advice)
         );
@@ -93,8 +92,8 @@ mod tests {
         assert_eq!(
             tail,
             [
-                "| 2 | warning | E. | F. | 404 |",
-                "| 1 | error | A\\|b. | C &lt;d>. | – |"
+                "| <a id=\"2\"></a>2 | warning | E. | F. | 404 |",
+                "| <a id=\"1\"></a>1 | error | A\\|b. | C &lt;d>. | – |"
             ]
         );
     }

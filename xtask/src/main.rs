@@ -12,6 +12,7 @@ mod conformance;
 mod errors;
 mod files;
 mod graph;
+mod links;
 mod tidy;
 
 use std::process::ExitCode;

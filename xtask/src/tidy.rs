@@ -6,6 +6,7 @@
 use crate::circles;
 use crate::files::{self, SourceFile};
 use crate::graph;
+use crate::links;
 
 /// Maximum length of a file, in lines, without an entry in [`LONG_FILES`].
 const MAX_LINES: usize = 800;
@@ -36,6 +37,7 @@ pub(crate) fn run() -> anyhow::Result<Vec<String>> {
     let mut problems = graph::run()?;
     problems.extend(files.iter().flat_map(check));
     problems.extend(circles::check(&files));
+    problems.extend(links::run()?);
     println!("tidy: {} files", files.len());
     Ok(problems)
 }

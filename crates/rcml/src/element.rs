@@ -399,8 +399,15 @@ impl<'a> Element<'a> {
 
     /// Reports text, which has no effect.
     pub(crate) fn refuse_text(&self, findings: &mut Findings) {
+        self.refuse_text_with("", findings);
+    }
+
+    /// Reports text, which has no effect.
+    ///
+    /// - `advice`: the end of the message.
+    pub(crate) fn refuse_text_with(&self, advice: &str, findings: &mut Findings) {
         if let Some((at, _)) = self.runs().first() {
-            let message = format!("the text in `{}` has no effect", self.name());
+            let message = format!("the text in `{}` has no effect{advice}", self.name());
             findings.push(Finding::new(error::BAD_NESTING, *at, message));
         }
     }

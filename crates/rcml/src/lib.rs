@@ -26,6 +26,8 @@ mod suggest;
 pub mod verb;
 mod vocabulary;
 mod walk;
+#[cfg(test)]
+mod what_runs;
 mod writer;
 
 pub use address::{socket_fault, url_fault};

@@ -1,18 +1,60 @@
-//! Checks `docs/rcml.md` against the tables of this crate.
+//! Checks `docs/rcml.md` and the pages in `docs/rcml/` against the tables of this crate.
 //!
-//! **Invariant: the page names every supported verb, noun and attribute, every known but
-//! unsupported one, and no others; and every document on it is free of findings.**
+//! **Invariant: there is a page for every supported verb and noun, which names each of its
+//! attributes, supported or not, and no others; and every document on a page is free of findings.**
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::verb::{Conference, Dial, ELEMENTS, Gather, Noun, Pause, Speech};
+use crate::verb::{Conference, Dial, ELEMENTS, Gather, Noun, Pause, Record, Speech};
 use crate::{Document, Verb, advice, vocabulary};
 
-const PAGE: &str = include_str!("../../../docs/rcml.md");
+const INDEX: &str = include_str!("../../../docs/rcml.md");
 
-/// The part of the page under this heading, up to the next heading of its level or above.
-fn section(heading: &str) -> &'static str {
-    let (_, rest) = PAGE
+macro_rules! pages {
+    ($($name:literal $file:literal),+ $(,)?) => {
+        /// Verbs and nouns, each with the name of its page without `.md`, and the text.
+        const PAGES: &[(&str, &str, &str)] = &[
+            $(($name, $file, include_str!(concat!("../../../docs/rcml/", $file, ".md")))),+
+        ];
+    };
+}
+
+pages! {
+    "Say" "say",
+    "Play" "play",
+    "Pause" "pause",
+    "Gather" "gather",
+    "Record" "record",
+    "Dial" "dial",
+    "Sms" "sms",
+    "Connect" "connect",
+    "Start" "start",
+    "Stop" "stop",
+    "Enqueue" "enqueue",
+    "Leave" "leave",
+    "Redirect" "redirect",
+    "Reject" "reject",
+    "Hangup" "hangup",
+    "Number" "number",
+    "Client" "client",
+    "Sip" "sip",
+    "Conference" "conference",
+    "Queue" "queue",
+    "Stream" "stream",
+}
+
+/// The part of the page of an element that describes it: of the noun inside `Stream`, a section.
+fn page(name: &str) -> &'static str {
+    if name == vocabulary::PARAMETER {
+        return section(page(vocabulary::STREAM), "## `<Parameter>`");
+    }
+    let found = PAGES.iter().find(|(element, ..)| *element == name);
+    found.unwrap_or_else(|| panic!("`{name}` has no page")).2
+}
+
+/// The part of a page under this heading, up to the next heading of its level or above.
+fn section<'a>(page: &'a str, heading: &str) -> &'a str {
+    let (_, rest) = page
         .split_once(&format!("\n{heading}\n"))
         .unwrap_or_else(|| panic!("there is no `{heading}`"));
     let level = heading.chars().take_while(|c| *c == '#').count();
@@ -36,44 +78,53 @@ fn names(cell: &str) -> BTreeSet<&str> {
     cell.split('`').skip(1).step_by(2).collect()
 }
 
+/// The words in backticks in the first cells of the rows of a table.
+fn first_cells<'a>(text: &'a str, first: &str) -> BTreeSet<&'a str> {
+    let rows = table(text, first);
+    rows.iter().flat_map(|row| names(row[0])).collect()
+}
+
 fn set<'a>(names: &[&'a str]) -> BTreeSet<&'a str> {
     names.iter().copied().collect()
 }
 
-/// The documents on the page, each with its heading.
-fn documents() -> Vec<(&'static str, &'static str)> {
-    let mut heading = "";
-    let mut found = Vec::new();
-    let mut rest = PAGE;
-    while let Some((before, after)) = rest.split_once("```xml\n") {
-        let above = before.lines().rev().find(|line| line.starts_with('#'));
-        heading = above.unwrap_or(heading);
-        let (document, after) = after.split_once("```").unwrap();
-        found.push((heading, document));
-        rest = after;
-    }
-    found
+/// The blocks of code in this language on a page.
+fn blocks<'a>(page: &'a str, language: &str) -> Vec<&'a str> {
+    let start = format!("```{language}\n");
+    let rest = page.split(&start).skip(1);
+    rest.filter_map(|rest| rest.split("```").next()).collect()
 }
 
 #[test]
-fn each_verb_and_noun_has_a_section_with_its_attributes() {
+fn each_verb_and_noun_has_a_page_with_its_attributes() {
     for (name, attributes) in ELEMENTS {
-        let section = section(&format!("### `<{name}>`"));
-        let rows = table(section, "attribute");
-        let named: BTreeSet<&str> = rows.iter().flat_map(|row| names(row[0])).collect();
+        let named = first_cells(page(name), "attribute");
         assert_eq!(named, set(attributes.built), "attributes of {name}");
-        let has_unbuilt = attributes.unbuilt.iter().any(|it| named.contains(it));
-        assert!(!has_unbuilt, "{name}");
     }
-    let verbs = section("## Verbs");
-    let headings: BTreeSet<&str> = verbs
-        .lines()
-        .filter_map(|line| line.strip_prefix("### `<")?.strip_suffix(">`"))
-        .collect();
-    assert_eq!(headings, set(vocabulary::BUILT));
-    for noun in vocabulary::NOUNS {
-        let nouns = section("## Nouns");
-        assert!(nouns.contains(&format!("`<{noun}>`")), "{noun}");
+    let nouns = vocabulary::NOUNS.iter().chain(&[vocabulary::STREAM]);
+    let mut known: BTreeSet<&str> = vocabulary::BUILT.iter().chain(nouns).copied().collect();
+    known.remove("Uri"); // An old name of `Sip`.
+    let paged: BTreeSet<&str> = PAGES.iter().map(|(name, ..)| *name).collect();
+    assert_eq!(paged, known);
+    assert!(page("Sip").contains("`<Uri>`"));
+    for (name, file, text) in PAGES {
+        assert!(text.starts_with(&format!("# `<{name}>`\n")), "{file}");
+        let link = format!("| [`<{name}>`](rcml/{file}.md) |");
+        assert!(INDEX.contains(&link), "{name} is not in the list");
+    }
+}
+
+#[test]
+fn no_page_names_an_unknown_element() {
+    for text in PAGES.iter().map(|(.., text)| *text).chain([INDEX]) {
+        for word in names(text) {
+            let Some(element) = word.strip_prefix('<') else {
+                continue;
+            };
+            let end = element.find(|c: char| !c.is_ascii_alphanumeric());
+            let name = &element[..end.unwrap_or(element.len())];
+            assert!(vocabulary::is_known(name) || name.is_empty(), "{word}");
+        }
     }
 }
 
@@ -85,12 +136,18 @@ fn the_defaults_are_those_of_the_code() {
         ("Gather", "timeout", &Gather::DEFAULT_TIMEOUT_S.to_string()),
         ("Gather", "finishOnKey", Gather::DEFAULT_FINISH_ON_KEY),
         ("Gather", "language", Speech::DEFAULT_LANGUAGE),
+        ("Record", "timeout", &Record::DEFAULT_TIMEOUT_S.to_string()),
+        (
+            "Record",
+            "maxLength",
+            &Record::DEFAULT_MAX_LENGTH_S.to_string(),
+        ),
         ("Dial", "timeout", &Dial::DEFAULT_TIMEOUT_S.to_string()),
         ("Dial", "timeLimit", &Dial::DEFAULT_TIME_LIMIT_S.to_string()),
         ("Conference", "maxParticipants", &conference),
     ];
     for (element, attribute, default) in table {
-        let rows = self::table(section(&format!("### `<{element}>`")), "attribute");
+        let rows = self::table(page(element), "attribute");
         let row = rows.iter().find(|row| names(row[0]).contains(attribute));
         let shown = row.map(|row| row[2]);
         let expected = format!("`{default}`");
@@ -100,71 +157,92 @@ fn the_defaults_are_those_of_the_code() {
 
 #[test]
 fn what_is_missing_is_all_listed() {
-    let missing = section("## What is missing");
-    let verbs: BTreeSet<&str> = table(missing, "verb")
-        .iter()
-        .flat_map(|row| names(row[0]))
-        .collect();
+    let verbs = first_cells(section(INDEX, "## What is missing"), "verb");
     let mut unbuilt = set(vocabulary::UNBUILT);
     for noun in ["Conference", "Queue"] {
         unbuilt.remove(noun); // Not missing, but a noun.
     }
     assert_eq!(verbs, unbuilt);
 
-    let parts: BTreeMap<&str, BTreeSet<&str>> = table(missing, "inside")
-        .iter()
-        .map(|row| (row[0].trim_matches('`'), names(row[1])))
-        .collect();
-    let mut known: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    known.insert("Dial", set(vocabulary::UNBUILT_NOUNS));
+    let mut parts: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    parts.insert("Dial", set(vocabulary::UNBUILT_NOUNS));
     for (parent, names) in vocabulary::UNBUILT_PARTS {
-        known.insert(parent, set(names));
+        let parent = if *parent == "Uri" { "Sip" } else { parent };
+        parts.entry(parent).or_default().extend(*names);
     }
-    assert_eq!(parts, known);
-
-    let attributes: BTreeMap<&str, BTreeSet<&str>> = table(missing, "element")
-        .iter()
-        .map(|row| (row[0].trim_matches('`'), names(row[1])))
-        .collect();
-    let known: BTreeMap<&str, BTreeSet<&str>> = ELEMENTS
-        .iter()
-        .filter(|(_, attributes)| !attributes.unbuilt.is_empty())
-        .map(|(name, attributes)| (*name, set(attributes.unbuilt)))
-        .collect();
-    assert_eq!(attributes, known);
+    for (name, attributes) in ELEMENTS {
+        if *name == vocabulary::PARAMETER {
+            assert!(attributes.unbuilt.is_empty(), "{name}");
+            continue;
+        }
+        let missing = section(page(name), "## What is missing");
+        let idle = first_cells(missing, "attributes without effect");
+        assert_eq!(idle, set(attributes.unbuilt), "{name}");
+        let skipped = first_cells(missing, "elements inside it that do not run");
+        assert_eq!(skipped, parts.remove(name).unwrap_or_default(), "{name}");
+    }
+    assert!(parts.is_empty(), "{parts:?}");
 }
 
 #[test]
-fn every_document_on_the_page_runs_as_it_is_written() {
-    let documents = documents();
-    for (heading, document) in &documents {
-        let (findings, _) = Document::lint(document, None);
-        assert!(findings.is_empty(), "{heading}: {findings:#?}");
-    }
-    for name in vocabulary::BUILT {
-        let shown = documents.iter().any(|(heading, document)| {
-            let parsed = Document::parse(document).unwrap();
-            heading.contains(&format!("<{name}>"))
-                && parsed.verbs.iter().any(|verb| verb.name() == *name)
-        });
-        assert!(shown, "`{name}` has no example");
-    }
-    for noun in ["Number", "Client", "Sip", "Conference", "Queue"] {
-        let shown = documents.iter().any(|(heading, document)| {
-            let parsed = Document::parse(document).unwrap();
-            let dials = |verb: &Verb| match verb {
-                Verb::Dial(dial) => dial.nouns.iter().map(Noun::name).any(|name| name == noun),
-                _ => false,
-            };
-            heading.contains(&format!("<{noun}>")) && parsed.verbs.iter().any(dials)
-        });
-        assert!(shown, "`{noun}` has no example");
+fn every_document_on_a_page_runs_as_it_is_written() {
+    let pages = PAGES.iter().map(|(name, _, text)| (*name, *text));
+    for (name, text) in pages.chain([("the index", INDEX)]) {
+        for document in blocks(text, "xml") {
+            let (findings, _) = Document::lint(document, None);
+            assert!(findings.is_empty(), "{name}: {findings:#?}");
+        }
     }
 }
 
 #[test]
-fn the_page_recommends_something_wherever_the_finding_does() {
-    for row in table(section("## What is missing"), "verb") {
+fn the_first_document_of_each_page_shows_its_verb_or_noun() {
+    for (name, _, text) in PAGES {
+        let document = blocks(text, "xml").into_iter().next();
+        let parsed = Document::parse(document.expect("it has an example")).unwrap();
+        let shows = |verb: &Verb| match verb {
+            Verb::Dial(dial) => dial.nouns.iter().map(Noun::name).any(|noun| noun == *name),
+            Verb::Connect(connect) => *name == vocabulary::STREAM && connect.stream.is_some(),
+            _ => false,
+        };
+        let is_shown = |verb: &Verb| verb.name() == *name || shows(verb);
+        assert!(parsed.verbs.iter().any(is_shown), "{name}");
+        assert_eq!(blocks(text, "yaml").len(), 1, "{name} has one test");
+    }
+}
+
+/// The rows lead to the errors that they name, and the text names no error that does not exist.
+#[test]
+fn the_numbers_exist() {
+    for (name, _, text) in PAGES {
+        let rows = table(section(text, "## Findings"), "number");
+        assert!(!rows.is_empty(), "{name}");
+        for row in &rows {
+            let number: String = row[0].chars().skip(1).take(5).collect();
+            assert_eq!(
+                row[0],
+                format!("[{number}](../errors.md#{number})"),
+                "{name}"
+            );
+        }
+        let words = text.split(|c: char| !c.is_ascii_alphanumeric());
+        let listed: BTreeSet<u16> = words
+            .filter(|word| word.len() == 5)
+            .filter_map(|word| word.parse().ok())
+            .filter(|number| (11_000..40_000).contains(number))
+            .filter(|number| u32::from(*number) != Dial::DEFAULT_TIME_LIMIT_S)
+            .collect();
+        for number in listed {
+            assert!(model::error::entry(number).is_some(), "{name}: {number}");
+            let is_row = |row: &Vec<&str>| row[0].starts_with(&format!("[{number}]"));
+            assert!(rows.iter().any(is_row), "{name}: {number} has no row");
+        }
+    }
+}
+
+#[test]
+fn the_index_recommends_something_wherever_the_finding_does() {
+    for row in table(section(INDEX, "## What is missing"), "verb") {
         for name in names(row[0]) {
             let is_nothing = row[1].starts_with("nothing");
             assert_eq!(is_nothing, advice::for_element(name).is_empty(), "{name}");

@@ -76,6 +76,7 @@ pub(crate) fn verbs() -> impl Iterator<Item = &'static str> {
 pub(crate) fn is_known(name: &str) -> bool {
     name == "Response"
         || name == STREAM
+        || name == PARAMETER
         || verbs()
             .chain(NOUNS.iter().chain(UNBUILT_NOUNS).copied())
             .any(|known| known == name)

@@ -103,7 +103,8 @@ fn skipped(element: &Element<'_>) -> Finding {
     if vocabulary::is_known(name) {
         let place = match name {
             "Response" => "at the top",
-            vocabulary::STREAM => "inside `Connect` or `Start`",
+            vocabulary::STREAM => "inside `Connect`, `Start` or `Stop`",
+            vocabulary::PARAMETER => "inside `Stream`",
             _ => "inside `Dial`",
         };
         let message = format!("`{name}` belongs {place}; it was skipped");

@@ -193,7 +193,7 @@ fn explains_broken_documents() {
         (
             r#"<Response><Play loop="-1"> </Play><Play>file:///etc/passwd</Play><Play>a b.wav</Play></Response>"#,
             &[
-                "13420 1:11 `Play` has no address",
+                "13420 1:11 `Play` has no address; it was skipped",
                 "13410 1:17 `loop` of `Play` cannot be `-1`; 1 was used",
                 "11100 1:41 the address in `Play` is neither http nor https: `file:///etc/passwd`",
                 "11100 1:72 the address in `Play` contains spaces: `a b.wav`",
@@ -207,7 +207,7 @@ fn explains_broken_documents() {
             r#"<Response><Play digits="1">http://x/a.wav</Play><Play digits="2"/><Gather><Play digits="3">/a.wav</Play></Gather></Response>"#,
             &[
                 "12202 1:28 the text in `Play` has no effect beside `digits`",
-                "12202 1:75 `digits` has no effect inside `Gather`",
+                "12202 1:81 `digits` has no effect inside `Gather`",
             ],
         ),
         (
@@ -302,8 +302,8 @@ fn explains_broken_documents() {
   <Dial><Conference/></Dial>
 </Response>"#,
             &[
-                "12204 2:3 `record` of `Dial` does not record a conference here",
-                "13226 3:5 `maxParticipants` is at most 250, not 900",
+                "12204 2:9 `record` of `Dial` does not record a conference here",
+                "13226 3:17 `maxParticipants` of `Conference` cannot be `900`; 250 was used",
                 "12203 3:39 `muted` of `Conference` cannot be `loud` (true or false); false was used",
                 "12204 3:52 `coach` of `Conference` has no effect here",
                 "12203 3:64 `beep` of `Conference` cannot be `yes` (true or false or onEnter or onExit); true was used",
@@ -444,7 +444,7 @@ fn explains_broken_documents() {
                 "31941 1:66 `track` of `Stream` cannot be `no_track` (inbound_track or outbound_track or both_tracks); inbound_track was used",
                 "31991 1:98 `Stream` in `Stop` has no `name`; it was skipped",
                 "12204 1:106 `url` of `Stream` has no effect here",
-                "12202 1:123 `Stream` belongs inside `Connect` or `Start`; it was skipped",
+                "12202 1:123 `Stream` belongs inside `Connect`, `Start` or `Stop`; it was skipped",
             ],
         ),
         (
@@ -486,11 +486,11 @@ fn explains_broken_documents() {
         (
             r#"<Response><Gather input="dtmf speech" hints="a" numdigits="1">press <Sya>x</Sya><Dial>1</Dial><Play digits="1"/></Gather></Response>"#,
             &[
-                "12202 1:11 the text in `Gather` has no effect; put it into `Say`",
                 "12201 1:49 `Gather` has no attribute `numdigits` [numDigits]",
+                "12202 1:63 the text in `Gather` has no effect; put it into `Say`",
                 "12202 1:69 `Sya` inside `Gather` is not known; it was skipped [Say]",
                 "12202 1:81 `Dial` does not belong inside `Gather`; it was skipped",
-                "12202 1:95 `digits` has no effect inside `Gather`",
+                "12202 1:101 `digits` has no effect inside `Gather`",
             ],
         ),
         (

@@ -8,7 +8,7 @@ fn explains_documents_with_queues() {
         (
             r#"<Response><Enqueue waitUrl="a b" waitUrlMethod="PUT" maxQueueSize="0" workflowSid="WW1"><Task>{}</Task></Enqueue><Leave at="1">x</Leave><Queue>q</Queue><Dial><Queue url="ftp://x" method="HEAD" reservationSid="WR1">q<Say>x</Say></Queue><Queue>r</Queue></Dial><Dial><Queue/></Dial></Response>"#,
             &[
-                "13251 1:11 `Enqueue` does not name a queue",
+                "13251 1:11 `Enqueue` does not name a queue; it was skipped",
                 "11100 1:20 `waitUrl` of `Enqueue` contains spaces: `a b`",
                 "13234 1:34 `waitUrlMethod` of `Enqueue` cannot be `PUT` (GET or POST); POST was used",
                 "12203 1:54 `maxQueueSize` of `Enqueue` cannot be `0`; that of the queue was used",
@@ -22,7 +22,7 @@ fn explains_documents_with_queues() {
                 "12204 1:194 `reservationSid` of `Queue` has no effect here",
                 "12202 1:216 `Say` does not belong inside `Queue`; it was skipped",
                 "12202 1:236 `Queue` has no effect beside the first one in `Dial`",
-                "13251 1:265 `Queue` does not name a queue",
+                "13251 1:265 `Queue` does not name a queue; it was skipped",
             ],
         ),
         (

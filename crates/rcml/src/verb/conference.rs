@@ -193,15 +193,16 @@ impl Conference {
 fn max_participants(element: &Element<'_>, findings: &mut Findings) -> NonZeroU32 {
     let default = Conference::DEFAULT_PARTICIPANTS;
     let code = error::CONFERENCE_SIZE;
+    let most = Conference::MAX_PARTICIPANTS;
     let count = element.seconds("maxParticipants", default.get(), code, findings);
-    if count > Conference::MAX_PARTICIPANTS {
-        let text = format!(
-            "`maxParticipants` is at most {}, not {count}",
-            Conference::MAX_PARTICIPANTS
-        );
-        findings.push(Finding::new(code, element.at(), text));
+    if let Some(attribute) = element.attribute("maxParticipants")
+        && count > most
+    {
+        let text =
+            format!("`maxParticipants` of `Conference` cannot be `{count}`; {most} was used");
+        findings.push(Finding::new(code, attribute.at, text));
     }
-    NonZeroU32::new(count.min(Conference::MAX_PARTICIPANTS)).unwrap_or(default)
+    NonZeroU32::new(count.min(most)).unwrap_or(default)
 }
 
 fn events(element: &Element<'_>, findings: &mut Findings) -> Option<Vec<ConferenceEvent>> {

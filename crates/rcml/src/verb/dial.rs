@@ -165,9 +165,12 @@ impl Dial {
             answer_on_bridge: element.flag("answerOnBridge", findings),
             line: element.at().line,
         };
-        if dial.conference().is_some() && dial.record.take().is_some() {
+        if dial.conference().is_some()
+            && dial.record.take().is_some()
+            && let Some(record) = element.attribute("record")
+        {
             let message = "`record` of `Dial` does not record a conference here".to_owned();
-            findings.push(Finding::new(error::NOT_BUILT, element.at(), message));
+            findings.push(Finding::new(error::NOT_BUILT, record.at, message));
         }
         dial
     }

@@ -3,7 +3,7 @@
 use model::{HttpMethod, error};
 
 use crate::element::{Attributes, Element};
-use crate::finding::{Finding, Findings};
+use crate::finding::Findings;
 use crate::verb::speech::{Input, Speech};
 use crate::verb::{Pause, Play, Say};
 
@@ -157,10 +157,7 @@ pub(super) fn are_keys(text: &str) -> bool {
 }
 
 fn prompts(element: &Element<'_>, findings: &mut Findings) -> Vec<Prompt> {
-    if !element.text().is_empty() {
-        let message = "the text in `Gather` has no effect; put it into `Say`".to_owned();
-        findings.push(Finding::new(error::BAD_NESTING, element.at(), message));
-    }
+    element.refuse_text_with("; put it into `Say`", findings);
     element
         .children()
         .filter_map(|child| match child.name() {

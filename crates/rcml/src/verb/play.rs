@@ -49,9 +49,11 @@ impl Play {
     /// Reads a prompt of a `Gather`: only the file is played.
     pub(crate) fn read_prompt(element: &Element<'_>, findings: &mut Findings) -> Self {
         let play = Self::of(element, findings);
-        if play.digits.is_some() {
+        if let Some(digits) = element.attribute("digits")
+            && play.digits.is_some()
+        {
             let message = "`digits` has no effect inside `Gather`".to_owned();
-            findings.push(Finding::new(error::BAD_NESTING, element.at(), message));
+            findings.push(Finding::new(error::BAD_NESTING, digits.at, message));
         }
         Self {
             digits: None,
@@ -70,7 +72,7 @@ impl Play {
         );
         let url = element.text_url(findings);
         if url.is_empty() && digits.is_none() {
-            let message = "`Play` has no address".to_owned();
+            let message = "`Play` has no address; it was skipped".to_owned();
             findings.push(Finding::new(error::PLAY_EMPTY, element.at(), message));
         }
         Self {

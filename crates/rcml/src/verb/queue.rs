@@ -50,10 +50,10 @@ pub(super) fn name(element: &Element<'_>, findings: &mut Findings) -> Option<Str
         return Some(name);
     }
     let fault = if name.is_empty() {
-        format!("`{}` does not name a queue", element.name())
+        format!("`{}` does not name a queue; it was skipped", element.name())
     } else {
         format!(
-            "a queue cannot have the name `{}`: at most {MAX_QUEUE_NAME} characters",
+            "a queue cannot have the name `{}`: at most {MAX_QUEUE_NAME} characters; it was skipped",
             quoted(&name)
         )
     };

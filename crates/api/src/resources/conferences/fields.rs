@@ -100,7 +100,7 @@ const FIELDS: &[Field<Conference>] = &[
         "ReasonConferenceEnded",
         Kind::Text,
         Null::Explicit,
-        "Why it ended: a word of [`ReasonConferenceEnded`](rcml.md#events-of-a-conference); a participant that was removed counts as one that left.",
+        "Why it ended: a word of [`ReasonConferenceEnded`](rcml/conference.md#events); a participant that was removed counts as one that left.",
         |c, _| Value::maybe(c.reason.as_deref().map(RoomEnd::public_word)),
     ).within(TWILIO),
     field(
