@@ -11,6 +11,7 @@ use crate::report::MixId;
 use crate::slots::Slots;
 use crate::sound::{Feed, Voice};
 use audio::Codec;
+use rtp_proto::Header;
 use rtp_proto::jitter::{Delay, Played};
 use std::time::{Duration, Instant};
 
@@ -64,6 +65,10 @@ pub(crate) struct Mix {
     pub(crate) next_at: Instant,
     members: Slots<Member>,
     sum: [i32; FRAME],
+    /// Frames made; wraps.
+    frames: u16,
+    /// Slot of its recording.
+    pub(crate) recording: Option<usize>,
     pub(crate) encoded: Encoded,
 }
 
@@ -149,6 +154,8 @@ impl Mix {
             next_at,
             members: Slots::default(),
             sum: [0; FRAME],
+            frames: 0,
+            recording: None,
             encoded: Encoded::default(),
         }
     }
@@ -176,10 +183,29 @@ impl Mix {
         }
     }
 
-    /// Removes a member; true if it was the last.
-    pub(crate) fn take(&mut self, member: usize) -> bool {
+    /// Removes a member.
+    pub(crate) fn take(&mut self, member: usize) {
         self.members.remove(member);
-        self.members.iter().next().is_none()
+    }
+
+    pub(crate) const fn is_recorded(&self) -> bool {
+        self.recording.is_some()
+    }
+
+    /// Whether it has neither members nor a recording.
+    pub(crate) fn is_unused(&self) -> bool {
+        !self.is_recorded() && self.members.iter().next().is_none()
+    }
+
+    /// Numbers the current frame for its recording; the time is left out.
+    pub(crate) const fn header(&self) -> Header {
+        Header {
+            marker: false,
+            payload_type: 0,
+            sequence: self.frames,
+            timestamp: 0,
+            ssrc: 0,
+        }
     }
 
     pub(crate) fn talks(&self, member: usize) -> bool {
@@ -196,6 +222,7 @@ impl Mix {
     /// Makes the frame due at `at`.
     pub(crate) fn frame(&mut self, at: Instant) {
         self.next_at += FRAME_TIME;
+        self.frames = self.frames.wrapping_add(1);
         let mut loudest = Loudest::default();
         for (number, member) in self.members.iter_mut() {
             if let Some(talker) = &mut member.talker {

@@ -102,6 +102,7 @@ fn steady_state_allocates_nothing() {
     for member in 10..=13 {
         world.join(member, 1, (member != 13, true));
     }
+    world.record_mix(6, 1, true);
     world.bridge(14, 15);
     world.join(16, 1, (true, true));
     world.control(Control::ListenDigits {

@@ -7,6 +7,7 @@ mod digits_bridge;
 mod live;
 mod liveness;
 mod mix;
+mod mix_recording;
 mod moving;
 mod mutation;
 mod play;
