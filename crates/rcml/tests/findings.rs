@@ -300,6 +300,7 @@ fn explains_broken_documents() {
   <Dial><Conference maxParticipants="0">room</Conference></Dial>
   <Dial><Conference statusCallbackEvent="start speaker jion" participantLabel="CA00000000000000000000000000000001">room</Conference></Dial>
   <Dial><Conference/></Dial>
+  <Dial><Conference record="record-from-ringing" trim="yes" recordingStatusCallback="/r" recordingStatusCallbackEvent="done">room</Conference></Dial>
 </Response>"#,
             &[
                 "12204 2:3 `record` of `Dial` does not record a conference here",
@@ -313,6 +314,9 @@ fn explains_broken_documents() {
                 "13223 6:21 `statusCallbackEvent` cannot be `jion`; it was left out [join]",
                 "13235 6:62 `participantLabel` of `Conference` cannot be `CA00000000000000000000000000000001`; it was left out",
                 "13225 7:9 `Conference` does not name a room",
+                "12203 8:21 `record` of `Conference` cannot be `record-from-ringing` (do-not-record or record-from-start); do-not-record was used",
+                "12203 8:50 `trim` of `Conference` cannot be `yes` (trim-silence or do-not-trim); the default was used",
+                "13621 8:90 `recordingStatusCallbackEvent` cannot be `done`; it was left out",
             ],
         ),
         (
@@ -618,10 +622,11 @@ fn what_asks_for_nothing_is_not_reported() {
         "waitUrl=\"\"",
         "waitUrl=\"/music\"",
         "record=\"do-not-record\" coach=' '",
+        "record=\"record-from-start\" trim=\"trim-silence\" recordingStatusCallback=\"/r\"",
     ] {
         assert_eq!(conference(attributes), [""; 0], "{attributes}");
     }
-    for attributes in ["record=\"true\"", "coach=\"CA1\""] {
+    for attributes in ["region=\"ie1\"", "coach=\"CA1\""] {
         let found = conference(attributes);
         assert!(
             matches!(&found[..], [one] if one.starts_with("12204")),

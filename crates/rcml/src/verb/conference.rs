@@ -7,6 +7,7 @@ use model::{ConferenceEvent, HttpMethod, error};
 
 use crate::element::{Attributes, Element};
 use crate::finding::{Finding, Findings, quoted};
+use crate::verb::recording::{CALLBACK, RecordingCallback, read_trim};
 use crate::verb::wait::Wait;
 
 /// The room that a `<Dial>` enters.
@@ -33,12 +34,36 @@ pub struct Conference {
     pub status_callback_method: HttpMethod,
     /// Requested events; `None` if the document does not specify them.
     pub status_callback_events: Option<Vec<ConferenceEvent>>,
+    /// The recording of the whole conference, if this participant asks for one.
+    pub recording: Option<ConferenceRecording>,
+    /// Receives the events of that recording.
+    pub recording_callback: Option<RecordingCallback>,
     /// When the others hear a tone.
     pub beep: Beep,
     /// What the participant hears until the conference starts.
     pub wait: Wait,
     /// Line in the document, from 1; 0 if not read from a document.
     pub line: u32,
+}
+
+/// A recording of a conference, from its start to its end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ConferenceRecording {
+    /// Whether the silence at both ends is left out; `None` if the document does not say.
+    pub trim: Option<bool>,
+}
+
+impl ConferenceRecording {
+    /// The value of `record`.
+    pub(crate) const MODE: &'static str = "record-from-start";
+
+    /// Reads `record` and `trim`; `None`: nothing is recorded.
+    fn read(element: &Element<'_>, findings: &mut Findings) -> Option<Self> {
+        let words = [("do-not-record", false), (Self::MODE, true)];
+        let records = element.word("record", error::BAD_VALUE, &words, findings);
+        let trim = read_trim(element, findings);
+        records.unwrap_or(false).then_some(Self { trim })
+    }
 }
 
 /// When the others in a conference hear a tone.
@@ -95,24 +120,19 @@ pub(super) const ATTRIBUTES: Attributes = Attributes {
         "maxParticipants",
         "muted",
         "participantLabel",
+        "record",
+        CALLBACK[0],
+        CALLBACK[1],
+        CALLBACK[2],
         "startConferenceOnEnter",
         "statusCallback",
         "statusCallbackEvent",
         "statusCallbackMethod",
+        "trim",
         "waitMethod",
         "waitUrl",
     ],
-    unbuilt: &[
-        "coach",
-        "eventCallbackUrl",
-        "jitterBufferSize",
-        "record",
-        "recordingStatusCallback",
-        "recordingStatusCallbackEvent",
-        "recordingStatusCallbackMethod",
-        "region",
-        "trim",
-    ],
+    unbuilt: &["coach", "eventCallbackUrl", "jitterBufferSize", "region"],
 };
 
 impl Conference {
@@ -138,6 +158,8 @@ impl Conference {
             status_callback: None,
             status_callback_method: HttpMethod::Post,
             status_callback_events: None,
+            recording: None,
+            recording_callback: None,
             beep: Beep::default(),
             wait: Wait::Music,
             line: 0,
@@ -170,6 +192,8 @@ impl Conference {
                 findings,
             ),
             status_callback_events: events(element, findings),
+            recording: ConferenceRecording::read(element, findings),
+            recording_callback: RecordingCallback::read(element, findings),
             beep: Beep::read(element, findings),
             wait: Wait::read(element, "waitMethod", findings),
             line: element.at().line,
