@@ -314,7 +314,12 @@ async fn get(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
     Ok(context.show(&CONFERENCE, &found))
 }
 
-async fn find(context: &Context<'_>, account: &Account, sid: &str) -> Result<Conference, Failure> {
+/// A conference of the account, by its SID.
+pub(super) async fn find(
+    context: &Context<'_>,
+    account: &Account,
+    sid: &str,
+) -> Result<Conference, Failure> {
     let sid: ConferenceSid = sid.parse().map_err(|_| Failure::not_found())?;
     let found = context.state.store.conference(sid).await?;
     owned(account, found).ok_or_else(Failure::not_found)

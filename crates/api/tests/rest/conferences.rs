@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use call_proto::{Modify, ParticipantChange, Planned};
-use model::record::{Conference, Membership};
-use model::{AccountSid, ConferenceSid, ConferenceStatus, Timestamp};
+use model::record::{Conference, Membership, Recording, RecordingKind};
+use model::{
+    AccountSid, ConferenceSid, ConferenceStatus, RecordingSid, RecordingSource, Timestamp,
+};
 use store::Change;
 
 use crate::server::{Server, call, call_sid, of};
@@ -97,6 +99,41 @@ async fn conferences_are_listed_and_read() {
     assert!(twilio["reason_conference_ended"].is_null());
     let other = format!("{path}/{}.json", conference_sid(9));
     server.get(&who, &other).await.is(404);
+}
+
+#[tokio::test]
+async fn the_recordings_of_a_conference_are_listed() {
+    let server = Server::start().await;
+    let account = keep(&server).await;
+    let recording = |n: u8| Recording {
+        sid: RecordingSid::from_bytes([n; 16]),
+        account,
+        call: None,
+        conference: Some(conference_sid(n)),
+        kind: RecordingKind {
+            source: RecordingSource::Conference,
+            channels: 1,
+        },
+        duration_ms: 1_000,
+        size_bytes: 44,
+        created: Timestamp(1),
+        updated: Timestamp(1),
+    };
+    let changes = [1, 2].map(|n| Change::Recording(recording(n)));
+    server.store.commit(changes.to_vec()).await.unwrap();
+    let who = of("p");
+    let path = |n| {
+        let sid = conference_sid(n);
+        format!("/Accounts/{account}/Conferences/{sid}/Recordings.json")
+    };
+    for base in ["", TWILIO] {
+        let page = server.get(&who, &format!("{base}{}", path(1))).await.json();
+        let listed = page["recordings"].as_array().unwrap();
+        assert_eq!(listed.len(), 1, "{page}");
+        assert_eq!(listed[0]["conference_sid"], conference_sid(1).to_string());
+        assert!(listed[0]["call_sid"].is_null(), "{page}");
+    }
+    server.get(&who, &path(9)).await.is(404);
 }
 
 #[tokio::test]
