@@ -63,7 +63,8 @@ pub use family::{Family, Inbound, OutboundApi, Script};
 pub use farewell::{Farewell, MessageFarewell, RecordingFarewell, RecordingOutcome, RoomFarewell};
 pub use lint::lint;
 pub use membership::{
-    Beep, Departure, Place, RoomCallback, RoomEnd, RoomEvent, RoomRefusal, Terms, Wish,
+    Beep, Departure, Place, RoomCallback, RoomEnd, RoomEvent, RoomRecording, RoomRefusal, Terms,
+    Wish,
 };
 pub use message::{MessageCommand, TextMessage};
 pub use queue::{Queue, QueueTell};

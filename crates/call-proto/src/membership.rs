@@ -2,10 +2,11 @@
 
 use std::num::NonZeroU32;
 
-use model::{ConferenceEvent, ConferenceSid};
+use model::{ConferenceEvent, ConferenceSid, RecordingEvent};
 use serde::{Deserialize, Serialize};
 
 use crate::callback::CallbackTarget;
+use crate::dialect::Dialect;
 
 /// A member's requested terms on joining.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -33,6 +34,21 @@ pub struct Wish {
     /// Where the events of the conference go, if no earlier member has named a place.
     #[serde(default)]
     pub callback: Option<Box<RoomCallback>>,
+    /// The recording that the conference makes, if no earlier member has asked for one.
+    #[serde(default)]
+    pub recording: Option<Box<RoomRecording>>,
+}
+
+/// The recording of a conference.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct RoomRecording {
+    /// Whether the silence at both ends is left out.
+    pub trim: bool,
+    /// Receives these events.
+    pub callback: Option<(CallbackTarget, Vec<RecordingEvent>)>,
+    /// Dialect of the document that asked for it: decides about its address.
+    #[serde(with = "crate::journal::serde_as::dialect")]
+    pub dialect: Dialect,
 }
 
 /// The callbacks of a conference.

@@ -20,7 +20,7 @@ use call_proto::{
     ParticipantChange, RoomCommand, Script, Target,
 };
 use model::error::CONFERENCE_FAILED;
-use model::{CallSid, ConferenceSid, Timestamp};
+use model::{CallSid, ConferenceSid, RecordingSid, Timestamp};
 use rehearse::scene::{Act, Does, Doing, Faults, Opening, Pace, Scene, Start, Vanishes};
 use rehearse::{Run, Watch};
 
@@ -51,6 +51,8 @@ struct Observer {
     rules: Rules,
     /// How often each conference was created and ended.
     conferences: BTreeMap<ConferenceSid, [u32; 2]>,
+    /// How often each recording of a conference was started, and closed or reported.
+    recordings: BTreeMap<RecordingSid, [u32; 2]>,
 }
 
 impl Watch for Observer {
@@ -70,6 +72,13 @@ impl Watch for Observer {
                     }
                     Fact::ConferenceEnded { conference, .. } => {
                         self.conferences.entry(*conference).or_default()[1] += 1;
+                    }
+                    Fact::RecordingStarted { started, .. } => {
+                        self.recordings.entry(started.sid).or_default()[0] += 1;
+                    }
+                    Fact::RecordingClosed { recording, .. }
+                    | Fact::RecordingReported { recording, .. } => {
+                        self.recordings.entry(*recording).or_default()[1] += 1;
                     }
                     _ => {}
                 }
@@ -223,6 +232,7 @@ fn check(run: &Run, observer: Observer, seed: u64) {
     let Observer {
         mut rules,
         conferences,
+        recordings,
     } = observer;
     rules.finish();
     let broken = rules.into_broken();
@@ -238,6 +248,9 @@ fn check(run: &Run, observer: Observer, seed: u64) {
         assert!(is_over, "seed {seed}: {record:?}");
         let counts = conferences.get(&record.sid).copied();
         assert_eq!(counts, Some([1, 1]), "seed {seed}: {record:?}");
+    }
+    for (recording, counts) in recordings {
+        assert_eq!(counts, [1, 1], "seed {seed}: {recording}");
     }
     for lines in run.journals.iter().chain(&run.room_journals) {
         replay(lines, seed);
@@ -453,7 +466,11 @@ fn verb(random: &mut Random) -> String {
         let queue = some(random, &["url=\"/b\""]);
         return format!("<Dial {dial}><Queue {queue}>{room}</Queue></Dial>");
     }
-    format!("<Dial {dial}><Conference {conference}>{room}</Conference></Dial>")
+    let recording = match room {
+        "red" => "record=\"record-from-start\" recordingStatusCallback=\"/r\"",
+        _ => "",
+    };
+    format!("<Dial {dial}><Conference {conference} {recording}>{room}</Conference></Dial>")
 }
 
 /// Each of these attributes, with a chance of one in four.

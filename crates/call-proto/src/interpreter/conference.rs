@@ -20,7 +20,7 @@ use crate::context::Context;
 use crate::event::{ParticipantChange, PlayId, Req};
 use crate::fact::{Fact, Reason};
 use crate::membership::{
-    Departure, Place, RoomCallback, RoomEnd, RoomEvent, RoomRefusal, Terms, Wish,
+    Departure, Place, RoomCallback, RoomEnd, RoomEvent, RoomRecording, RoomRefusal, Terms, Wish,
 };
 
 /// How long a room may take to answer: longer than a slow disk takes.
@@ -69,6 +69,7 @@ pub(super) fn start(
 ) -> Step {
     let req = cx.req();
     let callback = callback_of(&conference, site, cx);
+    let recording = recording_of(&conference, site, cx);
     let request = RoomRequest::Join {
         req,
         account: site.author(),
@@ -83,6 +84,7 @@ pub(super) fn start(
             beeps_on_exit: conference.beep.exit,
             label: conference.label.clone(),
             callback,
+            recording,
         },
     };
     cx.command(site.leg.profile.sid, Command::Room(request));
@@ -117,6 +119,22 @@ fn callback_of(
             author: site.author(),
         },
         events: events.unwrap_or_else(|| DEFAULT_EVENTS.to_vec()),
+    }))
+}
+
+/// The recording that the document asks for.
+fn recording_of(
+    conference: &Conference,
+    site: &mut Site<'_>,
+    cx: &mut Context,
+) -> Option<Box<RoomRecording>> {
+    let recording = conference.recording?;
+    let callback = conference.recording_callback.as_ref();
+    let dialect = site.leg.profile.dialect;
+    Some(Box::new(RoomRecording {
+        trim: recording.trim.unwrap_or(dialect.trims_records),
+        callback: callback.and_then(|callback| site.recording_callback(callback, cx)),
+        dialect,
     }))
 }
 

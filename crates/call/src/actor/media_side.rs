@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use call_proto::{Beep, DigitWay, Lane, MediaCommand, MediaEvent, Sides, Sound, Via};
-use media::{Control, EndpointId, EngineControl, MixId, Part, PlayId, RecordingId, Report, Terms};
+use media::{Control, EndpointId, EngineControl, Part, PlayId, RecordingId, Report, Terms};
 use model::record::MediaCounts;
-use model::{CallSid, ConferenceSid, RecordingSid};
+use model::{CallSid, RecordingSid};
 
 use super::Actor;
 use crate::resolve;
+use crate::rooms::mix_of;
 
 impl Actor {
     pub(super) fn media_command(&mut self, call: CallSid, command: MediaCommand) {
@@ -237,14 +238,6 @@ const fn part_of(sides: Sides) -> Part {
         Sides::Inbound => Part::Heard,
         Sides::Outbound => Part::Sent,
     }
-}
-
-/// The mix of a conference: the random part of its SID, so that every process and restart derives
-/// the same one.
-fn mix_of(conference: ConferenceSid) -> MixId {
-    let mut random = [0; 8];
-    random.copy_from_slice(&conference.as_bytes()[8..]);
-    MixId(u64::from_be_bytes(random))
 }
 
 pub(super) fn counts_of(stats: &media::Stats) -> MediaCounts {

@@ -4,15 +4,17 @@
 
 use std::collections::BTreeMap;
 
-use call_proto::Place;
-use model::{CallSid, ConferenceSid};
+use call_proto::{Place, RoomInput};
+use model::{CallSid, ConferenceSid, RecordingSid, Timestamp};
 
-use super::Stage;
+use super::{Due, Stage};
 
 /// The members of each mix.
 #[derive(Default)]
 pub(super) struct Mixes {
     members: BTreeMap<CallSid, Member>,
+    /// When the current recordings of mixes began.
+    pub(super) recorded: BTreeMap<RecordingSid, Timestamp>,
 }
 
 struct Member {
@@ -58,6 +60,28 @@ impl Stage<'_> {
             self.on_line(call, &line);
             self.mixes_again(member.conference);
         }
+    }
+
+    /// The recording of a mix ends. Members are taken to talk all the time: nothing is trimmed.
+    pub(super) fn mix_recorded(&mut self, room: usize, recording: RecordingSid) {
+        let since = self.mixes.recorded.remove(&recording);
+        let (Some(since), Some(after)) = (since, self.scene.delays.closing) else {
+            return;
+        };
+        let input = if self.scene.faults.disk_full {
+            RoomInput::RecordFailed {
+                recording,
+                reason: "the disk is full".to_owned(),
+            }
+        } else {
+            let duration_ms = self.now.as_millis() - since.as_millis();
+            RoomInput::Recorded {
+                recording,
+                duration_ms,
+                size_bytes: 44 + 16 * duration_ms,
+            }
+        };
+        self.later(after, Due::Room(room, input));
     }
 
     /// Records for each member whom it hears, if that changed.

@@ -130,3 +130,9 @@ fn removed() {
 fn announcement() {
     check("conference-announcement");
 }
+
+#[test]
+fn recorded() {
+    check("conference-recorded");
+    check("conference-not-recorded");
+}
