@@ -52,7 +52,7 @@ fn every_member_is_in_it() {
         assert!(tone_dbfs(&samples[1600..7600], hz) > -17.0, "{hz}");
         let rest = tone_dbfs(&samples[10_000..15_600], hz);
         assert_eq!(rest > -17.0, hz == HZ[2], "{hz} {rest}");
-        assert!(rest > -17.0 || rest < -45.0, "{hz} {rest}");
+        assert!(!(-45.0..-17.0).contains(&rest), "{hz} {rest}");
     }
 }
 
@@ -75,7 +75,6 @@ fn it_outlives_its_members() {
     assert!(rms_dbfs(&samples[8800..11_900]) < -60.0);
     let last = &samples[13_000..15_600];
     assert!(tone_dbfs(last, 1000.0) > -17.0 && tone_dbfs(last, 440.0) < -45.0);
-    assert!(phones[1].hears(440.0), "before it was alone");
     // With its last member the mix is gone, and with it all timers of both.
     world.control(leave(2));
     world.record_mix(10, 1, false);
