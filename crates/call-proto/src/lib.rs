@@ -54,9 +54,9 @@ pub use command::{
 pub use context::{MakeAddress, RecordingAddress, Settings};
 pub use dialect::Dialect;
 pub use event::{
-    Ask, AudioFailure, Clip, Confidence, DigitWay, Document, Event, Fallback, FetchFailure,
-    Fetched, Headers, LegEvent, MediaEvent, Modify, ParticipantChange, Planned, PlayId, Redirect,
-    Req, Route, SetIn, SpeechNews, Unreachable, Via,
+    Ask, AudioFailure, Clip, Coaching, Confidence, DigitWay, Document, Event, Fallback,
+    FetchFailure, Fetched, Headers, LegEvent, MediaEvent, Modify, ParticipantChange, Planned,
+    PlayId, Redirect, Req, Route, SetIn, SpeechNews, Unreachable, Via,
 };
 pub use fact::{CallEnd, Fact, Reason};
 pub use family::{Family, Inbound, OutboundApi, Script};

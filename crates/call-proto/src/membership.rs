@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use model::{ConferenceEvent, ConferenceSid, RecordingEvent};
+use model::{CallSid, ConferenceEvent, ConferenceSid, RecordingEvent};
 use serde::{Deserialize, Serialize};
 
 use crate::callback::CallbackTarget;
@@ -31,6 +31,9 @@ pub struct Wish {
     /// The application's name for the member.
     #[serde(default)]
     pub label: Option<String>,
+    /// The only call that hears the member; `None`: all do.
+    #[serde(default)]
+    pub coaches: Option<CallSid>,
     /// Where the events of the conference go, if no earlier member has named a place.
     #[serde(default)]
     pub callback: Option<Box<RoomCallback>>,
@@ -69,6 +72,9 @@ pub struct Terms {
     pub ends: bool,
     /// Whether it neither hears the others nor is heard.
     pub on_hold: bool,
+    /// The only call that hears it; `None`: all do.
+    #[serde(default)]
+    pub coaches: Option<CallSid>,
 }
 
 /// Why a member leaves.
@@ -158,6 +164,9 @@ pub struct Place {
     /// Whether the conference has started; until then, all hear silence.
     #[serde(alias = "hears")]
     pub started: bool,
+    /// The only call that hears it; `None`: all do.
+    #[serde(default)]
+    pub coaches: Option<CallSid>,
 }
 
 /// Why a call was not admitted.

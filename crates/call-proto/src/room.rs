@@ -222,6 +222,7 @@ impl Member {
             muted: self.wish.muted,
             ends: self.wish.ends,
             on_hold: self.on_hold,
+            coaches: self.wish.coaches,
         }
     }
 }
@@ -384,8 +385,8 @@ impl Room {
         if others.count() >= wish.max_members.get() as usize {
             return self.refuse(call, req, RoomRefusal::Full, now);
         }
-        let place = self.place(wish.muted);
-        let (muted, beeps) = (wish.muted, wish.beeps_on_enter);
+        let (muted, coaches, beeps) = (wish.muted, wish.coaches, wish.beeps_on_enter);
+        let place = self.place(muted, coaches);
         let mut wish = wish;
         let callback = wish.callback.take();
         let recording = wish.recording.take();
@@ -416,7 +417,7 @@ impl Room {
         if self.state == State::Running {
             self.begin_recording(now);
         }
-        let place = self.place(muted);
+        let place = self.place(muted, coaches);
         if let Some(member) = self.members.get_mut(&call) {
             member.place = place;
         }
@@ -450,6 +451,7 @@ impl Room {
         };
         let before = member.terms();
         (member.wish.muted, member.wish.ends) = (terms.muted, terms.ends);
+        member.wish.coaches = terms.coaches;
         member.on_hold = terms.on_hold;
         if before.muted != terms.muted {
             self.report(Report::Muted(terms.muted), call, now);
@@ -457,7 +459,7 @@ impl Room {
         if before.on_hold != terms.on_hold {
             self.report(Report::Held(terms.on_hold), call, now);
         }
-        if before.ends != terms.ends {
+        if (before.ends, before.coaches) != (terms.ends, terms.coaches) {
             self.report(Report::Modified, call, now);
         }
         self.place_all();
@@ -532,11 +534,12 @@ impl Room {
     }
 
     /// The current place of a member with these terms.
-    fn place(&self, muted: bool) -> Place {
+    fn place(&self, muted: bool, coaches: Option<CallSid>) -> Place {
         let running = self.state == State::Running;
         Place {
             talks: running && !muted,
             started: running,
+            coaches,
         }
     }
 
@@ -546,11 +549,9 @@ impl Room {
             .members
             .iter()
             .map(|(call, member)| {
-                (
-                    *call,
-                    member.req,
-                    self.place(member.wish.muted || member.on_hold),
-                )
+                let is_silent = member.wish.muted || member.on_hold;
+                let place = self.place(is_silent, member.wish.coaches);
+                (*call, member.req, place)
             })
             .collect();
         for (call, req, place) in moved {

@@ -285,7 +285,15 @@ impl Engine {
                 mix,
                 talk,
                 hear,
-            } => self.join(endpoint, mix, Role { talk, hear }, now),
+                coaches,
+            } => {
+                let role = Role {
+                    talk,
+                    hear,
+                    coaches,
+                };
+                self.join(endpoint, mix, role, now);
+            }
             Control::Leave { endpoint } => {
                 let slot = self.slot(endpoint);
                 self.unjoin(slot);

@@ -597,6 +597,7 @@ mod tests {
                 mix: MixId(1),
                 talk: true,
                 hear: true,
+                coaches: None,
             });
             socket
         });

@@ -16,6 +16,7 @@ fn join(call: &Call, endpoint: u64, mix: u64) {
         mix: MixId(mix),
         talk: true,
         hear: true,
+        coaches: None,
     });
 }
 

@@ -406,6 +406,7 @@ fn conference_attributes(conference: &Conference) -> Pairs<'_> {
         ),
         ("maxParticipants", unless(size, default)),
         ("participantLabel", conference.label.clone()),
+        ("coach", conference.coach.map(|call| call.to_string())),
         ("statusCallback", conference.status_callback.clone()),
         (
             "statusCallbackMethod",

@@ -306,7 +306,7 @@ fn explains_broken_documents() {
                 "12204 2:3 `record` of `Dial` does not record a conference here",
                 "13226 3:5 `maxParticipants` is at most 250, not 900",
                 "12203 3:39 `muted` of `Conference` cannot be `loud` (true or false); false was used",
-                "12204 3:52 `coach` of `Conference` has no effect here",
+                "12203 3:52 `coach` of `Conference` cannot be `CA1`; the participant is muted",
                 "12203 3:64 `beep` of `Conference` cannot be `yes` (true or false or onEnter or onExit); true was used",
                 "12202 3:79 `Number` does not belong inside `Conference`; it was skipped",
                 "13226 5:21 `maxParticipants` of `Conference` cannot be `0`; 40 was used",
@@ -626,7 +626,7 @@ fn what_asks_for_nothing_is_not_reported() {
     ] {
         assert_eq!(conference(attributes), [""; 0], "{attributes}");
     }
-    for attributes in ["region=\"ie1\"", "coach=\"CA1\""] {
+    for attributes in ["region=\"ie1\"", "eventCallbackUrl=\"/e\""] {
         let found = conference(attributes);
         assert!(
             matches!(&found[..], [one] if one.starts_with("12204")),

@@ -14,7 +14,7 @@ const DOCUMENTS: [&str; 17] = [
      </Sip><Client statusCallback='s' statusCallbackMethod='GET' \
      statusCallbackEvent='ringing,answered'>ann</Client></Dial></Response>",
     "<Response><Dial><Conference muted='true' startConferenceOnEnter='false' \
-     endConferenceOnExit='true' maxParticipants='7' waitUrl='/w?a=b' waitMethod='GET' beep='onEnter' participantLabel='Ann B' \
+     endConferenceOnExit='true' maxParticipants='7' waitUrl='/w?a=b' waitMethod='GET' beep='onEnter' participantLabel='Ann B' coach='CA000000000000000000000000000000ab' \
      statusCallback='/s' statusCallbackMethod='GET' statusCallbackEvent='join, leave' record='record-from-start' trim='do-not-trim' \
      recordingStatusCallback='/r' recordingStatusCallbackMethod='GET' recordingStatusCallbackEvent='in-progress'>room</Conference>\
      </Dial><Dial><Conference waitUrl=''>room</Conference></Dial><Fax/><Dial/></Response>",

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use call_proto::{Modify, ParticipantChange, Planned};
+use call_proto::{Coaching, Modify, ParticipantChange, Planned};
 use model::record::{Conference, Membership, Recording, RecordingKind};
 use model::{
     AccountSid, ConferenceSid, ConferenceStatus, RecordingSid, RecordingSource, Timestamp,
@@ -50,6 +50,7 @@ async fn keep(server: &Server) -> AccountSid {
             ends: false,
             on_hold: false,
             label: label.map(str::to_owned),
+            coaches: None,
         },
     };
     let changes = vec![
@@ -221,6 +222,57 @@ async fn participants_are_listed_changed_and_removed() {
             .await
             .is(404);
     }
+}
+
+#[tokio::test]
+async fn a_participant_coaches_another() {
+    let server = Server::start().await;
+    let account = keep(&server).await;
+    let who = of("p");
+    let (coach, coached) = (call_sid(1), call_sid(2));
+    let path = format!("/Accounts/{account}/Conferences/{}", conference_sid(1));
+    let one = format!("{TWILIO}{path}/Participants/{coach}.json");
+    for form in [
+        format!("CallSidToCoach={coached}"),
+        format!("Coaching=true&CallSidToCoach={coached}"),
+        format!("Coaching=false&CallSidToCoach={coached}"),
+    ] {
+        server.post(&who, &one, &form).await.is(200);
+    }
+    let changes = std::mem::take(&mut *server.engine.modified.lock().unwrap());
+    let whom: Vec<_> = changes
+        .into_iter()
+        .map(|(_, modify)| match modify {
+            Modify::Participant(change) => change.coaching,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let of = Coaching::Of(coached);
+    assert_eq!(whom, [Some(of), Some(of), Some(Coaching::Nobody)]);
+    for form in [
+        "Coaching=true".to_owned(),
+        format!("CallSidToCoach={}", call_sid(3)),
+        "CallSidToCoach=bob".to_owned(),
+    ] {
+        server.post(&who, &one, &form).await.is(400);
+    }
+    let change = Change::ConferenceJoined {
+        call: coach,
+        at: Timestamp(2),
+        membership: Membership {
+            conference: conference_sid(1),
+            muted: false,
+            starts: true,
+            ends: false,
+            on_hold: false,
+            label: None,
+            coaches: Some(coached),
+        },
+    };
+    server.store.commit(vec![change]).await.unwrap();
+    let shown = server.get(&who, &one).await.json();
+    assert_eq!(shown["coaching"], true);
+    assert_eq!(shown["call_sid_to_coach"], coached.to_string());
 }
 
 #[tokio::test]

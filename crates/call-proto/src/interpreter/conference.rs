@@ -17,7 +17,7 @@ use super::verb::{Running, Site, Step};
 use crate::callback::CallbackTarget;
 use crate::command::{Command, MediaCommand, RoomRequest, Sound};
 use crate::context::Context;
-use crate::event::{ParticipantChange, PlayId, Req};
+use crate::event::{Coaching, ParticipantChange, PlayId, Req};
 use crate::fact::{Fact, Reason};
 use crate::membership::{
     Departure, Place, RoomCallback, RoomEnd, RoomEvent, RoomRecording, RoomRefusal, Terms, Wish,
@@ -83,6 +83,7 @@ pub(super) fn start(
             beeps_on_enter: conference.beep.enter,
             beeps_on_exit: conference.beep.exit,
             label: conference.label.clone(),
+            coaches: conference.coach,
             callback,
             recording,
         },
@@ -287,6 +288,11 @@ impl Running for Attending {
         let before = self.terms();
         self.conference.muted = change.muted.unwrap_or(before.muted);
         self.conference.end_on_exit = change.ends.unwrap_or(before.ends);
+        match change.coaching {
+            Some(Coaching::Nobody) => self.conference.coach = None,
+            Some(Coaching::Of(call)) => self.conference.coach = Some(call),
+            None => {}
+        }
         match change.on_hold {
             Some(true) => {
                 let document = change.hold_document.clone();
@@ -324,6 +330,7 @@ impl Attending {
             muted: self.conference.muted,
             ends: self.conference.end_on_exit,
             on_hold: self.hold.is_some(),
+            coaches: self.conference.coach,
         }
     }
 
@@ -333,6 +340,7 @@ impl Attending {
             muted,
             ends,
             on_hold,
+            coaches,
         } = self.terms();
         cx.fact(Fact::InConference {
             call: site.leg.profile.sid,
@@ -344,6 +352,7 @@ impl Attending {
                 ends,
                 on_hold,
                 label: self.conference.label.clone(),
+                coaches,
             },
         });
     }

@@ -27,7 +27,7 @@ pub(super) enum Report {
     Muted(bool),
     /// It was put on hold, or taken back.
     Held(bool),
-    /// Whether its leaving ends the conference was changed.
+    /// Whether its leaving ends the conference, or whom it coaches, was changed.
     Modified,
     /// An announcement to it has ended.
     Announced { failed: bool },
@@ -149,7 +149,10 @@ impl Reporter {
         add("CallSid", &call.to_string());
         add("Muted", flag(wish.muted));
         add("Hold", flag(on_hold));
-        add("Coaching", "false");
+        add("Coaching", flag(wish.coaches.is_some()));
+        if let Some(call) = wish.coaches {
+            add("CallSidToCoach", &call.to_string());
+        }
         add("EndConferenceOnExit", flag(wish.ends));
         add("StartConferenceOnEnter", flag(wish.starts));
         if let Some(label) = &wish.label {

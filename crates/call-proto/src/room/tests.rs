@@ -105,6 +105,15 @@ fn members_meet_wait_and_part() {
         ),
         (
             &[
+                ("1 joins coach", "1 joined talks to 9 hears"),
+                ("1 is", "1 moved talks hears"),
+                ("1 is coach muted", "1 moved to 9 hears"),
+                ("1 leaves", ""),
+            ],
+            "last-member-left",
+        ),
+        (
+            &[
                 ("1 joins lonely", "1 joined"),
                 ("1 joins lonely again", "1 joined"),
                 ("2 joins late", "2 joined talks hears, 1 moved talks hears"),
@@ -296,6 +305,7 @@ impl Scene {
             beeps_on_enter: has("loud"),
             beeps_on_exit: has("bye"),
             label: None,
+            coaches: has("coach").then(|| CallSid::from_bytes([9; 16])),
             callback: None,
             recording: has("recorded").then(|| Box::new(recording())),
         };
@@ -317,6 +327,7 @@ impl Scene {
                     muted: has("muted"),
                     ends: has("ends"),
                     on_hold: has("held"),
+                    coaches: has("coach").then(|| CallSid::from_bytes([9; 16])),
                 };
                 let input = RoomInput::Change { member, req, terms };
                 self.room.handle(input, self.now);
@@ -379,7 +390,10 @@ fn words(event: RoomEvent) -> String {
     let placed = |verb: &str, place: Place| {
         let talks = if place.talks { " talks" } else { "" };
         let hears = if place.started { " hears" } else { "" };
-        format!("{verb}{talks}{hears}")
+        let coaches = place
+            .coaches
+            .map(|call| format!(" to {}", call.as_bytes()[0]));
+        format!("{verb}{talks}{}{hears}", coaches.unwrap_or_default())
     };
     match event {
         RoomEvent::Joined { place, .. } => placed("joined", place),

@@ -117,14 +117,20 @@ impl Actor {
                 let Some((id, _)) = known else { return };
                 EngineControl::StopRecord { recording: *id }
             }
-            MediaCommand::JoinRoom { conference, place } => EngineControl::Join {
-                endpoint,
-                mix: mix_of(conference),
-                talk: place.talks,
-                // Before the start no member talks, so it hears silence. Without any packets,
-                // phones and trunks would consider the line dead.
-                hear: true,
-            },
+            MediaCommand::JoinRoom { conference, place } => {
+                let of = |call| self.shared.live.endpoint(call);
+                let coaches = place.coaches.map(of);
+                EngineControl::Join {
+                    endpoint,
+                    mix: mix_of(conference),
+                    // Nobody hears a coach whose call has ended.
+                    talk: place.talks && coaches != Some(None),
+                    // Before the start no member talks, so it hears silence. Without any packets,
+                    // phones and trunks would consider the line dead.
+                    hear: true,
+                    coaches: coaches.flatten(),
+                }
+            }
             MediaCommand::LeaveRoom => EngineControl::Leave { endpoint },
             MediaCommand::Close => EngineControl::Close { endpoint },
         };

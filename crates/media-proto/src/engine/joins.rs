@@ -58,7 +58,7 @@ impl Engine {
         let Some(mix) = self.mixes.get_mut(place) else {
             return;
         };
-        let member = mix.add(slot, role);
+        let member = mix.add(endpoint, slot, role);
         if let Some(endpoint) = self.endpoints.get_mut(slot) {
             endpoint.joined = Joined::Mix { mix: place, member };
             if endpoint.playing.is_none() {
@@ -125,7 +125,7 @@ impl Engine {
             let recording = mix.recording.and_then(|slot| self.recordings.get_mut(slot));
             if let Some(recording) = recording {
                 let mut samples = [0; mix::FRAME];
-                mix.without(None, &mut samples);
+                mix.heard_by(None, &mut samples);
                 let header = recorder::played_header(&mix.header(), at, self.clock.started);
                 recording.play(&header, &samples, now);
             }
@@ -138,7 +138,7 @@ impl Engine {
                 let sent = endpoint.send_mix(mix, place, &mut encoded, at, now, out);
                 if let (Some(header), true) = (sent, endpoint.is_overheard()) {
                     let mut samples = [0; mix::FRAME];
-                    mix.without(place.own(), &mut samples);
+                    mix.heard_by(place.apart(), &mut samples);
                     let header = recorder::played_header(&header, at, self.clock.started);
                     for tap in &endpoint.taps {
                         if let Some(recording) = self.recordings.get_mut(tap.recording) {

@@ -226,6 +226,18 @@ impl World {
             mix: MixId(mix),
             talk,
             hear,
+            coaches: None,
+        });
+    }
+
+    /// Makes an endpoint a member of a mix that only one other hears.
+    pub(crate) fn coach(&mut self, endpoint: u64, mix: u64, whom: u64) {
+        self.control(Control::Join {
+            endpoint: EndpointId(endpoint),
+            mix: MixId(mix),
+            talk: true,
+            hear: true,
+            coaches: Some(EndpointId(whom)),
         });
     }
 

@@ -1,6 +1,7 @@
 //! The engine in virtual time: whole calls in milliseconds.
 
 mod bridge;
+mod coach;
 mod common;
 mod digits;
 mod digits_bridge;

@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 
 use model::text::is_participant_label;
-use model::{ConferenceEvent, HttpMethod, error};
+use model::{CallSid, ConferenceEvent, HttpMethod, error};
 
 use crate::element::{Attributes, Element};
 use crate::finding::{Finding, Findings, quoted};
@@ -34,6 +34,8 @@ pub struct Conference {
     pub status_callback_method: HttpMethod,
     /// Requested events; `None` if the document does not specify them.
     pub status_callback_events: Option<Vec<ConferenceEvent>>,
+    /// The call whose party alone hears this participant, and whom this participant helps.
+    pub coach: Option<CallSid>,
     /// The recording of the whole conference, if this participant asks for one.
     pub recording: Option<ConferenceRecording>,
     /// Receives the events of that recording.
@@ -63,6 +65,29 @@ impl ConferenceRecording {
         let records = element.word("record", error::BAD_VALUE, &words, findings);
         let trim = read_trim(element, findings);
         records.unwrap_or(false).then_some(Self { trim })
+    }
+}
+
+/// Whom a participant coaches.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Coach {
+    /// It is an ordinary participant.
+    Nobody,
+    Of(CallSid),
+    /// The document names no call. What the participant says is not meant for all, so nobody hears it.
+    Unknown,
+}
+
+impl Coach {
+    fn read(element: &Element<'_>, findings: &mut Findings) -> Self {
+        if element.string("coach").is_none() {
+            return Self::Nobody;
+        }
+        let instead = "the participant is muted";
+        let is_call = |text: &str| text.parse::<CallSid>().is_ok();
+        let found = element.checked("coach", (error::BAD_VALUE, instead), is_call, findings);
+        let call = found.and_then(|text| text.parse().ok());
+        call.map_or(Self::Unknown, Self::Of)
     }
 }
 
@@ -116,6 +141,7 @@ impl Default for Beep {
 pub(super) const ATTRIBUTES: Attributes = Attributes {
     built: &[
         "beep",
+        "coach",
         "endConferenceOnExit",
         "maxParticipants",
         "muted",
@@ -132,7 +158,7 @@ pub(super) const ATTRIBUTES: Attributes = Attributes {
         "waitMethod",
         "waitUrl",
     ],
-    unbuilt: &["coach", "eventCallbackUrl", "jitterBufferSize", "region"],
+    unbuilt: &["eventCallbackUrl", "jitterBufferSize", "region"],
 };
 
 impl Conference {
@@ -155,6 +181,7 @@ impl Conference {
             end_on_exit: false,
             max_participants: Self::DEFAULT_PARTICIPANTS,
             label: None,
+            coach: None,
             status_callback: None,
             status_callback_method: HttpMethod::Post,
             status_callback_events: None,
@@ -170,8 +197,13 @@ impl Conference {
     pub(super) fn read(element: &Element<'_>, findings: &mut Findings) -> Option<Self> {
         element.check_attributes(&ATTRIBUTES, findings);
         element.refuse_children(findings);
+        let coach = Coach::read(element, findings);
         let conference = Self {
-            muted: element.flag("muted", findings).unwrap_or(false),
+            muted: element.flag("muted", findings).unwrap_or(false) || coach == Coach::Unknown,
+            coach: match coach {
+                Coach::Of(call) => Some(call),
+                Coach::Nobody | Coach::Unknown => None,
+            },
             start_on_enter: element
                 .flag("startConferenceOnEnter", findings)
                 .unwrap_or(true),

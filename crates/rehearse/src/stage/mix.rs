@@ -1,6 +1,6 @@
 //! The mix of a conference without samples: who hears whom.
 //!
-//! **Invariant: a member hears every other member that may talk, and never itself.**
+//! **Invariant: a member hears every other member that may talk to it, and never itself.**
 
 use std::collections::BTreeMap;
 
@@ -87,10 +87,10 @@ impl Stage<'_> {
     /// Records for each member whom it hears, if that changed.
     fn mixes_again(&mut self, conference: ConferenceSid) {
         let here = |member: &Member| member.conference == conference;
-        let mut talkers: Vec<(usize, CallSid)> = Vec::new();
+        let mut talkers: Vec<(usize, CallSid, Option<CallSid>)> = Vec::new();
         for (call, member) in &self.mixes.members {
             if here(member) && member.place.talks {
-                talkers.push((self.run.number(*call), *call));
+                talkers.push((self.run.number(*call), *call, member.place.coaches));
             }
         }
         talkers.sort_unstable();
@@ -99,9 +99,11 @@ impl Stage<'_> {
             if !here(member) {
                 continue;
             }
-            let others = talkers.iter().filter(|(_, talker)| talker != call);
+            let others = talkers.iter().filter(|(_, talker, to)| {
+                talker != call && to.is_none_or(|coached| coached == *call)
+            });
             let heard: Vec<String> = others
-                .map(|(_, talker)| self.run.name(*talker).to_owned())
+                .map(|(_, talker, _)| self.run.name(*talker).to_owned())
                 .collect();
             if heard != member.hears {
                 let names = if heard.is_empty() {

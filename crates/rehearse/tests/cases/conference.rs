@@ -136,3 +136,9 @@ fn recorded() {
     check("conference-recorded");
     check("conference-not-recorded");
 }
+
+#[test]
+fn a_coach() {
+    check("conference-coach");
+    check("conference-coaches-nobody");
+}
