@@ -1,3 +1,5 @@
+//! Rooms step by step: what members are told, and what happens to a recording.
+
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
