@@ -306,7 +306,7 @@ impl Room {
                 let closed = self
                     .recorder
                     .closed(recording, file, &mut self.reporter, now);
-                self.recording_ended(closed, "recorded", now);
+                self.recording_ended(closed, "recording closed", now);
             }
             RoomInput::RecordFailed { recording, reason } => {
                 self.recording_failed(Some(recording), &reason, now);
@@ -590,7 +590,7 @@ impl Room {
             self.facts.extend(facts);
             self.keep_farewell();
             self.commands.push(command);
-            self.trace(self.opening.sid, "record", "", now);
+            self.trace(self.opening.sid, "recording started", "", now);
         }
     }
 
