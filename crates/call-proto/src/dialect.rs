@@ -30,7 +30,8 @@ pub struct Dialect {
     /// Whether a `<Record>` without `action` requests the current document, or continues with the
     /// next verb.
     pub record_repeats_document: bool,
-    /// Whether a `<Record>` that does not say so leaves out the silence at both ends.
+    /// Whether a `<Record>`, or the recording of a conference, that does not say so leaves out the
+    /// silence at both ends.
     pub trims_records: bool,
     /// Whether `RecordingDuration` of a `<Record>` is in whole seconds, or has decimals.
     pub whole_durations: bool,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use model::record::MediaCounts;
-use model::{AccountSid, ConferenceSid, HttpMethod, QueueSid, RecordingSid};
+use model::{AccountSid, CallSid, ConferenceSid, HttpMethod, QueueSid, RecordingSid};
 use serde::{Deserialize, Serialize};
 
 use crate::dialect::Dialect;
@@ -412,6 +412,9 @@ pub struct ParticipantChange {
     pub hold_document: Option<Document>,
     /// Whether the conference ends when it leaves.
     pub ends: Option<bool>,
+    /// Who hears it.
+    #[serde(default)]
+    pub coaching: Option<Coaching>,
     /// A sound or document that it hears once, instead of the others.
     pub announcement: Option<Document>,
     /// Whether it leaves; its document continues.
@@ -428,10 +431,20 @@ impl ParticipantChange {
             on_hold: None,
             hold_document: None,
             ends: None,
+            coaching: None,
             announcement: None,
             kick: false,
         }
     }
+}
+
+/// Who hears a participant of a conference.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Coaching {
+    /// All others: it coaches nobody.
+    Nobody,
+    /// Only this call.
+    Of(CallSid),
 }
 
 /// A new run for a live call.

@@ -365,11 +365,42 @@ pub(crate) const CONFERENCE_END: &str = "conference-end";
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct RoomFarewell {
     target: CallbackTarget,
+    /// The recording that it names.
+    #[serde(default)]
+    recording: Option<RoomRecordingAddress>,
+}
+
+/// Where the recording of a conference can be fetched.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct RoomRecordingAddress {
+    pub(crate) sid: RecordingSid,
+    pub(crate) url: String,
 }
 
 impl RoomFarewell {
-    pub(crate) const fn new(target: CallbackTarget) -> Self {
-        Self { target }
+    pub(crate) const fn new(
+        target: CallbackTarget,
+        recording: Option<RoomRecordingAddress>,
+    ) -> Self {
+        Self { target, recording }
+    }
+
+    /// Replaces the address of the recording, with which anyone can hear it, with something else.
+    pub(crate) fn hide_address(&mut self, instead: &str) {
+        if let Some(recording) = &mut self.recording {
+            instead.clone_into(&mut recording.url);
+        }
+    }
+
+    /// The recording that it names.
+    #[must_use]
+    pub fn recording(&self) -> Option<RecordingSid> {
+        self.recording.as_ref().map(|recording| recording.sid)
+    }
+
+    /// The recording does not exist, and is not named.
+    pub fn without_recording(&mut self) {
+        self.recording = None;
     }
 
     /// The callback for the end in `record`, made at `now`.
@@ -386,7 +417,7 @@ impl RoomFarewell {
         let at = record.ended.unwrap_or(record.updated);
         let mut params = conference_params(about, CONFERENCE_END, sequence, at);
         let reason = record.reason.as_deref().unwrap_or_default();
-        params.extend(conference_end(reason, None));
+        params.extend(conference_end(reason, None, self.recording.as_ref()));
         Callback {
             event,
             account: record.account,
@@ -425,8 +456,14 @@ pub(crate) fn conference_params(
 /// Parameters of the end of a conference.
 ///
 /// - `by`: the call that ended it by leaving.
-pub(crate) fn conference_end(reason: &str, by: Option<CallSid>) -> Params {
+/// - `recording`: its recording, if there is one.
+pub(crate) fn conference_end(
+    reason: &str,
+    by: Option<CallSid>,
+    recording: Option<&RoomRecordingAddress>,
+) -> Params {
     let mut params = vec![("ReasonConferenceEnded".to_owned(), reason.to_owned())];
     params.extend(by.map(|call| ("CallSidEndingConference".to_owned(), call.to_string())));
+    params.extend(recording.map(|it| ("RecordingUrl".to_owned(), it.url.clone())));
     params
 }

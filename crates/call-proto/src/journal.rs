@@ -98,7 +98,7 @@ impl RoomRecorder {
         let start = Start::Room(opening.clone());
         let line = Opening::new(settings, start, 0, now);
         Self {
-            room: Room::new(opening, now),
+            room: Room::new(opening, settings, now),
             lines: Some(vec![Line::Start(Box::new(line))]),
         }
     }

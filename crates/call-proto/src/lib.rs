@@ -54,16 +54,17 @@ pub use command::{
 pub use context::{MakeAddress, RecordingAddress, Settings};
 pub use dialect::Dialect;
 pub use event::{
-    Ask, AudioFailure, Clip, Confidence, DigitWay, Document, Event, Fallback, FetchFailure,
-    Fetched, Headers, LegEvent, MediaEvent, Modify, ParticipantChange, Planned, PlayId, Redirect,
-    Req, Route, SetIn, SpeechNews, Unreachable, Via,
+    Ask, AudioFailure, Clip, Coaching, Confidence, DigitWay, Document, Event, Fallback,
+    FetchFailure, Fetched, Headers, LegEvent, MediaEvent, Modify, ParticipantChange, Planned,
+    PlayId, Redirect, Req, Route, SetIn, SpeechNews, Unreachable, Via,
 };
 pub use fact::{CallEnd, Fact, Reason};
 pub use family::{Family, Inbound, OutboundApi, Script};
 pub use farewell::{Farewell, MessageFarewell, RecordingFarewell, RecordingOutcome, RoomFarewell};
 pub use lint::{can_run, lint};
 pub use membership::{
-    Beep, Departure, Place, RoomCallback, RoomEnd, RoomEvent, RoomRefusal, Terms, Wish,
+    Beep, Departure, Place, RoomCallback, RoomEnd, RoomEvent, RoomRecording, RoomRefusal, Terms,
+    Wish,
 };
 pub use message::{MessageCommand, TextMessage};
 pub use queue::{Queue, QueueTell};

@@ -2,10 +2,11 @@
 
 use std::num::NonZeroU32;
 
-use model::{ConferenceEvent, ConferenceSid};
+use model::{CallSid, ConferenceEvent, ConferenceSid, RecordingEvent};
 use serde::{Deserialize, Serialize};
 
 use crate::callback::CallbackTarget;
+use crate::dialect::Dialect;
 
 /// A member's requested terms on joining.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -30,9 +31,27 @@ pub struct Wish {
     /// The application's name for the member.
     #[serde(default)]
     pub label: Option<String>,
+    /// The only call that hears the member; `None`: all do.
+    #[serde(default)]
+    pub coaches: Option<CallSid>,
     /// Where the events of the conference go, if no earlier member has named a place.
     #[serde(default)]
     pub callback: Option<Box<RoomCallback>>,
+    /// The recording that the conference makes, if no earlier member has asked for one.
+    #[serde(default)]
+    pub recording: Option<Box<RoomRecording>>,
+}
+
+/// The recording of a conference.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct RoomRecording {
+    /// Whether the silence at both ends is left out.
+    pub trim: bool,
+    /// Receives these events.
+    pub callback: Option<(CallbackTarget, Vec<RecordingEvent>)>,
+    /// Dialect of the document that asked for it: decides about its address.
+    #[serde(with = "crate::journal::serde_as::dialect")]
+    pub dialect: Dialect,
 }
 
 /// The callbacks of a conference.
@@ -53,6 +72,9 @@ pub struct Terms {
     pub ends: bool,
     /// Whether it neither hears the others nor is heard.
     pub on_hold: bool,
+    /// The only call that hears it; `None`: all do.
+    #[serde(default)]
+    pub coaches: Option<CallSid>,
 }
 
 /// Why a member leaves.
@@ -142,6 +164,9 @@ pub struct Place {
     /// Whether the conference has started; until then, all hear silence.
     #[serde(alias = "hears")]
     pub started: bool,
+    /// The only call that hears it; `None`: all do.
+    #[serde(default)]
+    pub coaches: Option<CallSid>,
 }
 
 /// Why a call was not admitted.

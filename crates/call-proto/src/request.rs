@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use model::{AccountSid, HttpMethod};
+use model::{AccountSid, CallSid, HttpMethod};
 
 use crate::callback::{CallbackTarget, LegCallback};
 use crate::command::Target;
@@ -48,6 +48,8 @@ pub struct NewParticipant {
     pub starts: bool,
     /// Whether the conference ends when it leaves.
     pub ends: bool,
+    /// The only call that hears it; `None`: all do.
+    pub coaches: Option<CallSid>,
     /// Whether the others hear a tone when it enters, and when it leaves.
     pub beeps: (bool, bool),
     /// What it hears until the conference starts; `None`: music.
@@ -62,6 +64,7 @@ impl NewParticipant {
     pub fn planned(self, author: AccountSid) -> Planned {
         let conference = rcml::Conference {
             label: self.label,
+            coach: self.coaches,
             muted: self.muted,
             start_on_enter: self.starts,
             end_on_exit: self.ends,

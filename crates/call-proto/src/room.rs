@@ -7,12 +7,14 @@
 //! departure from an earlier membership, and a family ignores answers to one.
 //!
 //! **Invariant: a room ends once, and every member that was admitted either left or gets
-//! [`RoomEvent::Over`].** A room that has ended refuses every request; its owner creates a new one.
+//! [`RoomEvent::Over`].** A room that has ended refuses every request; its owner creates a new one. It
+//! is finished only when its recording is closed.
 //!
 //! Left to others: which task a room runs on, and the audio ([`MediaCommand::JoinRoom`]).
 //!
 //! [`MediaCommand::JoinRoom`]: crate::MediaCommand::JoinRoom
 
+mod recording;
 mod report;
 
 use std::collections::BTreeMap;
@@ -20,17 +22,20 @@ use std::time::Duration;
 
 use model::record::Conference;
 use model::{
-    AccountSid, CallSid, ConferenceSid, ConferenceStatus, InstanceSid, Lane as Owner, Timestamp,
+    AccountSid, CallSid, ConferenceSid, ConferenceStatus, InstanceSid, Lane as Owner, RecordingSid,
+    Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::command::RoomRequest;
+use crate::context::Settings;
 use crate::event::Req;
 use crate::fact::Fact;
 use crate::membership::{
     Beep, Departure, Place, RoomCallback, RoomEnd, RoomEvent, RoomRefusal, Terms, Wish,
 };
 use crate::trace::{Entry, Lane, Way};
+use recording::Recorder;
 use report::{OVER, Report, Reporter};
 
 /// How long a conference may exist.
@@ -98,6 +103,22 @@ pub enum RoomInput {
         #[serde(default)]
         why: Departure,
     },
+    /// The recording is closed and readable. A length of 0 means that there is no file.
+    Recorded {
+        /// The recording.
+        recording: RecordingSid,
+        /// Its length.
+        duration_ms: i64,
+        /// Size of the file.
+        size_bytes: i64,
+    },
+    /// The recording could not be written or closed.
+    RecordFailed {
+        /// The recording.
+        recording: RecordingSid,
+        /// Human-readable.
+        reason: String,
+    },
     /// The record of the room could not be written, so the room does not exist: the commands that
     /// followed its [`Fact::ConferenceCreated`] in the same step were not carried out.
     NotRecorded,
@@ -134,6 +155,12 @@ impl RoomRequest {
 }
 
 impl RoomInput {
+    /// Whether it is about the recording, which may end after the conference.
+    #[must_use]
+    pub const fn is_of_recording(&self) -> bool {
+        matches!(self, Self::Recorded { .. } | Self::RecordFailed { .. })
+    }
+
     /// For an input that is too late for a room that has ended: whether the next room with that
     /// name gets it instead. For anything but a `Join`, that room must already exist.
     #[must_use]
@@ -143,7 +170,11 @@ impl RoomInput {
             | Self::Change { .. }
             | Self::Announced { .. }
             | Self::Leave { .. } => true,
-            Self::End | Self::NotRecorded | Self::Shutdown => false,
+            Self::End
+            | Self::Recorded { .. }
+            | Self::RecordFailed { .. }
+            | Self::NotRecorded
+            | Self::Shutdown => false,
         }
     }
 }
@@ -162,6 +193,18 @@ pub enum RoomCommand {
         /// The report.
         event: RoomEvent,
     },
+    /// Record what all members say → [`RoomInput::Recorded`] or [`RoomInput::RecordFailed`].
+    Record {
+        /// A new identifier.
+        recording: RecordingSid,
+        /// Leave out the silence at both ends.
+        trim: bool,
+    },
+    /// End the recording.
+    StopRecord {
+        /// The recording.
+        recording: RecordingSid,
+    },
     /// An entry for the trace.
     Trace(Entry),
 }
@@ -179,6 +222,7 @@ impl Member {
             muted: self.wish.muted,
             ends: self.wish.ends,
             on_hold: self.on_hold,
+            coaches: self.wish.coaches,
         }
     }
 }
@@ -201,6 +245,7 @@ pub struct Room {
     created: Option<Box<Conference>>,
     ends_at: Timestamp,
     reporter: Reporter,
+    recorder: Recorder,
     facts: Vec<Fact>,
     commands: Vec<RoomCommand>,
 }
@@ -209,7 +254,7 @@ impl Room {
     /// A conference without members; the first is expected immediately. Its record comes with the
     /// first step.
     #[must_use]
-    pub fn new(opening: RoomOpening, now: Timestamp) -> Self {
+    pub fn new(opening: RoomOpening, settings: &Settings, now: Timestamp) -> Self {
         let record = Conference {
             sid: opening.sid,
             instance: opening.instance,
@@ -225,6 +270,7 @@ impl Room {
         Self {
             ends_at: now + opening.life,
             reporter: Reporter::new(opening.seed),
+            recorder: Recorder::new(settings),
             opening,
             state: State::Waiting,
             members: BTreeMap::new(),
@@ -251,23 +297,49 @@ impl Room {
                     self.report(Report::Announced { failed }, member, now);
                 }
             }
+            RoomInput::Recorded {
+                recording,
+                duration_ms,
+                size_bytes,
+            } => {
+                let file = (duration_ms, size_bytes);
+                let closed = self
+                    .recorder
+                    .closed(recording, file, &mut self.reporter, now);
+                self.recording_ended(closed, "recording closed", now);
+            }
+            RoomInput::RecordFailed { recording, reason } => {
+                self.recording_failed(Some(recording), &reason, now);
+            }
             RoomInput::End => self.end(RoomEnd::Api, now),
             RoomInput::NotRecorded => self.not_recorded(now),
             RoomInput::Shutdown => self.end(RoomEnd::Shutdown, now),
         }
     }
 
-    /// Ends the conference when its time is up.
+    /// Ends the conference when its time is up; after its end, gives up a recording that was not closed in
+    /// time.
     pub fn handle_timeout(&mut self, now: Timestamp) {
         if self.ends_at <= now {
             self.end(RoomEnd::TimeLimit, now);
+        }
+        if self
+            .recorder
+            .poll_timeout()
+            .is_some_and(|until| until <= now)
+        {
+            self.recording_failed(None, "it was not closed in time", now);
         }
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout).
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Timestamp> {
-        (self.state != State::Over).then_some(self.ends_at)
+        if self.is_over() {
+            self.recorder.poll_timeout()
+        } else {
+            Some(self.ends_at)
+        }
     }
 
     /// The commands to carry out, in order: the facts of the step first. Empty if there are none.
@@ -280,10 +352,16 @@ impl Room {
         out
     }
 
-    /// Whether the conference has ended.
+    /// Whether the conference has ended: nobody can join any more.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.state == State::Over
+    }
+
+    /// Whether the conference has ended and its recording is closed.
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        self.state == State::Over
+        self.is_over() && !self.recorder.is_open()
     }
 
     /// Identifier.
@@ -307,10 +385,11 @@ impl Room {
         if others.count() >= wish.max_members.get() as usize {
             return self.refuse(call, req, RoomRefusal::Full, now);
         }
-        let place = self.place(wish.muted);
-        let (muted, beeps) = (wish.muted, wish.beeps_on_enter);
+        let (muted, coaches, beeps) = (wish.muted, wish.coaches, wish.beeps_on_enter);
+        let place = self.place(muted, coaches);
         let mut wish = wish;
         let callback = wish.callback.take();
+        let recording = wish.recording.take();
         let member = Member {
             req,
             wish,
@@ -319,6 +398,9 @@ impl Room {
         };
         let is_new = self.members.insert(call, member).is_none();
         self.is_reported_to(callback);
+        if let Some(recording) = recording {
+            self.recorder.ask(recording);
+        }
         if is_new {
             self.report(Report::Joined, call, now);
         }
@@ -332,7 +414,10 @@ impl Room {
             let report = self.reporter.started(&self.opening, now);
             self.facts.extend(report);
         }
-        let place = self.place(muted);
+        if self.state == State::Running {
+            self.begin_recording(now);
+        }
+        let place = self.place(muted, coaches);
         if let Some(member) = self.members.get_mut(&call) {
             member.place = place;
         }
@@ -366,6 +451,7 @@ impl Room {
         };
         let before = member.terms();
         (member.wish.muted, member.wish.ends) = (terms.muted, terms.ends);
+        member.wish.coaches = terms.coaches;
         member.on_hold = terms.on_hold;
         if before.muted != terms.muted {
             self.report(Report::Muted(terms.muted), call, now);
@@ -373,7 +459,7 @@ impl Room {
         if before.on_hold != terms.on_hold {
             self.report(Report::Held(terms.on_hold), call, now);
         }
-        if before.ends != terms.ends {
+        if (before.ends, before.coaches) != (terms.ends, terms.coaches) {
             self.report(Report::Modified, call, now);
         }
         self.place_all();
@@ -426,8 +512,11 @@ impl Room {
         for call in members {
             self.report(Report::Left(OVER), call, now);
         }
-        let report = self.reporter.ended(&self.opening, why, by, now);
+        let recording = self.recorder.address();
+        let end = (why, by);
+        let report = self.reporter.ended(&self.opening, end, recording, now);
         self.facts.extend(report);
+        self.commands.extend(self.recorder.stop(now));
         self.trace(self.opening.sid, "conference ended", why.as_str(), now);
         for (call, member) in std::mem::take(&mut self.members) {
             self.tell(call, member.req, RoomEvent::Over { why });
@@ -438,17 +527,19 @@ impl Room {
         self.state = State::Over;
         self.facts.clear();
         self.commands.clear();
+        self.recorder.forget();
         for (call, member) in std::mem::take(&mut self.members) {
             self.refuse(call, member.req, RoomRefusal::Unavailable, now);
         }
     }
 
     /// The current place of a member with these terms.
-    fn place(&self, muted: bool) -> Place {
+    fn place(&self, muted: bool, coaches: Option<CallSid>) -> Place {
         let running = self.state == State::Running;
         Place {
             talks: running && !muted,
             started: running,
+            coaches,
         }
     }
 
@@ -458,11 +549,9 @@ impl Room {
             .members
             .iter()
             .map(|(call, member)| {
-                (
-                    *call,
-                    member.req,
-                    self.place(member.wish.muted || member.on_hold),
-                )
+                let is_silent = member.wish.muted || member.on_hold;
+                let place = self.place(is_silent, member.wish.coaches);
+                (*call, member.req, place)
             })
             .collect();
         for (call, req, place) in moved {
@@ -480,12 +569,46 @@ impl Room {
         let Some(callback) = callback.filter(|_| !self.reporter.has_target()) else {
             return;
         };
-        if let Some(farewell) = self.reporter.begin(*callback) {
+        self.reporter.begin(*callback);
+        self.keep_farewell();
+    }
+
+    /// Writes what is due if the server dies.
+    fn keep_farewell(&mut self) {
+        if let Some(farewell) = self.reporter.farewell(self.recorder.address()) {
             self.facts.push(Fact::ConferenceFarewell {
                 conference: self.opening.sid,
                 farewell: Box::new(farewell),
             });
         }
+    }
+
+    /// Begins the recording, if a member has asked for one and there was none yet.
+    fn begin_recording(&mut self, now: Timestamp) {
+        let begun = self.recorder.begin(&self.opening, &mut self.reporter, now);
+        if let Some((facts, command)) = begun {
+            self.facts.extend(facts);
+            self.keep_farewell();
+            self.commands.push(command);
+            self.trace(self.opening.sid, "recording started", "", now);
+        }
+    }
+
+    fn recording_failed(&mut self, sid: Option<RecordingSid>, why: &str, now: Timestamp) {
+        let (opening, reporter) = (&self.opening, &mut self.reporter);
+        let facts = self.recorder.failed(sid, why, opening, reporter, now);
+        self.recording_ended(facts, "recording failed", now);
+    }
+
+    fn recording_ended(&mut self, facts: Vec<Fact>, what: &str, now: Timestamp) {
+        if facts.is_empty() {
+            return;
+        }
+        self.facts.extend(facts);
+        if !self.is_over() {
+            self.keep_farewell();
+        }
+        self.trace(self.opening.sid, what, "", now);
     }
 
     /// Reports what happened to a member.
@@ -526,265 +649,4 @@ impl Room {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::num::NonZeroU32;
-
-    use super::*;
-
-    /// The inputs, step by step, and the reports to members in that step.
-    #[test]
-    fn members_meet_wait_and_part() {
-        let table: &[(&[(&str, &str)], &str)] = &[
-            (
-                &[
-                    ("1 joins", "1 joined talks hears"),
-                    ("2 joins", "2 joined talks hears"),
-                    ("1 leaves", ""),
-                    ("2 leaves", ""),
-                ],
-                "last-member-left",
-            ),
-            (
-                &[
-                    ("1 joins muted", "1 joined hears"),
-                    ("2 joins", "2 joined talks hears"),
-                    ("2 leaves", ""),
-                    ("1 leaves", ""),
-                ],
-                "last-member-left",
-            ),
-            (
-                &[
-                    ("1 joins late", "1 joined"),
-                    ("2 joins late muted", "2 joined"),
-                    (
-                        "3 joins",
-                        "3 joined talks hears, 1 moved talks hears, 2 moved hears",
-                    ),
-                    ("4 joins late", "4 joined talks hears"),
-                    ("3 leaves", ""),
-                    (
-                        "5 waits",
-                        "1 over time-limit, 2 over time-limit, 4 over time-limit",
-                    ),
-                ],
-                "time-limit",
-            ),
-            (
-                &[
-                    ("1 joins", "1 joined talks hears"),
-                    ("2 joins ends", "2 joined talks hears"),
-                    ("2 leaves", "1 over ended-by-member"),
-                ],
-                "ended-by-member",
-            ),
-            (
-                &[("1 joins ends", "1 joined talks hears"), ("1 leaves", "")],
-                "last-member-left",
-            ),
-            (
-                &[
-                    ("1 joins", "1 joined talks hears"),
-                    ("2 joins small", "2 refused Full"),
-                    ("1 leaves", ""),
-                ],
-                "last-member-left",
-            ),
-            (
-                &[
-                    ("1 joins loud late", "1 joined"),
-                    ("2 joins loud late", "2 joined"),
-                    (
-                        "3 joins loud bye",
-                        "3 joined talks hears, 1 moved talks hears, 2 moved talks hears, \
-                         1 entry tone, 2 entry tone",
-                    ),
-                    ("4 joins", "4 joined talks hears"),
-                    ("3 joins loud again", "3 joined talks hears"),
-                    ("3 leaves again", ""),
-                    ("5 joins bye", "5 joined talks hears"),
-                    ("5 leaves", "1 exit tone, 2 exit tone, 4 exit tone"),
-                    ("6 joins bye ends", "6 joined talks hears"),
-                    (
-                        "6 leaves",
-                        "1 over ended-by-member, 2 over ended-by-member, 4 over ended-by-member",
-                    ),
-                ],
-                "ended-by-member",
-            ),
-            (
-                &[
-                    ("1 joins", "1 joined talks hears"),
-                    ("2 joins", "2 joined talks hears"),
-                    ("2 is muted again", ""),
-                    ("2 is muted", "2 moved hears"),
-                    ("2 is held", ""),
-                    ("2 is", "2 moved talks hears"),
-                    ("2 is ends", ""),
-                    ("0 ends", "1 over ended-by-api, 2 over ended-by-api"),
-                ],
-                "ended-by-api",
-            ),
-            (
-                &[
-                    ("1 joins lonely", "1 joined"),
-                    ("1 joins lonely again", "1 joined"),
-                    ("2 joins late", "2 joined talks hears, 1 moved talks hears"),
-                    ("1 leaves again", ""),
-                    ("2 leaves", ""),
-                ],
-                "last-member-left",
-            ),
-            // A member's second request replaces the first; it does not count twice.
-            (
-                &[
-                    ("1 joins", "1 joined talks hears"),
-                    ("1 joins small again", "1 joined talks hears"),
-                    ("1 leaves", ""),
-                    ("1 leaves again", ""),
-                ],
-                "last-member-left",
-            ),
-            (
-                &[
-                    ("1 joins late", "1 joined"),
-                    ("0 stops", "1 over shutdown"),
-                    ("2 joins", "2 refused Unavailable"),
-                ],
-                "shutdown",
-            ),
-        ];
-        for (steps, end) in table {
-            let mut scene = Scene::new();
-            for (step, told) in *steps {
-                assert_eq!(scene.step(step), *told, "{step} of {steps:?}");
-            }
-            assert!(scene.room.is_finished(), "{steps:?}");
-            assert_eq!(scene.room.poll_timeout(), None);
-            assert_eq!(scene.ends, [(*end).to_owned()], "{steps:?}");
-        }
-    }
-
-    #[test]
-    fn an_unrecorded_room_leaves_no_fact() {
-        let mut scene = Scene::new();
-        assert_eq!(scene.step("1 joins"), "1 joined talks hears");
-        scene.room.handle(RoomInput::NotRecorded, Timestamp(0));
-        assert!(scene.room.is_finished());
-        let commands = scene.room.poll_commands();
-        let refused = RoomEvent::Refused {
-            why: RoomRefusal::Unavailable,
-        };
-        assert!(commands.iter().any(
-            |command| matches!(command, RoomCommand::Tell { event, .. } if *event == refused)
-        ));
-        assert!(
-            !commands
-                .iter()
-                .any(|command| matches!(command, RoomCommand::Commit(_)))
-        );
-    }
-
-    struct Scene {
-        room: Room,
-        now: Timestamp,
-        ends: Vec<String>,
-    }
-
-    impl Scene {
-        fn new() -> Self {
-            let opening = RoomOpening {
-                sid: ConferenceSid::from_bytes([7; 16]),
-                instance: InstanceSid::from_bytes([1; 16]),
-                account: AccountSid::from_bytes([1; 16]),
-                name: "standup".to_owned(),
-                life: Duration::from_secs(60),
-                seed: 1,
-            };
-            Self {
-                room: Room::new(opening, Timestamp(0)),
-                now: Timestamp(0),
-                ends: Vec::new(),
-            }
-        }
-
-        fn step(&mut self, step: &str) -> String {
-            let (who, what) = step.split_once(' ').expect("two words");
-            let member = CallSid::from_bytes([who.parse().expect("a number"); 16]);
-            let has = |word: &str| what.split(' ').any(|it| it == word);
-            let req = Req(1 + u64::from(has("again")));
-            let wish = Wish {
-                muted: has("muted"),
-                starts: !has("late"),
-                needs_company: has("lonely"),
-                ends: has("ends"),
-                max_members: NonZeroU32::new(if has("small") { 1 } else { 40 }).expect("not 0"),
-                beeps_on_enter: has("loud"),
-                beeps_on_exit: has("bye"),
-                label: None,
-                callback: None,
-            };
-            self.now = self.now + Duration::from_secs(1);
-            match what.split(' ').next() {
-                Some("joins") => self
-                    .room
-                    .handle(RoomInput::Join { member, req, wish }, self.now),
-                Some("leaves") => self.room.handle(
-                    RoomInput::Leave {
-                        member,
-                        req,
-                        why: Departure::HungUp,
-                    },
-                    self.now,
-                ),
-                Some("is") => {
-                    let terms = Terms {
-                        muted: has("muted"),
-                        ends: has("ends"),
-                        on_hold: has("held"),
-                    };
-                    let input = RoomInput::Change { member, req, terms };
-                    self.room.handle(input, self.now);
-                }
-                Some("ends") => self.room.handle(RoomInput::End, self.now),
-                Some("stops") => self.room.handle(RoomInput::Shutdown, self.now),
-                _ => {
-                    self.now = self.room.poll_timeout().expect("a timer");
-                    self.room.handle_timeout(self.now);
-                }
-            }
-            let mut told = Vec::new();
-            for command in self.room.poll_commands() {
-                match command {
-                    RoomCommand::Commit(facts) => {
-                        self.ends
-                            .extend(facts.into_iter().filter_map(|fact| match fact {
-                                Fact::ConferenceEnded { reason, .. } => Some(reason),
-                                _ => None,
-                            }))
-                    }
-                    RoomCommand::Tell { member, event, .. } => {
-                        told.push(format!("{} {}", member.as_bytes()[0], words(event)));
-                    }
-                    RoomCommand::Trace(_) => {}
-                }
-            }
-            told.join(", ")
-        }
-    }
-
-    fn words(event: RoomEvent) -> String {
-        let placed = |verb: &str, place: Place| {
-            let talks = if place.talks { " talks" } else { "" };
-            let hears = if place.started { " hears" } else { "" };
-            format!("{verb}{talks}{hears}")
-        };
-        match event {
-            RoomEvent::Joined { place, .. } => placed("joined", place),
-            RoomEvent::Moved { place, .. } => placed("moved", place),
-            RoomEvent::Beep(beep) => beep.as_str().to_owned(),
-            RoomEvent::Refused { why } => format!("refused {why:?}"),
-            RoomEvent::Over { why } => format!("over {}", why.as_str()),
-        }
-    }
-}
+mod tests;

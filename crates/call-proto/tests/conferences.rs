@@ -20,7 +20,7 @@ use call_proto::{
     ParticipantChange, RoomCommand, Script, Target,
 };
 use model::error::CONFERENCE_FAILED;
-use model::{CallSid, ConferenceSid, Timestamp};
+use model::{CallSid, ConferenceSid, RecordingSid, Timestamp};
 use rehearse::scene::{Act, Does, Doing, Faults, Opening, Pace, Scene, Start, Vanishes};
 use rehearse::{Run, Watch};
 
@@ -51,6 +51,10 @@ struct Observer {
     rules: Rules,
     /// How often each conference was created and ended.
     conferences: BTreeMap<ConferenceSid, [u32; 2]>,
+    /// The conference of each recording.
+    recorded: BTreeMap<RecordingSid, Option<ConferenceSid>>,
+    /// How often each recording was closed or reported.
+    closed: BTreeMap<RecordingSid, u32>,
 }
 
 impl Watch for Observer {
@@ -70,6 +74,14 @@ impl Watch for Observer {
                     }
                     Fact::ConferenceEnded { conference, .. } => {
                         self.conferences.entry(*conference).or_default()[1] += 1;
+                    }
+                    Fact::RecordingStarted { started, .. } => {
+                        let twice = self.recorded.insert(started.sid, started.conference);
+                        assert_eq!(twice, None, "{started:?}");
+                    }
+                    Fact::RecordingClosed { recording, .. }
+                    | Fact::RecordingReported { recording, .. } => {
+                        *self.closed.entry(*recording).or_default() += 1;
                     }
                     _ => {}
                 }
@@ -180,6 +192,7 @@ fn a_party_that_the_api_calls_enters_the_conference() {
         ends: true,
         beeps: (true, true),
         wait: None,
+        coaches: None,
     };
     let outbound = OutboundApi {
         account: world::account(1),
@@ -224,6 +237,8 @@ fn check(run: &Run, observer: Observer, seed: u64) {
     let Observer {
         mut rules,
         conferences,
+        recorded,
+        closed,
     } = observer;
     rules.finish();
     let broken = rules.into_broken();
@@ -239,6 +254,12 @@ fn check(run: &Run, observer: Observer, seed: u64) {
         assert!(is_over, "seed {seed}: {record:?}");
         let counts = conferences.get(&record.sid).copied();
         assert_eq!(counts, Some([1, 1]), "seed {seed}: {record:?}");
+    }
+    for (recording, conference) in recorded {
+        // One of a conference that could not be recorded has not begun.
+        let is_kept = run.conferences.iter().any(|it| Some(it.sid) == conference);
+        let ends = closed.get(&recording).copied().unwrap_or_default();
+        assert_eq!(ends, u32::from(is_kept), "seed {seed}: {recording}");
     }
     for lines in run.journals.iter().chain(&run.room_journals) {
         replay(lines, seed);
@@ -454,7 +475,11 @@ fn verb(random: &mut Random) -> String {
         let queue = some(random, &["url=\"/b\""]);
         return format!("<Dial {dial}><Queue {queue}>{room}</Queue></Dial>");
     }
-    format!("<Dial {dial}><Conference {conference}>{room}</Conference></Dial>")
+    let recording = match room {
+        "red" => "record=\"record-from-start\" recordingStatusCallback=\"/r\"",
+        _ => "",
+    };
+    format!("<Dial {dial}><Conference {conference} {recording}>{room}</Conference></Dial>")
 }
 
 /// Each of these attributes, with a chance of one in four.

@@ -5,6 +5,8 @@
 //! together**; the store drops the callbacks if another process was faster.
 
 use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
 
 use call_proto::{Farewell, MessageFarewell, RecordingFarewell, RecordingOutcome, RoomFarewell};
 use model::record::{Recording, recording_seconds};
@@ -12,6 +14,12 @@ use model::{EventSid, RecordingSid, Timestamp};
 use serde::de::DeserializeOwned;
 use store::{Change, Orphan, OrphanConference, OrphanMessage, OrphanRecording, Store, StoreError};
 use tracing::warn;
+
+use crate::clock::Clock;
+
+/// How long the media side may take to close a file, and how often that is checked.
+const CLOSES_WITHIN: Duration = Duration::from_secs(5);
+const PACE: Duration = Duration::from_millis(50);
 
 /// The end of a leg, its callbacks made at `now`.
 ///
@@ -121,6 +129,45 @@ pub async fn recording(
         .collect())
 }
 
+/// The end of a recording of this process whose owner has failed, once the media side has closed its
+/// file; `None`, with a warning, if that takes too long.
+///
+/// # Errors
+/// As reported by the database.
+pub(crate) async fn abandoned_recording(
+    store: &Store,
+    folder: &Path,
+    orphan: &OrphanRecording,
+    clock: Clock,
+) -> Result<Option<Vec<Change>>, StoreError> {
+    let sid = orphan.started.sid;
+    let Some(file) = closed_file(folder, sid, orphan.started.kind.channels).await else {
+        warn!(recording.sid = %sid, "a recording stays open until the next start");
+        return Ok(None);
+    };
+    let ending = recording(store, orphan, Some(file), clock.now()).await?;
+    Ok(Some(ending))
+}
+
+/// The length in milliseconds and the size of a recording, once the media side has closed its
+/// file; `None` if that takes too long. An empty one is removed there.
+async fn closed_file(folder: &Path, sid: RecordingSid, channels: u8) -> Option<(i64, i64)> {
+    let (whole, part) = (format!("{sid}.wav"), format!("{sid}.wav.part"));
+    for _ in 0..CLOSES_WITHIN.as_millis() / PACE.as_millis() {
+        // Renaming it is the last step, so what is there afterwards is whole.
+        if matches!(tokio::fs::try_exists(folder.join(&part)).await, Ok(false)) {
+            let Ok(metadata) = tokio::fs::metadata(folder.join(&whole)).await else {
+                return Some((0, 0));
+            };
+            let size = metadata.len();
+            let length = audio::wav::recorded_ms(channels.into(), size);
+            return Some((i64::try_from(length).ok()?, i64::try_from(size).ok()?));
+        }
+        tokio::time::sleep(PACE).await;
+    }
+    None
+}
+
 /// The end of a conference, its callback made at `now`.
 ///
 /// # Errors
@@ -136,11 +183,25 @@ pub async fn conference(
         .farewell
         .as_deref()
         .and_then(|text| read(text, "the callback of a conference"));
+    let farewell = match farewell {
+        Some(farewell) => Some(existing(store, farewell).await?),
+        None => None,
+    };
     let event = EventSid::new(now, rand::random());
     let told = farewell.map(|farewell| farewell.callback(record, next, event, now));
     let told = told.map(|callback| Change::CallbackQueued(Box::new(callback)));
     let closed = Change::ConferenceClosed(Box::new(record.clone()));
     Ok(std::iter::once(closed).chain(told).collect())
+}
+
+/// A farewell that names the recording only if that can be fetched.
+async fn existing(store: &Store, mut farewell: RoomFarewell) -> Result<RoomFarewell, StoreError> {
+    if let Some(sid) = farewell.recording()
+        && store.recording(sid).await?.is_none()
+    {
+        farewell.without_recording();
+    }
+    Ok(farewell)
 }
 
 /// The farewell stored for this case; `None`, with a warning, if it cannot be read.

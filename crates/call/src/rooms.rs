@@ -4,6 +4,8 @@
 //! requests reach the room in order, and a request too late for a room that has ended goes to a new
 //! one**: both are decided under the lock of [`Rooms`].
 
+mod tape;
+
 use std::collections::{BTreeMap, HashMap};
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,6 +18,7 @@ use call_proto::{
     RoomOpening,
 };
 use futures_util::FutureExt as _;
+use media::MixId;
 use model::{AccountSid, CallSid, ConferenceSid};
 use store::{Change, StoreError};
 use tokio::sync::mpsc;
@@ -26,6 +29,7 @@ use crate::clock::Clock;
 use crate::engine::Shared;
 use crate::records::Kept;
 use crate::{closing, facts, panics};
+use tape::Tape;
 
 /// How long a request to end a conference waits: longer than a slow disk takes.
 const ENDS_WITHIN: Duration = Duration::from_secs(5);
@@ -123,6 +127,7 @@ impl Rooms {
             room,
             clock,
             books: Books::new(&shared.records, clock),
+            tape: None,
             members: BTreeMap::new(),
         };
         self.tasks.fetch_add(1, Ordering::Relaxed);
@@ -160,6 +165,8 @@ struct Task {
     room: RoomRecorder,
     clock: Clock,
     books: Books,
+    /// The recording, once it has begun.
+    tape: Option<Tape>,
     /// The calls that requested to join and were not refused, for the case that the machine cannot
     /// be used.
     members: BTreeMap<CallSid, Req>,
@@ -176,7 +183,20 @@ async fn run(
     let lived = AssertUnwindSafe(task.live(&mut inputs))
         .catch_unwind()
         .await;
-    shared.rooms.close(&shared, &key, sid, &mut inputs);
+    let lived = match lived {
+        Ok(()) => {
+            shared.rooms.close(&shared, &key, sid, &mut inputs);
+            // Nobody waits for a recording to be closed.
+            drop(inputs);
+            AssertUnwindSafe(task.close_recording())
+                .catch_unwind()
+                .await
+        }
+        Err(panic) => {
+            shared.rooms.close(&shared, &key, sid, &mut inputs);
+            Err(panic)
+        }
+    };
     let last = match lived {
         Ok(()) => Vec::new(),
         Err(panic) => task.fail(sid, panics::words(panic.as_ref())).await,
@@ -190,12 +210,28 @@ impl Task {
     async fn live(&mut self, inputs: &mut mpsc::UnboundedReceiver<RoomInput>) {
         loop {
             self.carry_out().await;
-            if self.room.room().is_finished() {
+            if self.room.room().is_over() {
                 return;
             }
             let wake = self.room.room().poll_timeout();
             tokio::select! {
                 Some(input) = inputs.recv() => self.handle(input),
+                input = Tape::next(&mut self.tape) => self.handle(input),
+                () = self.clock.sleep_until(wake) => self.room.handle_timeout(self.clock.now()),
+            }
+        }
+    }
+
+    /// The conference is over: waits for its recording.
+    async fn close_recording(&mut self) {
+        loop {
+            self.carry_out().await;
+            if self.room.room().is_finished() {
+                return;
+            }
+            let wake = self.room.room().poll_timeout();
+            tokio::select! {
+                input = Tape::next(&mut self.tape) => self.handle(input),
                 () = self.clock.sleep_until(wake) => self.room.handle_timeout(self.clock.now()),
             }
         }
@@ -213,6 +249,8 @@ impl Task {
             | RoomInput::Change { .. }
             | RoomInput::Announced { .. }
             | RoomInput::End
+            | RoomInput::Recorded { .. }
+            | RoomInput::RecordFailed { .. }
             | RoomInput::NotRecorded
             | RoomInput::Shutdown => {}
         }
@@ -234,6 +272,13 @@ impl Task {
                         }
                     }
                     RoomCommand::Tell { member, req, event } => self.tell(member, req, event),
+                    RoomCommand::Record { recording, trim } => {
+                        let mix = mix_of(self.room.room().sid());
+                        self.tape = Some(Tape::start(&self.shared, mix, recording, trim));
+                    }
+                    RoomCommand::StopRecord { .. } => {
+                        self.tape.iter().for_each(Tape::stop);
+                    }
                     RoomCommand::Trace(entry) => self.books.trace(entry),
                 }
             }
@@ -279,18 +324,39 @@ impl Task {
             let event = RoomEvent::Over { why };
             self.shared.live.tell(member, Event::Room { req, event });
         }
+        // Closes the file.
+        drop(self.tape.take());
         self.closed(sid, why).await.unwrap_or_else(|error| {
             error!(conference.sid = %sid, %error, "the record stays open until the next start");
             Vec::new()
         })
     }
 
-    async fn closed(&self, sid: ConferenceSid, why: RoomEnd) -> Result<Vec<Change>, StoreError> {
+    async fn closed(
+        &mut self,
+        sid: ConferenceSid,
+        why: RoomEnd,
+    ) -> Result<Vec<Change>, StoreError> {
         let store = &self.shared.parts.store;
         let now = self.clock.now();
+        let folder = &self.shared.config.recordings;
+        for orphan in store.abandoned_recordings(&[sid.into()]).await? {
+            let closed = closing::abandoned_recording(store, folder, &orphan, self.clock).await?;
+            if let Some(changes) = closed {
+                self.books.write(changes, sid.into()).await;
+            }
+        }
         match store.abandoned_conference(sid, why.as_str(), now).await? {
             Some(orphan) => closing::conference(store, &orphan, now).await,
             None => Ok(Vec::new()),
         }
     }
+}
+
+/// The mix of a conference: the random part of its SID, so that every process and restart derives
+/// the same one.
+pub(crate) fn mix_of(conference: ConferenceSid) -> MixId {
+    let mut random = [0; 8];
+    random.copy_from_slice(&conference.as_bytes()[8..]);
+    MixId(u64::from_be_bytes(random))
 }

@@ -179,6 +179,8 @@ pub enum Control {
         talk: bool,
         /// It hears the others.
         hear: bool,
+        /// Only this member hears it, while both are in the mix; `None`: all others do.
+        coaches: Option<EndpointId>,
     },
     /// Takes an endpoint out of its bridge or its mix.
     Leave {

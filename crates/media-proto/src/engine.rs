@@ -21,7 +21,7 @@ use crate::live::Live;
 use crate::mix::{Mix, Role};
 use crate::player::Player;
 use crate::random::Random;
-use crate::recorder::{self, Part, Recording, Terms};
+use crate::recorder::{self, Object, Part, Recording, Terms};
 use crate::report::{EndpointId, MixId, PlayId, RecordingId, Report};
 use crate::rtcp::{self, WallClock};
 use crate::slots::Slots;
@@ -149,6 +149,34 @@ impl Engine {
         }
     }
 
+    /// Starts recording what all members of a mix say → [`Sink::record`], [`Sink::end_recording`]. Opens
+    /// the mix if needed, and keeps it open. Ends only on request.
+    pub fn record_mix(
+        &mut self,
+        recording: RecordingId,
+        mix: MixId,
+        trim: bool,
+        now: Instant,
+        out: &mut impl Sink,
+    ) {
+        let place = self.mix_or_new(mix, now);
+        let taken = self.mixes.get(place).is_none_or(|mix| mix.is_recorded());
+        if taken || self.recording_names.contains_key(&recording) {
+            let reason = "the recording exists already";
+            out.end_recording(recording, RecordingEnd::Refused { reason });
+            return self.close_unused_mix(place);
+        }
+        let terms = Terms {
+            part: Part::Sent,
+            silence: None,
+            trim,
+        };
+        let slot = self.insert_recording(recording, Object::Mix(mix), terms, now);
+        if let Some(mix) = self.mixes.get_mut(place) {
+            mix.recording = Some(slot);
+        }
+    }
+
     /// Starts handing out the audio from an endpoint, without what is played to it →
     /// [`Sink::record`], [`Sink::end_recording`]. Ends as a recording does.
     pub fn listen(
@@ -257,7 +285,15 @@ impl Engine {
                 mix,
                 talk,
                 hear,
-            } => self.join(endpoint, mix, Role { talk, hear }, now),
+                coaches,
+            } => {
+                let role = Role {
+                    talk,
+                    hear,
+                    coaches,
+                };
+                self.join(endpoint, mix, role, now);
+            }
             Control::Leave { endpoint } => {
                 let slot = self.slot(endpoint);
                 self.unjoin(slot);
@@ -503,16 +539,29 @@ impl Engine {
 
     /// - `leg`: slot of its endpoint
     fn begin_recording(&mut self, name: RecordingId, leg: usize, terms: Terms, now: Instant) {
-        let next_at = self.align(now + recorder::BEHIND);
-        let Some(endpoint) = self.endpoints.get_mut(leg) else {
+        let Some(id) = self.endpoints.get(leg).map(|endpoint| endpoint.id) else {
             return;
         };
-        let recording = Recording::new(name, endpoint.id, terms, now, next_at);
-        let recording = self.recordings.insert(recording);
-        self.recording_names.insert(name, recording);
-        let part = terms.part;
-        endpoint.taps.push(Tap { recording, part });
-        self.timers.arm(next_at, Timer::Record(recording));
+        let recording = self.insert_recording(name, Object::Endpoint(id), terms, now);
+        if let Some(endpoint) = self.endpoints.get_mut(leg) {
+            let part = terms.part;
+            endpoint.taps.push(Tap { recording, part });
+        }
+    }
+
+    fn insert_recording(
+        &mut self,
+        name: RecordingId,
+        of: Object,
+        terms: Terms,
+        now: Instant,
+    ) -> usize {
+        let next_at = self.align(now + recorder::BEHIND);
+        let recording = Recording::new(name, of, terms, now, next_at);
+        let slot = self.recordings.insert(recording);
+        self.recording_names.insert(name, slot);
+        self.timers.arm(next_at, Timer::Record(slot));
+        slot
     }
 
     /// The slot of an endpoint that can be recorded under this name.
@@ -536,8 +585,8 @@ impl Engine {
         let Some(recording) = due else { return };
         let id = recording.id;
         let silent = recording.frame(at, |samples| out.record(id, samples));
-        if silent {
-            out.report(recording.endpoint, Report::RecordSilence { recording: id });
+        if let (true, Object::Endpoint(endpoint)) = (silent, recording.of) {
+            out.report(endpoint, Report::RecordSilence { recording: id });
         }
         self.timers.arm(recording.next_at, Timer::Record(slot));
     }
@@ -549,9 +598,14 @@ impl Engine {
         };
         let id = recording.id;
         self.recording_names.remove(&id);
-        let leg = self.slot(recording.endpoint);
-        if let Some(endpoint) = self.endpoint(leg) {
-            endpoint.taps.retain(|tap| tap.recording != slot);
+        match recording.of {
+            Object::Endpoint(endpoint) => {
+                let leg = self.slot(endpoint);
+                if let Some(endpoint) = self.endpoint(leg) {
+                    endpoint.taps.retain(|tap| tap.recording != slot);
+                }
+            }
+            Object::Mix(mix) => self.forget_recording(mix),
         }
         let (samples, keep) = recording.finish(now, |samples| out.record(id, samples));
         out.end_recording(id, RecordingEnd::Finished { samples, keep });

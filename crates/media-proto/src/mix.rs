@@ -4,13 +4,17 @@
 //! loudest few are summed once, and each of them hears the sum without its own frame; all
 //! others hear the same sum, so that it is encoded once per codec. A codec with memory needs more: a
 //! phone's decoder can follow only one encoder, so each member that may talk keeps its own encoder.
+//!
+//! A coach is heard by one member only: its samples are not in the sum, but added to what that member
+//! hears, which therefore has its own encoding; it costs nobody else anything.
 //! **Invariant: no member hears itself, and a frame allocates nothing.** Left to others: packets
 //! (`endpoint`), when a frame is due ([`crate::engine`]).
 
-use crate::report::MixId;
+use crate::report::{EndpointId, MixId};
 use crate::slots::Slots;
 use crate::sound::{Feed, Voice};
 use audio::Codec;
+use rtp_proto::Header;
 use rtp_proto::jitter::{Delay, Played};
 use std::time::{Duration, Instant};
 
@@ -34,6 +38,8 @@ const KNEE: i32 = 24_000;
 pub(crate) struct Role {
     pub(crate) talk: bool,
     pub(crate) hear: bool,
+    /// The only member that hears it; `None`: all do.
+    pub(crate) coaches: Option<EndpointId>,
 }
 
 /// How a member takes part in a frame.
@@ -41,17 +47,18 @@ pub(crate) struct Role {
 pub(crate) enum Place {
     /// It only listens.
     Listener,
-    /// It may talk, but is not in the sum.
+    /// It may talk, but hears the whole sum.
     Talker,
-    /// Its own samples are in the sum; the value is its member number.
-    Summed(usize),
+    /// It hears something of its own: its samples are in the sum, or it may have a coach. The value is
+    /// its member number.
+    Apart(usize),
 }
 
 impl Place {
-    /// The member whose samples it must not hear.
-    pub(crate) const fn own(self) -> Option<usize> {
+    /// The member that hears something of its own.
+    pub(crate) const fn apart(self) -> Option<usize> {
         match self {
-            Self::Summed(member) => Some(member),
+            Self::Apart(member) => Some(member),
             Self::Listener | Self::Talker => None,
         }
     }
@@ -64,14 +71,23 @@ pub(crate) struct Mix {
     pub(crate) next_at: Instant,
     members: Slots<Member>,
     sum: [i32; FRAME],
+    /// Frames made; wraps.
+    frames: u16,
+    /// Slot of its recording.
+    pub(crate) recording: Option<usize>,
     pub(crate) encoded: Encoded,
 }
 
 #[derive(Debug)]
 struct Member {
+    endpoint: EndpointId,
     /// Slot of its endpoint.
     slot: usize,
     hears: bool,
+    /// The only member that hears it.
+    coaches: Option<EndpointId>,
+    /// Another member coaches it.
+    is_coached: bool,
     /// Present while it talks.
     talker: Option<Box<Talker>>,
 }
@@ -83,6 +99,8 @@ struct Talker {
     samples: [i16; FRAME],
     /// Its recent loudness; falls slowly, so that a pause between words changes nothing.
     level: u32,
+    /// `samples` is audible.
+    is_audible: bool,
     /// `samples` is in the sum.
     is_summed: bool,
 }
@@ -128,10 +146,10 @@ pub(crate) struct Payload {
 }
 
 impl Payload {
-    /// Encodes the current frame without the samples of a member.
-    pub(crate) fn new(voice: &mut Voice, mix: &Mix, without: Option<usize>) -> Self {
+    /// Encodes the current frame as a member hears it; `None`: the whole sum.
+    pub(crate) fn new(voice: &mut Voice, mix: &Mix, member: Option<usize>) -> Self {
         let (mut samples, mut octets) = ([0; FRAME], [0; FRAME]);
-        mix.without(without, &mut samples);
+        mix.heard_by(member, &mut samples);
         let len = voice.encode(&samples, RATE, &mut octets);
         Self { octets, len }
     }
@@ -149,15 +167,20 @@ impl Mix {
             next_at,
             members: Slots::default(),
             sum: [0; FRAME],
+            frames: 0,
+            recording: None,
             encoded: Encoded::default(),
         }
     }
 
     /// A new member; returns its number.
-    pub(crate) fn add(&mut self, slot: usize, role: Role) -> usize {
+    pub(crate) fn add(&mut self, endpoint: EndpointId, slot: usize, role: Role) -> usize {
         let member = self.members.insert(Member {
+            endpoint,
             slot,
             hears: role.hear,
+            coaches: None,
+            is_coached: false,
             talker: None,
         });
         self.change(member, role);
@@ -168,18 +191,49 @@ impl Mix {
     pub(crate) fn change(&mut self, member: usize, role: Role) {
         if let Some(member) = self.members.get_mut(member) {
             member.hears = role.hear;
+            member.coaches = role.coaches;
             if !role.talk {
                 member.talker = None;
             } else if member.talker.is_none() {
                 member.talker = Some(Box::new(Talker::new()));
             }
         }
+        self.match_coaches();
     }
 
-    /// Removes a member; true if it was the last.
-    pub(crate) fn take(&mut self, member: usize) -> bool {
+    /// Removes a member.
+    pub(crate) fn take(&mut self, member: usize) {
         self.members.remove(member);
-        self.members.iter().next().is_none()
+        self.match_coaches();
+    }
+
+    /// Notes which members have a coach.
+    fn match_coaches(&mut self) {
+        let talkers = self.members.iter().filter(|(_, it)| it.talker.is_some());
+        let coached: Vec<EndpointId> = talkers.filter_map(|(_, it)| it.coaches).collect();
+        for (_, member) in self.members.iter_mut() {
+            member.is_coached = coached.contains(&member.endpoint);
+        }
+    }
+
+    pub(crate) const fn is_recorded(&self) -> bool {
+        self.recording.is_some()
+    }
+
+    /// Whether it has neither members nor a recording.
+    pub(crate) fn is_unused(&self) -> bool {
+        !self.is_recorded() && self.members.iter().next().is_none()
+    }
+
+    /// Numbers the current frame for its recording; the time is left out.
+    pub(crate) const fn header(&self) -> Header {
+        Header {
+            marker: false,
+            payload_type: 0,
+            sequence: self.frames,
+            timestamp: 0,
+            ssrc: 0,
+        }
     }
 
     pub(crate) fn talks(&self, member: usize) -> bool {
@@ -196,11 +250,13 @@ impl Mix {
     /// Makes the frame due at `at`.
     pub(crate) fn frame(&mut self, at: Instant) {
         self.next_at += FRAME_TIME;
+        self.frames = self.frames.wrapping_add(1);
         let mut loudest = Loudest::default();
         for (number, member) in self.members.iter_mut() {
             if let Some(talker) = &mut member.talker {
                 talker.is_summed = false;
-                if talker.next_frame(at) {
+                talker.is_audible = talker.next_frame(at);
+                if talker.is_audible && member.coaches.is_none() {
                     loudest.offer(talker.level, number);
                 }
             }
@@ -220,7 +276,8 @@ impl Mix {
         let hear = self.members.iter().filter(|(_, member)| member.hears);
         hear.map(|(number, member)| {
             let place = match &member.talker {
-                Some(talker) if talker.is_summed => Place::Summed(number),
+                Some(talker) if talker.is_summed => Place::Apart(number),
+                _ if member.is_coached => Place::Apart(number),
                 Some(_) => Place::Talker,
                 None => Place::Listener,
             };
@@ -228,14 +285,30 @@ impl Mix {
         })
     }
 
-    /// The current frame without the samples of a member.
-    pub(crate) fn without(&self, member: Option<usize>, out: &mut [i16; FRAME]) {
+    /// The current frame as a member hears it: without its own samples, with those of its coaches.
+    /// `None`: the whole sum.
+    pub(crate) fn heard_by(&self, member: Option<usize>, out: &mut [i16; FRAME]) {
         let mut sum = self.sum;
-        let own = member.and_then(|member| self.members.get(member)?.talker.as_ref());
-        if let Some(talker) = own {
-            audio::mix::subtract(&mut sum, &talker.samples);
+        if let Some(member) = member.and_then(|member| self.members.get(member)) {
+            let own = member.talker.as_ref().filter(|talker| talker.is_summed);
+            if let Some(talker) = own {
+                audio::mix::subtract(&mut sum, &talker.samples);
+            }
+            if member.is_coached {
+                self.add_coaches(member.endpoint, &mut sum);
+            }
         }
         limit(&sum, out);
+    }
+
+    fn add_coaches(&self, of: EndpointId, sum: &mut [i32; FRAME]) {
+        let is_coach = |it: &Member| it.coaches == Some(of) && it.endpoint != of;
+        let coaches = self.members.iter().filter(|(_, it)| is_coach(it));
+        for talker in coaches.filter_map(|(_, coach)| coach.talker.as_ref()) {
+            if talker.is_audible {
+                audio::mix::add(sum, &talker.samples);
+            }
+        }
     }
 }
 
@@ -245,6 +318,7 @@ impl Talker {
             heard: Feed::new(DELAY, RATE),
             samples: [0; FRAME],
             level: 0,
+            is_audible: false,
             is_summed: false,
         }
     }

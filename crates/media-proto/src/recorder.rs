@@ -1,8 +1,9 @@
-//! Records a leg: what it says, what it hears, or both, mixed or on a channel each.
+//! Records a leg: what it says, what it hears, or both, mixed or on a channel each; or a mix: what all
+//! its members say.
 //!
 //! What a leg hears is a part of the leg: what is played to it, and its bridge or mix. So one
 //! recording covers a call from its first ring tone to the end of the last conversation, and moves
-//! with its leg.
+//! with its leg. A recording of a mix stays with the mix, and keeps it open while it has no members.
 //!
 //! Each source has a jitter buffer; the recording lags real time by 40 ms, so that packets that
 //! arrive by then are in their place. **Invariant: each channel of a recording has exactly 8 samples
@@ -11,7 +12,7 @@
 //! others: decoding, and where the samples go.
 
 use crate::outgoing::units;
-use crate::report::{EndpointId, RecordingId};
+use crate::report::{EndpointId, MixId, RecordingId};
 use crate::sound::{Feed, Sound};
 use rtp_proto::Header;
 use rtp_proto::jitter::{Delay, Played};
@@ -97,10 +98,17 @@ struct Voice {
     reported: bool,
 }
 
+/// What is recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Object {
+    Endpoint(EndpointId),
+    Mix(MixId),
+}
+
 #[derive(Debug)]
 pub(crate) struct Recording {
     pub(crate) id: RecordingId,
-    pub(crate) endpoint: EndpointId,
+    pub(crate) of: Object,
     sources: Sources,
     terms: Terms,
     started: Instant,
@@ -140,7 +148,7 @@ struct Frame {
 impl Recording {
     pub(crate) fn new(
         id: RecordingId,
-        endpoint: EndpointId,
+        of: Object,
         terms: Terms,
         now: Instant,
         next_at: Instant,
@@ -154,7 +162,7 @@ impl Recording {
         };
         Self {
             id,
-            endpoint,
+            of,
             sources: Sources {
                 heard: heard.then(|| Feed::new(HEARD, audio::RATE)),
                 played: sent.then(|| Feed::new(Delay::Fixed(BEHIND), audio::RATE)),
@@ -189,7 +197,7 @@ impl Recording {
         }
     }
 
-    /// Adds a frame played to the leg, at [`audio::RATE`].
+    /// Adds a frame played to the leg or made by the mix, at [`audio::RATE`].
     pub(crate) fn play(&mut self, header: &Header, samples: &[i16], now: Instant) {
         if let Some(played) = &mut self.sources.played {
             played.push_samples(header, audio::RATE, samples, now);

@@ -76,7 +76,7 @@ fn steady_state_allocates_nothing() {
         Phone::new(7, 1000.0),
         Phone::new(8, 440.0),
         Phone::new(9, 0.0).speaking(Codec::G722, 5000.0),
-        // A conference: three codecs, and one member that only hears.
+        // A conference: three codecs, one member that only hears, and below a coach.
         Phone::new(10, 440.0),
         Phone::new(11, 1000.0).alaw(),
         Phone::new(12, 0.0).speaking(Codec::G722, 1700.0),
@@ -102,8 +102,9 @@ fn steady_state_allocates_nothing() {
     for member in 10..=13 {
         world.join(member, 1, (member != 13, true));
     }
+    world.record_mix(6, 1, true);
     world.bridge(14, 15);
-    world.join(16, 1, (true, true));
+    world.coach(16, 1, 10);
     world.control(Control::ListenDigits {
         endpoint: EndpointId(14),
         on: true,

@@ -334,6 +334,7 @@ fn join(session: &Session, legs: [EndpointId; 2]) {
             mix: MixId(1),
             talk: true,
             hear: true,
+            coaches: None,
         });
     }
 }

@@ -6,7 +6,7 @@
 //! does not exist (any more) is ignored, except where a reply is due.
 
 use crate::tap::{Frame, Track};
-use media_proto::{EndpointId, RecordingId, Subject, Terms};
+use media_proto::{EndpointId, MixId, RecordingId, Subject, Terms};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use tokio::sync::mpsc::Sender;
@@ -40,6 +40,21 @@ pub enum Control {
         /// What the recording contains. Silence is reported as `RecordSilence`.
         terms: Terms,
         /// The final name; until the end, the file has `.part` appended to it.
+        path: PathBuf,
+    },
+    /// Records what all members of a mix say, beginning now, as [`Control::Record`] does; the reports
+    /// about it name the endpoint with the number of the recording, which must not exist.
+    ///
+    /// The mix stays open, and on its worker, until the recording ends: with `StopRecord`, or with the
+    /// session.
+    RecordMix {
+        /// A new identifier.
+        recording: RecordingId,
+        /// The mix; it may not have members yet.
+        mix: MixId,
+        /// Leave out the silence before the first voice and after the last.
+        trim: bool,
+        /// As for [`Control::Record`].
         path: PathBuf,
     },
     /// Hands out the audio from an endpoint (8 kHz, mono), without what is played to it, beginning
@@ -88,6 +103,7 @@ impl Control {
             | Self::Record { endpoint, .. }
             | Self::Listen { endpoint, .. }
             | Self::Tap { endpoint, .. } => vec![*endpoint],
+            Self::RecordMix { .. } => Vec::new(),
             Self::Engine(control) => match control.subject() {
                 Subject::Endpoint(endpoint) | Subject::Member(endpoint, _) => vec![endpoint],
                 Subject::Both(a, b) => vec![a, b],

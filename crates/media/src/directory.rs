@@ -1,7 +1,7 @@
 //! Which worker an endpoint is on, and how controls find it.
 //!
 //! Endpoints that meet must be on one worker: the one that joins moves to the worker of the other, a
-//! member to that of its mix, which is the worker of the first member. All messages are sent under
+//! member to that of its mix, which is the worker of the first member, or of its recording. All messages are sent under
 //! one lock, so every worker gets them in the order of the requests to the plane. **Invariant: a
 //! control goes to the worker where its endpoints are or will be once the messages before it are
 //! carried out.** Packets never come here. Left to others: waiting for an endpoint that is on its
@@ -11,8 +11,9 @@ use crate::arrivals::Work;
 use crate::control::Control;
 use crate::plane::{Reports, Way};
 use crate::worker::Message;
-use media_proto::{EndpointId, MixId, Report, Subject};
+use media_proto::{EndpointId, MixId, RecordingId, Report, Subject};
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A handle that opens endpoints; they close with it.
@@ -34,6 +35,8 @@ struct Places {
     endpoints: HashMap<EndpointId, Place>,
     sessions: HashMap<SessionId, Vec<EndpointId>>,
     mixes: HashMap<MixId, Members>,
+    /// The recordings of mixes, each counted as a member.
+    recordings: HashMap<RecordingId, (MixId, SessionId)>,
 }
 
 /// Where an endpoint is, or will be.
@@ -87,6 +90,7 @@ impl Directory {
             Control::Record { endpoint, .. }
             | Control::Listen { endpoint, .. }
             | Control::Tap { endpoint, .. } => places.worker(*endpoint, asker.home),
+            Control::RecordMix { recording, mix, .. } => places.record(*recording, *mix, asker),
             Control::Engine(engine) => match engine.subject() {
                 Subject::Both(a, b) => {
                     places.leave(a);
@@ -106,8 +110,9 @@ impl Directory {
                     }
                     worker
                 }
-                Subject::Recording(_) => {
-                    // Only the workers know where its leg has taken it; the others ignore it.
+                Subject::Recording(recording) => {
+                    places.end_recording(recording);
+                    // Only the workers know where its leg has taken it; those that do not have it ignore this.
                     for worker in 0..self.ways.len() {
                         let asked = Work::Control(control.clone(), asker.reports.clone());
                         self.tell(worker, Message::Work(asked));
@@ -122,8 +127,11 @@ impl Directory {
 
     /// Closes all endpoints of a session.
     pub(crate) fn end(&self, asker: &Asker) {
-        let endpoints = self.lock().sessions.remove(&asker.session);
-        for endpoint in endpoints.unwrap_or_default() {
+        let (endpoints, recordings) = self.lock().end(asker.session);
+        for recording in recordings {
+            self.send(asker, media_proto::Control::StopRecord { recording }.into());
+        }
+        for endpoint in endpoints {
             self.send(asker, media_proto::Control::Close { endpoint }.into());
         }
     }
@@ -234,12 +242,44 @@ impl Places {
         self.mixes.get(&mix).map(|members| members.worker)
     }
 
+    /// A mix is recorded from now on; returns its worker.
+    fn record(&mut self, recording: RecordingId, mix: MixId, asker: &Asker) -> WorkerId {
+        let opened = Members {
+            worker: asker.home,
+            count: 0,
+        };
+        let members = self.mixes.entry(mix).or_insert(opened);
+        if let Entry::Vacant(entry) = self.recordings.entry(recording) {
+            entry.insert((mix, asker.session));
+            members.count += 1;
+        }
+        members.worker
+    }
+
+    fn end_recording(&mut self, recording: RecordingId) {
+        if let Some((mix, _)) = self.recordings.remove(&recording) {
+            self.one_less(mix);
+        }
+    }
+
+    /// A session ends: returns its endpoints and its recordings of mixes.
+    fn end(&mut self, session: SessionId) -> (Vec<EndpointId>, Vec<RecordingId>) {
+        let endpoints = self.sessions.remove(&session).unwrap_or_default();
+        let recordings = self.recordings.iter();
+        let its = recordings.filter(|(_, (_, of))| *of == session);
+        (endpoints, its.map(|(recording, _)| *recording).collect())
+    }
+
     /// Records that an endpoint is no longer a member of a mix.
     fn leave(&mut self, endpoint: EndpointId) {
         let place = self.endpoints.get_mut(&endpoint);
         let Some(mix) = place.and_then(|place| place.mix.take()) else {
             return;
         };
+        self.one_less(mix);
+    }
+
+    fn one_less(&mut self, mix: MixId) {
         if let Some(members) = self.mixes.get_mut(&mix) {
             members.count -= 1;
             if members.count == 0 {

@@ -327,6 +327,18 @@ impl Shell {
                     engine.record(recording, endpoint, terms, now, self);
                 }
             }
+            Control::RecordMix {
+                recording,
+                mix,
+                trim,
+                path,
+            } => {
+                // Nothing else has this number.
+                let endpoint = EndpointId(recording.0);
+                if self.start_tape((recording, endpoint), 1, path) {
+                    engine.record_mix(recording, mix, trim, now, self);
+                }
+            }
             Control::Listen {
                 recording,
                 endpoint,
@@ -585,6 +597,7 @@ mod tests {
                 mix: MixId(1),
                 talk: true,
                 hear: true,
+                coaches: None,
             });
             socket
         });

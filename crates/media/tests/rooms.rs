@@ -16,6 +16,7 @@ fn join(call: &Call, endpoint: u64, mix: u64) {
         mix: MixId(mix),
         talk: true,
         hear: true,
+        coaches: None,
     });
 }
 
@@ -164,4 +165,66 @@ fn controls_keep_their_order_while_an_endpoint_moves() {
         one.close(endpoint);
     }
     two.close(3);
+}
+
+#[test]
+fn a_recording_keeps_its_mix_until_its_session_ends() {
+    let plane = plane(2);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("mix.wav");
+    let hz = [440.0, 1000.0, 1700.0];
+    // The sessions begin on different workers in turn.
+    let mut room = Call::new(&plane);
+    let mut calls: Vec<_> = hz.iter().map(|_| Call::new(&plane)).collect();
+    let mut phones: Vec<_> = hz.iter().map(|hz| Phone::new("127.0.0.1", *hz)).collect();
+    room.session.control(Control::RecordMix {
+        recording: RecordingId(9),
+        mix: MixId(5),
+        trim: false,
+        path: path.clone(),
+    });
+    for ((id, call), phone) in (0..).zip(&mut calls).zip(&mut phones) {
+        call.open(id, phone);
+        join(call, id, 5);
+    }
+    talk(&mut phones.iter_mut().collect::<Vec<_>>(), 40);
+    // All leave, and one comes back: the mix is still on the same worker.
+    for (id, call) in (0..).zip(&calls) {
+        let endpoint = EndpointId(id);
+        call.session.control(EngineControl::Leave { endpoint });
+    }
+    join(&calls[1], 1, 5);
+    talk(&mut phones.iter_mut().collect::<Vec<_>>(), 40);
+    room.session.control(EngineControl::StopRecord {
+        recording: RecordingId(9),
+    });
+    let (about, Report::Recorded { duration_ms, .. }) = room.next() else {
+        panic!("not recorded");
+    };
+    assert_eq!(about, 9);
+    assert!((1500..4000).contains(&duration_ms), "{duration_ms}");
+    let wav = std::fs::read(&path).unwrap();
+    let samples: Vec<i16> = wav[44..]
+        .chunks_exact(2)
+        .map(|pair| i16::from_le_bytes([pair[0], pair[1]]))
+        .collect();
+    let middle = &samples[1600..5600];
+    for hz in hz {
+        assert!(audio::measure::tone_dbfs(middle, hz) > -25.0, "{hz}");
+    }
+    // A session that ends takes its recording with it.
+    let path = folder.path().join("second.wav");
+    room.session.control(Control::RecordMix {
+        recording: RecordingId(10),
+        mix: MixId(6),
+        trim: false,
+        path: path.clone(),
+    });
+    std::thread::sleep(Duration::from_millis(100));
+    drop(room);
+    let deadline = Instant::now() + PATIENCE;
+    while !path.exists() {
+        assert!(Instant::now() < deadline, "the file is not closed");
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }

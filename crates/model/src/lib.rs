@@ -30,7 +30,8 @@ pub use sid::{
 pub use source::Source;
 pub use status::{
     AccountStatus, CallStatus, ConferenceEvent, ConferenceStatus, DialectName, Direction, HangupBy,
-    HttpMethod, LegEvent, MessageDirection, MessageStatus, RecordingSource, RefusalReason,
+    HttpMethod, LegEvent, MessageDirection, MessageStatus, RecordingEvent, RecordingSource,
+    RefusalReason,
 };
 pub use target::{Bare, Target};
 pub use time::{SteadyClock, Timestamp};

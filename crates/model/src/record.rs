@@ -293,6 +293,8 @@ pub struct Membership {
     pub on_hold: bool,
     /// The application's name for it.
     pub label: Option<String>,
+    /// The only call that hears it; `None`: all do.
+    pub coaches: Option<CallSid>,
 }
 
 /// A queue: calls wait in it until others take them.

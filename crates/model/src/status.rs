@@ -57,6 +57,20 @@ words!(
         DialVerb = "DialVerb",
         /// `<Record>`.
         RecordVerb = "RecordVerb",
+        /// `<Conference>`.
+        Conference = "Conference",
+    }
+);
+
+words!(
+    /// What happens to a recording and can be reported to an application.
+    RecordingEvent {
+        /// It has started.
+        InProgress = "in-progress",
+        /// It can be fetched, or could not be written.
+        Completed = "completed",
+        /// It is empty, and so does not exist.
+        Absent = "absent",
     }
 );
 

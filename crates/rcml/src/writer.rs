@@ -5,9 +5,9 @@
 
 use crate::document::unless_post;
 use crate::verb::{
-    Branch, Conference, Connect, Dial, Enqueue, Gather, LegEvent, Manner, Noun, Pause, Play,
-    Prompt, Queue, Record, RecordingCallback, RejectReason, RingTone, Say, Sms, Speech,
-    SpeechTimeout, Spoken, Stream, Track, Verb, Voice,
+    Branch, Conference, ConferenceRecording, Connect, Dial, Enqueue, Gather, LegEvent, Manner,
+    Noun, Pause, Play, Prompt, Queue, Record, RecordingCallback, RejectReason, RingTone, Say, Sms,
+    Speech, SpeechTimeout, Spoken, Stream, Track, Verb, Voice,
 };
 
 /// The document that holds these verbs.
@@ -222,9 +222,7 @@ fn record_attributes(record: &Record) -> Pairs<'_> {
     let keys = record.finish_on_key.as_str();
     let finish = (keys != Record::DEFAULT_FINISH_ON_KEY).then_some(keys);
     let finish = finish.map(|keys| if keys.is_empty() { "-1" } else { keys });
-    let trim = record
-        .trim
-        .map(|trim| if trim { "trim-silence" } else { "do-not-trim" });
+    let trim = record.trim.map(trim_word);
     let mut pairs = vec![
         ("action", record.action.clone()),
         ("method", unless_post(record.method).map(str::to_owned)),
@@ -261,6 +259,10 @@ fn recording_attributes(callback: &RecordingCallback) -> Pairs<'_> {
             (!is_default).then(|| events.join(" ")),
         ),
     ]
+}
+
+const fn trim_word(trim: bool) -> &'static str {
+    if trim { "trim-silence" } else { "do-not-trim" }
 }
 
 fn gather_attributes(gather: &Gather) -> Pairs<'_> {
@@ -391,7 +393,8 @@ fn branch_attributes(branch: &Branch) -> Pairs<'_> {
 fn conference_attributes(conference: &Conference) -> Pairs<'_> {
     let size = conference.max_participants.get();
     let default = Conference::DEFAULT_PARTICIPANTS.get();
-    vec![
+    let recording = conference.recording;
+    let mut pairs = vec![
         ("muted", conference.muted.then(|| "true".to_owned())),
         (
             "startConferenceOnEnter",
@@ -403,6 +406,7 @@ fn conference_attributes(conference: &Conference) -> Pairs<'_> {
         ),
         ("maxParticipants", unless(size, default)),
         ("participantLabel", conference.label.clone()),
+        ("coach", conference.coach.map(|call| call.to_string())),
         ("statusCallback", conference.status_callback.clone()),
         (
             "statusCallbackMethod",
@@ -421,7 +425,21 @@ fn conference_attributes(conference: &Conference) -> Pairs<'_> {
             "waitMethod",
             unless_post(conference.wait.method()).map(str::to_owned),
         ),
-    ]
+        (
+            "record",
+            recording.map(|_| ConferenceRecording::MODE.to_owned()),
+        ),
+        (
+            "trim",
+            recording
+                .and_then(|it| it.trim)
+                .map(|trim| trim_word(trim).to_owned()),
+        ),
+    ];
+    if let Some(callback) = &conference.recording_callback {
+        pairs.extend(recording_attributes(callback));
+    }
+    pairs
 }
 
 fn queue_attributes(queue: &Queue) -> Pairs<'_> {

@@ -300,12 +300,13 @@ fn explains_broken_documents() {
   <Dial><Conference maxParticipants="0">room</Conference></Dial>
   <Dial><Conference statusCallbackEvent="start speaker jion" participantLabel="CA00000000000000000000000000000001">room</Conference></Dial>
   <Dial><Conference/></Dial>
+  <Dial><Conference record="record-from-ringing" trim="yes" recordingStatusCallback="/r" recordingStatusCallbackEvent="done">room</Conference></Dial>
 </Response>"#,
             &[
                 "12204 2:9 `record` of `Dial` does not record a conference here",
                 "13226 3:17 `maxParticipants` of `Conference` cannot be `900`; 250 was used",
                 "12203 3:39 `muted` of `Conference` cannot be `loud` (true or false); false was used",
-                "12204 3:52 `coach` of `Conference` has no effect here",
+                "12203 3:52 `coach` of `Conference` cannot be `CA1`; the participant is muted",
                 "12203 3:64 `beep` of `Conference` cannot be `yes` (true or false or onEnter or onExit); true was used",
                 "12202 3:79 `Number` does not belong inside `Conference`; it was skipped",
                 "13226 5:21 `maxParticipants` of `Conference` cannot be `0`; 40 was used",
@@ -313,6 +314,9 @@ fn explains_broken_documents() {
                 "13223 6:21 `statusCallbackEvent` cannot be `jion`; it was left out [join]",
                 "13235 6:62 `participantLabel` of `Conference` cannot be `CA00000000000000000000000000000001`; it was left out",
                 "13225 7:9 `Conference` does not name a room",
+                "12203 8:21 `record` of `Conference` cannot be `record-from-ringing` (do-not-record or record-from-start); do-not-record was used",
+                "12203 8:50 `trim` of `Conference` cannot be `yes` (trim-silence or do-not-trim); the default was used",
+                "13621 8:90 `recordingStatusCallbackEvent` cannot be `done`; it was left out",
             ],
         ),
         (
@@ -618,10 +622,11 @@ fn what_asks_for_nothing_is_not_reported() {
         "waitUrl=\"\"",
         "waitUrl=\"/music\"",
         "record=\"do-not-record\" coach=' '",
+        "record=\"record-from-start\" trim=\"trim-silence\" recordingStatusCallback=\"/r\"",
     ] {
         assert_eq!(conference(attributes), [""; 0], "{attributes}");
     }
-    for attributes in ["record=\"true\"", "coach=\"CA1\""] {
+    for attributes in ["region=\"ie1\"", "eventCallbackUrl=\"/e\""] {
         let found = conference(attributes);
         assert!(
             matches!(&found[..], [one] if one.starts_with("12204")),

@@ -14,8 +14,9 @@ const DOCUMENTS: [&str; 17] = [
      </Sip><Client statusCallback='s' statusCallbackMethod='GET' \
      statusCallbackEvent='ringing,answered'>ann</Client></Dial></Response>",
     "<Response><Dial><Conference muted='true' startConferenceOnEnter='false' \
-     endConferenceOnExit='true' maxParticipants='7' waitUrl='/w?a=b' waitMethod='GET' beep='onEnter' participantLabel='Ann B' \
-     statusCallback='/s' statusCallbackMethod='GET' statusCallbackEvent='join, leave'>room</Conference>\
+     endConferenceOnExit='true' maxParticipants='7' waitUrl='/w?a=b' waitMethod='GET' beep='onEnter' participantLabel='Ann B' coach='CA000000000000000000000000000000ab' \
+     statusCallback='/s' statusCallbackMethod='GET' statusCallbackEvent='join, leave' record='record-from-start' trim='do-not-trim' \
+     recordingStatusCallback='/r' recordingStatusCallbackMethod='GET' recordingStatusCallbackEvent='in-progress'>room</Conference>\
      </Dial><Dial><Conference waitUrl=''>room</Conference></Dial><Fax/><Dial/></Response>",
     "<Response><Dial><Number sendDigits='w1'>+2000</Number><Uri>a?b@h</Uri></Dial></Response>",
     "<Response><Gather action='a' method='GET' timeout='9' finishOnKey='' startInputKey='1*' \

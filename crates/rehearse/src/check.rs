@@ -104,13 +104,15 @@ fn recordings(list: &List<Expected>, run: &Run) -> Option<Failure> {
         .map(|found| {
             let length = u64::try_from(found.duration_ms).unwrap_or_default();
             let length = seconds(Duration::from_millis(length));
-            let leg = found.call.map_or("?", |call| run.name(call));
+            let conference = || run.conference_name(found.conference?);
+            let of_call = found.call.map(|call| run.name(call));
+            let owner = of_call.or_else(conference).unwrap_or("?");
             let channels = if found.kind.channels == 2 {
                 " dual"
             } else {
                 ""
             };
-            format!("{leg} {length}{channels}")
+            format!("{owner} {length}{channels}")
         })
         .collect();
     let found = words.iter().map(|word| (word.as_str(), word.clone()));

@@ -6,7 +6,7 @@ use std::time::Duration;
 use call_proto::journal::Line;
 use call_proto::{Entry, Fact, Headers, Invite, Lane, ModifyError, Way};
 use model::record::{CallRecord, Conference, Message, Notification, Recording};
-use model::{CallSid, CallStatus, ConferenceStatus, Direction, Timestamp};
+use model::{CallSid, CallStatus, ConferenceSid, ConferenceStatus, Direction, Timestamp};
 
 use crate::Asked;
 
@@ -129,6 +129,13 @@ impl Run {
     pub fn name(&self, call: CallSid) -> &str {
         let number = self.numbers.get(&call);
         number.map_or("?", |number| &self.legs[*number].name)
+    }
+
+    /// The name of a conference.
+    pub(crate) fn conference_name(&self, sid: ConferenceSid) -> Option<&str> {
+        let mut known = self.conferences.iter();
+        let found = known.find(|conference| conference.sid == sid);
+        found.map(|conference| conference.name.as_str())
     }
 
     /// The leg's position in order of creation; unknown legs come last.

@@ -38,6 +38,7 @@ static PARTICIPANTS: Table = Table {
         "conference_ends",
         "conference_hold",
         "conference_label",
+        "conference_coaches",
         "conference_joined",
         "created",
         "updated",
@@ -90,7 +91,7 @@ pub(crate) fn end(
 pub(crate) fn join(call: CallSid, membership: &Membership, at: Timestamp) -> Sql {
     Sql::new(
         "UPDATE calls SET updated = $2, muted = $3, conference_starts = $5, \
-         conference_ends = $6, conference_hold = $7, conference_label = $8, \
+         conference_ends = $6, conference_hold = $7, conference_label = $8, conference_coaches = $9, \
          conference_joined = CASE WHEN conference = $4 AND conference_joined IS NOT NULL \
          THEN conference_joined ELSE $2 END, conference = $4 \
          WHERE sid = $1 AND ended IS NULL",
@@ -102,7 +103,8 @@ pub(crate) fn join(call: CallSid, membership: &Membership, at: Timestamp) -> Sql
             i64::from(membership.starts),
             i64::from(membership.ends),
             i64::from(membership.on_hold),
-            membership.label.clone()
+            membership.label.clone(),
+            membership.coaches
         ],
     )
 }
@@ -112,7 +114,7 @@ pub(crate) fn leave(call: CallSid, conference: ConferenceSid, at: Timestamp) -> 
     Sql::new(
         "UPDATE calls SET updated = $2, muted = 0, conference = NULL, conference_starts = NULL, \
          conference_ends = NULL, conference_hold = NULL, conference_label = NULL, \
-         conference_joined = NULL WHERE sid = $1 AND conference = $3 AND ended IS NULL",
+         conference_coaches = NULL, conference_joined = NULL WHERE sid = $1 AND conference = $3 AND ended IS NULL",
         args![call, at, conference],
     )
 }
@@ -166,6 +168,7 @@ fn participant(row: &Row) -> Result<Participant> {
             ends: flag("conference_ends")?,
             on_hold: flag("conference_hold")?,
             label: row.opt_text("conference_label")?,
+            coaches: row.opt_word("conference_coaches")?,
         },
         created: row.time("created")?,
         joined: match row.opt_time("conference_joined")? {

@@ -1,6 +1,6 @@
 //! Filters, order and windows of lists.
 
-use model::{AccountSid, AccountStatus, ConferenceStatus, Timestamp};
+use model::{AccountSid, AccountStatus, ConferenceSid, ConferenceStatus, Timestamp};
 
 /// The accounts whose rows are listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -176,6 +176,8 @@ pub struct RecordingFilter {
     pub scope: Scope,
     /// Pattern of the leg's identifier.
     pub call: Option<String>,
+    /// The conference.
+    pub conference: Option<ConferenceSid>,
     /// Created then or later.
     pub created_from: Option<Timestamp>,
     /// Created then or earlier.
@@ -193,6 +195,7 @@ impl RecordingFilter {
         Self {
             scope,
             call: None,
+            conference: None,
             created_from: None,
             created_until: None,
             sort: None,

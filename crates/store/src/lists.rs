@@ -111,6 +111,9 @@ impl Store {
     pub async fn recordings(&self, filter: &RecordingFilter) -> Result<Rows<Recording>> {
         let fill = |conditions: &mut Conditions| {
             conditions.matches("call", filter.call.as_deref());
+            if let Some(conference) = filter.conference {
+                conditions.add(" AND conference = ?", conference);
+            }
             conditions.between("created", filter.created_from, filter.created_until);
         };
         let key = |key| match key {

@@ -99,6 +99,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         "queues",
         include_str!("../../../migrations/0017-queues/up.sql"),
     ),
+    (
+        18,
+        "coaches",
+        include_str!("../../../migrations/0018-coaches/up.sql"),
+    ),
 ];
 
 const NOTES: &str = "CREATE TABLE IF NOT EXISTS migrations (\

@@ -283,16 +283,16 @@ impl Store {
         self.many(sql, rows::orphan_recording).await
     }
 
-    /// The recordings of some calls of this server that were started and not completed, as
-    /// [`Store::abandoned_calls`], oldest first.
+    /// The recordings of some calls or conferences of this server that were started and not completed,
+    /// as [`Store::abandoned_calls`], oldest first.
     ///
     /// # Errors
     /// As reported by the database.
-    pub async fn abandoned_recordings(&self, calls: &[CallSid]) -> Result<Vec<OrphanRecording>> {
+    pub async fn abandoned_recordings(&self, owners: &[Lane]) -> Result<Vec<OrphanRecording>> {
         let mut found = Vec::new();
-        for call in calls {
+        for owner in owners {
             let mut sql = rows::STARTED_RECORDINGS.select();
-            sql.with(" WHERE call = ?", *call)
+            sql.with(" WHERE COALESCE(call, conference) = ?", *owner)
                 .with(" AND instance = ? ORDER BY created, sid", self.instance());
             found.extend(self.many(sql, rows::orphan_recording).await?);
         }

@@ -40,7 +40,9 @@ const KINDS: [(&str, &str); 7] = [
     ),
     (
         "1006",
-        "<Dial><Conference beep=\"false\" statusCallback=\"/conference\" statusCallbackEvent=\"end\">room</Conference></Dial>",
+        "<Dial><Conference beep=\"false\" statusCallback=\"/conference\" statusCallbackEvent=\"end\" \
+         record=\"record-from-start\" recordingStatusCallback=\"/recording\" \
+         recordingStatusCallbackEvent=\"completed absent\">room</Conference></Dial>",
     ),
     ("1007", "<Enqueue>line</Enqueue>"),
 ];
@@ -62,7 +64,7 @@ impl Scene {
     fn new() -> anyhow::Result<Self> {
         let app = App::start()?;
         app.on("/tone.wav", Reply::wav(Pitch::of(440.0).wav(30)));
-        for path in ["/number", "/leg", "/conference"] {
+        for path in ["/number", "/leg", "/conference", "/recording"] {
             app.on(path, Reply::status(200));
         }
         let mut ua = Ua::bind()?;
@@ -178,6 +180,27 @@ impl Scene {
         }
         let twice = events.iter().find(|(_, events)| events.len() != 1);
         ensure!(twice.is_none(), "the end is reported twice: {twice:?}");
+        self.their_recordings_are_over(&known)
+    }
+
+    /// Each conference had a recording, whose end is reported once.
+    fn their_recordings_are_over(&self, conferences: &BTreeSet<String>) -> anyhow::Result<()> {
+        let ends = || {
+            let mut ends: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+            for request in self.app.requests("/recording") {
+                let conference = request.param("ConferenceSid").unwrap_or_default();
+                let event = request.header(EVENT).unwrap_or_default().to_owned();
+                let known = ends.entry(conference.to_owned()).or_default();
+                known.insert(event);
+            }
+            ends
+        };
+        let found = wait::until("the end of each conference's recording", SOON, || {
+            let ends = ends();
+            (ends.keys().eq(conferences)).then_some(ends)
+        })?;
+        let twice = found.iter().find(|(_, events)| events.len() != 1);
+        ensure!(twice.is_none(), "an end is reported twice: {twice:?}");
         Ok(())
     }
 
@@ -284,7 +307,8 @@ fn a_killed_server_leaves_nothing_open() -> anyhow::Result<()> {
     let expected = BTreeMap::from([("completed", DIALOGS), ("failed", EACH)]);
     assert_eq!(ends, expected);
     let recordings = scene.server.rest().all("Recordings", "recordings")?;
-    assert_eq!(recordings.len(), EACH);
+    // Those of the recorded calls, and that of the conference.
+    assert_eq!(recordings.len(), EACH + 1);
     Ok(())
 }
 

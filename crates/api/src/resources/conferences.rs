@@ -2,7 +2,9 @@
 
 mod fields;
 
-use call_proto::{Document, Modify, ModifyError, NewParticipant, ParticipantChange, SetIn};
+use call_proto::{
+    Coaching, Document, Modify, ModifyError, NewParticipant, ParticipantChange, SetIn,
+};
 use http::StatusCode;
 use model::record::{Account, Conference, Membership, Participant};
 use model::text::is_participant_label;
@@ -17,7 +19,7 @@ use crate::page::{Page, row_key};
 use crate::params::{Bound, scope};
 use crate::resources::calls::runs_elsewhere;
 use crate::roles::Action;
-use crate::route::{Answers, Is, PAGING, Param, RESTCOMM, Route, SCOPE, TWILIO, param};
+use crate::route::{Answers, Is, PAGING, Param, RESTCOMM, Route, SCOPE, TWILIO, param, sid};
 
 const LIST: &[&str] = &["/Accounts/{account}/Conferences"];
 const ONE: &[&str] = &["/Accounts/{account}/Conferences/{sid}"];
@@ -158,7 +160,20 @@ const TERMS: &[Param] = &[
         Is::Flag,
         "Whether the conference ends when the participant leaves.",
     ),
+    COACHING,
+    COACHED,
 ];
+
+const COACHING: Param = param(
+    "Coaching",
+    Is::Flag,
+    "`true`: only the call in `CallSidToCoach` hears the participant. `false`: all do.",
+);
+const COACHED: Param = param(
+    "CallSidToCoach",
+    Is::Sid(sid::<CallSid>),
+    "The call that alone hears the participant; `Coaching` is then `true` if not given.",
+);
 
 const NEW_TERMS: &[Param] = &[
     param(
@@ -192,6 +207,8 @@ const NEW_TERMS: &[Param] = &[
         Is::Method,
         "Method for `WaitUrl`; POST if not given.",
     ),
+    COACHING,
+    COACHED,
 ];
 
 const CALLBACK: &[Param] = &[
@@ -233,8 +250,13 @@ async fn add_member(context: &Context<'_>, account: &Account, name: &str) -> Ans
             matches!(beep, "true" | "onexit"),
         ),
         wait: wait.map(|url| (url, wait_method)),
+        coaches: match coaching(context, conference.sid, None).await? {
+            Some(Coaching::Of(call)) => Some(call),
+            Some(Coaching::Nobody) | None => None,
+        },
     };
     let (muted, starts, ends) = (new.muted, new.starts, new.ends);
+    let coaches = new.coaches;
     let call = calls::new_call_of(context, account, new.planned(conference.account))?;
     calls::not_draining(context)?;
     let created = context.state.calls.create(call).await;
@@ -250,6 +272,7 @@ async fn add_member(context: &Context<'_>, account: &Account, name: &str) -> Ans
             ends,
             on_hold: false,
             label,
+            coaches,
         },
         created: first.created,
         joined: first.created,
@@ -314,7 +337,12 @@ async fn get(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
     Ok(context.show(&CONFERENCE, &found))
 }
 
-async fn find(context: &Context<'_>, account: &Account, sid: &str) -> Result<Conference, Failure> {
+/// A conference of the account, by its SID.
+pub(super) async fn find(
+    context: &Context<'_>,
+    account: &Account,
+    sid: &str,
+) -> Result<Conference, Failure> {
     let sid: ConferenceSid = sid.parse().map_err(|_| Failure::not_found())?;
     let found = context.state.store.conference(sid).await?;
     owned(account, found).ok_or_else(Failure::not_found)
@@ -401,9 +429,10 @@ async fn change_member(context: &Context<'_>, account: &Account, sids: &str) -> 
     change.hold_document = document(context, "HoldUrl", "HoldMethod")?;
     change.ends = params.flag("EndConferenceOnExit")?;
     change.announcement = document(context, "AnnounceUrl", "AnnounceMethod")?;
+    let membership = &participant.membership;
+    change.coaching = coaching(context, membership.conference, membership.coaches).await?;
     if change == ParticipantChange::of(participant.membership.conference) {
-        let text =
-            "Muted, Hold, EndConferenceOnExit or AnnounceUrl: one of these parameters is required";
+        let text = "Muted, Hold, EndConferenceOnExit, Coaching or AnnounceUrl: one of these parameters is required";
         return Err(Failure::of(error::BAD_PARAMETER).saying(text));
     }
     if change.hold_document.is_some() && change.on_hold != Some(true) {
@@ -412,6 +441,34 @@ async fn change_member(context: &Context<'_>, account: &Account, sids: &str) -> 
     ask(context, participant.call, change).await?;
     let changed = context.state.store.participant(participant.call).await?;
     Ok(context.show(&PARTICIPANT, &changed.unwrap_or(participant)))
+}
+
+/// Whom the request has a participant coach.
+///
+/// - `current`: whom it coaches now.
+async fn coaching(
+    context: &Context<'_>,
+    conference: ConferenceSid,
+    current: Option<CallSid>,
+) -> Result<Option<Coaching>, Failure> {
+    let params = &context.params;
+    let named = params.filled("CallSidToCoach");
+    let named: Option<CallSid> = named.and_then(|call| call.parse().ok());
+    let whom = match (params.flag("Coaching")?, named) {
+        (Some(false), _) => return Ok(Some(Coaching::Nobody)),
+        (None, None) => return Ok(None),
+        (Some(true) | None, named) => named.or(current),
+    };
+    let Some(call) = whom else {
+        let why = "it needs `CallSidToCoach`";
+        return Err(Failure::parameter("Coaching", why));
+    };
+    let found = context.state.store.participant(call).await?;
+    if found.is_none_or(|coached| coached.membership.conference != conference) {
+        let why = "the call is not in this conference";
+        return Err(Failure::parameter("CallSidToCoach", why));
+    }
+    Ok(Some(Coaching::Of(call)))
 }
 
 async fn remove_member(context: &Context<'_>, account: &Account, sids: &str) -> Answer {

@@ -1,9 +1,10 @@
-//! `/Accounts/{sid}/Recordings` and the recordings of a call.
+//! `/Accounts/{sid}/Recordings` and the recordings of a call or a conference.
 
 use model::record::{Account, Recording, recording_seconds};
 use model::{CallSid, RecordingSid, error};
 use store::{RecordingFilter, RecordingKey, RowKey, Scope, Window};
 
+use super::conferences;
 use crate::closing::{self, Missing};
 use crate::context::{Answer, Context, Reply, owned};
 use crate::failure::Failure;
@@ -56,6 +57,14 @@ const FIELDS: &[Field<Recording>] = &[
         Null::Absent,
         "Call that it belongs to.",
         |r, _| Value::maybe(r.call),
+    ),
+    field(
+        "conference_sid",
+        "ConferenceSid",
+        Kind::Text,
+        Null::Absent,
+        "Conference that it belongs to.",
+        |r, _| Value::maybe(r.conference),
     ),
     field::<Recording>(
         "duration",
@@ -116,7 +125,7 @@ const FIELDS: &[Field<Recording>] = &[
         "Source",
         Kind::Text,
         Null::Never,
-        "What made it: `DialVerb` or `RecordVerb`.",
+        "What made it: `DialVerb`, `RecordVerb` or `Conference`.",
         |r, _| Value::text(r.kind.source),
     )
     .within(TWILIO),
@@ -150,6 +159,7 @@ static RECORDING: Resource<Recording> = Resource {
 
 const LIST: &[&str] = &["/Accounts/{account}/Recordings"];
 const OF_CALL: &[&str] = &["/Accounts/{account}/Calls/{call}/Recordings"];
+const OF_CONFERENCE: &[&str] = &["/Accounts/{account}/Conferences/{conference}/Recordings"];
 const ONE: &[&str] = &["/Accounts/{account}/Recordings/{sid}"];
 
 /// The routes of recordings.
@@ -164,6 +174,13 @@ pub(crate) static ROUTES: &[Route] = &[
         .params(&[TWILIO_PAGING])
         .answers(Answers::All(&RECORDING))
         .doc("Lists the recordings of a call."),
+    Route::get(OF_CONFERENCE, |c, a, conference| {
+        Box::pin(of_conference(c, a, conference))
+    })
+    .needs(Action::Read, "Recordings")
+    .params(&[PAGING])
+    .answers(Answers::Page(&RECORDING))
+    .doc("Lists the recordings of a conference."),
     Route::get(ONE, |c, a, sid| Box::pin(get(c, a, sid)))
         .needs(Action::Read, "Recordings")
         .answers(Answers::One(&RECORDING))
@@ -209,6 +226,7 @@ async fn list(context: &Context<'_>, account: &Account) -> Answer {
     let filter = RecordingFilter {
         scope: scope(params, account.sid)?,
         call: params.filled("CallSid").map(call_pattern),
+        conference: None,
         created_from: params.day("StartTime")?.or(from),
         created_until: params.end_of_day("EndTime")?.or(until),
         sort: sort_by(params, sort_key)?,
@@ -249,6 +267,23 @@ async fn of_call(context: &Context<'_>, account: &Account, call: &str) -> Answer
     filter.window = page.window();
     let rows = store.recordings(&filter).await?;
     let path = format!("/Accounts/{}/Calls/{call}/Recordings", account.sid);
+    page.show(context, &RECORDING, &path, rows, key)
+}
+
+/// The recordings of a conference.
+async fn of_conference(context: &Context<'_>, account: &Account, conference: &str) -> Answer {
+    let conference = conferences::find(context, account, conference).await?.sid;
+    let page = Page::read(context)?;
+    let filter = RecordingFilter {
+        conference: Some(conference),
+        window: page.window(),
+        ..RecordingFilter::of(Scope::Own(account.sid))
+    };
+    let rows = context.state.store.recordings(&filter).await?;
+    let path = format!(
+        "/Accounts/{}/Conferences/{conference}/Recordings",
+        account.sid
+    );
     page.show(context, &RECORDING, &path, rows, key)
 }
 

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use call_proto::{Modify, ParticipantChange, Planned};
-use model::record::{Conference, Membership};
-use model::{AccountSid, ConferenceSid, ConferenceStatus, Timestamp};
+use call_proto::{Coaching, Modify, ParticipantChange, Planned};
+use model::record::{Conference, Membership, Recording, RecordingKind};
+use model::{
+    AccountSid, ConferenceSid, ConferenceStatus, RecordingSid, RecordingSource, Timestamp,
+};
 use store::Change;
 
 use crate::server::{Server, call, call_sid, of};
@@ -48,6 +50,7 @@ async fn keep(server: &Server) -> AccountSid {
             ends: false,
             on_hold: false,
             label: label.map(str::to_owned),
+            coaches: None,
         },
     };
     let changes = vec![
@@ -97,6 +100,41 @@ async fn conferences_are_listed_and_read() {
     assert!(twilio["reason_conference_ended"].is_null());
     let other = format!("{path}/{}.json", conference_sid(9));
     server.get(&who, &other).await.is(404);
+}
+
+#[tokio::test]
+async fn the_recordings_of_a_conference_are_listed() {
+    let server = Server::start().await;
+    let account = keep(&server).await;
+    let recording = |n: u8| Recording {
+        sid: RecordingSid::from_bytes([n; 16]),
+        account,
+        call: None,
+        conference: Some(conference_sid(n)),
+        kind: RecordingKind {
+            source: RecordingSource::Conference,
+            channels: 1,
+        },
+        duration_ms: 1_000,
+        size_bytes: 44,
+        created: Timestamp(1),
+        updated: Timestamp(1),
+    };
+    let changes = [1, 2].map(|n| Change::Recording(recording(n)));
+    server.store.commit(changes.to_vec()).await.unwrap();
+    let who = of("p");
+    let path = |n| {
+        let sid = conference_sid(n);
+        format!("/Accounts/{account}/Conferences/{sid}/Recordings.json")
+    };
+    for base in ["", TWILIO] {
+        let page = server.get(&who, &format!("{base}{}", path(1))).await.json();
+        let listed = page["recordings"].as_array().unwrap();
+        assert_eq!(listed.len(), 1, "{page}");
+        assert_eq!(listed[0]["conference_sid"], conference_sid(1).to_string());
+        assert!(listed[0]["call_sid"].is_null(), "{page}");
+    }
+    server.get(&who, &path(9)).await.is(404);
 }
 
 #[tokio::test]
@@ -184,6 +222,57 @@ async fn participants_are_listed_changed_and_removed() {
             .await
             .is(404);
     }
+}
+
+#[tokio::test]
+async fn a_participant_coaches_another() {
+    let server = Server::start().await;
+    let account = keep(&server).await;
+    let who = of("p");
+    let (coach, coached) = (call_sid(1), call_sid(2));
+    let path = format!("/Accounts/{account}/Conferences/{}", conference_sid(1));
+    let one = format!("{TWILIO}{path}/Participants/{coach}.json");
+    for form in [
+        format!("CallSidToCoach={coached}"),
+        format!("Coaching=true&CallSidToCoach={coached}"),
+        format!("Coaching=false&CallSidToCoach={coached}"),
+    ] {
+        server.post(&who, &one, &form).await.is(200);
+    }
+    let changes = std::mem::take(&mut *server.engine.modified.lock().unwrap());
+    let whom: Vec<_> = changes
+        .into_iter()
+        .map(|(_, modify)| match modify {
+            Modify::Participant(change) => change.coaching,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let of = Coaching::Of(coached);
+    assert_eq!(whom, [Some(of), Some(of), Some(Coaching::Nobody)]);
+    for form in [
+        "Coaching=true".to_owned(),
+        format!("CallSidToCoach={}", call_sid(3)),
+        "CallSidToCoach=bob".to_owned(),
+    ] {
+        server.post(&who, &one, &form).await.is(400);
+    }
+    let change = Change::ConferenceJoined {
+        call: coach,
+        at: Timestamp(2),
+        membership: Membership {
+            conference: conference_sid(1),
+            muted: false,
+            starts: true,
+            ends: false,
+            on_hold: false,
+            label: None,
+            coaches: Some(coached),
+        },
+    };
+    server.store.commit(vec![change]).await.unwrap();
+    let shown = server.get(&who, &one).await.json();
+    assert_eq!(shown["coaching"], true);
+    assert_eq!(shown["call_sid_to_coach"], coached.to_string());
 }
 
 #[tokio::test]

@@ -17,10 +17,10 @@ use super::verb::{Running, Site, Step};
 use crate::callback::CallbackTarget;
 use crate::command::{Command, MediaCommand, RoomRequest, Sound};
 use crate::context::Context;
-use crate::event::{ParticipantChange, PlayId, Req};
+use crate::event::{Coaching, ParticipantChange, PlayId, Req};
 use crate::fact::{Fact, Reason};
 use crate::membership::{
-    Departure, Place, RoomCallback, RoomEnd, RoomEvent, RoomRefusal, Terms, Wish,
+    Departure, Place, RoomCallback, RoomEnd, RoomEvent, RoomRecording, RoomRefusal, Terms, Wish,
 };
 
 /// How long a room may take to answer: longer than a slow disk takes.
@@ -69,6 +69,7 @@ pub(super) fn start(
 ) -> Step {
     let req = cx.req();
     let callback = callback_of(&conference, site, cx);
+    let recording = recording_of(&conference, site, cx);
     let request = RoomRequest::Join {
         req,
         account: site.author(),
@@ -82,7 +83,9 @@ pub(super) fn start(
             beeps_on_enter: conference.beep.enter,
             beeps_on_exit: conference.beep.exit,
             label: conference.label.clone(),
+            coaches: conference.coach,
             callback,
+            recording,
         },
     };
     cx.command(site.leg.profile.sid, Command::Room(request));
@@ -117,6 +120,22 @@ fn callback_of(
             author: site.author(),
         },
         events: events.unwrap_or_else(|| DEFAULT_EVENTS.to_vec()),
+    }))
+}
+
+/// The recording that the document asks for.
+fn recording_of(
+    conference: &Conference,
+    site: &mut Site<'_>,
+    cx: &mut Context,
+) -> Option<Box<RoomRecording>> {
+    let recording = conference.recording?;
+    let callback = conference.recording_callback.as_ref();
+    let dialect = site.leg.profile.dialect;
+    Some(Box::new(RoomRecording {
+        trim: recording.trim.unwrap_or(dialect.trims_records),
+        callback: callback.and_then(|callback| site.recording_callback(callback, cx)),
+        dialect,
     }))
 }
 
@@ -269,6 +288,11 @@ impl Running for Attending {
         let before = self.terms();
         self.conference.muted = change.muted.unwrap_or(before.muted);
         self.conference.end_on_exit = change.ends.unwrap_or(before.ends);
+        match change.coaching {
+            Some(Coaching::Nobody) => self.conference.coach = None,
+            Some(Coaching::Of(call)) => self.conference.coach = Some(call),
+            None => {}
+        }
         match change.on_hold {
             Some(true) => {
                 let document = change.hold_document.clone();
@@ -306,6 +330,7 @@ impl Attending {
             muted: self.conference.muted,
             ends: self.conference.end_on_exit,
             on_hold: self.hold.is_some(),
+            coaches: self.conference.coach,
         }
     }
 
@@ -315,6 +340,7 @@ impl Attending {
             muted,
             ends,
             on_hold,
+            coaches,
         } = self.terms();
         cx.fact(Fact::InConference {
             call: site.leg.profile.sid,
@@ -326,6 +352,7 @@ impl Attending {
                 ends,
                 on_hold,
                 label: self.conference.label.clone(),
+                coaches,
             },
         });
     }

@@ -91,10 +91,11 @@ pub(super) fn event(event: &Event) -> Event {
 
 pub(super) fn room(input: &RoomInput) -> RoomInput {
     let mut input = input.clone();
-    if let RoomInput::Join { wish, .. } = &mut input
-        && let Some(told) = &mut wish.callback
-    {
-        callback(&mut told.target);
+    if let RoomInput::Join { wish, .. } = &mut input {
+        let told = wish.callback.iter_mut().map(|told| &mut told.target);
+        let recording = wish.recording.iter_mut();
+        let recorded = recording.filter_map(|it| Some(&mut it.callback.as_mut()?.0));
+        told.chain(recorded).for_each(callback);
     }
     input
 }

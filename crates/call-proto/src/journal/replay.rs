@@ -129,7 +129,9 @@ impl Opening {
                 outbound.dialect = outbound.dialect.with_version(version);
                 Family::outbound_api(settings, outbound, self.seed, self.at).0
             }
-            Start::Room(opening) => return Machine::Room(Box::new(Room::new(opening, self.at))),
+            Start::Room(opening) => {
+                return Machine::Room(Box::new(Room::new(opening, &settings, self.at)));
+            }
         };
         Machine::Family(Box::new(family))
     }

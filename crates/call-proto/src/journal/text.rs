@@ -80,9 +80,14 @@ pub(super) fn of_command(addressed: &Addressed) -> Option<String> {
 pub(super) fn of_room_command(command: &RoomCommand) -> Option<String> {
     match command {
         RoomCommand::Trace(_) => None,
-        RoomCommand::Commit(_) | RoomCommand::Tell { .. } => {
-            Some(hide_logins(&format!("{command:?}")))
+        RoomCommand::Commit(facts) if facts.iter().any(tells_recording) => {
+            let facts: Vec<Fact> = facts.iter().map(fact).collect();
+            Some(hide_logins(&format!("Commit({facts:?})")))
         }
+        RoomCommand::Commit(_)
+        | RoomCommand::Tell { .. }
+        | RoomCommand::Record { .. }
+        | RoomCommand::StopRecord { .. } => Some(hide_logins(&format!("{command:?}"))),
     }
 }
 
@@ -116,6 +121,7 @@ fn tells_recording(fact: &Fact) -> bool {
         Fact::Callback(callback) => names_recording(&callback.params),
         Fact::Farewell { farewell, .. } => farewell.has_recordings(),
         Fact::RecordingStarted { farewell, .. } => farewell.is_some(),
+        Fact::ConferenceFarewell { farewell, .. } => farewell.recording().is_some(),
         _ => false,
     }
 }
@@ -129,6 +135,7 @@ fn fact(fact: &Fact) -> Fact {
             farewell: Some(farewell),
             ..
         } => farewell.hide_address(HIDDEN),
+        Fact::ConferenceFarewell { farewell, .. } => farewell.hide_address(HIDDEN),
         _ => {}
     }
     fact

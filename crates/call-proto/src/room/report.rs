@@ -1,14 +1,16 @@
 //! Callbacks about a conference and its members, as Twilio makes them.
 //!
-//! **Invariant: the callbacks of a conference are numbered without a gap, and the last one reports
-//! its end.**
+//! **Invariant: the callbacks of a conference are numbered without a gap, and the last one about it or a
+//! member reports its end**; those about its recording are numbered with them, and may follow.
 
 use model::record::Callback;
 use model::{CallSid, ConferenceEvent, Timestamp};
 
 use super::RoomOpening;
 use crate::fact::Fact;
-use crate::farewell::{CONFERENCE_END, RoomFarewell, conference_end, conference_params};
+use crate::farewell::{
+    CONFERENCE_END, RoomFarewell, RoomRecordingAddress, conference_end, conference_params,
+};
 use crate::ids::Ids;
 use crate::membership::{Departure, RoomCallback, RoomEnd, Wish};
 use crate::params::Params;
@@ -25,7 +27,7 @@ pub(super) enum Report {
     Muted(bool),
     /// It was put on hold, or taken back.
     Held(bool),
-    /// Whether its leaving ends the conference was changed.
+    /// Whether its leaving ends the conference, or whom it coaches, was changed.
     Modified,
     /// An announcement to it has ended.
     Announced { failed: bool },
@@ -62,7 +64,7 @@ impl Report {
 
 /// Reports the events of one conference.
 pub(super) struct Reporter {
-    ids: Ids,
+    pub(super) ids: Ids,
     callback: Option<RoomCallback>,
     /// Callbacks made so far.
     sent: i64,
@@ -81,12 +83,30 @@ impl Reporter {
         self.callback.is_some()
     }
 
-    /// From now on, events are reported. Returns what is to be reported if the server dies.
-    pub(super) fn begin(&mut self, callback: RoomCallback) -> Option<RoomFarewell> {
-        let tells_end = callback.events.contains(&ConferenceEvent::End);
-        let farewell = tells_end.then(|| RoomFarewell::new(callback.target.clone()));
+    /// From now on, events are reported.
+    pub(super) fn begin(&mut self, callback: RoomCallback) {
         self.callback = Some(callback);
-        farewell
+    }
+
+    /// What is to be reported if the server dies.
+    pub(super) fn farewell(
+        &self,
+        recording: Option<&RoomRecordingAddress>,
+    ) -> Option<RoomFarewell> {
+        let callback = self.callback.as_ref()?;
+        let tells_end = callback.events.contains(&ConferenceEvent::End);
+        tells_end.then(|| RoomFarewell::new(callback.target.clone(), recording.cloned()))
+    }
+
+    /// Callbacks made so far.
+    pub(super) const fn numbered(&self) -> i64 {
+        self.sent
+    }
+
+    /// The number of the next callback, which is made now.
+    pub(super) const fn next_number(&mut self) -> i64 {
+        self.sent += 1;
+        self.sent - 1
     }
 
     pub(super) fn started(&mut self, opening: &RoomOpening, now: Timestamp) -> Option<Fact> {
@@ -95,15 +115,17 @@ impl Reporter {
     }
 
     /// - `by`: the call that ended it by leaving.
+    /// - `recording`: its recording, if there is one.
     pub(super) fn ended(
         &mut self,
         opening: &RoomOpening,
-        why: RoomEnd,
-        by: Option<(CallSid, Departure)>,
+        (why, by): (RoomEnd, Option<(CallSid, Departure)>),
+        recording: Option<&RoomRecordingAddress>,
         now: Timestamp,
     ) -> Option<Fact> {
         let kicked = matches!(by, Some((_, Departure::Kicked)));
-        let extra = conference_end(why.public(kicked), by.map(|(call, _)| call));
+        let by = by.map(|(call, _)| call);
+        let extra = conference_end(why.public(kicked), by, recording);
         self.tell(
             ConferenceEvent::End,
             CONFERENCE_END,
@@ -127,7 +149,10 @@ impl Reporter {
         add("CallSid", &call.to_string());
         add("Muted", flag(wish.muted));
         add("Hold", flag(on_hold));
-        add("Coaching", "false");
+        add("Coaching", flag(wish.coaches.is_some()));
+        if let Some(call) = wish.coaches {
+            add("CallSidToCoach", &call.to_string());
+        }
         add("EndConferenceOnExit", flag(wish.ends));
         add("StartConferenceOnEnter", flag(wish.starts));
         if let Some(label) = &wish.label {
@@ -153,8 +178,7 @@ impl Reporter {
             return None;
         }
         let target = callback.target.clone();
-        let sequence = self.sent;
-        self.sent += 1;
+        let sequence = self.next_number();
         let about = (opening.sid, opening.account, opening.name.as_str());
         let mut params = conference_params(about, name, sequence, now);
         params.extend(extra);

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use call_proto::{Beep, DigitWay, Lane, MediaCommand, MediaEvent, Sides, Sound, Via};
-use media::{Control, EndpointId, EngineControl, MixId, Part, PlayId, RecordingId, Report, Terms};
+use media::{Control, EndpointId, EngineControl, Part, PlayId, RecordingId, Report, Terms};
 use model::record::MediaCounts;
-use model::{CallSid, ConferenceSid, RecordingSid};
+use model::{CallSid, RecordingSid};
 
 use super::Actor;
 use crate::resolve;
+use crate::rooms::mix_of;
 
 impl Actor {
     pub(super) fn media_command(&mut self, call: CallSid, command: MediaCommand) {
@@ -116,14 +117,20 @@ impl Actor {
                 let Some((id, _)) = known else { return };
                 EngineControl::StopRecord { recording: *id }
             }
-            MediaCommand::JoinRoom { conference, place } => EngineControl::Join {
-                endpoint,
-                mix: mix_of(conference),
-                talk: place.talks,
-                // Before the start no member talks, so it hears silence. Without any packets,
-                // phones and trunks would consider the line dead.
-                hear: true,
-            },
+            MediaCommand::JoinRoom { conference, place } => {
+                let of = |call| self.shared.live.endpoint(call);
+                let coaches = place.coaches.map(of);
+                EngineControl::Join {
+                    endpoint,
+                    mix: mix_of(conference),
+                    // Nobody hears a coach whose call has ended.
+                    talk: place.talks && coaches != Some(None),
+                    // Before the start no member talks, so it hears silence. Without any packets,
+                    // phones and trunks would consider the line dead.
+                    hear: true,
+                    coaches: coaches.flatten(),
+                }
+            }
             MediaCommand::LeaveRoom => EngineControl::Leave { endpoint },
             MediaCommand::Close => EngineControl::Close { endpoint },
         };
@@ -237,14 +244,6 @@ const fn part_of(sides: Sides) -> Part {
         Sides::Inbound => Part::Heard,
         Sides::Outbound => Part::Sent,
     }
-}
-
-/// The mix of a conference: the random part of its SID, so that every process and restart derives
-/// the same one.
-fn mix_of(conference: ConferenceSid) -> MixId {
-    let mut random = [0; 8];
-    random.copy_from_slice(&conference.as_bytes()[8..]);
-    MixId(u64::from_be_bytes(random))
 }
 
 pub(super) fn counts_of(stats: &media::Stats) -> MediaCounts {

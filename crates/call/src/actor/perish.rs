@@ -3,23 +3,16 @@
 //! **Invariant: every leg and message still ends exactly once**, with the callbacks that this
 //! causes; the machines are not used, since their state is unknown.
 
-use std::path::Path;
-use std::time::Duration;
-
 use call_proto::Lane;
 use media::EngineControl;
 use model::record::Notification;
-use model::{CallSid, Lane as Owner, NotificationSid, RecordingSid, error};
+use model::{CallSid, Lane as Owner, NotificationSid, error};
 use sip::{HeaderList, LegCommand};
 use store::{Change, StoreError};
-use tracing::{error, warn};
+use tracing::error;
 
 use super::Actor;
 use crate::closing;
-
-/// How long the media side may take to close a file, and how often that is checked.
-const CLOSES_WITHIN: Duration = Duration::from_secs(5);
-const PACE: Duration = Duration::from_millis(50);
 
 impl Actor {
     pub(super) async fn perish(mut self, panic: &str) {
@@ -69,35 +62,12 @@ impl Actor {
             self.books.write(group, self.root.into()).await;
         }
         let folder = self.shared.config.recordings.clone();
-        for orphan in store.abandoned_recordings(&calls).await? {
-            let sid = orphan.started.sid;
-            let channels = orphan.started.kind.channels;
-            let Some(file) = closed_file(&folder, sid, channels).await else {
-                warn!(recording.sid = %sid, "a recording stays open until the next start");
-                continue;
-            };
-            let ending = closing::recording(&store, &orphan, Some(file), self.clock.now()).await?;
-            self.books.write(ending, self.root.into()).await;
+        for orphan in store.abandoned_recordings(&lanes).await? {
+            let closed = closing::abandoned_recording(&store, &folder, &orphan, self.clock).await?;
+            if let Some(changes) = closed {
+                self.books.write(changes, self.root.into()).await;
+            }
         }
         Ok(())
     }
-}
-
-/// The length in milliseconds and the size of a recording, once the media side has closed its
-/// file; `None` if that takes too long. An empty one is removed there.
-async fn closed_file(folder: &Path, sid: RecordingSid, channels: u8) -> Option<(i64, i64)> {
-    let (whole, part) = (format!("{sid}.wav"), format!("{sid}.wav.part"));
-    for _ in 0..CLOSES_WITHIN.as_millis() / PACE.as_millis() {
-        // Renaming it is the last step, so what is there afterwards is whole.
-        if matches!(tokio::fs::try_exists(folder.join(&part)).await, Ok(false)) {
-            let Ok(metadata) = tokio::fs::metadata(folder.join(&whole)).await else {
-                return Some((0, 0));
-            };
-            let size = metadata.len();
-            let length = audio::wav::recorded_ms(channels.into(), size);
-            return Some((i64::try_from(length).ok()?, i64::try_from(size).ok()?));
-        }
-        tokio::time::sleep(PACE).await;
-    }
-    None
 }

@@ -1,7 +1,7 @@
 //! Sends a member of a mix its frames.
 //!
 //! **Invariant: the mix is not sent while something is played; a member that talks hears one stream
-//! if its codec has memory, whether or not it is in the sum.** The frames are 20 ms long whatever
+//! if its codec has memory, whether or not it is in the sum.** So does one with a coach. The frames are 20 ms long whatever
 //! packet time was requested: that is a recommendation (RFC 8866 §6.4), and one length lets all
 //! listeners share a payload. Left to others: what is in a frame (`mix`).
 
@@ -13,7 +13,7 @@ use rtp_proto::{HEADER_LEN, Header};
 use std::time::Instant;
 
 impl Endpoint {
-    /// Sends the frame of the mix that is due at `at`, without the member's own audio. Returns its
+    /// Sends the frame of the mix that is due at `at`, as the member hears it. Returns its
     /// header if it was sent.
     pub(crate) fn send_mix(
         &mut self,
@@ -34,13 +34,13 @@ impl Endpoint {
         let (codec, payload_type) = (agreed.codec, agreed.payload_type);
         let alone;
         let own = match place {
-            Place::Summed(member) => Some(Some(member)),
+            Place::Apart(member) => Some(Some(member)),
             Place::Talker if codec.has_memory() => Some(None),
             Place::Talker | Place::Listener => None,
         };
         let payload = match (own, &mut self.voice) {
-            (Some(without), Some(voice)) => {
-                alone = Payload::new(voice, mix, without);
+            (Some(member), Some(voice)) => {
+                alone = Payload::new(voice, mix, member);
                 Some(&alone)
             }
             (_, _) => encoded.payload(codec, mix),

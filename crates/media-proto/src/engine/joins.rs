@@ -54,11 +54,11 @@ impl Engine {
             return;
         }
         self.unjoin(Some(slot));
-        let place = known.unwrap_or_else(|| self.open_mix(id, now));
+        let place = self.mix_or_new(id, now);
         let Some(mix) = self.mixes.get_mut(place) else {
             return;
         };
-        let member = mix.add(slot, role);
+        let member = mix.add(endpoint, slot, role);
         if let Some(endpoint) = self.endpoints.get_mut(slot) {
             endpoint.joined = Joined::Mix { mix: place, member };
             if endpoint.playing.is_none() {
@@ -77,10 +77,10 @@ impl Engine {
             }
             Some(Joined::Mix { mix, member }) => {
                 self.part(slot);
-                let is_empty = self.mixes.get_mut(mix).is_some_and(|mix| mix.take(member));
-                if is_empty && let Some(mix) = self.mixes.remove(mix) {
-                    self.mix_names.remove(&mix.id);
+                if let Some(mix) = self.mixes.get_mut(mix) {
+                    mix.take(member);
                 }
+                self.close_unused_mix(mix);
             }
             Some(Joined::Nothing) | None => {}
         }
@@ -122,6 +122,13 @@ impl Engine {
             mix.next_at = resume_at;
         } else {
             mix.frame(at);
+            let recording = mix.recording.and_then(|slot| self.recordings.get_mut(slot));
+            if let Some(recording) = recording {
+                let mut samples = [0; mix::FRAME];
+                mix.heard_by(None, &mut samples);
+                let header = recorder::played_header(&mix.header(), at, self.clock.started);
+                recording.play(&header, &samples, now);
+            }
             let mut encoded = std::mem::take(&mut mix.encoded);
             encoded.begin_frame();
             for (listener, place) in mix.listeners() {
@@ -131,7 +138,7 @@ impl Engine {
                 let sent = endpoint.send_mix(mix, place, &mut encoded, at, now, out);
                 if let (Some(header), true) = (sent, endpoint.is_overheard()) {
                     let mut samples = [0; mix::FRAME];
-                    mix.without(place.own(), &mut samples);
+                    mix.heard_by(place.apart(), &mut samples);
                     let header = recorder::played_header(&header, at, self.clock.started);
                     for tap in &endpoint.taps {
                         if let Some(recording) = self.recordings.get_mut(tap.recording) {
@@ -145,12 +152,36 @@ impl Engine {
         self.timers.arm(mix.next_at, Timer::Mix(slot));
     }
 
-    fn open_mix(&mut self, id: MixId, now: Instant) -> usize {
+    /// The mix of this name, opened if it does not exist.
+    pub(super) fn mix_or_new(&mut self, id: MixId, now: Instant) -> usize {
+        if let Some(known) = self.mix_names.get(&id) {
+            return *known;
+        }
         let at = self.align(now);
         let slot = self.mixes.insert(Box::new(Mix::new(id, at)));
         self.mix_names.insert(id, slot);
         self.timers.arm(at, Timer::Mix(slot));
         slot
+    }
+
+    /// Closes a mix that has neither members nor a recording.
+    pub(super) fn close_unused_mix(&mut self, slot: usize) {
+        if self.mixes.get(slot).is_some_and(|mix| mix.is_unused())
+            && let Some(mix) = self.mixes.remove(slot)
+        {
+            self.mix_names.remove(&mix.id);
+        }
+    }
+
+    /// The recording of a mix has ended.
+    pub(super) fn forget_recording(&mut self, id: MixId) {
+        let Some(slot) = self.mix_names.get(&id).copied() else {
+            return;
+        };
+        if let Some(mix) = self.mixes.get_mut(slot) {
+            mix.recording = None;
+        }
+        self.close_unused_mix(slot);
     }
 
     fn joined(&self, slot: usize) -> Option<Joined> {

@@ -207,6 +207,12 @@ impl World {
             .record(recording, endpoint, terms, now, &mut self.log);
     }
 
+    pub(crate) fn record_mix(&mut self, recording: u64, mix: u64, trim: bool) {
+        let (recording, mix, now) = (RecordingId(recording), MixId(mix), self.log.now);
+        self.engine
+            .record_mix(recording, mix, trim, now, &mut self.log);
+    }
+
     pub(crate) fn hear(&mut self, recording: u64, endpoint: u64) {
         let (recording, endpoint) = (RecordingId(recording), EndpointId(endpoint));
         self.engine
@@ -220,6 +226,18 @@ impl World {
             mix: MixId(mix),
             talk,
             hear,
+            coaches: None,
+        });
+    }
+
+    /// Makes an endpoint a member of a mix that only one other hears.
+    pub(crate) fn coach(&mut self, endpoint: u64, mix: u64, whom: u64) {
+        self.control(Control::Join {
+            endpoint: EndpointId(endpoint),
+            mix: MixId(mix),
+            talk: true,
+            hear: true,
+            coaches: Some(EndpointId(whom)),
         });
     }
 

@@ -208,6 +208,7 @@ fn a_mix_of_codecs() {
             mix: MixId(9),
             talk: true,
             hear: true,
+            coaches: None,
         });
     }
     let [a, b, c] = &mut phones;

@@ -370,6 +370,8 @@ mod tests {
         (Lane::Room, Way::Here, "conference started"),
         (Lane::Room, Way::Here, "joined"),
         (Lane::Room, Way::Here, "left"),
+        (Lane::Room, Way::Here, "recording closed"),
+        (Lane::Room, Way::Here, "recording started"),
         (Lane::Room, Way::Here, "refused"),
     ];
 

@@ -3,10 +3,11 @@
 use std::num::NonZeroU32;
 
 use model::text::is_participant_label;
-use model::{ConferenceEvent, HttpMethod, error};
+use model::{CallSid, ConferenceEvent, HttpMethod, error};
 
 use crate::element::{Attributes, Element};
 use crate::finding::{Finding, Findings, quoted};
+use crate::verb::recording::{CALLBACK, RecordingCallback, read_trim};
 use crate::verb::wait::Wait;
 
 /// The room that a `<Dial>` enters.
@@ -33,12 +34,61 @@ pub struct Conference {
     pub status_callback_method: HttpMethod,
     /// Requested events; `None` if the document does not specify them.
     pub status_callback_events: Option<Vec<ConferenceEvent>>,
+    /// The call whose party alone hears this participant, and whom this participant helps.
+    pub coach: Option<CallSid>,
+    /// The recording of the whole conference, if this participant asks for one.
+    pub recording: Option<ConferenceRecording>,
+    /// Receives the events of that recording.
+    pub recording_callback: Option<RecordingCallback>,
     /// When the others hear a tone.
     pub beep: Beep,
     /// What the participant hears until the conference starts.
     pub wait: Wait,
     /// Line in the document, from 1; 0 if not read from a document.
     pub line: u32,
+}
+
+/// A recording of a conference, from its start to its end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ConferenceRecording {
+    /// Whether the silence at both ends is left out; `None` if the document does not say.
+    pub trim: Option<bool>,
+}
+
+impl ConferenceRecording {
+    /// The value of `record`.
+    pub(crate) const MODE: &'static str = "record-from-start";
+
+    /// Reads `record` and `trim`; `None`: nothing is recorded.
+    fn read(element: &Element<'_>, findings: &mut Findings) -> Option<Self> {
+        let words = [("do-not-record", false), (Self::MODE, true)];
+        let records = element.word("record", error::BAD_VALUE, &words, findings);
+        let trim = read_trim(element, findings);
+        records.unwrap_or(false).then_some(Self { trim })
+    }
+}
+
+/// Whom a participant coaches.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Coach {
+    /// It is an ordinary participant.
+    Nobody,
+    Of(CallSid),
+    /// The document names no call. What the participant says is not meant for all, so nobody hears it.
+    Unknown,
+}
+
+impl Coach {
+    fn read(element: &Element<'_>, findings: &mut Findings) -> Self {
+        if element.string("coach").is_none() {
+            return Self::Nobody;
+        }
+        let instead = "the participant is muted";
+        let is_call = |text: &str| text.parse::<CallSid>().is_ok();
+        let found = element.checked("coach", (error::BAD_VALUE, instead), is_call, findings);
+        let call = found.and_then(|text| text.parse().ok());
+        call.map_or(Self::Unknown, Self::Of)
+    }
 }
 
 /// When the others in a conference hear a tone.
@@ -91,28 +141,24 @@ impl Default for Beep {
 pub(super) const ATTRIBUTES: Attributes = Attributes {
     built: &[
         "beep",
+        "coach",
         "endConferenceOnExit",
         "maxParticipants",
         "muted",
         "participantLabel",
+        "record",
+        CALLBACK[0],
+        CALLBACK[1],
+        CALLBACK[2],
         "startConferenceOnEnter",
         "statusCallback",
         "statusCallbackEvent",
         "statusCallbackMethod",
+        "trim",
         "waitMethod",
         "waitUrl",
     ],
-    unbuilt: &[
-        "coach",
-        "eventCallbackUrl",
-        "jitterBufferSize",
-        "record",
-        "recordingStatusCallback",
-        "recordingStatusCallbackEvent",
-        "recordingStatusCallbackMethod",
-        "region",
-        "trim",
-    ],
+    unbuilt: &["eventCallbackUrl", "jitterBufferSize", "region"],
 };
 
 impl Conference {
@@ -135,9 +181,12 @@ impl Conference {
             end_on_exit: false,
             max_participants: Self::DEFAULT_PARTICIPANTS,
             label: None,
+            coach: None,
             status_callback: None,
             status_callback_method: HttpMethod::Post,
             status_callback_events: None,
+            recording: None,
+            recording_callback: None,
             beep: Beep::default(),
             wait: Wait::Music,
             line: 0,
@@ -148,8 +197,13 @@ impl Conference {
     pub(super) fn read(element: &Element<'_>, findings: &mut Findings) -> Option<Self> {
         element.check_attributes(&ATTRIBUTES, findings);
         element.refuse_children(findings);
+        let coach = Coach::read(element, findings);
         let conference = Self {
-            muted: element.flag("muted", findings).unwrap_or(false),
+            muted: element.flag("muted", findings).unwrap_or(false) || coach == Coach::Unknown,
+            coach: match coach {
+                Coach::Of(call) => Some(call),
+                Coach::Nobody | Coach::Unknown => None,
+            },
             start_on_enter: element
                 .flag("startConferenceOnEnter", findings)
                 .unwrap_or(true),
@@ -170,6 +224,8 @@ impl Conference {
                 findings,
             ),
             status_callback_events: events(element, findings),
+            recording: ConferenceRecording::read(element, findings),
+            recording_callback: RecordingCallback::read(element, findings),
             beep: Beep::read(element, findings),
             wait: Wait::read(element, "waitMethod", findings),
             line: element.at().line,

@@ -29,20 +29,20 @@ mod wait;
 
 use crate::element::Attributes;
 
-pub use conference::{Beep, Conference};
+pub use conference::{Beep, Conference, ConferenceRecording};
 pub use connect::{Connect, Start, Stop};
 pub use dial::{Dial, DialRecording, RecordingStart, RingTone, Sides};
 pub use enqueue::{Enqueue, Leave};
 pub use gather::{Gather, Prompt};
 pub use hangup::Hangup;
 pub use markup::{Manner, Spoken};
-pub use model::LegEvent;
+pub use model::{LegEvent, RecordingEvent};
 pub use noun::{Branch, Noun};
 pub use pause::Pause;
 pub use play::Play;
 pub use queue::Queue;
 pub use record::Record;
-pub use recording::{RecordingCallback, RecordingEvent};
+pub use recording::RecordingCallback;
 pub use redirect::Redirect;
 pub use reject::{Reject, RejectReason};
 pub use say::{Say, Voice};

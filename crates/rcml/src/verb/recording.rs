@@ -1,6 +1,6 @@
 //! What verbs that record have in common: who learns of the recording, and whether silence is cut.
 
-use model::{HttpMethod, error};
+use model::{HttpMethod, RecordingEvent, error};
 
 use crate::element::Element;
 use crate::finding::{Finding, Findings, quoted};
@@ -15,32 +15,6 @@ pub struct RecordingCallback {
     pub method: HttpMethod,
     /// Which events; at least one.
     pub events: Vec<RecordingEvent>,
-}
-
-/// An event of a recording.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum RecordingEvent {
-    /// It has started.
-    InProgress,
-    /// It can be fetched, or could not be written.
-    Completed,
-    /// It is empty, and so does not exist.
-    Absent,
-}
-
-impl RecordingEvent {
-    /// Every event.
-    pub const ALL: [Self; 3] = [Self::InProgress, Self::Completed, Self::Absent];
-
-    /// The word used in documents.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::InProgress => "in-progress",
-            Self::Completed => "completed",
-            Self::Absent => "absent",
-        }
-    }
 }
 
 /// The attributes that [`RecordingCallback::read`] reads.

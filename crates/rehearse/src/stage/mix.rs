@@ -1,18 +1,20 @@
 //! The mix of a conference without samples: who hears whom.
 //!
-//! **Invariant: a member hears every other member that may talk, and never itself.**
+//! **Invariant: a member hears every other member that may talk to it, and never itself.**
 
 use std::collections::BTreeMap;
 
-use call_proto::Place;
-use model::{CallSid, ConferenceSid};
+use call_proto::{Place, RoomInput};
+use model::{CallSid, ConferenceSid, RecordingSid, Timestamp};
 
-use super::Stage;
+use super::{Due, Stage};
 
 /// The members of each mix.
 #[derive(Default)]
 pub(super) struct Mixes {
     members: BTreeMap<CallSid, Member>,
+    /// When the current recordings of mixes began.
+    pub(super) recorded: BTreeMap<RecordingSid, Timestamp>,
 }
 
 struct Member {
@@ -60,13 +62,35 @@ impl Stage<'_> {
         }
     }
 
+    /// The recording of a mix ends. Members are taken to talk all the time: nothing is trimmed.
+    pub(super) fn mix_recorded(&mut self, room: usize, recording: RecordingSid) {
+        let since = self.mixes.recorded.remove(&recording);
+        let (Some(since), Some(after)) = (since, self.scene.delays.closing) else {
+            return;
+        };
+        let input = if self.scene.faults.disk_full {
+            RoomInput::RecordFailed {
+                recording,
+                reason: "the disk is full".to_owned(),
+            }
+        } else {
+            let duration_ms = self.now.as_millis() - since.as_millis();
+            RoomInput::Recorded {
+                recording,
+                duration_ms,
+                size_bytes: 44 + 16 * duration_ms,
+            }
+        };
+        self.later(after, Due::Room(room, input));
+    }
+
     /// Records for each member whom it hears, if that changed.
     fn mixes_again(&mut self, conference: ConferenceSid) {
         let here = |member: &Member| member.conference == conference;
-        let mut talkers: Vec<(usize, CallSid)> = Vec::new();
+        let mut talkers: Vec<(usize, CallSid, Option<CallSid>)> = Vec::new();
         for (call, member) in &self.mixes.members {
             if here(member) && member.place.talks {
-                talkers.push((self.run.number(*call), *call));
+                talkers.push((self.run.number(*call), *call, member.place.coaches));
             }
         }
         talkers.sort_unstable();
@@ -75,9 +99,11 @@ impl Stage<'_> {
             if !here(member) {
                 continue;
             }
-            let others = talkers.iter().filter(|(_, talker)| talker != call);
+            let others = talkers.iter().filter(|(_, talker, to)| {
+                talker != call && to.is_none_or(|coached| coached == *call)
+            });
             let heard: Vec<String> = others
-                .map(|(_, talker)| self.run.name(*talker).to_owned())
+                .map(|(_, talker, _)| self.run.name(*talker).to_owned())
                 .collect();
             if heard != member.hears {
                 let names = if heard.is_empty() {

@@ -74,7 +74,7 @@ impl Rooms {
     /// The open room with this name.
     fn open(&self, key: &(AccountSid, String)) -> Option<usize> {
         let newest = self.newest.get(key).copied();
-        newest.filter(|room| !self.all[*room].room.room().is_finished())
+        newest.filter(|room| !self.all[*room].room.room().is_over())
     }
 
     /// The name of a conference.
@@ -154,7 +154,7 @@ impl Stage<'_> {
         if is_silent && matches!(input, RoomInput::Join { .. }) {
             return;
         }
-        if !hosted.room.room().is_finished() {
+        if !hosted.room.room().is_over() || input.is_of_recording() {
             hosted.room.handle(input, self.now);
             return;
         }
@@ -207,14 +207,23 @@ impl Stage<'_> {
                     }
                     for fact in facts {
                         self.run.apply_to_conference(&fact);
-                        if let Fact::Callback(callback) = fact {
-                            self.callback(callback);
+                        match fact {
+                            Fact::Callback(callback) => self.callback(callback),
+                            Fact::Recorded(recording) => self.run.recordings.push(recording),
+                            Fact::Notified(notification) => {
+                                self.run.notifications.push(notification);
+                            }
+                            _ => {}
                         }
                     }
                 }
                 RoomCommand::Tell { member, req, event } => {
                     self.reports(member, Event::Room { req, event });
                 }
+                RoomCommand::Record { recording, .. } => {
+                    self.mixes.recorded.insert(recording, self.now);
+                }
+                RoomCommand::StopRecord { recording } => self.mix_recorded(number, recording),
                 RoomCommand::Trace(entry) => self.run.entry(entry),
             }
         }

@@ -130,3 +130,15 @@ fn removed() {
 fn announcement() {
     check("conference-announcement");
 }
+
+#[test]
+fn recorded() {
+    check("conference-recorded");
+    check("conference-not-recorded");
+}
+
+#[test]
+fn a_coach() {
+    check("conference-coach");
+    check("conference-coaches-nobody");
+}

@@ -218,6 +218,7 @@ pub(crate) async fn a_member_that_left_is_heard_again(db: &Database) {
         membership: model::record::Membership {
             on_hold: true,
             label: Some("Ann".to_owned()),
+            coaches: Some(leg),
             conference: conference(1),
             muted: true,
             starts: true,

@@ -482,7 +482,7 @@ pub(crate) async fn orphans_keep_what_must_be_told(db: &Database) {
     });
     commit(&before, vec![complete]).await;
     // Its own that a failed task left.
-    let mine = before.abandoned_recordings(&[sid]).await.unwrap();
+    let mine = before.abandoned_recordings(&[sid.into()]).await.unwrap();
     assert_eq!(mine, [begun(2), begun(3)]);
     let later = now() + Duration::from_secs(60);
     assert_eq!(

@@ -3,6 +3,7 @@
 use anyhow::{Context as _, ensure};
 use e2e::phone::Setup;
 use e2e::sipp::Scenario;
+use e2e::tone::Heard;
 use e2e::{Phone, Pitch, Reply, wait};
 
 use super::replay::patchcord;
@@ -76,6 +77,55 @@ fn three_phones_hear_the_others_and_not_themselves() -> anyhow::Result<()> {
         conference = shown.get(start + 1..start + 35).map(str::to_owned);
     }
     let replayed = replay(&scene, &conference.unwrap_or_default());
+    assert!(replayed.is_ok(), "{replayed:?}");
+    Ok(())
+}
+
+#[test]
+fn a_recording_has_the_tones_of_all_and_the_conference_names_it() -> anyhow::Result<()> {
+    let scene = Scene::new()?;
+    let recorded = "<Dial><Conference beep=\"false\" record=\"record-from-start\" trim=\"do-not-trim\" \
+                    recordingStatusCallback=\"/told\" statusCallback=\"/events\" \
+                    statusCallbackEvent=\"end\">standup</Conference></Dial>";
+    scene.app.on("/v", Reply::document(recorded));
+    let ann = scene.ann(Setup::alaw)?;
+    let eve = phone(&scene, "eve", scene.music)?;
+    let phones = [&scene.kim, &ann, &eve];
+    for phone in phones {
+        phone.dial("1000")?;
+        phone.wait_for("CALL_ESTABLISHED")?;
+    }
+    talk(TALK);
+    for phone in phones {
+        phone.hangup()?;
+    }
+    let told = scene.app.wait_for("/told", 1, SOON)?;
+    let param = |name: &str| told[0].param(name).unwrap_or_default().to_owned();
+    assert_eq!(param("RecordingStatus"), "completed");
+    assert_eq!(param("RecordingSource"), "Conference");
+    let ended = scene.app.wait_for("/events", 1, SOON)?;
+    assert_eq!(
+        ended[0].param("RecordingUrl"),
+        Some(&*param("RecordingUrl"))
+    );
+    let rest = scene.server.rest();
+    let (conference, sid) = (param("ConferenceSid"), param("RecordingSid"));
+    let listed = rest.get(&format!("Conferences/{conference}/Recordings"))?;
+    assert_eq!(listed["recordings"][0]["sid"], sid, "{listed}");
+    assert_eq!(listed["recordings"][0]["conference_sid"], conference);
+    let path = rest.path(&format!("Recordings/{sid}"));
+    let file = rest.send("GET", &path.replace(".json", ".wav"), None)?;
+    assert_eq!(file.status(), 200, "{}", file.start);
+    let recorded = Heard::from_wav(&file.body)?;
+    for pitch in [scene.kims, scene.anns, scene.music] {
+        let span = recorded.span_of(pitch);
+        assert!(
+            span.seconds() >= HEARD,
+            "{pitch:?}: {:.2} s",
+            span.seconds()
+        );
+    }
+    let replayed = replay(&scene, &conference);
     assert!(replayed.is_ok(), "{replayed:?}");
     Ok(())
 }

@@ -245,8 +245,8 @@ const PARTICIPANT_FIELDS: &[Field<Participant>] = &[
         "Coaching",
         Kind::Flag,
         Null::Never,
-        "Always false.",
-        |_, _| Value::Flag(false),
+        "Whether only one call hears it.",
+        |p, _| Value::Flag(p.membership.coaches.is_some()),
     )
     .within(TWILIO),
     field::<Participant>(
@@ -254,8 +254,8 @@ const PARTICIPANT_FIELDS: &[Field<Participant>] = &[
         "CallSidToCoach",
         Kind::Text,
         Null::Explicit,
-        "Always null.",
-        |_, _| Value::Null,
+        "The only call that hears it.",
+        |p, _| Value::maybe(p.membership.coaches),
     )
     .within(TWILIO),
     field::<Participant>(

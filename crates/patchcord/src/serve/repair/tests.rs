@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use model::record::{CallRecord, Callback, Conference, Recording, RecordingKind, StartedRecording};
 use model::{
     AccountSid, CallSid, CallStatus, ConferenceSid, ConferenceStatus, EventSid, HttpMethod,
-    MessageSid, MessageStatus, RecordingSid,
+    MessageSid, MessageStatus, RecordingSid, RecordingSource,
 };
 use store::{Change, DeliveryFilter, SecretKey, Window};
 use testkit::postgres::Postgres;
@@ -520,12 +520,38 @@ async fn the_end_of_a_conference_is_reported_after_a_crash() {
         Change::ConferenceCreated(Box::new(record)),
         Change::ConferenceFarewell {
             sid,
-            farewell: serde_json::json!({ "target": target }).to_string(),
+            farewell: serde_json::json!({
+                "target": target,
+                "recording": { "sid": recording_sid(1), "url": "http://app.example/1.wav" },
+            })
+            .to_string(),
         },
         Change::CallbackQueued(Box::new(first.clone())),
+        Change::RecordingStarted {
+            started: StartedRecording {
+                sid: recording_sid(1),
+                account: ACCOUNT,
+                call: None,
+                conference: Some(sid),
+                kind: RecordingKind {
+                    source: RecordingSource::Conference,
+                    channels: 1,
+                },
+                created,
+            },
+            farewell: Some(
+                serde_json::json!({
+                    "sequence": 0, "target": target, "completed": true, "absent": false,
+                    "url": "http://app.example/1.wav", "params": [],
+                })
+                .to_string(),
+            ),
+        },
     ];
     before.commit(changes).await.unwrap();
     drop(before);
+    let part = dir.path().join(format!("{}.wav.part", recording_sid(1)));
+    std::fs::write(part, audio::wav::encode(&[0; 16_000])).unwrap();
 
     let store = Store::open(&url, key).await.unwrap();
     for _ in 0..2 {
@@ -536,11 +562,23 @@ async fn the_end_of_a_conference_is_reported_after_a_crash() {
     let ended = store.conference(sid).await.unwrap().unwrap();
     assert_eq!(ended.reason.as_deref(), Some("node-lost"));
     let told = ours(&store).await;
-    let [queued, last] = &told[..] else {
+    let [queued, recorded, last] = &told[..] else {
         panic!("{told:?}");
     };
     assert_eq!(queued.event, first.event);
-    assert_eq!((last.sequence, last.method), (1, HttpMethod::Get));
+    assert_eq!((last.sequence, last.method), (2, HttpMethod::Get));
+    let param_of = |callback: &Callback, name: &str| {
+        let mut params = callback.params.iter();
+        let found = params.find(|(known, _)| known == name);
+        found.map(|(_, value)| value.clone())
+    };
+    assert_eq!((recorded.sequence, recorded.lane), (1, sid.into()));
+    let status = param_of(recorded, "RecordingStatus");
+    assert_eq!(status.as_deref(), Some("completed"));
+    let kept = store.recording(recording_sid(1)).await.unwrap().unwrap();
+    assert_eq!((kept.conference, kept.duration_ms), (Some(sid), 2_000));
+    let url = param_of(last, "RecordingUrl");
+    assert_eq!(url.as_deref(), Some("http://app.example/1.wav"));
     let param = |name: &str| {
         let found = last.params.iter().find(|(known, _)| known == name);
         found.map(|(_, value)| value.as_str())
@@ -548,5 +586,5 @@ async fn the_end_of_a_conference_is_reported_after_a_crash() {
     assert_eq!(param("StatusCallbackEvent"), Some("conference-end"));
     assert_eq!(param("ReasonConferenceEnded"), Some("node-lost"));
     assert_eq!(param("FriendlyName"), Some("sales"));
-    assert_eq!(param("SequenceNumber"), Some("2"));
+    assert_eq!(param("SequenceNumber"), Some("3"));
 }
