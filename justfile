@@ -120,6 +120,16 @@ bench-conference *args:
     cargo build --locked --quiet --release --package patchcord
     PATCHCORD_BIN={{ CARGO_TARGET_DIR }}/release/patchcord cargo run --locked --quiet --release --package e2e --bin bench-conference -- {{ args }}
 
+# CPU time of 500 rooms without sound, and the sound of a room while 500 participants of others hang up at once
+bench-rooms *args:
+    cargo build --locked --quiet --release --package patchcord
+    PATCHCORD_BIN={{ CARGO_TARGET_DIR }}/release/patchcord cargo run --locked --quiet --release --package e2e --bin bench-rooms -- {{ args }}
+
+# bidirectional media streams (RTP to a WebSocket and back), compared with a bare relay in the same run
+bench-stream *args:
+    cargo build --locked --quiet --release --package patchcord
+    PATCHCORD_BIN={{ CARGO_TARGET_DIR }}/release/patchcord cargo run --locked --quiet --release --package e2e --bin bench-stream -- {{ args }}
+
 # calls with records, callbacks and trace, compared with a bare sipp in the same run
 bench-calls *args:
     cargo build --locked --quiet --release --package patchcord
@@ -134,5 +144,5 @@ package-test: package
     packaging/test
 
 # everything that takes too long to run on each change
-nightly: check test (fuzz-smoke "120") attack kill outage soak package-test bench-bridge bench-conference bench-calls
+nightly: check test (fuzz-smoke "120") attack kill outage soak package-test bench-bridge bench-conference bench-rooms bench-stream bench-calls
     cargo deny --locked check advisories

@@ -11,7 +11,26 @@ use anyhow::Context as _;
 /// # Errors
 /// If the process does not exist.
 pub fn cpu_ms(pid: u32) -> anyhow::Result<f64> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    used_ms(&format!("/proc/{pid}/stat"))
+}
+
+/// CPU time used by a thread of this process so far, in ms.
+///
+/// # Errors
+/// If the thread does not exist.
+pub fn thread_cpu_ms(thread: u32) -> anyhow::Result<f64> {
+    used_ms(&format!("/proc/self/task/{thread}/stat"))
+}
+
+/// The number of the calling thread, for [`thread_cpu_ms`]; 0 if the system does not know it.
+pub fn this_thread() -> u32 {
+    let link = std::fs::read_link("/proc/thread-self").unwrap_or_default();
+    let name = link.file_name().unwrap_or_default().to_string_lossy();
+    name.parse().unwrap_or(0)
+}
+
+fn used_ms(path: &str) -> anyhow::Result<f64> {
+    let stat = std::fs::read_to_string(path)?;
     let (_, rest) = stat.rsplit_once(')').context("stat")?;
     let ticks: Vec<f64> = rest
         .split_whitespace()
@@ -80,6 +99,17 @@ pub fn sockets(pid: u32) -> anyhow::Result<Sockets> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_thread_is_measured_by_itself() {
+        let busy = std::thread::spawn(|| {
+            let (thread, start) = (this_thread(), std::time::Instant::now());
+            while start.elapsed().as_millis() < 200 {}
+            thread_cpu_ms(thread).unwrap()
+        });
+        let (idle, busy) = (thread_cpu_ms(this_thread()).unwrap(), busy.join().unwrap());
+        assert!(busy >= idle + 30.0, "{busy} {idle}");
+    }
 
     #[test]
     fn counts_sockets_by_kind() {

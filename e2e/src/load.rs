@@ -5,7 +5,10 @@
 //! sent and received by each leg, and the age of each packet on arrival, stamped into its payload
 //! by the sender.
 
+pub mod ages;
 pub mod bench;
+pub mod payload;
+pub mod peer;
 pub mod relay;
 pub mod rtp;
 pub mod ua;

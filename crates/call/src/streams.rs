@@ -6,17 +6,18 @@
 
 use std::collections::HashMap;
 use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use call_proto::{Req, StreamCounts, StreamNews, StreamOver, StreamRequest};
-use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt as _, StreamExt as _};
 use media::{Control, EndpointId, EngineControl, Frame, PlayId, RecordingId};
 use model::{CallSid, error};
 use stream_proto::{Order, Session, Start, Track};
 use tokio::sync::mpsc::{self, Receiver, UnboundedReceiver, UnboundedSender};
 use tokio::task::JoinSet;
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep};
 use webhook::tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use webhook::tokio_tungstenite::tungstenite::{self, Message};
 use webhook::{SocketError, WebSocket};
@@ -24,6 +25,8 @@ use webhook::{SocketError, WebSocket};
 /// Frames from the media side that wait for the task of a stream: it takes them at once, so that only a
 /// busy machine fills this.
 const WAITING: usize = 500;
+/// Messages of a server that are read before anything else gets its turn.
+const MESSAGES_AT_ONCE: usize = 64;
 /// How long a server may take to accept the last messages.
 const GOODBYE: Duration = Duration::from_secs(2);
 
@@ -229,53 +232,58 @@ impl Job {
             both_ways: self.request.both_ways,
             parameters: std::mem::take(&mut self.request.parameters),
         };
-        let (sink, stream) = socket.split();
+        let session = Session::new(start, started.elapsed());
         let mut line = Line {
-            session: Session::new(start, started.elapsed()),
-            sink,
-            stream,
+            timer: Box::pin(tokio::time::sleep_until(started + session.poll_timeout())),
+            session,
+            socket,
             frames,
             started,
             ping: false,
             unflushed: false,
         };
-        let failure = self.talk(&mut line, play).await.err();
+        let over = poll_fn(|cx| self.poll(&mut line, play, cx)).await;
+        if matches!(over, Ok(Over::Unasked)) {
+            line.say_goodbye().await;
+        }
         StreamOver {
-            failure,
+            failure: over.err(),
             counts: counts(&line.session),
         }
     }
 
-    /// Carries messages until the server closes the connection or the stream is closed.
-    async fn talk(&mut self, line: &mut Line, play: Option<PlayId>) -> Result<(), Failure> {
+    /// Takes everything that has happened, and sends what follows from it, until the server closes the
+    /// connection or the stream is closed.
+    fn poll(
+        &mut self,
+        line: &mut Line,
+        play: Option<PlayId>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Over, Failure>> {
+        if self.poll_instructions(&mut line.session, cx).is_ready() {
+            return Poll::Ready(Ok(Over::Unasked));
+        }
+        line.poll_frames(cx);
+        if let Poll::Ready(closed) = line.poll_messages(cx) {
+            return Poll::Ready(closed.map(|()| Over::Closed));
+        }
+        line.poll_time(cx);
+        while let Some(order) = line.session.poll_order() {
+            self.carry_out(order, line, play)?;
+        }
+        line.poll_send(cx)?;
+        Poll::Pending
+    }
+
+    /// Follows the call's instructions; ready when the stream is to be closed.
+    fn poll_instructions(&mut self, session: &mut Session, cx: &mut Context<'_>) -> Poll<()> {
         loop {
-            while let Some(order) = line.session.poll_order() {
-                self.carry_out(order, line, play)?;
-            }
-            let happened = tokio::select! {
-                happened = line.next() => happened?,
-                instruction = self.instructions.recv() => match instruction {
-                    Some(Instruction::Key(key)) => {
-                        line.session.key(key);
-                        Happened::Something
-                    }
-                    Some(Instruction::Marked(mark)) => {
-                        line.session.marked(mark);
-                        Happened::Something
-                    }
-                    Some(Instruction::Unplayed(samples)) => {
-                        line.session.unplayed(samples);
-                        Happened::Something
-                    }
-                    Some(Instruction::Begin(..)) => Happened::Something,
-                    Some(Instruction::Close) | None => {
-                        line.say_goodbye().await;
-                        Happened::Closed
-                    }
-                },
-            };
-            if happened == Happened::Closed {
-                return Ok(());
+            match ready!(self.instructions.poll_recv(cx)) {
+                Some(Instruction::Key(key)) => session.key(key),
+                Some(Instruction::Marked(mark)) => session.marked(mark),
+                Some(Instruction::Unplayed(samples)) => session.unplayed(samples),
+                Some(Instruction::Begin(..)) => {}
+                Some(Instruction::Close) | None => return Poll::Ready(()),
             }
         }
     }
@@ -315,20 +323,23 @@ impl Job {
     }
 }
 
-#[derive(PartialEq, Eq)]
-enum Happened {
-    Something,
-    /// The connection is closed.
+/// Why a stream ends without a failure.
+#[derive(Debug)]
+enum Over {
+    /// The server has closed the connection.
     Closed,
+    /// The call is over or has stopped it.
+    Unasked,
 }
 
 /// The connection of a stream, and what is sent over it.
 struct Line {
     session: Session,
-    sink: SplitSink<WebSocket, Message>,
-    stream: SplitStream<WebSocket>,
+    socket: WebSocket,
     frames: Receiver<Frame>,
     started: Instant,
+    /// Due when the session may have something to do; it is moved only when it is due.
+    timer: Pin<Box<Sleep>>,
     /// Whether to send a ping.
     ping: bool,
     /// Whether something was handed over that the system has not taken yet.
@@ -336,32 +347,52 @@ struct Line {
 }
 
 impl Line {
-    /// Waits for one thing to happen: audio, a message, room for one, or time. May be dropped while it
-    /// waits.
-    async fn next(&mut self) -> Result<Happened, Failure> {
-        let wants_to_send = self.ping || self.session.has_message();
-        let wake = self.started + self.session.poll_timeout();
-        tokio::select! {
-            message = self.stream.next() => return self.receive(message),
-            Some(frame) = self.frames.recv() => {
-                let track = match frame.track {
-                    media::Track::Heard => Track::Inbound,
-                    media::Track::Sent => Track::Outbound,
-                };
-                self.session.hear(track, frame.at, &frame.samples);
-            }
-            taken = poll_fn(|cx| match wants_to_send {
-                true => self.sink.poll_ready_unpin(cx),
-                false => self.sink.poll_flush_unpin(cx),
-            }), if wants_to_send || self.unflushed => {
-                taken.map_err(|error| lost(&error))?;
-                self.send_next()?;
-            }
-            () = tokio::time::sleep_until(wake) => {
-                self.session.handle_timeout(self.started.elapsed());
+    fn poll_frames(&mut self, cx: &mut Context<'_>) {
+        while let Poll::Ready(Some(frame)) = self.frames.poll_recv(cx) {
+            let track = match frame.track {
+                media::Track::Heard => Track::Inbound,
+                media::Track::Sent => Track::Outbound,
+            };
+            self.session.hear(track, frame.at, &frame.samples);
+        }
+    }
+
+    /// Reads the server's messages; ready when it has closed the connection.
+    fn poll_messages(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
+        for _ in 0..MESSAGES_AT_ONCE {
+            let message = ready!(self.socket.poll_next_unpin(cx));
+            if let Some(over) = self.receive(message) {
+                return Poll::Ready(over);
             }
         }
-        Ok(Happened::Something)
+        // The others get their turn.
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    fn poll_time(&mut self, cx: &mut Context<'_>) {
+        while self.timer.as_mut().poll(cx).is_ready() {
+            self.session.handle_timeout(self.started.elapsed());
+            let wake = self.started + self.session.poll_timeout();
+            self.timer.as_mut().reset(wake);
+        }
+    }
+
+    /// Sends as much as the connection has room for.
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Result<(), Failure> {
+        loop {
+            let has_more = self.ping || self.session.has_message();
+            let taken = match (has_more, self.unflushed) {
+                (true, _) => self.socket.poll_ready_unpin(cx),
+                (false, true) => self.socket.poll_flush_unpin(cx),
+                (false, false) => return Ok(()),
+            };
+            match taken {
+                Poll::Ready(taken) => taken.map_err(|error| lost(&error))?,
+                Poll::Pending => return Ok(()),
+            }
+            self.send_next()?;
+        }
     }
 
     /// Hands the next message to the connection, which must have room for it. Without a next message,
@@ -373,15 +404,16 @@ impl Line {
             self.session.poll_message().map(Message::text)
         };
         self.unflushed = message.is_some();
-        let sent = message.map(|message| self.sink.start_send_unpin(message));
+        let sent = message.map(|message| self.socket.start_send_unpin(message));
         sent.transpose().map_err(|error| lost(&error))?;
         Ok(())
     }
 
+    /// Takes a message; returns how the stream ends with it, if it does.
     fn receive(
         &mut self,
         message: Option<Result<Message, tungstenite::Error>>,
-    ) -> Result<Happened, Failure> {
+    ) -> Option<Result<(), Failure>> {
         let now = self.started.elapsed();
         match message {
             Some(Ok(Message::Text(text))) => self.session.receive(text.as_str(), now),
@@ -393,12 +425,12 @@ impl Line {
             }
             Some(Ok(Message::Close(frame))) => {
                 let code = frame.map_or(CloseCode::Status, |frame| frame.code);
-                return closed_with(code);
+                return Some(closed_with(code));
             }
-            Some(Err(error)) => return Err(lost(&error)),
-            None => return Ok(Happened::Closed),
+            Some(Err(error)) => return Some(Err(lost(&error))),
+            None => return Some(Ok(())),
         }
-        Ok(Happened::Something)
+        None
     }
 
     /// Sends the last messages, and closes the connection.
@@ -406,10 +438,10 @@ impl Line {
         self.session.stop();
         let goodbye = async {
             while let Some(text) = self.session.poll_message() {
-                self.sink.feed(Message::text(text)).await?;
+                self.socket.feed(Message::text(text)).await?;
             }
-            self.sink.close().await?;
-            while let Some(message) = self.stream.next().await {
+            self.socket.close(None).await?;
+            while let Some(message) = self.socket.next().await {
                 message?;
             }
             Ok::<(), tungstenite::Error>(())
@@ -420,13 +452,13 @@ impl Line {
 }
 
 /// Whether a server that closes the connection with this status reports an error.
-fn closed_with(code: CloseCode) -> Result<Happened, Failure> {
+fn closed_with(code: CloseCode) -> Result<(), Failure> {
     match code {
         CloseCode::Normal
         | CloseCode::Away
         | CloseCode::Status
         | CloseCode::Iana(_)
-        | CloseCode::Library(_) => Ok(Happened::Closed),
+        | CloseCode::Library(_) => Ok(()),
         code => {
             let code = u16::from(code);
             let text = format!("the server closed the connection with status {code}");

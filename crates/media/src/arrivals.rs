@@ -59,6 +59,9 @@ impl Arrivals {
 
     /// Returns the work if it can be done at once; otherwise keeps it until its turn.
     pub(crate) fn admit(&mut self, work: Work) -> Option<Work> {
+        if self.expected.is_empty() && self.waiting.is_empty() {
+            return Some(work);
+        }
         if self.must_wait(&work.endpoints(), self.waiting.len()) {
             self.waiting.push_back(Waiting::Work(work));
             return None;

@@ -96,6 +96,19 @@ impl From<media_proto::Control> for Control {
 }
 
 impl Control {
+    /// Whether it changes nothing before the next frame of a live play: then its worker need not be woken,
+    /// since it looks for controls before it makes frames.
+    pub(crate) const fn can_wait(&self) -> bool {
+        matches!(
+            self,
+            Self::Engine(
+                media_proto::Control::Feed { .. }
+                    | media_proto::Control::Mark { .. }
+                    | media_proto::Control::ClearLive { .. }
+            )
+        )
+    }
+
     /// The endpoints that must be on the worker that carries out the request.
     pub(crate) fn endpoints(&self) -> Vec<EndpointId> {
         match self {

@@ -121,8 +121,13 @@ impl Directory {
                 }
             },
         };
-        let asked = Work::Control(control, asker.reports.clone());
-        self.tell(worker, Message::Work(asked));
+        let can_wait = control.can_wait();
+        let asked = Message::Work(Work::Control(control, asker.reports.clone()));
+        match self.ways.get(worker) {
+            // It may have been asked to stop.
+            Some(way) if can_wait => drop(way.leave(asked)),
+            _ => self.tell(worker, asked),
+        }
     }
 
     /// Closes all endpoints of a session.

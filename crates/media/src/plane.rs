@@ -286,9 +286,14 @@ impl Drop for Opened {
 impl Way {
     /// Hands a message over; returns it if the worker has ended, which happens only on request.
     pub(crate) fn send(&self, message: Message) -> Result<(), Message> {
-        self.inbox.send(message).map_err(|unsent| unsent.0)?;
+        self.leave(message)?;
         self.waker.wake();
         Ok(())
+    }
+
+    /// The same without waking the worker: it finds the message when it is awake for another reason.
+    pub(crate) fn leave(&self, message: Message) -> Result<(), Message> {
+        self.inbox.send(message).map_err(|unsent| unsent.0)
     }
 
     /// An endpoint about to be opened is counted through its session.

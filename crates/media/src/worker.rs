@@ -35,8 +35,10 @@ use tracing::{debug, error};
 
 /// Longer datagrams are not meant for us: 60 ms of audio have 492 octets.
 const MAX_DATAGRAM: usize = 2048;
-/// Controls carried out before packets get their turn again.
+/// Controls carried out before packets get their turn again, without those that only hand audio over.
 const CONTROLS_PER_TURN: usize = 32;
+/// The same with them: a frame that is due must not miss audio that is already here.
+const MESSAGES_PER_TURN: usize = 2000;
 /// When a timer is later than this, the packets that arrived meanwhile are read first: a mix would
 /// miss them.
 const LATE: Duration = Duration::from_millis(20);
@@ -155,11 +157,11 @@ impl Worker {
                     packets = self.read(&mut engine, &mut buffer, now, &mut woken);
                 }
             }
-            turn = if woken {
-                self.carry_out(&mut engine, now)
-            } else {
-                Turn::Done
-            };
+            if woken {
+                self.shell.poller.awake();
+            }
+            // Some controls do not wake this worker: they only matter to the frames made below.
+            turn = self.carry_out(&mut engine, now);
             if engine.poll_timeout().is_some_and(|at| at <= now) {
                 engine.handle_timeout(now, &mut self.shell);
             }
@@ -205,9 +207,14 @@ impl Worker {
     }
 
     fn carry_out(&mut self, engine: &mut Engine, now: Instant) -> Turn {
-        self.shell.poller.awake();
-        for _ in 0..CONTROLS_PER_TURN {
-            match self.inbox.try_recv() {
+        let (mut others, mut all) = (0, 0);
+        while others < CONTROLS_PER_TURN && all < MESSAGES_PER_TURN {
+            let message = self.inbox.try_recv();
+            all += 1;
+            let is_light =
+                matches!(&message, Ok(Message::Work(Work::Control(it, _))) if it.can_wait());
+            others += usize::from(!is_light);
+            match message {
                 Ok(Message::Work(work)) => {
                     if let Some(work) = self.arrivals.admit(work) {
                         self.shell.work(engine, work, now);

@@ -2,6 +2,8 @@
 //!
 //! **Invariant: any text gives a message or a fault, which does not quote audio.**
 
+use std::borrow::Cow;
+
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
@@ -19,8 +21,8 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 /// A message from the server.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Incoming {
-    /// Audio to play, µ-law at 8 kHz.
-    Media(Vec<u8>),
+    /// Audio to play; it is in the buffer.
+    Media,
     /// Return this name once everything before it has been played.
     Mark(String),
     /// Drop what waits to be played.
@@ -29,16 +31,20 @@ pub(crate) enum Incoming {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Message {
-    event: Option<String>,
-    stream_sid: Option<String>,
-    media: Option<Media>,
+struct Message<'a> {
+    #[serde(borrow)]
+    event: Option<Text<'a>>,
+    #[serde(borrow)]
+    stream_sid: Option<Text<'a>>,
+    #[serde(borrow)]
+    media: Option<Media<'a>>,
     mark: Option<Mark>,
 }
 
 #[derive(Deserialize)]
-struct Media {
-    payload: Option<String>,
+struct Media<'a> {
+    #[serde(borrow)]
+    payload: Option<Text<'a>>,
 }
 
 #[derive(Deserialize)]
@@ -46,28 +52,35 @@ struct Mark {
     name: Option<String>,
 }
 
+/// A string that is only copied if it contains escapes. (Inside `Option`, a plain `Cow` is always copied.)
+#[derive(Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
 /// Reads a message for the stream with this identifier, which the message may leave out.
+///
+/// - `audio`: receives the audio of the message (µ-law at 8 kHz); its old content is lost.
 ///
 /// # Errors
 /// What is wrong with it.
-pub(crate) fn read(text: &str, stream: &str) -> Result<Incoming, String> {
-    let message: Message = serde_json::from_str(text).map_err(|error| {
+pub(crate) fn read(text: &str, stream: &str, audio: &mut Vec<u8>) -> Result<Incoming, String> {
+    let message: Message<'_> = serde_json::from_str(text).map_err(|error| {
         let (line, column) = (error.line(), error.column());
         format!("not a message in JSON (line {line}, column {column})")
     })?;
-    if let Some(other) = message.stream_sid.filter(|sid| sid != stream) {
+    if let Some(Text(other)) = message.stream_sid.filter(|sid| sid.0 != stream) {
         return Err(format!(
             "the streamSid `{}` of another stream",
             short(&other)
         ));
     }
-    match message.event.as_deref() {
+    match message.event.as_ref().map(|event| &*event.0) {
         Some("media") => {
             let payload = message.media.and_then(|media| media.payload);
-            let payload = payload.ok_or("`media` without a payload")?;
-            let audio = BASE64.decode(payload.as_bytes());
-            let audio = audio.map_err(|_| "`media` whose payload is not Base64")?;
-            Ok(Incoming::Media(audio))
+            let Text(payload) = payload.ok_or("`media` without a payload")?;
+            audio.clear();
+            let decoded = BASE64.decode_vec(payload.as_bytes(), audio);
+            decoded.map_err(|_| "`media` whose payload is not Base64")?;
+            Ok(Incoming::Media)
         }
         Some("mark") => {
             let name = message.mark.and_then(|mark| mark.name);
@@ -92,10 +105,16 @@ mod tests {
 
     #[test]
     fn reads_what_servers_send() {
-        let media = |payload: &[u8]| Ok(Incoming::Media(payload.to_vec()));
+        let media = |payload: &[u8]| Ok((Incoming::Media, payload.to_vec()));
+        let other = |message| Ok((message, Vec::new()));
         let table = [
             (
                 r#"{"event":"media","streamSid":"MZ1","media":{"payload":"/wB/"}}"#,
+                media(&[0xff, 0, 0x7f]),
+            ),
+            // An escape, as some encoders write it.
+            (
+                r#"{"event":"media","streamSid":"MZ1","media":{"payload":"\/wB\u002f"}}"#,
                 media(&[0xff, 0, 0x7f]),
             ),
             // Without an identifier, without padding, with more than is needed.
@@ -106,15 +125,15 @@ mod tests {
             (r#"{"event":"media","media":{"payload":""}}"#, media(&[])),
             (
                 r#"{"event":"mark","streamSid":"MZ1","mark":{"name":"a \u00e9"}}"#,
-                Ok(Incoming::Mark("a é".to_owned())),
+                other(Incoming::Mark("a é".to_owned())),
             ),
             (
                 r#"{"event":"clear","streamSid":"MZ1"}"#,
-                Ok(Incoming::Clear),
+                other(Incoming::Clear),
             ),
             (
                 r#" {"event":"clear","streamSid":null}"#,
-                Ok(Incoming::Clear),
+                other(Incoming::Clear),
             ),
             (
                 r#"{"event":"clear","streamSid":"MZ2"}"#,
@@ -153,11 +172,13 @@ mod tests {
         ];
         for (text, expected) in table {
             let expected = expected.map_err(str::to_owned);
-            assert_eq!(read(text, "MZ1"), expected, "{text}");
+            let mut audio = Vec::new();
+            let found = read(text, "MZ1", &mut audio).map(|message| (message, audio));
+            assert_eq!(found, expected, "{text}");
         }
         let long = format!(r#"{{"event":"{}"}}"#, "é".repeat(100));
         let fault = format!("the event `{}`", "é".repeat(40));
-        assert_eq!(read(&long, "MZ1"), Err(fault));
+        assert_eq!(read(&long, "MZ1", &mut Vec::new()), Err(fault));
     }
 
     #[test]
@@ -170,7 +191,7 @@ mod tests {
             random ^= random << 17;
             usize::try_from(random % limit as u64).unwrap_or(0)
         };
-        let mut read_well = 0;
+        let (mut read_well, mut audio) = (0, Vec::new());
         for _ in 0..20_000 {
             let mut text: Vec<char> = seed.chars().collect();
             for _ in 0..=below(3) {
@@ -182,7 +203,7 @@ mod tests {
                 }
             }
             let text: String = text.into_iter().collect();
-            match read(&text, "MZ1") {
+            match read(&text, "MZ1", &mut audio) {
                 Ok(_) => read_well += 1,
                 Err(fault) => assert!(!fault.is_empty() && fault.len() < 200, "{fault}"),
             }

@@ -2,6 +2,10 @@
 //!
 //! Numbers are written as text, as Twilio does. **Invariant: the fields and their order are Twilio's.**
 
+use std::fmt::Write as _;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use model::{AccountSid, CallSid, StreamSid};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -20,12 +24,6 @@ pub(crate) enum Outgoing<'a> {
     Start {
         sequence_number: String,
         start: Box<Start<'a>>,
-        stream_sid: StreamSid,
-    },
-    #[serde(rename_all = "camelCase")]
-    Media {
-        sequence_number: String,
-        media: Media<'a>,
         stream_sid: StreamSid,
     },
     #[serde(rename_all = "camelCase")]
@@ -67,12 +65,17 @@ pub(crate) struct MediaFormat {
     channels: u32,
 }
 
-#[derive(Serialize)]
+/// A message with a frame of audio. There are fifty a second, so it is written directly.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Media<'a> {
+    pub(crate) sequence: u64,
     pub(crate) track: &'static str,
-    pub(crate) chunk: String,
-    pub(crate) timestamp: String,
-    pub(crate) payload: &'a str,
+    pub(crate) chunk: u64,
+    /// In ms.
+    pub(crate) timestamp: u64,
+    /// µ-law.
+    pub(crate) octets: &'a [u8],
+    pub(crate) stream: &'a str,
 }
 
 #[derive(Serialize)]
@@ -102,6 +105,31 @@ impl MediaFormat {
     };
 }
 
+impl Media<'_> {
+    /// Octets of a message without its payload; it may be longer after years.
+    const LENGTH: usize = 192;
+
+    pub(crate) fn to_text(self) -> String {
+        let Self {
+            sequence,
+            track,
+            chunk,
+            timestamp,
+            octets,
+            stream,
+        } = self;
+        let mut text = String::with_capacity(Self::LENGTH + octets.len().div_ceil(3) * 4);
+        // Nothing in it has to be escaped, and writing to a string cannot fail.
+        let _ = write!(
+            text,
+            r#"{{"event":"media","sequenceNumber":"{sequence}","media":{{"track":"{track}","chunk":"{chunk}","timestamp":"{timestamp}","payload":""#
+        );
+        STANDARD.encode_string(octets, &mut text);
+        let _ = write!(text, r#""}},"streamSid":"{stream}"}}"#);
+        text
+    }
+}
+
 impl Outgoing<'_> {
     pub(crate) const CONNECTED: Self = Self::Connected {
         protocol: "Call",
@@ -111,5 +139,35 @@ impl Outgoing<'_> {
     pub(crate) fn to_text(&self) -> String {
         // These types have no keys or values that JSON cannot hold.
         serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn audio_is_written_as_the_other_messages_are() {
+        let media = Media {
+            sequence: 7,
+            track: "inbound",
+            chunk: 5,
+            timestamp: 80,
+            octets: &[0xff, 0, 0x7f, 0xfb],
+            stream: "MZ1",
+        };
+        let expected = "{\"event\":\"media\",\"sequenceNumber\":\"7\",\"media\":{\"track\":\"inbound\",\
+                        \"chunk\":\"5\",\"timestamp\":\"80\",\"payload\":\"/wB/+w==\"},\"streamSid\":\"MZ1\"}";
+        assert_eq!(media.to_text(), expected);
+        // The estimate suffices for the longest values of a year.
+        let long = Media {
+            sequence: 10_000_000_000,
+            chunk: 10_000_000_000,
+            timestamp: 100_000_000_000,
+            octets: &[],
+            stream: "MZ00000000000000000000000000000000",
+            ..media
+        };
+        assert!(long.to_text().len() <= Media::LENGTH);
     }
 }

@@ -4,8 +4,6 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use audio::g711;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use model::{AccountSid, CallSid, StreamSid};
 use serde_json::{Map, Value};
 
@@ -108,6 +106,10 @@ struct Sent {
 #[derive(Debug)]
 pub struct Session {
     start: Start,
+    /// The identifier of the stream, as text.
+    sid: String,
+    /// Scratch space for the audio of a message from the server.
+    octets: Vec<u8>,
     parameters: Map<String, Value>,
     sequence: u64,
     sent: Vec<Sent>,
@@ -142,6 +144,8 @@ impl Session {
                 .collect(),
             sequence: 0,
             sent: sent.collect(),
+            sid: start.stream.to_string(),
+            octets: Vec::new(),
             start,
             outbox: VecDeque::new(),
             waiting: 0,
@@ -194,18 +198,16 @@ impl Session {
             return;
         }
         sent.chunks += 1;
-        let chunk = sent.chunks.to_string();
+        self.sequence += 1;
         let mut octets = [0; FRAME];
         g711::ulaw_encode_slice(samples, &mut octets);
-        let message = Outgoing::Media {
-            sequence_number: self.next_sequence(),
-            media: Media {
-                track: track.as_str(),
-                chunk,
-                timestamp: (at / u64::from(audio::RATE / 1000)).to_string(),
-                payload: &STANDARD.encode(octets),
-            },
-            stream_sid: self.start.stream,
+        let message = Media {
+            sequence: self.sequence,
+            track: track.as_str(),
+            chunk: sent.chunks,
+            timestamp: at / u64::from(audio::RATE / 1000),
+            octets: &octets,
+            stream: &self.sid,
         };
         self.outbox.push_back((message.to_text(), true));
         self.waiting += 1;
@@ -243,14 +245,13 @@ impl Session {
     /// A text message from the server.
     pub fn receive(&mut self, text: &str, now: Duration) {
         self.heard_at = now;
-        let stream = self.start.stream.to_string();
-        match incoming::read(text, &stream) {
+        match incoming::read(text, &self.sid, &mut self.octets) {
             Ok(_) if !self.start.both_ways => {
                 self.strange("a message over a stream that only listens".to_owned());
             }
-            Ok(Incoming::Media(octets)) => {
-                let mut samples = vec![0; octets.len()];
-                g711::ulaw_decode_slice(&octets, &mut samples);
+            Ok(Incoming::Media) => {
+                let mut samples = vec![0; self.octets.len()];
+                g711::ulaw_decode_slice(&self.octets, &mut samples);
                 self.counts.received += samples.len() as u64;
                 self.orders.push_back(Order::Play(samples));
             }

@@ -26,6 +26,9 @@ use crate::signature::{Sent, Stamp};
 
 /// Maximum length of a message from the server, in bytes.
 pub const MAX_MESSAGE: usize = 4 * 1024 * 1024;
+/// Maximum octets read at once. The library clears that many before each read, so a large value costs time, and
+/// keeps them for each connection.
+const READ_AT_ONCE: usize = 4096;
 /// Appended to the key of a handshake (RFC 6455 §4.2.2).
 const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
@@ -108,6 +111,7 @@ impl Fetcher {
         let config = WebSocketConfig::default()
             .max_message_size(Some(MAX_MESSAGE))
             .max_frame_size(Some(MAX_MESSAGE))
+            .read_buffer_size(READ_AT_ONCE)
             // Each message is written at once.
             .write_buffer_size(0);
         let stream = TokioIo::new(upgraded);

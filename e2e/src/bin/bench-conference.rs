@@ -3,7 +3,8 @@
 //!
 //! All participants talk at once in one `<Conference>`, the most expensive case: each hears a sum
 //! without itself. The relay of `e2e::load::relay` forwards the same number of packets. Then one
-//! participant sends bursts, and the others measure when they arrive. **Invariant: both are
+//! participant sends bursts, and the others measure when they arrive. At last three participants send a
+//! tone each, and it is checked who hears whom. **Invariant: both are
 //! measured in the same way, from outside**, so that only the ratio counts. `bench-conference 10
 //! 30` runs those even numbers of participants only; `--seconds N` sets how long each is measured.
 
@@ -13,6 +14,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::Write as _;
+use std::ops::RangeInclusive;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -21,8 +23,10 @@ use e2e::cost::{cpu_ms, rss_mb};
 use e2e::load::bench::Load;
 use e2e::load::relay::{self, Relay};
 use e2e::load::rtp::{LegStats, Rtp, Speech};
+use e2e::load::ua::Ua;
 use e2e::rest::Rest;
-use e2e::wait;
+use e2e::tone::Heard;
+use e2e::{Pitch, wait};
 use serde_json::Value;
 
 /// New calls per second while a level is built up.
@@ -35,6 +39,14 @@ const BURSTS: Duration = Duration::from_secs(6);
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The first leg of a load.
 const TALKER: u64 = 1;
+/// The legs that send tones at the end; at most ten of the others are checked.
+const SINGERS: RangeInclusive<u64> = 1..=3;
+const LISTENERS: usize = 10;
+/// How long tones are sent before, and while they are listened to.
+const SONG: Duration = Duration::from_secs(1);
+/// Share of frames in which a tone of another participant must be, and the maximum level of one's own.
+const HEARD_SHARE: f64 = 0.95;
+const OWN_DBFS: f64 = -50.0;
 const DOCUMENT: &str =
     "<Dial><Conference beep=\"false\" maxParticipants=\"250\">load</Conference></Dial>";
 
@@ -56,6 +68,8 @@ struct Cost {
     /// ms.
     heard_p50: f64,
     heard_p99: f64,
+    /// Who heard whose tone, for the server.
+    tones: String,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -79,9 +93,10 @@ fn main() -> anyhow::Result<()> {
         let server = measure_server(people, time).context("server")?;
         print_row(people, "patchcord", &server);
         verdicts.push(format!(
-            "{people} participants: {:.1} times the relay's CPU; added p50 {:+.1} ms",
+            "{people} participants: {:.1} times the relay's CPU; added p50 {:+.1} ms; tones: {}",
             server.cpu_ms / relay.cpu_ms,
             server.heard_p50 - relay.heard_p50,
+            server.tones,
         ));
     }
     println!("\n{}", verdicts.join("\n"));
@@ -156,6 +171,7 @@ fn measure<'a>(
         lost_out: after.worst_loss_since(&before),
         heard_p50: heard.p50_us as f64 / 1000.0,
         heard_p99: heard.p99_us as f64 / 1000.0,
+        tones: String::new(),
     })
 }
 
@@ -210,9 +226,52 @@ fn measure_server(people: usize, time: Duration) -> anyhow::Result<Cost> {
     let with_rtp = |look: &dyn Fn(&Rtp) -> anyhow::Result<Seen>| look(ua.borrow().rtp());
     let pass = |time| ua.borrow_mut().pump(time);
     let cost = measure(pid, time, with_rtp, pass)?;
+    let tones = check_tones(&mut load.ua, people)?;
     load.end()?;
     let lost_in = Some(worst_loss_on_record(&load.server.rest(), people)?);
-    Ok(Cost { lost_in, ..cost })
+    Ok(Cost {
+        lost_in,
+        tones,
+        ..cost
+    })
+}
+
+/// Checks that listeners hear all tones, and that those who send one hear all but their own.
+fn check_tones(ua: &mut Ua, people: usize) -> anyhow::Result<String> {
+    let singers: Vec<_> = SINGERS
+        .zip(Pitch::random(SINGERS.count()))
+        .filter(|(leg, _)| *leg <= people as u64)
+        .collect();
+    for (leg, pitch) in &singers {
+        ua.rtp().sing(*leg, *pitch)?;
+    }
+    let silent = (SINGERS.end() + 1..=people as u64).take(LISTENERS);
+    let listeners: Vec<u64> = SINGERS.chain(silent).collect();
+    ua.rtp().say(Speech::Songs)?;
+    ua.pump(SONG)?;
+    ua.rtp().listen(listeners)?;
+    ua.pump(SONG)?;
+    let heard = ua.rtp().heard()?;
+    for (leg, samples) in &heard {
+        let heard = Heard::new(samples.clone());
+        for (singer, pitch) in &singers {
+            let (level, share) = (heard.level(*pitch), heard.share(*pitch));
+            let right = match singer == leg {
+                true => level <= OWN_DBFS,
+                false => share >= HEARD_SHARE,
+            };
+            let found = format!("{level:.0} dBFS, in {:.0} % of frames", share * 100.0);
+            ensure!(
+                right,
+                "leg {leg} hears the tone of leg {singer} with {found}"
+            );
+        }
+    }
+    let silent = heard.len().saturating_sub(singers.len());
+    let singers = singers.len();
+    Ok(format!(
+        "{silent} listeners heard all {singers}, and {singers} talkers heard the others and not themselves"
+    ))
 }
 
 /// Packets of the worst participant that did not reach the server.

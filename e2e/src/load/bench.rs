@@ -8,7 +8,7 @@ use super::ua::Ua;
 use crate::server::{Options, Server};
 use crate::{App, Reply};
 
-/// A server with calls to one number, all running the same document.
+/// A server with calls to one number.
 pub struct Load {
     /// The server.
     pub server: Server,
@@ -19,13 +19,28 @@ pub struct Load {
 }
 
 impl Load {
-    /// Starts a server and places this many calls, `rate` new ones per second.
+    /// Starts a server and places this many calls, `rate` new ones per second, which all run the same
+    /// document.
     ///
     /// # Errors
     /// If a process does not start, or a call fails.
     pub fn start(document: &str, calls: usize, rate: f64) -> anyhow::Result<Self> {
+        Self::start_each(&[document], calls, rate)
+    }
+
+    /// The same with a document per call, in the order of the calls; the last one is also that of all
+    /// further calls.
+    ///
+    /// # Errors
+    /// If a process does not start, or a call fails.
+    pub fn start_each(
+        documents: &[impl AsRef<str>],
+        calls: usize,
+        rate: f64,
+    ) -> anyhow::Result<Self> {
         let app = App::start()?;
-        app.on("/v", Reply::document(document));
+        let replies = documents.iter().map(|it| Reply::document(it.as_ref()));
+        app.on_each("/v", replies.collect());
         let mut ua = Ua::bind()?;
         let trunk = ua.local();
         let config =

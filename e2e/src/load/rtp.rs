@@ -1,6 +1,6 @@
 //! RTP of many legs from one thread: 50 packets per second each, a socket per leg.
 //!
-//! A payload begins with the time it was sent; a bridge between two legs forwards payloads
+//! A payload begins with the time it was sent ([`Stamp`]); a bridge between two legs forwards payloads
 //! unchanged, so the receiver knows how long each packet took. A conference does not: there one leg
 //! sends bursts of sound, and the others detect when they hear them ([`Speech`]). **Invariant:
 //! sending never waits**; a leg's packets are 20 ms apart, and legs are spread evenly over those 20
@@ -17,14 +17,16 @@ use anyhow::Context as _;
 use mio::net::UdpSocket;
 use mio::{Events, Interest, Poll, Token};
 
+use super::ages::Ages;
+use super::payload::{self, FRAME, SILENCE, Stamp};
+use crate::tone::Pitch;
+
 /// Time between two packets of a leg, in steps of the sender's clock.
 const STEPS: usize = 20;
 /// One step of the sender's clock.
 const STEP: Duration = Duration::from_millis(1);
 /// Packets are 12 octets of header and 20 ms of µ-law.
-const PACKET: usize = 172;
-/// Highest latency that is distinguished, in µs.
-const LATENCIES: usize = 200_000;
+const PACKET: usize = 12 + FRAME;
 
 /// Packets from one burst to the next.
 const BURST_EVERY: u64 = 20;
@@ -46,6 +48,10 @@ pub enum Speech {
     /// This leg sends 60 ms of the tone every 400 ms; everything else is silence. Each other leg
     /// counts the age of the first loud packet of a burst.
     Bursts(u64),
+    /// Each leg sends the tone that [`Rtp::sing`] gave it; without one, silence.
+    Songs,
+    /// No leg sends anything.
+    Mute,
 }
 
 /// What one leg sent and received.
@@ -55,6 +61,12 @@ pub struct LegStats {
     pub sent: u64,
     /// Packets received.
     pub received: u64,
+    /// Packets that are missing among those received, by their sequence numbers.
+    pub missing: u64,
+    /// When [`Rtp::send`] was called first, on the clock of [`payload::now`].
+    pub began: Option<Duration>,
+    /// When the first packet with a stamp arrived, on the same clock.
+    pub stamped: Option<Duration>,
 }
 
 /// The totals of all legs since the last look.
@@ -72,17 +84,21 @@ pub struct Window {
 
 enum Command {
     Open(u64, UdpSocket),
-    Send(u64, SocketAddr),
+    Send(u64, SocketAddr, Duration),
     Say(Speech),
+    Sing(u64, Box<[u8; FRAME]>),
+    Listen(Vec<u64>),
+    Heard(Sender<BTreeMap<u64, Vec<i16>>>),
+    Gaps(Sender<BTreeMap<u64, Duration>>),
     Press(u64, u64),
     Look(Sender<BTreeMap<u64, LegStats>>),
     Close(u64, Sender<LegStats>),
 }
 
+#[derive(Default)]
 struct Counted {
     sent: u64,
-    received: u64,
-    latencies: Vec<u32>,
+    ages: Ages,
 }
 
 /// The sending and receiving thread. It ends when this is dropped.
@@ -98,11 +114,7 @@ impl Rtp {
     /// If the system refuses.
     pub fn start() -> anyhow::Result<Self> {
         let (commands, inbox) = channel();
-        let counted = Arc::new(Mutex::new(Counted {
-            sent: 0,
-            received: 0,
-            latencies: vec![0; LATENCIES],
-        }));
+        let counted = Arc::<Mutex<Counted>>::default();
         let poll = Poll::new().context("epoll")?;
         let worker = Worker {
             poll,
@@ -110,8 +122,8 @@ impl Rtp {
             counted: Arc::clone(&counted),
             legs: BTreeMap::new(),
             slots: vec![Vec::new(); STEPS],
-            origin: Instant::now(),
             speech: Speech::Marked,
+            square: payload::square(),
             burst: None,
             bursts: 0,
             presses: BTreeMap::new(),
@@ -137,7 +149,8 @@ impl Rtp {
     /// # Errors
     /// If the thread is gone.
     pub fn send(&self, leg: u64, remote: SocketAddr) -> anyhow::Result<()> {
-        Ok(self.commands.send(Command::Send(leg, remote))?)
+        let command = Command::Send(leg, remote, payload::now());
+        Ok(self.commands.send(command)?)
     }
 
     /// Sets what the legs send from now on; initially [`Speech::Marked`].
@@ -146,6 +159,42 @@ impl Rtp {
     /// If the thread is gone.
     pub fn say(&self, speech: Speech) -> anyhow::Result<()> {
         Ok(self.commands.send(Command::Say(speech))?)
+    }
+
+    /// Sets what a leg sends in [`Speech::Songs`]. A frame must hold whole periods of the tone, as it does
+    /// for multiples of 50 Hz.
+    ///
+    /// # Errors
+    /// If the thread is gone.
+    pub fn sing(&self, leg: u64, pitch: Pitch) -> anyhow::Result<()> {
+        let mut frame = Box::new([SILENCE; FRAME]);
+        frame.copy_from_slice(&pitch.ulaw(1)[..FRAME]);
+        Ok(self.commands.send(Command::Sing(leg, frame))?)
+    }
+
+    /// Keeps what these legs hear from now on, and nothing of the others.
+    ///
+    /// # Errors
+    /// If the thread is gone.
+    pub fn listen(&self, legs: impl IntoIterator<Item = u64>) -> anyhow::Result<()> {
+        let legs = legs.into_iter().collect();
+        Ok(self.commands.send(Command::Listen(legs))?)
+    }
+
+    /// What the legs of [`Rtp::listen`] heard so far: 8 kHz, in order of arrival.
+    ///
+    /// # Errors
+    /// If the thread is gone.
+    pub fn heard(&self) -> anyhow::Result<BTreeMap<u64, Vec<i16>>> {
+        self.ask(Command::Heard)
+    }
+
+    /// The longest time between two packets at each open leg since the last look.
+    ///
+    /// # Errors
+    /// If the thread is gone.
+    pub fn gaps(&self) -> anyhow::Result<BTreeMap<u64, Duration>> {
+        self.ask(Command::Gaps)
     }
 
     /// Makes a leg press a key `times` times, 10,000 times per second, in addition to its sound.
@@ -162,9 +211,7 @@ impl Rtp {
     /// # Errors
     /// If the thread is gone.
     pub fn legs(&self) -> anyhow::Result<BTreeMap<u64, LegStats>> {
-        let (reply, stats) = channel();
-        self.commands.send(Command::Look(reply))?;
-        Ok(stats.recv()?)
+        self.ask(Command::Look)
     }
 
     /// Closes a leg.
@@ -172,45 +219,29 @@ impl Rtp {
     /// # Errors
     /// If the thread is gone.
     pub fn close(&self, leg: u64) -> anyhow::Result<LegStats> {
-        let (reply, stats) = channel();
-        self.commands.send(Command::Close(leg, reply))?;
-        Ok(stats.recv()?)
+        self.ask(|reply| Command::Close(leg, reply))
+    }
+
+    fn ask<T>(&self, question: impl FnOnce(Sender<T>) -> Command) -> anyhow::Result<T> {
+        let (reply, answer) = channel();
+        self.commands.send(question(reply))?;
+        Ok(answer.recv()?)
     }
 
     /// The counters since the last look; resets them.
     pub fn window(&self) -> Window {
-        let mut counted = lock(&self.counted);
-        let window = Window {
-            sent: counted.sent,
-            received: counted.received,
-            p50_us: percentile(&counted.latencies, 0.50),
-            p99_us: percentile(&counted.latencies, 0.99),
-        };
-        *counted = Counted {
-            sent: 0,
-            received: 0,
-            latencies: vec![0; LATENCIES],
-        };
-        window
+        let Counted { sent, ages } = std::mem::take(&mut *lock(&self.counted));
+        Window {
+            sent,
+            received: ages.count(),
+            p50_us: ages.percentile(0.50),
+            p99_us: ages.percentile(0.99),
+        }
     }
 }
 
 fn lock(counted: &Mutex<Counted>) -> MutexGuard<'_, Counted> {
     counted.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The smallest value not exceeded by at least `share` of all counted ones.
-fn percentile(counts: &[u32], share: f64) -> usize {
-    let total: u64 = counts.iter().copied().map(u64::from).sum();
-    let wanted = (total as f64 * share).ceil() as u64;
-    let mut seen = 0;
-    for (value, count) in counts.iter().enumerate() {
-        seen += u64::from(*count);
-        if seen >= wanted && seen > 0 {
-            return value;
-        }
-    }
-    0
 }
 
 struct Leg {
@@ -219,6 +250,48 @@ struct Leg {
     stats: LegStats,
     /// Number of the last burst it heard.
     heard: u64,
+    /// Sent in [`Speech::Songs`].
+    song: Option<[u8; FRAME]>,
+    /// What it hears, if that is kept.
+    tape: Option<Vec<i16>>,
+    /// When the last packet arrived, and the longest time between two.
+    arrived: Option<Instant>,
+    gap: Duration,
+    /// Sequence number of the next packet.
+    next: Option<u16>,
+}
+
+impl Leg {
+    fn new(socket: UdpSocket) -> Self {
+        Self {
+            socket,
+            remote: None,
+            stats: LegStats::default(),
+            heard: 0,
+            song: None,
+            tape: None,
+            arrived: None,
+            gap: Duration::ZERO,
+            next: None,
+        }
+    }
+
+    /// Counts a packet of sound.
+    fn arrive(&mut self, packet: &[u8]) {
+        let now = Instant::now();
+        if let Some(before) = self.arrived.replace(now) {
+            self.gap = self.gap.max(now - before);
+        }
+        let sequence = u16::from_be_bytes([packet[2], packet[3]]);
+        if let Some(next) = self.next.replace(sequence.wrapping_add(1)) {
+            self.stats.missing += u64::from(sequence.wrapping_sub(next));
+        }
+        self.stats.received += 1;
+        if let Some(tape) = &mut self.tape {
+            let samples = packet[HEADER..].iter().copied();
+            tape.extend(samples.map(audio::g711::ulaw_decode));
+        }
+    }
 }
 
 struct Worker {
@@ -228,8 +301,8 @@ struct Worker {
     legs: BTreeMap<usize, Leg>,
     /// Legs that send in each step.
     slots: Vec<Vec<usize>>,
-    origin: Instant,
     speech: Speech,
+    square: [u8; FRAME],
     /// When the last burst began.
     burst: Option<Instant>,
     bursts: u64,
@@ -272,28 +345,41 @@ impl Worker {
                         .register(&mut socket, Token(leg), Interest::READABLE)
                         .is_ok()
                     {
-                        self.legs.insert(
-                            leg,
-                            Leg {
-                                socket,
-                                remote: None,
-                                stats: LegStats::default(),
-                                heard: 0,
-                            },
-                        );
+                        self.legs.insert(leg, Leg::new(socket));
                     }
                 }
-                Ok(Command::Send(leg, remote)) => {
+                Ok(Command::Send(leg, remote, at)) => {
                     let leg = leg as usize;
                     if let Some(known) = self.legs.get_mut(&leg)
                         && known.remote.replace(remote).is_none()
                     {
+                        known.stats.began = Some(at);
                         self.slots[leg % STEPS].push(leg);
                     }
                 }
                 Ok(Command::Say(speech)) => {
                     self.speech = speech;
                     self.burst = None;
+                }
+                Ok(Command::Sing(leg, frame)) => {
+                    if let Some(known) = self.legs.get_mut(&(leg as usize)) {
+                        known.song = Some(*frame);
+                    }
+                }
+                Ok(Command::Listen(legs)) => {
+                    for (leg, known) in &mut self.legs {
+                        known.tape = legs.contains(&(*leg as u64)).then(Vec::new);
+                    }
+                }
+                Ok(Command::Heard(reply)) => {
+                    let legs = self.legs.iter();
+                    let heard = legs.filter_map(|(leg, it)| Some((*leg as u64, it.tape.clone()?)));
+                    let _ = reply.send(heard.collect());
+                }
+                Ok(Command::Gaps(reply)) => {
+                    let legs = self.legs.iter_mut();
+                    let gaps = legs.map(|(leg, it)| (*leg as u64, std::mem::take(&mut it.gap)));
+                    let _ = reply.send(gaps.collect());
                 }
                 Ok(Command::Press(leg, times)) => drop(self.presses.insert(leg as usize, times)),
                 Ok(Command::Look(reply)) => {
@@ -320,26 +406,32 @@ impl Worker {
     }
 
     fn send_slot(&mut self, slot: usize) {
+        if self.speech == Speech::Mute {
+            return;
+        }
         let mut sent = 0;
         for leg in &self.slots[slot] {
             let Some(known) = self.legs.get_mut(leg) else {
                 continue;
             };
             let Some(remote) = known.remote else { continue };
-            let mut packet = packet(*leg as u32, known.stats.sent, self.origin.elapsed());
+            let mut payload = [SILENCE; FRAME];
             let at = known.stats.sent % BURST_EVERY;
             match self.speech {
-                Speech::Marked => {}
-                Speech::Tone => fill_tone(&mut packet),
+                Speech::Marked => Stamp::new(*leg as u64).write(&mut payload),
+                Speech::Tone => payload = self.square,
                 Speech::Bursts(talker) if talker == *leg as u64 && at < BURST => {
-                    fill_tone(&mut packet);
+                    payload = self.square;
                     if at == 0 {
                         self.burst = Some(Instant::now());
                         self.bursts += 1;
                     }
                 }
-                Speech::Bursts(_) => packet[HEADER..].fill(SILENCE),
+                Speech::Bursts(_) | Speech::Mute => {}
+                Speech::Songs => payload = known.song.unwrap_or(payload),
             }
+            let mut packet = packet(*leg as u32, known.stats.sent);
+            packet[HEADER..].copy_from_slice(&payload);
             if known.socket.send_to(&packet, remote).is_ok() {
                 known.stats.sent += 1;
                 sent += 1;
@@ -375,16 +467,17 @@ impl Worker {
             if length != PACKET {
                 continue; // RTCP, or the comfort noise of a ring tone.
             }
-            known.stats.received += 1;
+            known.arrive(&buffer[..length]);
             if let (Speech::Bursts(talker), Some(burst)) = (self.speech, self.burst) {
                 let hears = talker != leg as u64 && known.heard < self.bursts;
-                if hears && is_loud(&buffer[HEADER..length]) {
+                if hears && payload::is_loud(&buffer[HEADER..length]) {
                     known.heard = self.bursts;
                     ages[count] = burst.elapsed().as_micros() as usize;
                     count += 1;
                 }
-            } else if let Some(age) = age_us(&buffer[..length], self.origin.elapsed()) {
-                ages[count] = age;
+            } else if let Some(stamp) = Stamp::read(&buffer[HEADER..length]) {
+                known.stats.stamped.get_or_insert_with(payload::now);
+                ages[count] = stamp.age_us();
                 count += 1;
             }
             if count == ages.len() {
@@ -397,93 +490,36 @@ impl Worker {
 
     fn note(&self, ages: &[usize]) {
         let mut counted = lock(&self.counted);
-        counted.received += ages.len() as u64;
-        for age in ages {
-            counted.latencies[(*age).min(LATENCIES - 1)] += 1;
-        }
+        ages.iter().for_each(|age| counted.ages.note(*age));
     }
 }
 
 /// Octets before the payload.
-const HEADER: usize = 12;
-/// A silent µ-law sample.
-const SILENCE: u8 = 0xff;
+const HEADER: usize = PACKET - FRAME;
 
-/// A square wave of 1 kHz, about 20 dB below the maximum level.
-fn fill_tone(packet: &mut [u8; PACKET]) {
-    for (at, octet) in packet[HEADER..].iter_mut().enumerate() {
-        *octet = if at % 8 < 4 { 0xae } else { 0x2e };
-    }
-}
-
-/// Whether a tenth of the samples exceed −40 dB of the maximum level.
-fn is_loud(payload: &[u8]) -> bool {
-    let loud = payload.iter().filter(|octet| **octet & 0x7f < 0x4f);
-    loud.count() * 10 >= payload.len()
-}
-
-/// Marks a payload as ours.
-const MARK: u64 = 0x5061_7463_6863_6f72;
-
-/// A µ-law packet with the mark and the time in its payload.
-fn packet(ssrc: u32, count: u64, sent_at: Duration) -> [u8; PACKET] {
-    let mut packet = [0xff; PACKET];
+/// A packet of silence.
+fn packet(ssrc: u32, count: u64) -> [u8; PACKET] {
+    let mut packet = [SILENCE; PACKET];
     packet[0] = 0x80;
     packet[1] = 0;
     packet[2..4].copy_from_slice(&(count as u16).to_be_bytes());
     packet[4..8].copy_from_slice(&(count as u32).wrapping_mul(160).to_be_bytes());
     packet[8..12].copy_from_slice(&ssrc.to_be_bytes());
-    packet[12..20].copy_from_slice(&MARK.to_be_bytes());
-    packet[20..28].copy_from_slice(&(sent_at.as_nanos() as u64).to_be_bytes());
     packet
 }
 
 /// Key 5, pressed for 100 ms: only the last packet of the press.
 fn press(ssrc: u32, count: u64) -> [u8; HEADER + 4] {
     let mut press = [0; HEADER + 4];
-    press[..HEADER].copy_from_slice(&packet(ssrc, count, Duration::ZERO)[..HEADER]);
+    press[..HEADER].copy_from_slice(&packet(ssrc, count)[..HEADER]);
     press[1] = 0x80 | KEYS;
     press[HEADER..].copy_from_slice(&[5, 0x80 | 10, 0x03, 0x20]);
     press
 }
 
-/// Age of one of our packets in µs; `None` for others, such as a ring tone.
-fn age_us(packet: &[u8], now: Duration) -> Option<usize> {
-    let word = |at: usize| Some(u64::from_be_bytes(packet.get(at..at + 8)?.try_into().ok()?));
-    if word(12)? != MARK {
-        return None;
-    }
-    Some(((now.as_nanos() as u64).saturating_sub(word(20)?) / 1000) as usize)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_packet_knows_its_age() {
-        let packet = packet(7, 70_000, Duration::from_millis(5));
-        assert_eq!(age_us(&packet, Duration::from_millis(9)), Some(4000));
-        assert_eq!(age_us(&[0xff; PACKET], Duration::from_millis(9)), None);
-        assert_eq!(packet[2..4], (70_000_u32 as u16).to_be_bytes());
-    }
-
-    #[test]
-    fn a_tone_is_loud_and_silence_is_not() {
-        let mut packet = [SILENCE; PACKET];
-        assert!(!is_loud(&packet[HEADER..]));
-        fill_tone(&mut packet);
-        assert!(is_loud(&packet[HEADER..]));
-    }
-
-    #[test]
-    fn percentiles_of_counts() {
-        let mut counts = vec![0; 100];
-        (counts[10], counts[20], counts[90]) = (60, 39, 1);
-        let found = [0.5, 0.6, 0.61, 0.99, 1.0].map(|share| percentile(&counts, share));
-        assert_eq!(found, [10, 10, 20, 20, 90]);
-        assert_eq!(percentile(&[0, 0], 0.5), 0);
-    }
 
     #[test]
     fn two_legs_hear_each_other() {

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, UdpSocket};
+use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
@@ -242,12 +243,20 @@ impl Ua {
     /// Ends every answered call of ours whose INVITE is older than `age`.
     pub fn hang_up_older(&mut self, age: Duration) {
         let now = Instant::now();
-        let due =
-            |call: &Call| call.ours && call.state == State::Talking && now - call.placed >= age;
+        self.hang_up(|call| now - call.placed >= age);
+    }
+
+    /// Ends the answered calls of ours among these legs at once.
+    pub fn hang_up_legs(&mut self, legs: &RangeInclusive<u64>) {
+        self.hang_up(|call| legs.contains(&call.leg));
+    }
+
+    fn hang_up(&mut self, due: impl Fn(&Call) -> bool) {
+        let now = Instant::now();
         let ids: Vec<String> = self
             .calls
             .iter()
-            .filter(|(_, call)| due(call))
+            .filter(|(_, call)| call.ours && call.state == State::Talking && due(call))
             .map(|(id, _)| id.clone())
             .collect();
         for id in ids {
