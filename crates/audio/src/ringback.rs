@@ -103,7 +103,7 @@ const fn modulated(carrier: f64, by: f64) -> Sound {
     Modulated { carrier, by }
 }
 
-/// One period of the tone with this code; `None` if there is none.
+/// One period of the tone with this code; `None` if the code is unknown.
 pub fn of(code: &str) -> Option<Arc<[i16]>> {
     // Each is made when it is first needed, and then kept: about 80 kB.
     static MADE: [OnceLock<Arc<[i16]>>; COUNT] = [const { OnceLock::new() }; COUNT];

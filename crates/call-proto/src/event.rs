@@ -441,7 +441,7 @@ impl ParticipantChange {
 /// Who hears a participant of a conference.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Coaching {
-    /// All others: it coaches nobody.
+    /// Every other participant: it coaches nobody.
     Nobody,
     /// Only this call.
     Of(CallSid),

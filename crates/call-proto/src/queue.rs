@@ -6,8 +6,8 @@
 //! request that started it ([`Req`]): the queue ignores what concerns an earlier place.
 //!
 //! **Invariant: a call has at most one place in a queue (it waits, takes, or is one of a pair), and a
-//! call whose partner leaves is told so exactly once.** Calls wait in the order in which they entered,
-//! also after they were called in vain.
+//! call is notified exactly once that its partner has left.** Calls wait in the order in which they entered,
+//! even after one that took them has left again.
 //!
 //! Left to others: which queue a name means and how many may wait in it (the store), and the audio.
 
@@ -70,7 +70,7 @@ impl Queue {
         now: Timestamp,
     ) -> Vec<QueueTell> {
         match request {
-            // Answered by whoever knows the names.
+            // Never reaches a queue: the store answers it.
             QueueRequest::Find { .. } => {}
             QueueRequest::Enter { req, max_size, .. } => self.enter(call, req, max_size, now),
             QueueRequest::Take { req, greeting, .. } => {
@@ -89,7 +89,7 @@ impl Queue {
         std::mem::take(&mut self.tells)
     }
 
-    /// Whether nobody waits, takes or talks.
+    /// Whether no call is waiting, taking another or connected.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.waiting.is_empty() && self.takers.is_empty() && self.pairs.is_empty()
@@ -205,7 +205,7 @@ mod tests {
     use super::*;
     use model::QueueSid;
 
-    /// The steps, and what the calls are told in each.
+    /// The steps, and the reports that each of them causes.
     #[test]
     fn calls_wait_are_taken_and_part() {
         let table: &[&[(&str, &str)]] = &[
@@ -237,7 +237,7 @@ mod tests {
                 ("3 leaves", "9 unmatched"),
                 ("9 leaves", ""),
             ],
-            // One that has not heard of the connection leaves nobody behind.
+            // The taker leaves before it hears of the connection: the caller waits again.
             &[
                 ("1 enters", "1 entered"),
                 ("7 takes", "1 called by 7, 7 matched 1"),

@@ -82,7 +82,7 @@ impl Running for Queueing {
     fn poll_timeout(&self) -> Option<Timestamp> {
         match self.phase {
             Phase::Finding { until } | Phase::Entering { until, .. } => Some(until),
-            // Without a greeting, the queue has been told that the call is ready.
+            // Without a greeting, `Ready` has already been sent.
             Phase::Called { until, .. } => self.companion.as_ref().map(|_| until),
             Phase::Waiting { .. } | Phase::Talking { .. } => None,
         }
