@@ -15,7 +15,9 @@ use crate::interpreter::{Input, Parts, Script, Scripts};
 use crate::keys::{Keys, keys_of};
 use crate::leg::{Leg, News};
 use crate::letter::{Ended, ForkId, ForkNews, Role};
+use crate::meeting::Note;
 use crate::message::Messages;
+use crate::queueing::QueueEvent;
 use crate::recording::{RecordingNews, RecordingTerms, Recordings};
 use crate::stream_news::StreamNews;
 use crate::streams::Streams;
@@ -58,6 +60,10 @@ impl Call {
             Event::Audio { req, result } => self.tell(&Input::Audio(req, result), cx),
             Event::Speech { req, news } => self.tell(&Input::Speech(req, news), cx),
             Event::Stream { req, news } => self.stream_news(req, news, cx),
+            Event::Queue {
+                req,
+                event: QueueEvent::Passed { note },
+            } => self.receives_note(req, note, cx),
             Event::Queue { req, event } => self.tell(&Input::Queue(req, event), cx),
             Event::Room { req, event } => self.tell(&Input::Room(req, event), cx),
             Event::Ask { ask, modify } => {
@@ -78,6 +84,8 @@ impl Call {
                 self.scripts.abandon();
                 self.leg.end(Reason::Shutdown, cx);
             }
+            // The family has handled them.
+            Event::HandOver { .. } | Event::HandedOver { .. } => {}
             // The answers to a fork's requests went to the fork.
             Event::Resolved { req, routes } => {
                 if self.messages.handle_routes(req, routes, &mut self.leg, cx) {
@@ -275,11 +283,21 @@ impl Call {
         if !self.keys.count(way, from, cx) {
             return;
         }
-        if let (DigitWay::Info, Some(bridge)) = (way, self.leg.bridge) {
-            cx.letter(Letter::PassKey { bridge, from, key });
+        if way == DigitWay::Info {
+            self.pass_key(key, cx);
         }
         self.streams.key(key, &self.leg, cx);
         self.tell(&Input::Key(key), cx);
+    }
+
+    /// Passes a key that is not in the audio to the connected party.
+    fn pass_key(&self, key: char, cx: &mut Context) {
+        let from = self.sid();
+        match (self.leg.bridge, &self.leg.meeting) {
+            (Some(bridge), _) => cx.letter(Letter::PassKey { bridge, from, key }),
+            (None, Some(meeting)) => self.sends_note(meeting, Note::Key(key), cx),
+            (None, None) => {}
+        }
     }
 
     /// The media side starts recording.

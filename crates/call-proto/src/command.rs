@@ -95,6 +95,27 @@ pub enum Command {
     Room(RoomRequest),
     /// For a queue → [`Event::Queue`](crate::Event::Queue).
     Queue(QueueRequest),
+    /// For an attended transfer: have another live call hand the party connected to it over →
+    /// [`Event::HandedOver`](crate::Event::HandedOver), always.
+    HandOver {
+        /// Returned with the answer.
+        req: Req,
+        /// The other call.
+        from: CallSid,
+        /// Account of this one.
+        account: AccountSid,
+        /// Where that party is to go.
+        queue: QueueSid,
+    },
+    /// Answer to [`Event::HandOver`](crate::Event::HandOver).
+    AnswerHandOver {
+        /// The call that asked.
+        asker: CallSid,
+        /// Its request.
+        req: Req,
+        /// Whether the party is on its way.
+        accepted: bool,
+    },
     /// For the SIP side of the leg.
     Leg(LegCommand),
     /// For the media side of the leg.

@@ -8,8 +8,8 @@ use std::time::Duration;
 use model::address::redacted;
 use model::record::Notification;
 use model::{
-    AccountSid, CallSid, EventSid, InstanceSid, Level, MessageSid, NotificationSid, RecordingSid,
-    StreamSid, Timestamp,
+    AccountSid, CallSid, EventSid, InstanceSid, Level, MessageSid, NotificationSid, QueueSid,
+    RecordingSid, StreamSid, Timestamp,
 };
 
 use crate::command::{Addressed, Command, LegCommand, MediaCommand};
@@ -125,6 +125,14 @@ pub(crate) enum Letter {
         bridge: BridgeId,
         from: CallSid,
         refer: Box<Refer>,
+    },
+    /// A party asks to transfer the one of another family that it is connected to.
+    ReferAway { from: CallSid, refer: Box<Refer> },
+    /// A party asks that the one connected to it meet the one of another of its calls.
+    ReferAttended {
+        from: CallSid,
+        refer: Box<Refer>,
+        replaces: CallSid,
     },
     /// One leg of a bridge has ended.
     BridgeLegOver(BridgeId, Ended),
@@ -286,6 +294,11 @@ impl Context {
 
     pub(crate) fn stream_sid(&mut self) -> StreamSid {
         StreamSid::new(self.now, self.ids.bytes())
+    }
+
+    /// For a queue without a name or record.
+    pub(crate) fn queue_sid(&mut self) -> QueueSid {
+        QueueSid::new(self.now, self.ids.bytes())
     }
 
     pub(crate) fn message_sid(&mut self) -> MessageSid {

@@ -101,6 +101,26 @@ pub enum Event {
         /// The queue's report.
         event: QueueEvent,
     },
+    /// The remote party of another call, which is also that of this one, has asked for an attended
+    /// transfer: let the party connected to this call meet the one connected to the other →
+    /// [`Command::AnswerHandOver`](crate::Command::AnswerHandOver), always.
+    HandOver {
+        /// The other call, which receives the answer.
+        asker: CallSid,
+        /// Its account.
+        account: AccountSid,
+        /// Returned with the answer.
+        req: Req,
+        /// Where the two are to meet.
+        queue: QueueSid,
+    },
+    /// Answer to [`Command::HandOver`](crate::Command::HandOver).
+    HandedOver {
+        /// The request.
+        req: Req,
+        /// Whether the party is on its way.
+        accepted: bool,
+    },
     /// From the SIP side of the leg.
     Leg(LegEvent),
     /// From the media side of the leg.

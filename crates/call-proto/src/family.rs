@@ -21,7 +21,7 @@ use crate::callback::{CallbackTarget, LegCallback};
 use crate::command::{Addressed, Invite, MediaCommand, Target};
 use crate::context::{Context, Letter, Settings};
 use crate::dialect::Dialect;
-use crate::event::{Document, Event, Headers, MediaEvent, Planned, PlayId, Redirect, Route};
+use crate::event::{Document, Event, Headers, MediaEvent, Planned, PlayId, Redirect, Req, Route};
 use crate::fact::Reason;
 use crate::fork::Fork;
 use crate::interpreter;
@@ -32,7 +32,7 @@ use crate::letter::{
 use crate::profile::Profile;
 use crate::request::ModifyError;
 use crate::trace;
-use crate::transfer::Transfer;
+use crate::transfer::{Attended, Transfer};
 
 /// An inbound call that was admitted.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -127,6 +127,8 @@ pub struct Family {
     bridges: BTreeMap<BridgeId, Bridge>,
     /// Transfers whose document is being fetched, by the bridge of their parties.
     transfers: BTreeMap<BridgeId, Transfer>,
+    /// Attended transfers that wait for the other call's answer.
+    attended: BTreeMap<Req, Attended>,
     /// The document for transfers of the number that was called.
     refer: Option<Document>,
 }
@@ -232,6 +234,7 @@ impl Family {
             forks: BTreeMap::new(),
             bridges: BTreeMap::new(),
             transfers: BTreeMap::new(),
+            attended: BTreeMap::new(),
             refer: None,
         }
     }
@@ -253,6 +256,13 @@ impl Family {
                     call.handle(Event::Resolved { req, routes }, &mut self.cx);
                 }
             }
+            Event::HandOver {
+                asker,
+                account,
+                req,
+                queue,
+            } => self.hands_over(call, (asker, account), req, queue),
+            Event::HandedOver { req, accepted } => self.handed_over(req, accepted),
             Event::Fetched { req, result } if self.transfer_waiting_for(req).is_some() => {
                 self.transfer_answered(req, &result);
             }
@@ -298,6 +308,7 @@ impl Family {
         for id in due {
             self.end_bridge(id, Ended::TimeLimit);
         }
+        self.give_up_attended();
         self.deliver();
     }
 
@@ -307,7 +318,8 @@ impl Family {
         let calls = self.calls.values().filter_map(Call::poll_timeout);
         let forks = self.forks.values().filter_map(Fork::poll_timeout);
         let bridges = self.bridges.values().map(Bridge::poll_timeout);
-        calls.chain(forks).chain(bridges).min()
+        let attended = self.attended.values().map(|transfer| transfer.until);
+        calls.chain(forks).chain(bridges).chain(attended).min()
     }
 
     /// The commands to carry out, in order; empty if there are none.
@@ -443,6 +455,12 @@ impl Family {
                 from,
                 refer,
             } => self.transfer(bridge, from, *refer),
+            Letter::ReferAway { from, refer } => self.transfer_away(from, &refer),
+            Letter::ReferAttended {
+                from,
+                refer,
+                replaces,
+            } => self.transfer_attended(from, &refer, replaces),
             Letter::BridgeLegOver(bridge, ended) => self.end_bridge(bridge, ended),
             Letter::Dissolve {
                 bridge,

@@ -17,6 +17,7 @@ use crate::context::{Context, Letter};
 use crate::event::Headers;
 use crate::fact::{CallEnd, Fact, Reason};
 use crate::letter::{BridgeId, Ended, ForkId, LastResponse, LegOver};
+use crate::meeting::Meeting;
 use crate::params::Params;
 use crate::profile::Profile;
 use crate::reporter::Reporter;
@@ -56,6 +57,8 @@ pub(crate) struct Leg {
     pub(crate) reporter: Reporter,
     /// The bridge it is in.
     pub(crate) bridge: Option<BridgeId>,
+    /// Its connection to a leg of another family.
+    pub(crate) meeting: Option<Meeting>,
     /// The fork that rings it.
     fork: Option<ForkId>,
     /// While it is being screened: what its end would mean for the fork.
@@ -100,6 +103,7 @@ impl Leg {
             profile,
             reporter: Reporter::new(status),
             bridge: None,
+            meeting: None,
             fork: None,
             screened: None,
             state,

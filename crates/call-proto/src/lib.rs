@@ -28,6 +28,7 @@ mod keys;
 mod leg;
 mod letter;
 mod lint;
+mod meeting;
 mod membership;
 mod message;
 mod modify;
@@ -62,6 +63,7 @@ pub use fact::{CallEnd, Fact, Reason};
 pub use family::{Family, Inbound, OutboundApi, Script};
 pub use farewell::{Farewell, MessageFarewell, RecordingFarewell, RecordingOutcome, RoomFarewell};
 pub use lint::{can_run, lint};
+pub use meeting::{Note, Rendezvous};
 pub use membership::{
     Beep, Departure, Place, RoomCallback, RoomEnd, RoomEvent, RoomRecording, RoomRefusal, Terms,
     Wish,

@@ -10,6 +10,7 @@ use crate::dialect::Dialect;
 use crate::event::{Modify, ParticipantChange, Redirect};
 use crate::fact::Reason;
 use crate::letter::{Ended, Role};
+use crate::meeting::Note;
 use crate::request::ModifyError;
 use crate::trace::Lane;
 
@@ -76,8 +77,13 @@ impl Call {
         }
         let waits = self.leg.is_unanswered() && self.scripts.let_it_ring();
         let partner_moves = redirect.move_connected_leg;
+        let moved = partner_moves.then(|| Box::new(redirect.clone()));
+        if let Some(meeting) = &self.leg.meeting
+            && let Some(redirect) = moved.clone()
+        {
+            self.sends_note(meeting, Note::Redirect(redirect), cx);
+        }
         if let Some(bridge) = self.leg.bridge {
-            let moved = partner_moves.then(|| Box::new(redirect.clone()));
             cx.letter(Letter::Dissolve {
                 bridge,
                 left: self.sid(),

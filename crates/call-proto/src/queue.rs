@@ -16,6 +16,7 @@ use std::collections::VecDeque;
 use model::{CallSid, Timestamp};
 
 use crate::event::{Document, Req};
+use crate::meeting::Note;
 use crate::queueing::{Parting, QueueEvent, QueueRequest, Standing};
 
 /// A queue's report for the family of a call.
@@ -83,6 +84,7 @@ impl Queue {
                 self.takers.push_back(taker);
             }
             QueueRequest::Ready { req, .. } => self.connect(call, req),
+            QueueRequest::Pass { req, note, .. } => self.pass(call, req, note),
             QueueRequest::Leave { req, met, why, .. } => self.leave(call, Some(req), (met, why)),
         }
         self.match_all();
@@ -160,6 +162,21 @@ impl Queue {
         self.tell(taker.0, taker.1, QueueEvent::Connected { with: call });
     }
 
+    fn pass(&mut self, call: CallSid, req: Req, note: Note) {
+        let mut connected = self.pairs.iter().filter(|pair| pair.connected);
+        let partner = connected.find_map(|pair| {
+            let ends = [
+                (pair.waiter.call, pair.waiter.req),
+                (pair.taker.call, pair.taker.req),
+            ];
+            let at = ends.iter().position(|end| *end == (call, req))?;
+            Some(ends[1 - at])
+        });
+        if let Some((partner, req)) = partner {
+            self.tell(partner, req, QueueEvent::Passed { note });
+        }
+    }
+
     /// - `req`: number of the place; `None`: whichever it is.
     /// - `met`: whether one that took another knows that they were connected.
     fn leave(&mut self, call: CallSid, req: Option<Req>, (met, why): (bool, Parting)) {
@@ -216,7 +233,11 @@ mod tests {
                 ("1 ready", "1 connected 7, 7 connected 1"),
                 ("1 ready", ""),
                 ("8 takes", "2 called by 8, 8 matched 2"),
+                ("1 passes", "7 passed"),
+                ("7 passes", "1 passed"),
+                ("2 passes", ""),
                 ("7 leaves", "1 parted"),
+                ("1 passes", ""),
                 ("2 leaves", "8 unmatched"),
                 ("3 enters", "3 entered, 3 called by 8, 8 matched 3"),
                 ("3 ready", "3 connected 8, 8 connected 3"),
@@ -319,6 +340,11 @@ mod tests {
                     queue,
                     greeting: None,
                 },
+                Some("passes") => QueueRequest::Pass {
+                    req,
+                    queue,
+                    note: Note::Key('5'),
+                },
                 Some("ready") => QueueRequest::Ready { req, queue },
                 _ => QueueRequest::Leave {
                     req,
@@ -338,6 +364,7 @@ mod tests {
                     QueueEvent::Matched { with } => format!("matched {}", name(with)),
                     QueueEvent::Unmatched => "unmatched".to_owned(),
                     QueueEvent::Connected { with } => format!("connected {}", name(with)),
+                    QueueEvent::Passed { .. } => "passed".to_owned(),
                     QueueEvent::Parted { .. } => "parted".to_owned(),
                     other => format!("{other:?}"),
                 };

@@ -4,6 +4,7 @@ use model::{AccountSid, CallSid, QueueSid, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Document, Req};
+use crate::meeting::Note;
 
 /// A request of a call to a queue. All but `Find` are carried out in order.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -43,6 +44,16 @@ pub enum QueueRequest {
         req: Req,
         /// The queue.
         queue: QueueSid,
+    },
+    /// For the call that this one is connected to → [`QueueEvent::Passed`], to that one; without effect if
+    /// there is none.
+    Pass {
+        /// Number of the place or request.
+        req: Req,
+        /// The queue.
+        queue: QueueSid,
+        /// What it is to do.
+        note: Note,
     },
     /// End the place, the request or the connection; no event follows.
     Leave {
@@ -102,6 +113,11 @@ pub enum QueueEvent {
     Connected {
         /// The other one.
         with: CallSid,
+    },
+    /// The other one wants something of this call.
+    Passed {
+        /// What.
+        note: Note,
     },
     /// The other one has left after they were connected.
     Parted {

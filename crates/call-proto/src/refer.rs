@@ -1,5 +1,6 @@
 //! What the remote party of a leg asks for with REFER (RFC 3515 §2.4). Data only.
 
+use model::CallSid;
 use serde::{Deserialize, Serialize};
 
 /// The parts of a REFER.
@@ -13,4 +14,8 @@ pub struct Refer {
     pub transferor: String,
     /// Number or name in To: the party that is to be connected elsewhere.
     pub transferee: String,
+    /// The live call whose remote party is to be connected instead: the `Replaces` of Refer-To names its
+    /// dialog (RFC 3891). `None` in a blind transfer, or if there is no such call here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<CallSid>,
 }

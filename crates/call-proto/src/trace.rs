@@ -119,6 +119,14 @@ pub(crate) fn of_event(at: Timestamp, call: CallSid, event: &Event) -> Option<En
             let (what, detail) = of_room_event(*event);
             (Lane::Room, what.to_owned(), detail)
         }
+        Event::HandOver { asker, .. } => {
+            let what = "asked to hand over".to_owned();
+            (Lane::Room, what, asker.to_string())
+        }
+        Event::HandedOver { accepted, .. } => {
+            let detail = if *accepted { "agreed" } else { "refused" };
+            (Lane::Room, "hand-over".to_owned(), detail.to_owned())
+        }
         Event::Queue { event, .. } => {
             let (what, detail) = of_queue_event(event);
             (Lane::Room, what.to_owned(), detail)
@@ -198,6 +206,7 @@ fn of_queue_event(event: &QueueEvent) -> (&'static str, String) {
         QueueEvent::Matched { with } => ("takes", with.to_string()),
         QueueEvent::Unmatched => ("seeks the next call", String::new()),
         QueueEvent::Connected { with } => ("connected", with.to_string()),
+        QueueEvent::Passed { note } => ("the other call", note.as_str().to_owned()),
         QueueEvent::Parted { why } => ("parted", why.as_str().to_owned()),
     }
 }
@@ -306,12 +315,21 @@ pub(crate) fn of_command(at: Timestamp, call: CallSid, command: &Command) -> Opt
             let (what, detail) = of_stream_command(command)?;
             (Lane::Media, what.to_owned(), detail)
         }
+        Command::HandOver { from, .. } => {
+            let what = "asks for the other party".to_owned();
+            (Lane::Room, what, from.to_string())
+        }
+        Command::AnswerHandOver { accepted, .. } => {
+            let detail = if *accepted { "agreed" } else { "refused" };
+            (Lane::Room, "hand-over".to_owned(), detail.to_owned())
+        }
         Command::Queue(request) => {
             let (what, detail) = match request {
                 QueueRequest::Find { name, .. } => ("find the queue", name.clone()),
                 QueueRequest::Enter { .. } => ("enter the queue", String::new()),
                 QueueRequest::Take { .. } => ("take the first call", String::new()),
                 QueueRequest::Ready { .. } => ("ready", String::new()),
+                QueueRequest::Pass { note, .. } => ("to the other call", note.as_str().to_owned()),
                 QueueRequest::Leave { why, .. } => ("leave the queue", why.as_str().to_owned()),
             };
             (Lane::Room, what.to_owned(), detail)

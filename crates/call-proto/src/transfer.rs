@@ -1,11 +1,13 @@
 //! A transfer (RFC 3515, RFC 5589 §6.1): a party of a bridge, the *transferor*, asks with REFER that
 //! the other one, the *transferee*, be connected to somebody else.
 //!
-//! The application decides what follows: the document for transfers is fetched while both still
-//! hear each other, and then runs on the transferee's leg. The server never calls the requested
-//! party by itself. The data and the transferor's call are here; the family joins the legs anew.
+//! In a *blind* transfer the application decides what follows: the document for transfers is fetched while
+//! both still hear each other, and then runs on the transferee's leg. The server never calls the requested
+//! party by itself. In an *attended* one (RFC 5589 §7) the transferor already talks to that party, in another
+//! call that its REFER names (RFC 3891): the two remote parties are connected, and nothing is asked. The
+//! data and the transferor's call are here; the family joins the legs anew.
 
-use model::{CallSid, error};
+use model::{CallSid, QueueSid, Timestamp, error};
 
 use crate::call::Call;
 use crate::command::LegCommand;
@@ -33,6 +35,17 @@ pub(crate) struct Transfer {
     pub(crate) transferee: CallSid,
     pub(crate) refer: Refer,
     pub(crate) fetching: Fetching,
+}
+
+/// An attended transfer: the transferor's other call is asked to hand over the party connected to it.
+pub(crate) struct Attended {
+    pub(crate) transferor: CallSid,
+    /// If both are of one family.
+    pub(crate) transferee: Option<CallSid>,
+    /// Where the two are to meet.
+    pub(crate) queue: QueueSid,
+    /// When the other call must have answered.
+    pub(crate) until: Timestamp,
 }
 
 /// Why a REFER is refused.
@@ -72,18 +85,25 @@ impl Call {
     /// The remote party sent REFER.
     pub(crate) fn asks_for_transfer(&mut self, refer: Box<Refer>, cx: &mut Context) {
         let from = self.sid();
-        match self.leg.bridge {
-            Some(bridge) => cx.letter(Letter::Refer {
+        let is_connected = self.leg.bridge.is_some() || self.leg.meeting.is_some();
+        match (self.leg.bridge, refer.replaces) {
+            (_, Some(replaces)) if is_connected => cx.letter(Letter::ReferAttended {
+                from,
+                refer,
+                replaces,
+            }),
+            (Some(bridge), _) => cx.letter(Letter::Refer {
                 bridge,
                 from,
                 refer,
             }),
+            (None, _) if is_connected => cx.letter(Letter::ReferAway { from, refer }),
             // As Restcomm does: the phone of a person who transfers believes that it has left.
-            None if self.scripts.are_in_a_conference() => {
+            (None, _) if self.scripts.are_in_a_conference() => {
                 self.refuse_transfer(Refusal::InConference, cx);
                 self.end_leg(Reason::TransferRefused, cx);
             }
-            None => self.refuse_transfer(Refusal::NotConnected, cx),
+            (None, _) => self.refuse_transfer(Refusal::NotConnected, cx),
         }
     }
 
@@ -97,6 +117,12 @@ impl Call {
             let text = format!("a transfer was refused: {text}");
             cx.notify(about, error::TRANSFER_REFUSED, &text);
         }
+    }
+
+    /// The party that it was connected to is elsewhere: the leg ends, and with it what it was running.
+    pub(crate) fn is_transferred(&mut self, cx: &mut Context) {
+        self.detach_scripts(cx);
+        self.end_leg(Reason::Transferred, cx);
     }
 
     /// The document for its transfer failed after the transferor had left: nothing remains to do.

@@ -21,7 +21,7 @@ use call_proto::{
 };
 use model::error::CONFERENCE_FAILED;
 use model::{CallSid, ConferenceSid, RecordingSid, Timestamp};
-use rehearse::scene::{Act, Does, Doing, Faults, Opening, Pace, Scene, Start, Vanishes};
+use rehearse::scene::{Act, Does, Doing, Faults, Opening, Pace, Referral, Scene, Start, Vanishes};
 use rehearse::{Run, Watch};
 
 use world::{Nothing, Random, Rules, Weather, document_at, empty, phone, redirect_to, status, xml};
@@ -345,7 +345,11 @@ fn scene(seed: u64, weather: Weather) -> Scene {
         let gone = start.at + millis(random.below(40_000));
         for _ in 0..random.below(3) {
             let at = start.at + millis(random.below(30_000));
-            scene.acts.push(Act::new(at, &name, does(random)));
+            let does = match random.below(5) {
+                0 => Does::Refer(referral(random)),
+                _ => does(random),
+            };
+            scene.acts.push(Act::new(at, &name, does));
         }
         for at in [gone, Duration::from_secs(90)] {
             let hangs_up = Does::Party(Doing::HangUp);
@@ -377,7 +381,7 @@ fn opening(name: &str, path: &str, dialect: Dialect) -> Opening {
         max_forwards: 70,
         script,
         status_callback: None,
-        refer: None,
+        refer: Some(document_at("http://app/c")),
         dialect,
     }))
 }
@@ -400,6 +404,15 @@ fn does(random: &mut Random) -> Does {
             let path = *random.pick(&PATHS);
             Does::Modify(redirect_to(path, random.once_in(2)))
         }
+    }
+}
+
+/// A blind transfer, or one to a party of another call.
+fn referral(random: &mut Random) -> Referral {
+    let replaces = random.once_in(2).then(|| format!("kim{}", random.below(4)));
+    Referral {
+        to: "ann".to_owned(),
+        replaces,
     }
 }
 

@@ -281,7 +281,8 @@ impl Actor {
                 headers: Headers::new(),
             },
         );
-        self.shared.live.add(call, self.inbox.clone(), endpoint);
+        let inbox = self.inbox.clone();
+        self.shared.live.add(call, inbox, endpoint, leg);
         // The events of an inbound leg wait for this.
         self.shared.parts.sip.accept(leg, self.sip_events.clone());
     }
@@ -326,7 +327,8 @@ impl Actor {
         if let sip::LegEvent::HeaderRefused { name } = &event {
             self.note(call, Lane::Sip, "header left out", name);
         }
-        if let Some(event) = sip_side::event(event) {
+        let replaced = |leg| self.shared.live.call_of(leg);
+        if let Some(event) = sip_side::event(event, replaced) {
             self.family
                 .handle(call, Event::Leg(event), self.clock.now());
         }
@@ -464,6 +466,33 @@ impl Actor {
             Command::SendMessage { req, message } => self.send_message(call, req, *message),
             Command::Room(request) => self.ask_room(call, request),
             Command::Queue(request) => self.ask_queue(call, request),
+            Command::HandOver {
+                req,
+                from,
+                account,
+                queue,
+            } => {
+                let asked = Event::HandOver {
+                    asker: call,
+                    account,
+                    req,
+                    queue,
+                };
+                if !self.shared.live.tell(from, asked) {
+                    let accepted = false;
+                    let refused = Event::HandedOver { req, accepted };
+                    self.family.handle(call, refused, self.clock.now());
+                }
+            }
+            Command::AnswerHandOver {
+                asker,
+                req,
+                accepted,
+            } => {
+                // If the call that asked has ended, the party waits for nobody, and ends too.
+                let answer = Event::HandedOver { req, accepted };
+                let _ = self.shared.live.tell(asker, answer);
+            }
             Command::Leg(command) => self.leg_command(call, command),
             Command::Media(command) => self.media_command(call, command),
             Command::Reply { ask, outcome } => {
@@ -625,9 +654,9 @@ impl Actor {
                 self.places.insert(*req, (call, *queue));
                 (*req, *queue)
             }
-            QueueRequest::Ready { req, queue } | QueueRequest::Leave { req, queue, .. } => {
-                (*req, *queue)
-            }
+            QueueRequest::Ready { req, queue }
+            | QueueRequest::Pass { req, queue, .. }
+            | QueueRequest::Leave { req, queue, .. } => (*req, *queue),
         };
         if let QueueRequest::Leave { .. } = request {
             self.places.remove(&req);

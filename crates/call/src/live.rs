@@ -8,6 +8,7 @@ use std::time::Duration;
 use call_proto::{Event, Modify, ModifyError};
 use media::EndpointId;
 use model::CallSid;
+use sip::LegId;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::actor::Input;
@@ -25,6 +26,7 @@ const REPLY_WITHIN: Duration = Duration::from_secs(5);
 struct Reach {
     inbox: Inbox,
     endpoint: EndpointId,
+    sip: LegId,
 }
 
 /// Live legs by identifier.
@@ -87,13 +89,25 @@ impl Live {
         }
     }
 
-    pub(crate) fn add(&self, call: CallSid, inbox: Inbox, endpoint: EndpointId) {
-        self.lock().insert(call, Reach { inbox, endpoint });
+    pub(crate) fn add(&self, call: CallSid, inbox: Inbox, endpoint: EndpointId, sip: LegId) {
+        let reach = Reach {
+            inbox,
+            endpoint,
+            sip,
+        };
+        self.lock().insert(call, reach);
     }
 
     /// The endpoint of a live leg, of whatever family.
     pub(crate) fn endpoint(&self, call: CallSid) -> Option<EndpointId> {
         self.lock().get(&call).map(|leg| leg.endpoint)
+    }
+
+    /// The live call with this SIP leg.
+    pub(crate) fn call_of(&self, sip: LegId) -> Option<CallSid> {
+        let legs = self.lock();
+        let found = legs.iter().find(|(_, leg)| leg.sip == sip);
+        found.map(|(call, _)| *call)
     }
 
     pub(crate) fn remove(&self, call: CallSid) {

@@ -1,6 +1,7 @@
 //! Translates between the leg commands and events of `call-proto` and those of `sip`.
 
 use call_proto::{Headers, Invite, LegCommand, LegEvent, OutgoingMessage, Refer};
+use model::CallSid;
 use sip::{Credentials, DialogSnapshot, InviteSpec, MessageSpec, Peer};
 use tracing::warn;
 
@@ -78,7 +79,12 @@ pub(crate) fn kept(dialog: &DialogSnapshot) -> Option<String> {
 }
 
 /// The event for the call of a leg; `None` for events that concern only the shell.
-pub(crate) fn event(event: sip::LegEvent) -> Option<LegEvent> {
+///
+/// - `call_of`: the live call with a SIP leg.
+pub(crate) fn event(
+    event: sip::LegEvent,
+    call_of: impl Fn(sip::LegId) -> Option<CallSid>,
+) -> Option<LegEvent> {
     Some(match event {
         sip::LegEvent::Progress {
             status,
@@ -121,6 +127,7 @@ pub(crate) fn event(event: sip::LegEvent) -> Option<LegEvent> {
             target_user: refer.target_user,
             transferor: refer.contact_user,
             transferee: refer.to_user,
+            replaces: refer.replaces.and_then(call_of),
         })),
         sip::LegEvent::Info { content_type, body } => LegEvent::Info {
             content_type,

@@ -209,6 +209,23 @@ pub enum Who {
     Newest(String),
 }
 
+/// What a party asks for with REFER.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Referral {
+    /// The address to be connected to, or a user here.
+    pub to: String,
+    /// Name of the leg that the party's other call has, in an attended transfer.
+    pub replaces: Option<String>,
+}
+
+impl Referral {
+    /// A blind transfer to this address, or to a user here.
+    #[must_use]
+    pub const fn blind(to: String) -> Self {
+        Self { to, replaces: None }
+    }
+}
+
 /// What happens to a leg.
 #[derive(Clone, Debug)]
 pub enum Does {
@@ -217,7 +234,7 @@ pub enum Does {
     /// A re-INVITE with this offer arrives.
     Reinvite(Option<String>),
     /// A REFER to this party arrives.
-    Refer(String),
+    Refer(Referral),
     /// The ACK to our answer to a re-INVITE arrives with this description.
     Ack(Option<String>),
     /// An INFO arrives that does not name a key.

@@ -319,7 +319,7 @@ impl<'a> Stage<'a> {
         match &act.does {
             Does::Party(doing) => self.remote_does(call, *doing),
             Does::Reinvite(sdp) => self.reinvites(call, sdp.clone()),
-            Does::Refer(to) => self.refers(call, to),
+            Does::Refer(referral) => self.refers(call, referral, act.line),
             Does::Ack(sdp) => self.acknowledges(call, sdp.clone()),
             Does::Info => self.informs(call),
             Does::Key(key, way) => self.tell_soon(call, actor::key_event(*key, *way)),

@@ -3,27 +3,39 @@
 //! **Invariant: the call stays as it was until the document is there.** Then the transferor's leg
 //! ends and the transferee runs the document; if it cannot be fetched, the transferor is notified
 //! and both continue to hear each other. A transferor that hangs up meanwhile has done its part:
-//! the transferee waits for the document alone.
+//! the transferee waits for the document alone. The same holds for an attended transfer until the
+//! transferor's other call, usually of another family, has agreed to hand its party over.
 
-use model::{AccountSid, CallSid};
+use std::time::Duration;
+
+use model::{AccountSid, CallSid, QueueSid};
 
 use super::Family;
-use crate::command::LegCommand;
+use crate::command::{Command, LegCommand};
 use crate::context::Context;
 use crate::event::{FetchFailure, Fetched, Req};
 use crate::fact::Reason;
 use crate::interpreter::{Answer, Fetching, Script};
 use crate::leg::Leg;
 use crate::letter::{BridgeId, Ended};
+use crate::meeting::{Note, Rendezvous};
 use crate::params::Params;
 use crate::refer::Refer;
 use crate::trace::Lane;
-use crate::transfer::{self, Refusal, Transfer};
+use crate::transfer::{self, Attended, Refusal, Transfer};
 
 /// Reported to a transferor when the transferee runs the document.
 const TRANSFERRED: u16 = 200;
 /// Reported to a transferor if something else ended the bridge first.
 const TERMINATED: u16 = 487;
+
+/// Reported to a transferor whose other call is not connected to a party.
+const UNAVAILABLE: u16 = 480;
+/// Reported to a transferor whose other call does not answer.
+const TIMED_OUT: u16 = 408;
+
+/// How long the transferor's other call may take to answer: it is asked within the process.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
 
 /// A document that was fetched for a transfer.
 struct Arrived {
@@ -37,7 +49,7 @@ impl Family {
     pub(super) fn transfer(&mut self, id: BridgeId, transferor: CallSid, refer: Refer) {
         let document = match self.bridges.get(&id) {
             None => Err(Refusal::NotConnected),
-            Some(_) if self.transfers.contains_key(&id) => Err(Refusal::Pending),
+            Some(_) if self.is_in_transfer(transferor) => Err(Refusal::Pending),
             Some(bridge) => {
                 let document = bridge.plan().refer.clone().or_else(|| self.refer.clone());
                 let document = document.ok_or(Refusal::NoDocument);
@@ -67,6 +79,204 @@ impl Family {
             fetching,
         };
         self.transfers.insert(id, transfer);
+    }
+
+    /// Whether a leg, or the one that it is bridged with, already waits for a transfer.
+    fn is_in_transfer(&self, leg: CallSid) -> bool {
+        let bridge = |leg: &CallSid| self.calls.get(leg).and_then(|call| call.leg.bridge);
+        let id = bridge(&leg);
+        let is_of_it = |attended: &Attended| {
+            let other = attended.transferor;
+            other == leg || (id.is_some() && bridge(&other) == id)
+        };
+        id.is_some_and(|id| self.transfers.contains_key(&id))
+            || self.attended.values().any(is_of_it)
+    }
+
+    /// A party sent REFER that is connected to one of another family: that one runs the document.
+    pub(super) fn transfer_away(&mut self, transferor: CallSid, refer: &Refer) {
+        let is_pending = self.is_in_transfer(transferor);
+        let cx = &mut self.cx;
+        let Some(call) = self.calls.get_mut(&transferor) else {
+            return;
+        };
+        if is_pending {
+            return call.refuse_transfer(Refusal::Pending, cx);
+        }
+        let Some(meeting) = call.leg.meeting.clone() else {
+            return call.refuse_transfer(Refusal::NotConnected, cx);
+        };
+        let document = meeting.refer.clone().or_else(|| self.refer.clone());
+        let Some(document) = document else {
+            return call.refuse_transfer(Refusal::NoDocument, cx);
+        };
+        cx.leg(transferor, LegCommand::AcceptRefer);
+        let note = Note::Transfer {
+            document: Box::new(document),
+            params: transfer::params(refer),
+        };
+        call.sends_note(&meeting, note, cx);
+        self.transferor_leaves(transferor);
+    }
+
+    /// A party asks that the one connected to it be connected to the one of its other call.
+    pub(super) fn transfer_attended(
+        &mut self,
+        transferor: CallSid,
+        refer: &Refer,
+        replaces: CallSid,
+    ) {
+        let is_pending = self.is_in_transfer(transferor);
+        let cx = &mut self.cx;
+        let Some(call) = self.calls.get_mut(&transferor) else {
+            return;
+        };
+        if is_pending {
+            return call.refuse_transfer(Refusal::Pending, cx);
+        }
+        let (bridge, account) = (call.leg.bridge, call.leg.profile.account);
+        let bridge = bridge.and_then(|id| self.bridges.get(&id));
+        cx.leg(transferor, LegCommand::AcceptRefer);
+        let to = &refer.target_user;
+        cx.trace(transferor, Lane::Rcml, "attended transfer", to);
+        let (req, queue) = (cx.req(), cx.queue_sid());
+        let attended = Attended {
+            transferor,
+            transferee: bridge.map(|bridge| bridge.partner(transferor)),
+            queue,
+            until: cx.now + ANSWERS_WITHIN,
+        };
+        self.attended.insert(req, attended);
+        let command = Command::HandOver {
+            req,
+            from: replaces,
+            account,
+            queue,
+        };
+        cx.command(transferor, command);
+    }
+
+    /// Another call of the remote party wants the party that this one is connected to.
+    pub(super) fn hands_over(
+        &mut self,
+        call: CallSid,
+        (asker, account): (CallSid, AccountSid),
+        req: Req,
+        queue: QueueSid,
+    ) {
+        let accepted = self.may_hand_over(call, asker, account) && {
+            let takes = false;
+            self.partner_goes(call, Rendezvous { queue, takes })
+        };
+        let answer = Command::AnswerHandOver {
+            asker,
+            req,
+            accepted,
+        };
+        self.cx.command(call, answer);
+        if accepted && let Some(call) = self.calls.get_mut(&call) {
+            call.is_transferred(&mut self.cx);
+        }
+    }
+
+    /// Who knows the dialog of a call is its remote party; even so, accounts are kept apart.
+    fn may_hand_over(&self, call: CallSid, asker: CallSid, account: AccountSid) -> bool {
+        let Some(leg) = self.calls.get(&call).map(|call| &call.leg) else {
+            return false;
+        };
+        let bridge = leg.bridge.and_then(|id| self.bridges.get(&id));
+        let is_to_asker = bridge.is_some_and(|bridge| bridge.partner(call) == asker);
+        call != asker && !is_to_asker && !leg.is_over() && leg.profile.account == account
+    }
+
+    /// The transferor's other call has answered.
+    pub(super) fn handed_over(&mut self, req: Req, accepted: bool) {
+        let Some(attended) = self.attended.remove(&req) else {
+            return; // It had been given up.
+        };
+        if !accepted {
+            return self.attended_fails(&attended, UNAVAILABLE);
+        }
+        let rendezvous = Rendezvous {
+            queue: attended.queue,
+            takes: true,
+        };
+        let transferor = attended.transferor;
+        if !self.partner_goes(transferor, rendezvous)
+            && let Some(call) = self.stranded(&attended)
+            && let Some(call) = self.calls.get_mut(&call)
+        {
+            call.joins(rendezvous, &mut self.cx);
+        }
+        self.transferor_leaves(transferor);
+    }
+
+    /// Attended transfers whose answer is late.
+    pub(super) fn give_up_attended(&mut self) {
+        let now = self.cx.now;
+        let late = |it: &(&Req, &Attended)| it.1.until <= now;
+        while let Some(req) = self.attended.iter().find(late).map(|(req, _)| *req)
+            && let Some(attended) = self.attended.remove(&req)
+        {
+            self.attended_fails(&attended, TIMED_OUT);
+        }
+    }
+
+    /// The two go on talking; one that is alone by now has nothing left to do.
+    fn attended_fails(&mut self, attended: &Attended, status: u16) {
+        let transferor = attended.transferor;
+        let stranded = self.stranded(attended);
+        let cx = &mut self.cx;
+        let text = "the transferor's other call has no party to be connected to";
+        cx.trace(transferor, Lane::Rcml, "transfer failed", text);
+        let call = self.calls.get(&transferor);
+        if call.is_some_and(|call| !call.leg.is_over()) {
+            cx.leg(transferor, LegCommand::ReferDone { status });
+        }
+        if let Some(call) = stranded.and_then(|sid| self.calls.get_mut(&sid)) {
+            call.end_leg(Reason::PartnerHungUp, cx);
+        }
+    }
+
+    /// The transferee that waits alone, because the transferor has already left.
+    fn stranded(&self, attended: &Attended) -> Option<CallSid> {
+        let call = self.calls.get(&attended.transferee?)?;
+        let is_alone = call.leg.bridge.is_none() && call.scripts.is_empty();
+        (is_alone && !call.leg.is_over()).then(|| call.sid())
+    }
+
+    /// The party that a leg is connected to goes to meet another call; false if there is none.
+    fn partner_goes(&mut self, leg: CallSid, rendezvous: Rendezvous) -> bool {
+        let Some(call) = self.calls.get(&leg) else {
+            return false;
+        };
+        let id = call.leg.bridge;
+        let partner = id.and_then(|id| Some(self.bridges.get(&id)?.partner(leg)));
+        if let (Some(id), Some(partner)) = (id, partner) {
+            self.cancel_transfer(id);
+            self.separate(id);
+            if let Some(call) = self.calls.get_mut(&partner) {
+                call.joins(rendezvous, &mut self.cx);
+            }
+            return true;
+        }
+        let Some(meeting) = call.leg.meeting.clone() else {
+            return false;
+        };
+        call.sends_note(&meeting, Note::Join(rendezvous), &mut self.cx);
+        true
+    }
+
+    /// The transfer has succeeded for the one that asked for it.
+    fn transferor_leaves(&mut self, transferor: CallSid) {
+        let cx = &mut self.cx;
+        if let Some(call) = self.calls.get_mut(&transferor)
+            && !call.leg.is_over()
+        {
+            let status = TRANSFERRED;
+            cx.leg(transferor, LegCommand::ReferDone { status });
+            call.is_transferred(cx);
+        }
     }
 
     /// The transfer that waits for a document.
@@ -134,14 +344,8 @@ impl Family {
         Arrived { author, url, verbs }: Arrived,
     ) {
         self.separate(id);
+        self.transferor_leaves(transferor);
         let cx = &mut self.cx;
-        if let Some(call) = self.calls.get_mut(&transferor)
-            && !call.leg.is_over()
-        {
-            let status = TRANSFERRED;
-            cx.leg(transferor, LegCommand::ReferDone { status });
-            call.end_leg(Reason::Transferred, cx);
-        }
         if let Some(call) = self.calls.get_mut(&transferee) {
             cx.trace(transferee, Lane::Rcml, "transferred", &refer.target_user);
             call.leg.reporter.transfer = transfer::params(refer);
@@ -167,13 +371,12 @@ impl Family {
 
     /// Whether a bridge ends because the transferor does not wait for the document.
     pub(super) fn transferor_left(&self, id: BridgeId, ended: Ended) -> bool {
-        let Some(transfer) = self.transfers.get(&id) else {
+        let (Ended::By(left) | Ended::Failed(left)) = ended else {
             return false;
         };
-        match ended {
-            Ended::By(leg) | Ended::Failed(leg) => leg == transfer.transferor,
-            Ended::TimeLimit | Ended::Redirected(_) => false,
-        }
+        let blind = self.transfers.get(&id);
+        blind.is_some_and(|transfer| left == transfer.transferor)
+            || self.attended.values().any(|it| left == it.transferor)
     }
 
     /// The bridge ends for another reason, and the transfer with it.

@@ -17,6 +17,7 @@ use crate::command::{Command, MediaCommand};
 use crate::context::Context;
 use crate::event::{Document, Req, SetIn};
 use crate::fact::Reason;
+use crate::meeting::Meeting;
 use crate::queueing::{Parting, QueueEvent, QueueRequest};
 use crate::recording::RecordingNews;
 
@@ -259,6 +260,12 @@ impl Taking {
             since: cx.now,
             until: cx.now + limit,
         };
+        let refer = dial::refer_document(&self.dial, site, cx);
+        site.leg.meeting = Some(Meeting {
+            queue,
+            req: self.req,
+            refer,
+        });
         if self.dial.hangup_on_star {
             site.leg.listen_to_keys(true, cx);
         }
@@ -272,6 +279,7 @@ impl Taking {
             return;
         };
         let leg = site.leg.profile.sid;
+        site.leg.meeting = None;
         self.recorder.stop(site, cx);
         if self.dial.hangup_on_star && site.leg.is_up() {
             site.leg.listen_to_keys(false, cx);

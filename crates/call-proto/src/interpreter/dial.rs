@@ -152,7 +152,11 @@ fn callback_of(branch: &Branch, site: &mut Site<'_>, cx: &mut Context) -> Option
 }
 
 /// The document that runs if a connected party asks to transfer the other one.
-fn refer_document(dial: &rcml::Dial, site: &mut Site<'_>, cx: &mut Context) -> Option<Document> {
+pub(super) fn refer_document(
+    dial: &rcml::Dial,
+    site: &mut Site<'_>,
+    cx: &mut Context,
+) -> Option<Document> {
     let written = dial.refer_url.as_deref().filter(|url| !url.is_empty())?;
     Some(Document {
         url: site.address(written, cx)?,

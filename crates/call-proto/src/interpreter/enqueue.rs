@@ -14,6 +14,7 @@ use crate::command::Command;
 use crate::context::Context;
 use crate::event::{Document, Req};
 use crate::fact::{Fact, Reason};
+use crate::meeting::Meeting;
 use crate::queueing::{Parting, QueueEvent, QueueRequest};
 use crate::trace::Lane;
 
@@ -163,6 +164,11 @@ impl Running for Queueing {
                 },
             ) => {
                 self.no_longer_waits(queue, site, cx);
+                site.leg.meeting = Some(Meeting {
+                    queue,
+                    req,
+                    refer: None,
+                });
                 self.phase = Phase::Talking {
                     queue,
                     since,
@@ -170,7 +176,10 @@ impl Running for Queueing {
                 };
                 Step::Wait
             }
-            (QueueEvent::Parted { .. }, Phase::Talking { .. }) => self.done("bridged", site, cx),
+            (QueueEvent::Parted { .. }, Phase::Talking { .. }) => {
+                site.leg.meeting = None;
+                self.done("bridged", site, cx)
+            }
             // Its place has changed meanwhile.
             _ => Step::Wait,
         }
@@ -234,6 +243,7 @@ impl Queueing {
     /// Is in the queue, and hears what the verb says.
     fn waits(&mut self, queue: QueueSid, since: Timestamp, site: &mut Site<'_>, cx: &mut Context) {
         self.phase = Phase::Waiting { queue, since };
+        site.leg.meeting = None;
         cx.fact(Fact::InQueue {
             call: site.leg.profile.sid,
             at: cx.now,
@@ -293,6 +303,7 @@ impl Queueing {
     /// Leaves the queue, or the partner.
     fn leave(&mut self, why: Parting, site: &mut Site<'_>, cx: &mut Context) {
         self.companion = None;
+        site.leg.meeting = None;
         let leg = site.leg.profile.sid;
         let queue = match self.phase {
             Phase::Finding { .. } => return,

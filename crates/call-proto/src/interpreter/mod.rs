@@ -14,6 +14,7 @@ mod fetching;
 mod findings;
 mod gather;
 mod hangup;
+mod joining;
 mod leave;
 mod listening;
 mod pause;

@@ -14,7 +14,8 @@ use super::run::Run;
 use super::sounding::Sounding;
 use super::verb::{Host, Running, Site, Step};
 use super::{
-    connect, dial, enqueue, gather, hangup, leave, pause, play, record, redirect, reject, say, sms,
+    connect, dial, enqueue, gather, hangup, joining, leave, pause, play, record, redirect, reject,
+    say, sms,
 };
 use crate::command::Sound;
 use crate::context::Context;
@@ -24,6 +25,7 @@ use crate::event::{
 use crate::fact::Reason;
 use crate::leg::verdict;
 use crate::letter::{Ended, ForkId, ForkNews, Role};
+use crate::meeting::Rendezvous;
 use crate::membership::RoomEvent;
 use crate::queueing::QueueEvent;
 use crate::recording::RecordingNews;
@@ -100,6 +102,8 @@ enum Source {
     Again(Document),
     /// Plays a built-in sound, endlessly.
     Built(Sound),
+    /// Meets another call, and ends with it.
+    Meets(Rendezvous),
 }
 
 /// What a script waits for.
@@ -207,6 +211,18 @@ impl Script {
     ) -> Self {
         let mut script = Self::new(Role::Main, author, verbs, Source::Nothing, now);
         script.run.answer_on_bridge = answer_on_bridge;
+        script.run.implicit = true;
+        script
+    }
+
+    /// Meets another call, after an attended transfer.
+    pub(crate) fn of_rendezvous(
+        account: model::AccountSid,
+        rendezvous: Rendezvous,
+        now: Timestamp,
+    ) -> Self {
+        let source = Source::Meets(rendezvous);
+        let mut script = Self::new(Role::Main, account, Vec::new(), source, now);
         script.run.implicit = true;
         script
     }
@@ -368,7 +384,10 @@ fn next_document(source: &mut Source, site: &mut Site<'_>, cx: &mut Context) -> 
             let play = site.play(sound, None, cx);
             Current::Running(Box::new(Sounding::Playing(play)))
         }
-        Source::First(_) | Source::Nothing => {
+        Source::Meets(rendezvous) if !site.leg.is_over() => {
+            Current::Running(joining::start(rendezvous, site, cx))
+        }
+        Source::First(_) | Source::Meets(_) | Source::Nothing => {
             document_ends(site, cx);
             Current::Finished
         }

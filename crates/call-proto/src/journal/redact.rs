@@ -12,6 +12,7 @@ use crate::event::{
     Document, Event, Fallback, Fetched, LegEvent, Modify, Planned, Redirect, Route, Via,
 };
 use crate::family::{Inbound, OutboundApi, Script};
+use crate::meeting::Note;
 use crate::queueing::QueueEvent;
 use crate::room::RoomInput;
 
@@ -84,6 +85,22 @@ pub(super) fn event(event: &Event) -> Event {
                 },
             ..
         } => document(greeting),
+        Event::Queue {
+            event: QueueEvent::Passed { note },
+            ..
+        } => match note {
+            Note::Redirect(redirect) => redirected(redirect),
+            Note::Transfer {
+                document: first,
+                params,
+            } => {
+                document(first);
+                for (_, value) in params {
+                    *value = addresses(value);
+                }
+            }
+            Note::Key(_) | Note::Join(_) => {}
+        },
         _ => {}
     }
     event

@@ -87,8 +87,11 @@ impl Rules {
             }
             let leg = self.legs.entry(*call).or_default();
             let (known, gone) = (leg.created.is_some(), leg.forgotten > 0);
-            // The API may address an ended leg, too.
-            let silent = matches!(command, Command::Trace(_) | Command::Reply { .. });
+            // The API and other calls may address an ended leg, too.
+            let silent = matches!(
+                command,
+                Command::Trace(_) | Command::Reply { .. } | Command::AnswerHandOver { .. }
+            );
             self.check(known, || {
                 format!("command for a leg without record: {command:?}")
             });
@@ -130,6 +133,8 @@ impl Rules {
                 Command::Stream(command) => self.stream(*call, command),
                 Command::Commit(_)
                 | Command::Resolve { .. }
+                | Command::HandOver { .. }
+                | Command::AnswerHandOver { .. }
                 | Command::Fetch { .. }
                 | Command::Speak { .. }
                 | Command::Load { .. }
@@ -220,7 +225,7 @@ impl Rules {
                 let free = self.leg(call).place.replace(*req).is_none();
                 self.check(free, || format!("{call} wants to be in two queues"));
             }
-            QueueRequest::Ready { req, .. } => {
+            QueueRequest::Ready { req, .. } | QueueRequest::Pass { req, .. } => {
                 let is_there = self.leg(call).place == Some(*req);
                 self.check(is_there, || format!("{call} is in no queue"));
             }

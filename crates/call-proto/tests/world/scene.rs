@@ -6,7 +6,7 @@ use call_proto::routing::{Decision, Refusal};
 use call_proto::{Inbound, OutboundApi};
 use model::CallSid;
 use rehearse::scene::{
-    Act as Happens, Does, Doing, Opening, Pace, Scene, Start, Vanishes, Weather,
+    Act as Happens, Does, Doing, Opening, Pace, Referral, Scene, Start, Vanishes, Weather,
 };
 use rehearse::{Application, Asked};
 
@@ -164,7 +164,7 @@ fn happens(at: Duration, act: Act) -> Happens {
     let (party, does) = match act {
         Act::HangUp => ("K".to_owned(), Does::Party(Doing::HangUp)),
         Act::Reinvite(sdp) => ("K".to_owned(), Does::Reinvite(sdp)),
-        Act::Refer(party) => (party, Does::Refer("fay".to_owned())),
+        Act::Refer(party) => (party, Does::Refer(Referral::blind("fay".to_owned()))),
         Act::Ack(sdp) => ("K".to_owned(), Does::Ack(sdp)),
         Act::ReinviteBy(party, sdp) => (party, Does::Reinvite(sdp)),
         Act::Info => ("K".to_owned(), Does::Info),

@@ -9,7 +9,7 @@ use call_proto::DigitWay;
 use crate::Problem;
 use crate::expected::{Expected, Span};
 use crate::read::{self, Map};
-use crate::scene::Vanishes;
+use crate::scene::{Referral, Vanishes};
 use crate::yaml::{Node, Value};
 
 #[derive(Clone, Debug)]
@@ -26,8 +26,8 @@ pub(crate) enum Action {
     Press(String, DigitWay),
     /// Say these words to a listening verb.
     Speak(String),
-    /// Ask with a REFER that the other party be connected to this address.
-    Refer(String),
+    /// Ask with a REFER that the other party be connected to somebody else.
+    Refer(Referral),
     /// Let time pass.
     Wait(Duration),
     /// Stay silent until the other side ends the call.
@@ -168,13 +168,21 @@ fn keys(node: &Node) -> Result<String, Problem> {
     }
 }
 
-/// The requested party: its SIP address, or the user part of one.
+/// The requested party, its SIP address or the user part of one: alone, or `{to: ann, replaces: kim}` with
+/// the leg of the own call to that party.
 fn refer(node: &Node) -> Result<Action, Problem> {
-    let to = read::text(node, "refer")?;
+    let (to, replaces) = match node.value {
+        Value::Map(_) => {
+            let map = Map::of(node, "refer", &["to", "replaces"])?;
+            let text = |key| map.get(key).map(|node| read::text(node, key)).transpose();
+            (text("to")?.unwrap_or_default(), text("replaces")?)
+        }
+        _ => (read::text(node, "refer")?, None),
+    };
     if to.trim().is_empty() {
         return Err(Problem::new(node.line, "`refer` needs a party"));
     }
-    Ok(Action::Refer(to))
+    Ok(Action::Refer(Referral { to, replaces }))
 }
 
 fn speak(node: &Node) -> Result<Action, Problem> {

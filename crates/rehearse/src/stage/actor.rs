@@ -102,7 +102,7 @@ impl Stage<'_> {
             }
             Action::Press(keys, way) => self.press(at, call, &keys, way),
             Action::Speak(text) => self.say_aloud(at, call, line, &text),
-            Action::Refer(to) => self.refers(call, &to),
+            Action::Refer(referral) => self.refers(call, &referral, line),
             Action::Wait(length) => self.pauses(at, length),
             Action::Silence if self.is_over(call) => {}
             Action::Silence => return false,

@@ -106,6 +106,25 @@ impl<'a> Stage<'a> {
             Command::Stream(command) => self.stream_command(call, command),
             Command::Room(request) => self.asks_room(call, request),
             Command::Queue(request) => self.asks_queue(call, request),
+            Command::HandOver {
+                req,
+                from,
+                account,
+                queue,
+            } => {
+                let asked = Event::HandOver {
+                    asker: call,
+                    account,
+                    req,
+                    queue,
+                };
+                self.reports(from, asked);
+            }
+            Command::AnswerHandOver {
+                asker,
+                req,
+                accepted,
+            } => self.reports(asker, Event::HandedOver { req, accepted }),
             Command::Leg(command) => self.leg_command(call, command),
             Command::Media(command) => self.media_command(call, command),
             Command::Reply { ask, outcome } => self.replied(call, ask, outcome),

@@ -74,6 +74,7 @@ impl Stage<'_> {
             QueueRequest::Enter { queue, .. }
             | QueueRequest::Take { queue, .. }
             | QueueRequest::Ready { queue, .. }
+            | QueueRequest::Pass { queue, .. }
             | QueueRequest::Leave { queue, .. } => {
                 let machine = self.queues.machines.entry(queue).or_default();
                 for tell in machine.handle(call, request, self.now) {

@@ -10,7 +10,7 @@ use model::CallSid;
 
 use super::{Due, Stage, user_of};
 use crate::heard::Sense;
-use crate::scene::{Doing, Phone, Vanishes};
+use crate::scene::{Doing, Phone, Referral, Vanishes};
 use crate::script::Cast;
 
 /// Time after which a transaction without any response ends (RFC 3261 §17.1.1.2, timer B); we also
@@ -362,8 +362,17 @@ impl Stage<'_> {
         self.tell_leg(call, LegEvent::Reinvite { sdp });
     }
 
-    /// A party asks that the other one be connected to this address, or to this user here.
-    pub(super) fn refers(&mut self, call: CallSid, to: &str) {
+    /// A party asks that the other one be connected to somebody else.
+    ///
+    /// - `line`: of the script, for a leg that does not exist.
+    pub(super) fn refers(&mut self, call: CallSid, referral: &Referral, line: usize) {
+        let to = referral.to.as_str();
+        let found = |name: &String| self.run.leg(name).map(|leg| leg.record.sid);
+        let replaces = referral.replaces.as_ref().and_then(found);
+        if let (Some(name), None, true) = (&referral.replaces, replaces, line > 0) {
+            self.run.fails(line, format!("there is no leg `{name}`"));
+            return;
+        }
         let Some((own, other)) = self.run.parties(call) else {
             return;
         };
@@ -380,6 +389,7 @@ impl Stage<'_> {
             target,
             transferor: own,
             transferee: other,
+            replaces,
         };
         self.tell_leg(call, LegEvent::Refer(Box::new(refer)));
     }

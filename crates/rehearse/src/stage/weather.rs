@@ -212,6 +212,7 @@ fn leg_noise() -> [LegEvent; 12] {
             target_user: "ann".to_owned(),
             transferor: text(),
             transferee: text(),
+            replaces: None,
         })),
     ]
 }

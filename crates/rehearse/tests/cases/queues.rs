@@ -82,3 +82,13 @@ fn queue_wait_fails() {
 fn queue_screening() {
     check("queue-screening");
 }
+
+#[test]
+fn queue_transferred() {
+    check("queue-transferred");
+}
+
+#[test]
+fn queue_moved() {
+    check("queue-moved");
+}

@@ -57,3 +57,18 @@ fn the_document_of_a_dial_comes_first() {
 fn only_connected_parties_are_transferred() {
     check("transfer-without-partner");
 }
+
+#[test]
+fn transfer_attended() {
+    check("transfer-attended");
+}
+
+#[test]
+fn transfer_attended_idle() {
+    check("transfer-attended-idle");
+}
+
+#[test]
+fn transfer_attended_both_queued() {
+    check("transfer-attended-both-queued");
+}

@@ -163,6 +163,9 @@ pub struct IncomingRefer {
     pub contact_user: String,
     /// Number or name in the user part of To, unescaped.
     pub to_user: String,
+    /// The confirmed dialog here that the Replaces of Refer-To names (RFC 3891 §3), other than that of the REFER
+    /// itself.
+    pub replaces: Option<LegId>,
 }
 
 /// A new INVITE. 100 has been sent; nothing more is sent until a command says so.

@@ -13,11 +13,11 @@ use super::config::MAX_REFERS;
 use super::core::Core;
 use super::leg::{Asked, Leg, State, Talking};
 use super::pending::Kind;
-use super::{HeaderList, IncomingRefer, LegEvent};
+use super::{HeaderList, IncomingRefer, LegEvent, LegId};
 use crate::header::{Contacts, NameAddr};
 use crate::message::{HeaderName, Headers, Method, Request, Response, StatusCode};
 use crate::transaction::TxId;
-use crate::uri::Uri;
+use crate::uri::{Uri, unescape};
 
 use super::calling::seq_of;
 
@@ -48,7 +48,10 @@ impl Core {
             return self.respond(leg, tx, &request, 491, now);
         }
         let refer = match read(&request) {
-            Ok(refer) => refer,
+            Ok((refer, target)) => IncomingRefer {
+                replaces: self.replaced_by(&target),
+                ..refer
+            },
             Err(status) => return self.respond(leg, tx, &request, status, now),
         };
         if talking.bye.is_some() {
@@ -65,6 +68,17 @@ impl Core {
         });
         talking.referrals.asked = Some(Asked { tx, request, event });
         self.event(leg.id, LegEvent::Refer(Box::new(refer)));
+    }
+
+    /// The leg whose dialog the Replaces in a Refer-To names. Its tags are seen from whoever receives the
+    /// INVITE with it, as if that were this server: `to-tag` is ours (RFC 3891 §3).
+    fn replaced_by(&self, target: &Uri) -> Option<LegId> {
+        let (call_id, to_tag, from_tag) = replaces(target)?;
+        let id = self.dialogs.get(&(call_id, to_tag))?;
+        match &self.legs.get(id)?.state {
+            State::Talking(talking) if talking.dialog.remote_tag == from_tag => Some(*id),
+            _ => None,
+        }
     }
 
     /// The engine accepts the REFER.
@@ -192,7 +206,7 @@ fn wants_reports(headers: &Headers) -> bool {
 /// # Errors
 /// The status that refuses it: there must be exactly one Refer-To (RFC 3515 §2.4.2), with a URI
 /// that can be called.
-fn read(request: &Request) -> Result<IncomingRefer, u16> {
+fn read(request: &Request) -> Result<(IncomingRefer, Uri), u16> {
     let headers = &request.headers;
     let mut targets = headers
         .addresses(HeaderName::ReferTo)
@@ -213,12 +227,32 @@ fn read(request: &Request) -> Result<IncomingRefer, u16> {
         Ok(Contacts::Star) | Err(_) => None,
     };
     let from = contact.or_else(|| headers.from().ok());
-    Ok(IncomingRefer {
+    let refer = IncomingRefer {
         target_user: user(Some(&target)),
         target: target.uri.to_string(),
         contact_user: user(from.as_ref()),
         to_user: user(headers.to().ok().as_ref()),
-    })
+        replaces: None,
+    };
+    Ok((refer, target.uri))
+}
+
+/// Call-ID, `to-tag` and `from-tag` of the Replaces header field in a URI.
+fn replaces(target: &Uri) -> Option<(String, String, String)> {
+    let fields = &target.as_sip()?.headers;
+    let found = |field: &&(String, String)| field.0.eq_ignore_ascii_case("Replaces");
+    let value = unescape(&fields.iter().find(found)?.1);
+    let mut parts = value.split(';').map(str::trim);
+    let call_id = parts.next()?.to_owned();
+    let (mut to_tag, mut from_tag) = (None, None);
+    for (name, value) in parts.filter_map(|part| part.split_once('=')) {
+        match name.trim().to_ascii_lowercase().as_str() {
+            "to-tag" => to_tag = Some(value.trim().to_owned()),
+            "from-tag" => from_tag = Some(value.trim().to_owned()),
+            _ => {}
+        }
+    }
+    Some((call_id, to_tag?, from_tag?))
 }
 
 fn user(address: Option<&NameAddr>) -> String {
