@@ -1,7 +1,7 @@
 //! The table of numbered problems, used by notifications, findings and API errors.
 //!
 //! `docs/errors.md` is generated from it. **Invariant: a number never changes its meaning**; rows
-//! are added, never renumbered.
+//! are added, never renumbered. 11001 was never used; it stays reserved.
 
 /// How serious a problem is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -68,9 +68,8 @@ macro_rules! table {
 }
 
 table! {
-    NOT_PERMITTED = 11001, Error, 403, "The account may not use this feature.", "Ask the operator to permit it.";
-    NO_HANDLER = 11005, Error, 0, "Nothing handles this call: the called number or client does not exist here, or its account is not active.", "Create the number or client, or reactivate its account.";
-    NO_APPLICATION = 11007, Error, 0, "The number, or the client that calls, has no voice application.", "Give it a VoiceUrl or a VoiceApplicationSid.";
+    NO_HANDLER = 11005, Error, 0, "Nothing handles this call: the called number or client does not exist here, or its account or that of the calling client is not active.", "Create the number or client, or reactivate its account.";
+    NO_APPLICATION = 11007, Error, 0, "The number has no voice application, or the application set on the number or on the calling client has no address, was deleted or may not be used.", "Set VoiceUrl or VoiceApplicationSid on the number. If an application is set already, give that application a VoiceUrl or choose another one: it takes precedence over the VoiceUrl of the number or client.";
     UNREACHABLE_TARGET = 11008, Error, 400, "The dialled client is unknown or not registered, or no trunk is configured for numbers.", "Check that the phone is registered, or configure a trunk.";
     BAD_URI = 11100, Error, 400, "An address in a document or parameter is not valid.", "Write an absolute http or https address (ws or wss for a Stream), or one relative to the document.";
     TOO_MANY_REDIRECTS = 11101, Error, 0, "There were too many redirects, of documents or of the web server.", "Check the documents and redirects for a loop.";
@@ -78,13 +77,13 @@ table! {
     DOCUMENT_TOO_LARGE = 11120, Error, 0, "The application's response is larger than allowed.", "Send a smaller document.";
     FETCH_IO = 11205, Error, 0, "The application could not be reached.", "Check that the web server is running and that the address is correct.";
     FETCH_PROTOCOL = 11206, Error, 0, "The application's response cannot be used.", "Check what the web server sends; it must answer with status 200.";
-    DOCUMENT_PARSE = 12100, Error, 0, "The document is not well-formed XML.", "Correct the XML at the line and column given.";
+    DOCUMENT_PARSE = 12100, Error, 0, "The response is not a document that can run: it is empty, HTML, not well-formed XML, too long or too deeply nested, or it has a document type declaration.", "See the text for the reason, and the line and column if they are given.";
     UNKNOWN_VERB = 12200, Error, 0, "The document has an element that is not a verb; the text says what was run instead.", "Check the spelling; names are case-sensitive.";
     UNKNOWN_ATTRIBUTE = 12201, Warning, 0, "The verb has an unknown attribute; it was ignored.", "Check the spelling; names are case-sensitive.";
     BAD_NESTING = 12202, Error, 0, "The element or text does not belong inside its parent; it was skipped.", "Move it to where it is allowed.";
     BAD_VALUE = 12203, Warning, 0, "The attribute's value is not allowed. The text says what was used instead: false if the attribute takes true or false, otherwise usually the default.", "Use one of the values that the documentation lists.";
     NOT_BUILT = 12204, Error, 0, "The verb, noun or attribute is not supported by this server; it was skipped or replaced, as the text says.", "Remove it, or use the alternative named in the text, if there is one.";
-    UNREACHABLE = 12205, Warning, 0, "A verb of the document can never run, because one before it ends the call or the document.", "Remove it, or move it before that verb.";
+    UNREACHABLE = 12205, Warning, 0, "A verb of the document can never run, because an earlier one never ends, or ends the call or the document; or a Reject has no effect, because an earlier verb answers the call.", "Remove it, or move it before that verb.";
     REPAIRED = 12206, Warning, 0, "The document is not quite well-formed XML; it was repaired.", "Correct it as the text says: other servers and tools may reject it.";
     ENCODING = 12207, Warning, 0, "The document's encoding is unknown, or some of its bytes are not valid in it.", "Send UTF-8, or name the right encoding in the content type or the XML declaration.";
     EMPTY_DOCUMENT = 12208, Warning, 0, "The document has no verb that answers the call; a call that is not answered yet would be refused.", "Add a verb such as Say, unless the document only ends a call or accepts one that was screened.";
@@ -151,7 +150,7 @@ table! {
     SMS_FROM = 14102, Error, 0, "Sms: the sender is empty or has forbidden characters; the document was ended.", "Write a number or a short name, or leave the attribute out.";
     SMS_BODY = 14103, Error, 0, "Sms: there is no text; the document was ended.", "Write the text inside the element.";
     SMS_METHOD = 14104, Warning, 0, "Sms: the method is neither GET nor POST; POST was used.", "Write GET or POST.";
-    UNKNOWN_PARAMETER = 20001, Warning, 0, "A request to the API has a parameter that this server does not know; it was ignored.", "Check the spelling; names are case-sensitive. See docs/rest.md for the parameters of the resource.";
+    UNKNOWN_PARAMETER = 20001, Warning, 0, "At `/restcomm/2012-04-24`: the request has a parameter that this server does not know; it was ignored. At `/2010-04-01` the request is refused with 400.", "Check the spelling; names are case-sensitive. See docs/rest.md for the parameters of the resource.";
     AUTHENTICATION = 20003, Error, 401, "The credentials are missing or wrong.", "Send the account's SID and token.";
     ACCOUNT_NOT_ACTIVE = 20005, Error, 403, "The account is not active.", "Ask a parent account to set its status to active.";
     REQUEST_WARNING = 20090, Warning, 0, "A request to the API was carried out, but probably not as intended.", "See the text for the parameter and the reason.";

@@ -160,7 +160,7 @@ pub(crate) enum DoctorTask {
 /// What to rehearse.
 #[derive(Args, Debug)]
 #[command(mut_arg("data", |flag| flag.help("With `--from`: folder of the server's data [default: ./patchcord-data]")))]
-#[command(mut_arg("config", |flag| flag.help("With `--from`: settings as TOML")))]
+#[command(mut_arg("config", |flag| flag.help("With `--from`: settings file (TOML)")))]
 pub(crate) struct TestFlags {
     /// Scripts, and folders with scripts named `test.yaml` or `*.test.yaml`
     #[arg(required_unless_present = "from", value_name = "FILE|DIR")]
@@ -410,7 +410,7 @@ pub(crate) struct DataFlags {
     /// Folder of the server's data [default: ./patchcord-data]
     #[arg(long, value_name = "DIR")]
     data: Option<String>,
-    /// Settings as TOML
+    /// Settings file (TOML)
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }
@@ -440,7 +440,7 @@ pub(crate) struct ServeFlags {
     /// Address of /metrics [default: 127.0.0.1:9090, or a free port]
     #[arg(long, value_name = "ADDR:PORT")]
     metrics: Option<String>,
-    /// Settings as TOML
+    /// Settings file (TOML)
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }

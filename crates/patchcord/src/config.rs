@@ -112,9 +112,9 @@ settings! {
         sip: SocketAddr = "0.0.0.0:5060",
         /// Address of `/metrics`. Unset: `127.0.0.1:9090`, or a free port if that is taken.
         metrics: Option<SocketAddr> = "",
-        /// Seconds that calls may continue after the first SIGTERM before they get BYE. 0: as long as they last, or until a second SIGTERM.
+        /// Seconds that calls may continue after the first SIGTERM or SIGINT before they get BYE. 0: no limit; a second signal still ends them.
         drain_s: u32 = "570",
-        /// SIP domain and digest realm. Used only when the data folder is new, because the passwords of clients are bound to it.
+        /// SIP domain and digest realm. Used only while the database is empty, that is, at the first start: the passwords of clients are bound to it.
         domain: Domain = "patchcord",
         /// Address at which phones and trunks reach the server when it is behind NAT.
         public_address: Option<IpAddr> = "",
@@ -132,7 +132,7 @@ settings! {
         trusted_proxies: Vec<Network> = "",
     }
 
-    /// The top account; used only when the data folder is new. The SID, token and password are generated if they are not set.
+    /// The top account; used only while the database is empty, that is, at the first start. The SID, token and password are generated if they are not set.
     admin: Admin {
         /// SID of the account.
         sid: Option<AccountSid> = "",
@@ -172,7 +172,7 @@ settings! {
 
     /// Media, which is carried by RTP.
     media: Media {
-        /// Address that RTP sockets are bound to. Unset: all.
+        /// Address that RTP sockets are bound to. Unset: the address of `server.sip`.
         address: Option<IpAddr> = "",
         /// Address sent in SDP. Unset: `server.public_address`, or the local address that reaches the remote party.
         advertised: Option<IpAddr> = "",
@@ -194,11 +194,13 @@ settings! {
 
     /// Requests to applications and for media files.
     fetch: Fetch {
-        /// Time limit in milliseconds: for a document, the whole fetch including redirects; for callbacks and sound files, it applies once to connecting and once more to receiving the response.
+        /// Time limit in milliseconds. For a document: the whole fetch, including redirects. For a stream: connecting and the WebSocket handshake.
+        /// For callbacks and sound files: connecting and receiving the response headers, again for each redirect. The body of a sound file may
+        /// then take ten times as long, if no pause in it is longer than the limit. A document, callback or sound file never takes longer than 60 s in all.
         timeout_ms: NonZeroU64 = "6000",
         /// Allow every account to use addresses of private networks and of this machine. The top account always may.
         allow_private: bool = "false",
-        /// Link-local and cloud metadata addresses to allow as exceptions, for SIP too.
+        /// Addresses to allow for every account as exceptions, for SIP too: link-local, cloud metadata or private ones.
         allow_addresses: Vec<IpAddr> = "",
         /// Largest document, in bytes.
         max_document_bytes: NonZeroU64 = "1048576",

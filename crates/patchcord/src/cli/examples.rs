@@ -2,7 +2,7 @@
 
 pub(super) const PATCHCORD: &str = "\
 Examples:
-  patchcord serve                                  everything by default, data in ./patchcord-data
+  patchcord serve                                  all settings at their defaults, data in ./patchcord-data
   patchcord serve --sip 0.0.0.0:5080 --data /var/lib/patchcord
   patchcord serve --config /etc/patchcord.toml
   PATCHCORD_FETCH__TIMEOUT_MS=3000 patchcord serve
@@ -24,9 +24,9 @@ Examples:
   patchcord serve --config /etc/patchcord.toml     `patchcord config --toml` prints one to start from
   PATCHCORD_LOG__LEVEL=debug patchcord serve
 
-Environment: PATCHCORD_SECTION__KEY for any setting, with two underscores; PATCHCORD_ADMIN_SID,
-PATCHCORD_ADMIN_TOKEN, PATCHCORD_ADMIN_EMAIL, PATCHCORD_ADMIN_PASSWORD, PATCHCORD_DOMAIN and
-PATCHCORD_SECRET_KEY. A flag overrides the environment, which overrides the file.
+Environment: PATCHCORD_SECTION__KEY for any setting except trunks, with two underscores;
+PATCHCORD_ADMIN_SID, PATCHCORD_ADMIN_TOKEN, PATCHCORD_ADMIN_EMAIL, PATCHCORD_ADMIN_PASSWORD,
+PATCHCORD_DOMAIN and PATCHCORD_SECRET_KEY. A flag overrides the environment, which overrides the file.
 
 docs/operating.md describes starting and stopping; docs/config.md describes every setting.";
 
@@ -88,8 +88,8 @@ Examples:
   patchcord webhooks replay --state dead
   patchcord webhooks replay --from 2026-03-01T08:00:00Z --until 2026-03-01T09:30:00Z
 
-A running server picks up replays within about a second; otherwise the next start does. The event
-stays the same, and the order within a call is kept.";
+A running server picks up replays within about a second; if none is running, the next one to start
+does. Each callback keeps its event identifier and its place in the order of its call.";
 
 pub(super) const REPLAY: &str = "\
 Examples:

@@ -102,18 +102,18 @@ pub(super) async fn first_start(config: &Config, store: &Store) -> Result<Arc<Ac
     let organization = store
         .default_organization()
         .await?
-        .context("the database has no organization; use an empty data folder")?;
+        .context("the database has no organization; use an empty database")?;
     let accounts = store.organization_accounts(organization.sid).await?;
     let top = accounts
         .into_iter()
         .find(|account| account.parent.is_none())
-        .context("the database has no top account; use an empty data folder")?;
+        .context("the database has no top account; use an empty database")?;
     let unused = without_effect(config, store, &top).await?;
     if !unused.is_empty() {
         let names: Vec<String> = unused.iter().map(|name| format!("`{name}`")).collect();
         let names = names.join(", ");
         let verb = if unused.len() == 1 { "has" } else { "have" };
-        warn!("{names} {verb} no effect: the data folder already has a top account");
+        warn!("{names} {verb} no effect: the database already has a top account");
     }
     for text in config.weak_secrets(&unused) {
         warn!("{text}");
@@ -165,8 +165,8 @@ pub(super) async fn keep_domain(
     let kept = &organization.domain_name;
     if asked != kept {
         warn!(
-            "this data folder keeps the domain `{kept}`, because the passwords of its clients are bound to \
-             it; `{asked}` would be used only for a new folder"
+            "this database keeps the domain `{kept}`, because the passwords of its clients are bound to \
+             it; `{asked}` would be used only for an empty database"
         );
         config.server.domain = kept
             .parse()

@@ -2,16 +2,31 @@
 
 use super::*;
 
-/// Its method, address and author, and where it was set.
+/// Its method, address and author, where it was set, and its fallback.
 fn shown(document: Option<Document>) -> String {
     let Some(document) = document else {
         return "none".to_owned();
     };
-    assert_eq!(document.fallback, None);
-    let path = document.url.trim_start_matches("http://pbx.example:8080");
-    let author = document.author.as_bytes()[0];
-    let (method, set_in) = (document.method, document.set_in);
-    format!("{method} {path} of {author} in {set_in:?}")
+    let one = |method, url: &str, author: AccountSid, set_in| {
+        let path = url.trim_start_matches("http://pbx.example:8080");
+        format!("{method} {path} of {} in {set_in:?}", author.as_bytes()[0])
+    };
+    let Document {
+        method,
+        url,
+        author,
+        set_in,
+        fallback,
+        ..
+    } = document;
+    let first = one(method, &url, author, set_in);
+    match fallback {
+        Some(next) => {
+            let next = one(next.method, &next.url, next.author, next.set_in);
+            format!("{first}, then {next}")
+        }
+        None => first,
+    }
 }
 
 fn refer_of(house: &mut House, called: &str) -> String {
@@ -23,7 +38,7 @@ fn refer_of(house: &mut House, called: &str) -> String {
 
 #[test]
 fn an_application_for_transfers_goes_before_an_address() {
-    let (one, two) = (application(1).to_string(), application(2).to_string());
+    let [one, two, four] = [1, 2, 4].map(|n| application(n).to_string());
     let table: &[(&[(&str, &str)], &str)] = &[
         (&[], "none"),
         (&[("ReferUrl", "")], "none"),
@@ -40,6 +55,10 @@ fn an_application_for_transfers_goes_before_an_address() {
                 ("ReferApplicationSid", &one),
             ],
             "GET /app?y=2 of 4 in Application",
+        ),
+        (
+            &[("ReferApplicationSid", &four)],
+            "GET /app?y=2 of 4 in Application, then GET /own-f of 4 in Application",
         ),
         // One without an address, and one that is not there.
         (&[("ReferApplicationSid", &two)], "none"),
