@@ -103,6 +103,8 @@ struct Seen {
     /// Calls that were connected through a queue, and those that entered one.
     paired: u32,
     queued: u32,
+    /// Attended transfers.
+    handed_over: u32,
 }
 
 fn play_all(weather: Weather, first_seed: u64) {
@@ -121,6 +123,7 @@ fn play_all(weather: Weather, first_seed: u64) {
     }
     assert!(seen.meetings > 450, "{} meetings", seen.meetings);
     assert!(seen.moved > 40, "{} waited", seen.moved);
+    assert!(seen.handed_over > 16, "{} handed over", seen.handed_over);
     assert!(seen.paired > 200, "{} taken from queues", seen.paired);
     assert!(seen.queued > 800, "{} entered queues", seen.queued);
     for reason in ["last-member-left", "ended-by-member"] {
@@ -287,6 +290,8 @@ impl Seen {
         let entries = || run.trace.iter().map(|entry| entry.what.as_str());
         let count = |word: &str| entries().filter(|what| *what == word).count() as u32;
         self.paired += count("takes");
+        let agreed = |entry: &&call_proto::Entry| entry.detail == "agreed";
+        self.handed_over += run.trace.iter().filter(agreed).count() as u32;
         self.queued += count("waits in the queue");
         let heard = |what: &str| what.starts_with("hears ") && what != "hears nobody";
         self.meetings += u32::from(run.heard.iter().any(|one| heard(&one.what)));
@@ -345,11 +350,14 @@ fn scene(seed: u64, weather: Weather) -> Scene {
         let gone = start.at + millis(random.below(40_000));
         for _ in 0..random.below(3) {
             let at = start.at + millis(random.below(30_000));
-            let does = match random.below(5) {
-                0 => Does::Refer(referral(random)),
-                _ => does(random),
-            };
-            scene.acts.push(Act::new(at, &name, does));
+            scene.acts.push(Act::new(at, &name, does(random)));
+        }
+        if random.once_in(2) {
+            for _ in 0..random.below(12) {
+                let at = start.at + millis(random.below(30_000));
+                let refers = Does::Refer(referral(random));
+                scene.acts.push(Act::new(at, &name, refers));
+            }
         }
         for at in [gone, Duration::from_secs(90)] {
             let hangs_up = Does::Party(Doing::HangUp);
@@ -409,7 +417,7 @@ fn does(random: &mut Random) -> Does {
 
 /// A blind transfer, or one to a party of another call.
 fn referral(random: &mut Random) -> Referral {
-    let replaces = random.once_in(2).then(|| format!("kim{}", random.below(4)));
+    let replaces = random.once_in(2).then(|| format!("kim{}", random.below(6)));
     Referral {
         to: "ann".to_owned(),
         replaces,

@@ -211,3 +211,67 @@ fn a_stray_one_is_told_why() {
     assert_eq!(reason, Some(text));
     assert_eq!(refusal.headers.get(HeaderName::Event), Some("refer"));
 }
+
+/// A request in a second dialog of the same peer.
+fn second(method: &str, seq: u32, to: &str, rest: &str) -> String {
+    format!(
+        "{method} sip:bob@192.0.2.9 SIP/2.0\r\n\
+         Via: SIP/2.0/UDP 192.0.2.1:5070;branch=z9hG4bKs{method}{seq}\r\n\
+         From: <sip:kim@example.com>;tag=q\r\nTo: {to}\r\nCall-ID: call-2\r\nCSeq: {seq} {method}\r\n\
+         Contact: <sip:kim@192.0.2.1:5070>\r\nMax-Forwards: 70\r\n{rest}"
+    )
+}
+
+/// The To of our answers so far, each with our tag; the last one first.
+fn ours(bench: &Bench) -> Vec<String> {
+    let answers = bench.sent.iter().rev();
+    let tos = answers.filter_map(|(_, message)| match message {
+        Message::Response(response) => response.headers.get(HeaderName::To).map(str::to_owned),
+        Message::Request(_) => None,
+    });
+    tos.filter(|to| to.contains("tag=")).collect()
+}
+
+#[test]
+fn the_replaced_dialog_is_found_by_its_tags() {
+    let empty = "Content-Length: 0\r\n\r\n";
+    let table = [
+        ("call-1%3Bto-tag%3DTAG%3Bfrom-tag%3Dp", true),
+        ("call-1%3Bfrom-tag%3Dp%3BTo-Tag%3DTAG%3Bearly-only", true),
+        ("call-1%3Bto-tag%3DTAG%3Bfrom-tag%3Dx", false),
+        ("call-1%3Bto-tag%3Dp%3Bfrom-tag%3DTAG", false),
+        ("call-1%3Bto-tag%3DTAG", false),
+        ("call-3%3Bto-tag%3DTAG%3Bfrom-tag%3Dp", false),
+        // The dialog of the REFER itself.
+        ("call-2%3Bto-tag%3DOWN%3Bfrom-tag%3Dq", false),
+    ];
+    for (replaces, is_found) in table {
+        let mut bench = Bench::new();
+        bench.play(UP);
+        let first = bench.leg;
+        let tag = |to: &str| to.split("tag=").nth(1).unwrap_or_default().to_owned();
+        let first_tag = tag(&ours(&bench)[0]);
+        let sdp = "Content-Type: application/sdp\r\nContent-Length: 5\r\n\r\nv=0\r\n";
+        bench.receive(second("INVITE", 1, "<sip:bob@example.com>", sdp));
+        bench.play("30 answer");
+        let to = ours(&bench)[0].clone();
+        bench.receive(second("ACK", 1, &to, empty));
+        assert_ne!(bench.leg, first);
+
+        let replaces = replaces
+            .replace("TAG", &first_tag)
+            .replace("OWN", &tag(&to));
+        let refer_to = format!("Refer-To: <sip:ann@h?Replaces={replaces}>\r\n{empty}");
+        let refer = second("REFER", 2, &to, &refer_to);
+        bench
+            .core
+            .handle_datagram(refer.into(), bench.peer, bench.now());
+        let outputs = std::iter::from_fn(|| bench.core.poll_output());
+        let found = outputs.filter_map(|output| match output {
+            sip_proto::ua::Output::Event(_, LegEvent::Refer(refer)) => Some(refer.replaces),
+            _ => None,
+        });
+        let found: Vec<_> = found.collect();
+        assert_eq!(found, [is_found.then_some(first)], "{replaces}");
+    }
+}

@@ -1,8 +1,9 @@
 //! A phone transfers the party that it talks to: SIP REFER by a real phone.
 
+use anyhow::Context as _;
 use e2e::phone::Setup;
 use e2e::server::DOMAIN;
-use e2e::sipp::Scenario;
+use e2e::sipp::{Running, Scenario};
 use e2e::{Phone, Pitch, Reply};
 
 use super::{SOON, Scene, talk};
@@ -135,6 +136,62 @@ fn the_transferor_learns_of_the_outcome() -> anyhow::Result<()> {
     }
     let target = asked[0].param("ReferTransferTarget").unwrap_or_default();
     assert!(target.contains("?Replaces=other%3B"), "{target}");
+    Ok(())
+}
+
+/// The dialog of a running scenario's call, as Refer-To names it: `to-tag` is the server's.
+fn replaces(consulting: &Running) -> anyhow::Result<String> {
+    let log = consulting.messages();
+    let (_, answer) = log.split_once("SIP/2.0 200").context("no answer")?;
+    let field = |name: &str| {
+        let mut lines = answer.lines();
+        let line = lines.find_map(|line| line.strip_prefix(name));
+        line.map(str::trim).context("no such header field")
+    };
+    let tag = |field: &str| {
+        let (_, tag) = field.split_once(";tag=").context("no tag")?;
+        anyhow::Ok(tag.to_owned())
+    };
+    let (to, from) = (tag(field("To:")?)?, tag(field("From:")?)?);
+    let id = field("Call-ID:")?.replace('@', "%40");
+    Ok(format!("{id}%3Bto-tag%3D{to}%3Bfrom-tag%3D{from}"))
+}
+
+/// The transferor talks to fay in another call: ann and fay are connected, and nobody is asked.
+#[test]
+fn an_attended_transfer_connects_the_two_others() -> anyhow::Result<()> {
+    let scene = Scene::new()?;
+    with_refer_url(&scene)?;
+    let document = "<Dial><Client>fay</Client></Dial>";
+    scene.app.on("/f", Reply::document(document));
+    let rest = scene.server.rest();
+    rest.public_number("1005", &scene.app.url("/f"), "")?;
+    let ann = scene.ann(Setup::answers)?;
+    let fay = fay(&scene, scene.music)?;
+    let consulting = Scenario::new("call-until-bye")
+        .service("1005")
+        .start(&scene.server)?;
+    fay.wait_for("CALL_ESTABLISHED")?;
+    let dialog = replaces(&consulting)?;
+    let attended = format!("<sip:fay@{DOMAIN}?Replaces={dialog}>");
+    stranger("transfer-expect-notify-and-bye", "1001", &attended).run(&scene.server)?;
+    consulting.finish()?;
+    talk(TALK);
+    fay.hangup()?;
+    ann.wait_for("CALL_CLOSED")?;
+    ann.heard()?
+        .check_bridge(scene.music, scene.anns, HEARD_S)?;
+    fay.heard()?
+        .check_bridge(scene.anns, scene.music, HEARD_S)?;
+    assert_eq!(scene.app.requests("/r").len(), 0);
+    let calls = rest.finished_calls(4, SOON)?;
+    let mut reasons: Vec<_> = calls
+        .iter()
+        .filter_map(|call| call["reason"].as_str())
+        .collect();
+    reasons.sort_unstable();
+    let expected = ["hung-up", "partner-hung-up", "transferred", "transferred"];
+    assert_eq!(reasons, expected, "{calls:#?}");
     Ok(())
 }
 
