@@ -17,9 +17,9 @@ use crate::context::{Context, Letter};
 use crate::event::Headers;
 use crate::fact::{CallEnd, Fact, Reason};
 use crate::letter::{BridgeId, Ended, ForkId, LastResponse, LegOver};
-use crate::meeting::Meeting;
 use crate::params::Params;
 use crate::profile::Profile;
+use crate::queueing::Meeting;
 use crate::reporter::Reporter;
 use crate::trace::{Entry, Lane, Way};
 

@@ -63,14 +63,13 @@ pub use fact::{CallEnd, Fact, Reason};
 pub use family::{Family, Inbound, OutboundApi, Script};
 pub use farewell::{Farewell, MessageFarewell, RecordingFarewell, RecordingOutcome, RoomFarewell};
 pub use lint::{can_run, lint};
-pub use meeting::{Note, Rendezvous};
 pub use membership::{
     Beep, Departure, Place, RoomCallback, RoomEnd, RoomEvent, RoomRecording, RoomRefusal, Terms,
     Wish,
 };
 pub use message::{MessageCommand, TextMessage};
 pub use queue::{Queue, QueueTell};
-pub use queueing::{Parting, QueueEvent, QueueRequest, Standing};
+pub use queueing::{Note, Parting, QueueEvent, QueueRequest, Rendezvous, Standing};
 pub use rcml::{ReplyKind, RingTone, Sides};
 pub use refer::Refer;
 pub use request::{CreateError, ModifyError, NewCall, NewMessage, NewParticipant, SendError};

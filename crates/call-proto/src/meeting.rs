@@ -8,68 +8,13 @@
 //! Left to others: how the two find each other, and who commands the connection (the verbs `enqueue`,
 //! `dequeue` and `joining`).
 
-use model::QueueSid;
-use serde::{Deserialize, Serialize};
-
 use crate::call::Call;
 use crate::command::{Command, MediaCommand};
 use crate::context::Context;
-use crate::event::{Document, Redirect, Req};
+use crate::event::{Redirect, Req};
 use crate::interpreter::Script;
 use crate::letter::Role;
-use crate::params::Params;
-use crate::queueing::QueueRequest;
-
-/// The connection of a leg to one of another family.
-#[derive(Clone, Debug)]
-pub(crate) struct Meeting {
-    pub(crate) queue: QueueSid,
-    /// Number of the leg's own place in the queue.
-    pub(crate) req: Req,
-    /// Runs if the remote party asks to transfer the other one; `None`: the document of the called
-    /// number.
-    pub(crate) refer: Option<Document>,
-}
-
-/// What a leg wants of the one that it is connected to.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub enum Note {
-    /// Pass this key to the remote party.
-    Key(char),
-    /// Run the document that the sender runs now.
-    Redirect(Box<Redirect>),
-    /// The sender's remote party transfers yours: run this document, whose requests have these
-    /// parameters.
-    Transfer {
-        /// The document.
-        document: Box<Document>,
-        /// Parameters of the transfer.
-        params: Params,
-    },
-    /// The sender's remote party leaves: meet another call there.
-    Join(Rendezvous),
-}
-
-impl Note {
-    /// The words in traces.
-    pub(crate) fn as_str(&self) -> &'static str {
-        match self {
-            Self::Key(_) => "passes a key on",
-            Self::Redirect(_) => "takes the other call along",
-            Self::Transfer { .. } => "transfers the other call",
-            Self::Join(_) => "hands the other call over",
-        }
-    }
-}
-
-/// Where two calls meet after an attended transfer: a queue for just these two, without a name or record.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Rendezvous {
-    /// The queue.
-    pub queue: QueueSid,
-    /// Whether this call takes the other one; of two that meet, one does.
-    pub takes: bool,
-}
+use crate::queueing::{Meeting, Note, QueueRequest, Rendezvous};
 
 impl Call {
     /// Sends a note to the leg that this one is connected to.

@@ -10,7 +10,7 @@ use crate::dialect::Dialect;
 use crate::event::{Modify, ParticipantChange, Redirect};
 use crate::fact::Reason;
 use crate::letter::{Ended, Role};
-use crate::meeting::Note;
+use crate::queueing::Note;
 use crate::request::ModifyError;
 use crate::trace::Lane;
 

@@ -16,8 +16,7 @@ use std::collections::VecDeque;
 use model::{CallSid, Timestamp};
 
 use crate::event::{Document, Req};
-use crate::meeting::Note;
-use crate::queueing::{Parting, QueueEvent, QueueRequest, Standing};
+use crate::queueing::{Note, Parting, QueueEvent, QueueRequest, Standing};
 
 /// A queue's report for the family of a call.
 #[derive(Clone, PartialEq, Eq, Debug)]

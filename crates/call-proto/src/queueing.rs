@@ -3,8 +3,8 @@
 use model::{AccountSid, CallSid, QueueSid, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Document, Req};
-use crate::meeting::Note;
+use crate::event::{Document, Redirect, Req};
+use crate::params::Params;
 
 /// A request of a call to a queue. All but `Find` are carried out in order.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -124,6 +124,57 @@ pub enum QueueEvent {
         /// Why.
         why: Parting,
     },
+}
+
+/// The connection of a leg to one of another family.
+#[derive(Clone, Debug)]
+pub(crate) struct Meeting {
+    pub(crate) queue: QueueSid,
+    /// Number of the leg's own place in the queue.
+    pub(crate) req: Req,
+    /// Runs if the remote party asks to transfer the other one; `None`: the document of the called
+    /// number.
+    pub(crate) refer: Option<Document>,
+}
+
+/// What a leg wants of the one that it is connected to.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Note {
+    /// Pass this key to the remote party.
+    Key(char),
+    /// Run the document that the sender runs now.
+    Redirect(Box<Redirect>),
+    /// The sender's remote party transfers yours: run this document, whose requests have these
+    /// parameters.
+    Transfer {
+        /// The document.
+        document: Box<Document>,
+        /// Parameters of the transfer.
+        params: Params,
+    },
+    /// The sender's remote party leaves: meet another call there.
+    Join(Rendezvous),
+}
+
+impl Note {
+    /// The words in traces.
+    pub(crate) fn as_str(&self) -> &'static str {
+        match self {
+            Self::Key(_) => "passes a key on",
+            Self::Redirect(_) => "takes the other call along",
+            Self::Transfer { .. } => "transfers the other call",
+            Self::Join(_) => "hands the other call over",
+        }
+    }
+}
+
+/// Where two calls meet after an attended transfer: a queue for just these two, without a name or record.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Rendezvous {
+    /// The queue.
+    pub queue: QueueSid,
+    /// Whether this call takes the other one; of two that meet, one does.
+    pub takes: bool,
 }
 
 /// Why a call leaves a queue, or the one that it is connected to.

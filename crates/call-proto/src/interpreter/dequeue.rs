@@ -17,8 +17,7 @@ use crate::command::{Command, MediaCommand};
 use crate::context::Context;
 use crate::event::{Document, Req, SetIn};
 use crate::fact::Reason;
-use crate::meeting::Meeting;
-use crate::queueing::{Parting, QueueEvent, QueueRequest};
+use crate::queueing::{Meeting, Parting, QueueEvent, QueueRequest};
 use crate::recording::RecordingNews;
 
 /// A `<Dial>` that takes a call from a queue.

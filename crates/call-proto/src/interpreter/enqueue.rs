@@ -14,8 +14,7 @@ use crate::command::Command;
 use crate::context::Context;
 use crate::event::{Document, Req};
 use crate::fact::{Fact, Reason};
-use crate::meeting::Meeting;
-use crate::queueing::{Parting, QueueEvent, QueueRequest};
+use crate::queueing::{Meeting, Parting, QueueEvent, QueueRequest};
 use crate::trace::Lane;
 
 /// How long a queue may take to answer: longer than a slow disk takes.

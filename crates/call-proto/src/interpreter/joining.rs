@@ -14,8 +14,7 @@ use crate::command::{Command, MediaCommand};
 use crate::context::Context;
 use crate::event::Req;
 use crate::fact::Reason;
-use crate::meeting::{Meeting, Rendezvous};
-use crate::queueing::{Parting, QueueEvent, QueueRequest};
+use crate::queueing::{Meeting, Parting, QueueEvent, QueueRequest, Rendezvous};
 use crate::trace::Lane;
 
 /// How long the two may talk: as long as a `<Dial>` without `timeLimit` lets them.

@@ -25,9 +25,8 @@ use crate::event::{
 use crate::fact::Reason;
 use crate::leg::verdict;
 use crate::letter::{Ended, ForkId, ForkNews, Role};
-use crate::meeting::Rendezvous;
 use crate::membership::RoomEvent;
-use crate::queueing::QueueEvent;
+use crate::queueing::{QueueEvent, Rendezvous};
 use crate::recording::RecordingNews;
 use crate::streams::StreamEnd;
 use crate::trace::Lane;

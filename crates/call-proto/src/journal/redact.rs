@@ -12,8 +12,7 @@ use crate::event::{
     Document, Event, Fallback, Fetched, LegEvent, Modify, Planned, Redirect, Route, Via,
 };
 use crate::family::{Inbound, OutboundApi, Script};
-use crate::meeting::Note;
-use crate::queueing::QueueEvent;
+use crate::queueing::{Note, QueueEvent};
 use crate::room::RoomInput;
 
 /// Replaces a password that is never parsed.
