@@ -9,8 +9,11 @@ use model::{CallSid, Direction, RecordingSid, Timestamp};
 
 use crate::command::Command;
 use crate::context::{Context, Letter};
-use crate::event::{DigitWay, Document, Event, LegEvent, MediaEvent, ParticipantChange, Req};
+use crate::event::{
+    DigitWay, Document, Event, LegEvent, MediaEvent, Modify, ParticipantChange, Req,
+};
 use crate::fact::Reason;
+use crate::interjection::Interjections;
 use crate::interpreter::{Input, Parts, Script, Scripts};
 use crate::keys::{Keys, keys_of};
 use crate::leg::{Leg, News};
@@ -28,6 +31,7 @@ pub(crate) struct Call {
     streams: Streams,
     messages: Messages,
     keys: Keys,
+    pub(crate) interjections: Interjections,
     /// Keys to send to the remote party once it is connected, or before it is screened.
     pub(crate) send_digits: Option<String>,
     forgotten: bool,
@@ -42,6 +46,7 @@ impl Call {
             streams: Streams::default(),
             messages: Messages::default(),
             keys: Keys::default(),
+            interjections: Interjections::default(),
             send_digits: None,
             forgotten: false,
         }
@@ -56,6 +61,7 @@ impl Call {
             Event::Leg(event) => self.handle_leg(event, cx),
             Event::Media(event) => self.handle_media(event, cx),
             Event::Fetched { req, result } => self.tell(&Input::Fetched(req, result), cx),
+            Event::Audio { req, result } if self.interjection_ready(req, &result, cx) => {}
             Event::Audio { req, result } => self.tell(&Input::Audio(req, result), cx),
             Event::Speech { req, news } => self.tell(&Input::Speech(req, news), cx),
             Event::Stream { req, news } => self.stream_news(req, news, cx),
@@ -65,6 +71,10 @@ impl Call {
             } => self.receives_note(req, note, cx),
             Event::Queue { req, event } => self.tell(&Input::Queue(req, event), cx),
             Event::Room { req, event } => self.tell(&Input::Room(req, event), cx),
+            Event::Ask {
+                ask,
+                modify: Modify::Interject(what),
+            } => self.interject(Some(ask), *what, cx),
             Event::Ask { ask, modify } => {
                 let outcome = self.modify(modify, cx);
                 cx.reply(self.sid(), ask, outcome);
@@ -120,6 +130,7 @@ impl Call {
 
     fn handle_media(&mut self, event: MediaEvent, cx: &mut Context) {
         match event {
+            MediaEvent::PlayDone { play } if self.interjection_played(play) => {}
             MediaEvent::PlayDone { play } => self.tell(&Input::Played(play), cx),
             MediaEvent::Digit { digit, way } => self.key_pressed(digit, way, cx),
             MediaEvent::RecordSilence { recording } => {
@@ -256,6 +267,7 @@ impl Call {
             let input = match news {
                 News::Up => Input::LegUp,
                 News::Over(reason) => {
+                    self.interjection_over(cx);
                     self.streams.stop_all(&self.leg, cx);
                     Input::LegOver(reason)
                 }

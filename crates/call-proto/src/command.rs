@@ -348,6 +348,15 @@ pub enum Sound {
     Clip(Clip),
 }
 
+/// What interrupts the sound that a remote party hears.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Interrupting {
+    /// A sound.
+    Clip(Clip),
+    /// Keys: `0`–`9`, `*`, `#`, `A`–`D`, and `w` for half a second of silence.
+    Keys(String),
+}
+
 /// A command to the media side of a leg. Commands of one family take effect in order.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum MediaCommand {
@@ -388,6 +397,14 @@ pub enum MediaCommand {
         play: PlayId,
         /// `0`–`9`, `*`, `#`, `A`–`D`, and `w` for half a second of silence.
         digits: String,
+    },
+    /// Play a sound once, or press keys, at once: whatever else the remote party hears waits and then goes on, or is not
+    /// heard meanwhile → `PlayDone`. One that is still in progress is replaced.
+    Interject {
+        /// Its number.
+        play: PlayId,
+        /// What it is.
+        sound: Interrupting,
     },
     /// Press a key of the bridged leg that it did not send in its media, after those still in
     /// progress.
@@ -484,6 +501,17 @@ impl MediaCommand {
                 sound: Sound::Clip(clip),
                 ..
             } => ("play".to_owned(), format!("{} ms", clip.length.as_millis())),
+            Self::Interject {
+                sound: Interrupting::Clip(clip),
+                ..
+            } => (
+                "interrupt with".to_owned(),
+                format!("{} ms", clip.length.as_millis()),
+            ),
+            Self::Interject {
+                sound: Interrupting::Keys(_),
+                ..
+            } => ("interrupt with keys".to_owned(), String::new()),
             // The keys are not shown: they may be a PIN.
             Self::SendDigits { .. } => ("send keys".to_owned(), String::new()),
             Self::PassKey { .. } => ("pass on a key".to_owned(), String::new()),

@@ -7,6 +7,7 @@ use model::{AccountSid, CallSid, ConferenceSid, HttpMethod, QueueSid, RecordingS
 use serde::{Deserialize, Serialize};
 
 use crate::dialect::Dialect;
+use crate::interjection::Interjection;
 use crate::membership::RoomEvent;
 use crate::queueing::QueueEvent;
 use crate::refer::Refer;
@@ -417,6 +418,8 @@ pub enum Modify {
     Redirect(Box<Redirect>),
     /// Change its part in a conference.
     Participant(Box<ParticipantChange>),
+    /// Have a sound said or played on it, or keys pressed.
+    Interject(Box<Interjection>),
 }
 
 /// A change of a call's part in a conference; `None` leaves a property as it is.

@@ -22,6 +22,7 @@ mod family;
 mod farewell;
 mod fork;
 mod ids;
+mod interjection;
 mod interpreter;
 pub mod journal;
 mod keys;
@@ -49,8 +50,8 @@ mod transfer;
 
 pub use callback::{CallbackTarget, LegCallback};
 pub use command::{
-    Addressed, Command, FetchRequest, Invite, LegCommand, ListenRequest, MediaCommand,
-    OutgoingMessage, RoomRequest, Sound, StreamCommand, StreamRequest, Target,
+    Addressed, Command, FetchRequest, Interrupting, Invite, LegCommand, ListenRequest,
+    MediaCommand, OutgoingMessage, RoomRequest, Sound, StreamCommand, StreamRequest, Target,
 };
 pub use context::{MakeAddress, RecordingAddress, Settings};
 pub use dialect::Dialect;
@@ -62,6 +63,7 @@ pub use event::{
 pub use fact::{CallEnd, Fact, Reason};
 pub use family::{Family, Inbound, OutboundApi, Script};
 pub use farewell::{Farewell, MessageFarewell, RecordingFarewell, RecordingOutcome, RoomFarewell};
+pub use interjection::Interjection;
 pub use lint::{can_run, lint};
 pub use membership::{
     Beep, Departure, Place, RoomCallback, RoomEnd, RoomEvent, RoomRecording, RoomRefusal, Terms,

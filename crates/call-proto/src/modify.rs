@@ -24,6 +24,11 @@ impl Call {
                 ("redirect", "a document in the request".to_owned())
             }
             Modify::Redirect(redirect) => ("redirect", redacted(&redirect.document.url)),
+            // Traced there.
+            Modify::Interject(what) => {
+                self.interject(None, (**what).clone(), cx);
+                return Ok(());
+            }
             Modify::Participant(change) => ("participant", change_in_words(change)),
         };
         cx.trace(self.sid(), Lane::Api, what, &detail);
@@ -36,6 +41,7 @@ impl Call {
             Modify::Cancel if !self.leg.can_be_canceled() => {}
             Modify::Cancel => self.leg.end_by_api(cx),
             Modify::Redirect(redirect) => return self.redirect(*redirect, cx),
+            Modify::Interject(_) => {}
             Modify::Participant(change) => {
                 if !self.change_participant(*change, cx) {
                     return Err(ModifyError::NotInConference);
@@ -49,7 +55,9 @@ impl Call {
     pub(crate) fn modify_unasked(&mut self, modify: Modify, cx: &mut Context) {
         let url = match &modify {
             Modify::Redirect(redirect) => Some(redirect.document.url.clone()),
-            Modify::Complete | Modify::Cancel | Modify::Participant(_) => None,
+            Modify::Complete | Modify::Cancel | Modify::Interject(_) | Modify::Participant(_) => {
+                None
+            }
         };
         if self.modify(modify, cx) == Err(ModifyError::NotAnswered) {
             let about = self.leg.profile.about(url.as_deref());

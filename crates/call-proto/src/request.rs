@@ -115,6 +115,17 @@ pub enum ModifyError {
     /// It does not wait in the queue from which it was to be taken.
     #[error("the call does not wait in this queue")]
     NotInQueue,
+    /// It has not been answered, so nobody hears it.
+    #[error("the call has not been answered yet")]
+    NotUp,
+    /// It hears another sound of the API.
+    #[error(
+        "the call still hears an earlier Say, Play or SendDigits: send the request again when that has ended"
+    )]
+    Interjecting,
+    /// The sound is not available, for the reason with this number of the error table.
+    #[error("the sound is not available (error {0}); see the notification of the call")]
+    NoSound(u16),
     /// The call did not reply in time, or the change cannot be recorded now.
     #[error("the change is not confirmed; it may still be made")]
     Unconfirmed,

@@ -74,6 +74,8 @@ pub enum Control {
         audio: Vec<Arc<[i16]>>,
         /// How often to play the whole list; `None`: until stopped.
         times: Option<u32>,
+        /// Whether a play in progress waits for the end of this one instead, unless that interrupts as well.
+        interrupts: bool,
     },
     /// Plays what [`Control::Feed`] sends from now on, replacing a play in progress; silence while there
     /// is nothing. Does not end by itself. While it lasts, the endpoint does not hear its bridge.
@@ -129,6 +131,8 @@ pub enum Control {
         /// `0`–`9`, `*`, `#`, `A`–`D` in any case; `w`, `W` and comma pause for 500 ms. Other
         /// characters are ignored.
         digits: String,
+        /// As for [`Control::Play`].
+        interrupts: bool,
     },
     /// Presses one key towards the remote party, in the way the endpoint agreed on, after the
     /// passed-on keys that are still in progress. Used for a key that the bridged leg did not send

@@ -9,7 +9,7 @@ mod mixed;
 mod playing;
 mod recoding;
 
-pub(crate) use playing::{Frame, Playing};
+pub(crate) use playing::{Frame, Playing, Plays};
 
 use self::link::Link;
 use crate::control::{Local, Sink, SocketId};
@@ -56,7 +56,7 @@ pub(crate) struct Endpoint {
     /// Source address of the remote party's RTCP.
     rtcp_from: Option<SocketAddr>,
     pub(crate) joined: Joined,
-    pub(crate) playing: Option<Playing>,
+    pub(crate) plays: Plays,
     /// Whether to report keys found in its audio.
     pub(crate) listening: bool,
     /// Present while its audio is searched for keys.
@@ -166,7 +166,7 @@ impl Endpoint {
             cname: format!("{:016x}", random.next()),
             rtcp_from: None,
             joined: Joined::Nothing,
-            playing: None,
+            plays: Plays::default(),
             listening: false,
             ears: None,
             taps: Vec::new(),
@@ -379,7 +379,7 @@ impl Endpoint {
         now: Instant,
         out: &mut impl Sink,
     ) {
-        if self.playing.is_some() {
+        if !self.plays.are_over() {
             return;
         }
         let Some((agreed, to)) = self.may_send() else {
@@ -438,7 +438,7 @@ impl Endpoint {
 
     /// Whether what it hears of its bridge or mix is handed out; not while something is played.
     pub(crate) fn is_overheard(&self) -> bool {
-        self.playing.is_none() && self.taps.iter().any(|tap| tap.part.has_sent())
+        self.plays.are_over() && self.taps.iter().any(|tap| tap.part.has_sent())
     }
 
     /// Samples of one frame of a play, at [`audio::RATE`].

@@ -227,13 +227,14 @@ impl Engine {
                 play,
                 audio,
                 times,
+                interrupts,
             } => {
                 let player = Player::new(play, audio, times).map(Playing::Prompt);
-                self.play(endpoint, play, player, now, out);
+                self.play((endpoint, interrupts), play, player, now, out);
             }
             Control::PlayLive { endpoint, play } => {
                 let live = Playing::Live(Live::new(play));
-                self.play(endpoint, play, Some(live), now, out);
+                self.play((endpoint, false), play, Some(live), now, out);
             }
             Control::Feed {
                 endpoint,
@@ -268,15 +269,16 @@ impl Engine {
                 endpoint,
                 play,
                 digits,
+                interrupts,
             } => {
                 let keys = Keys::new(play, &digits).map(Playing::Keys);
-                self.play(endpoint, play, keys, now, out);
+                self.play((endpoint, interrupts), play, keys, now, out);
             }
             Control::PassKey { endpoint, key } => self.pass_key(endpoint, key, now),
             Control::ListenDigits { endpoint, on } => self.listen_digits(endpoint, on),
             Control::StopPlay { endpoint, play } => {
                 let slot = self.slot(endpoint);
-                self.stop_play(slot, Some(play), out);
+                self.stop_play(slot, play, out);
             }
             Control::Bridge { a, b } => self.bridge(a, b, out),
             Control::Unbridge { a, b } => self.unbridge(a, b),
@@ -384,7 +386,8 @@ impl Engine {
     }
 
     fn close(&mut self, slot: Option<usize>, now: Instant, out: &mut impl Sink) {
-        self.stop_play(slot, None, out);
+        self.end_play(slot, true, out);
+        self.end_play(slot, false, out);
         let Some(endpoint) = slot.and_then(|slot| self.remove(slot)) else {
             return;
         };
@@ -440,34 +443,36 @@ impl Engine {
     }
 
     /// Replaces the current play; with `None`, the new play ends at once.
+    ///
+    /// - `interrupts`: replaces only a play that interrupts, too; the other one waits.
     fn play(
         &mut self,
-        id: EndpointId,
+        (id, interrupts): (EndpointId, bool),
         play: PlayId,
         playing: Option<Playing>,
         now: Instant,
         out: &mut impl Sink,
     ) {
         let slot = self.slot(id);
-        self.stop_play(slot, None, out);
+        self.end_play(slot, interrupts, out);
         let Some((slot, endpoint)) = slot.zip(self.endpoint(slot)) else {
             let stopped = true;
             out.report(id, Report::PlayDone { play, stopped });
             return;
         };
-        if playing.is_none() {
+        let Some(playing) = playing else {
             let stopped = false;
             out.report(id, Report::PlayDone { play, stopped });
             return;
-        }
-        endpoint.playing = playing;
+        };
+        endpoint.plays.begin(playing, interrupts);
         self.begin_frames(slot, now);
     }
 
     /// A live play in progress.
     fn live(&mut self, endpoint: EndpointId, play: PlayId) -> Option<&mut Live> {
         let slot = self.slot(endpoint);
-        match &mut self.endpoint(slot)?.playing {
+        match self.endpoint(slot)?.plays.main_mut() {
             Some(Playing::Live(live)) if live.play == play => Some(live),
             Some(Playing::Live(_) | Playing::Prompt(_) | Playing::Keys(_)) | None => None,
         }
@@ -492,13 +497,22 @@ impl Engine {
         }
     }
 
-    /// Ends the play in progress if it is the named one.
-    fn stop_play(&mut self, slot: Option<usize>, play: Option<PlayId>, out: &mut impl Sink) {
+    /// Ends the play that interrupts, or the other one.
+    fn end_play(&mut self, slot: Option<usize>, interrupts: bool, out: &mut impl Sink) {
+        if let Some(endpoint) = self.endpoint(slot)
+            && let Some(playing) = endpoint.plays.end(interrupts)
+        {
+            endpoint.out.interrupt();
+            endpoint.report_done(playing.play(), true, out);
+        }
+    }
+
+    /// Ends the named play if it is in progress or waits.
+    fn stop_play(&mut self, slot: Option<usize>, play: PlayId, out: &mut impl Sink) {
         let Some(endpoint) = self.endpoint(slot) else {
             return;
         };
-        let named = |playing: &mut Playing| play.is_none() || playing.play() == play;
-        if let Some(playing) = endpoint.playing.take_if(named) {
+        if let Some(playing) = endpoint.plays.end_named(play) {
             endpoint.out.interrupt();
             endpoint.report_done(playing.play(), true, out);
         }
@@ -511,14 +525,14 @@ impl Engine {
         if endpoint.play_due.take_if(|due| *due == at).is_none() {
             return;
         }
-        let play = endpoint.playing.as_ref().and_then(Playing::play);
+        let play = endpoint.plays.current().and_then(Playing::play);
         let mut samples = [0; MAX_FRAME];
         match endpoint.play_frame(&mut samples, at, now, out) {
             Frame::Ended => {
-                endpoint.playing = None;
+                endpoint.plays.end_current();
                 endpoint.out.interrupt();
                 endpoint.report_done(play, false, out);
-                if endpoint.is_fed() {
+                if endpoint.is_fed() || !endpoint.plays.are_over() {
                     self.begin_frames(slot, now);
                 }
             }

@@ -99,6 +99,7 @@ fn a_prompt_has_its_length() {
         play,
         audio: vec![audio],
         times: Some(1),
+        interrupts: false,
     });
     assert_eq!(
         call.next(),
@@ -247,6 +248,7 @@ fn keys_go_both_ways() {
         endpoint,
         play,
         digits,
+        interrupts: false,
     });
     assert_eq!(
         call.news(),

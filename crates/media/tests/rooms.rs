@@ -143,6 +143,7 @@ fn controls_keep_their_order_while_an_endpoint_moves() {
             play: PlayId(play),
             audio: vec![Arc::clone(&audio)],
             times: Some(1),
+            interrupts: false,
         };
         one.session.control(play(2 * round));
         // The first message ends the play, and each one moves the endpoint.

@@ -8,6 +8,7 @@ mod actor;
 mod agents;
 mod commands;
 mod families;
+mod interruptions;
 mod media;
 mod mix;
 mod queues;
@@ -36,6 +37,7 @@ pub(crate) use actor::KEY_PACE;
 use agents::{AgentDue, Agents};
 pub(crate) use commands::user_of;
 use families::Families;
+use interruptions::Interruptions;
 use media::Media;
 use mix::Mixes;
 use queues::Queues;
@@ -126,6 +128,7 @@ struct Stage<'a> {
     actors: Vec<Actor>,
     heard: BTreeMap<CallSid, Vec<Heard>>,
     media: Media,
+    interruptions: Interruptions,
     mixes: Mixes,
     ears: Ears,
     agents: Agents,
@@ -167,6 +170,7 @@ impl<'a> Stage<'a> {
             actors: Vec::new(),
             heard: BTreeMap::new(),
             media: Media::default(),
+            interruptions: Interruptions::default(),
             mixes: Mixes::default(),
             ears: Ears::default(),
             agents: Agents::default(),

@@ -69,6 +69,16 @@ pub(super) fn event(event: &Event) -> Event {
         }
         | Event::Modify(Modify::Redirect(redirect)) => redirected(redirect),
         Event::Ask {
+            modify: Modify::Interject(what),
+            ..
+        } => {
+            for verb in &mut what.verb {
+                if let rcml::Verb::Play(play) = verb {
+                    play.url = addresses(&play.url);
+                }
+            }
+        }
+        Event::Ask {
             modify: Modify::Participant(change),
             ..
         } => {

@@ -16,6 +16,8 @@ struct Leg {
     opened: u32,
     closed: u32,
     playing: Option<PlayId>,
+    /// What the API has it hear instead.
+    interrupting: Option<PlayId>,
     listens: bool,
     /// REFERs without an answer, and whether one was accepted whose outcome is unknown.
     refers: u32,
@@ -413,6 +415,10 @@ impl Rules {
             MediaCommand::ListenDigits { on } => {
                 let was = std::mem::replace(&mut self.leg(call).listens, *on);
                 self.check(was != *on, || format!("{call} listens {on} again"));
+            }
+            MediaCommand::Interject { play, .. } => self.leg(call).interrupting = Some(*play),
+            MediaCommand::StopPlay { play } if self.leg(call).interrupting == Some(*play) => {
+                self.leg(call).interrupting = None;
             }
             MediaCommand::StopPlay { play } => {
                 self.leg(call).live.take_if(|live| live == play);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use call_proto::{Beep, DigitWay, Lane, MediaCommand, MediaEvent, Sides, Sound, Via};
+use call_proto::{Beep, DigitWay, Interrupting, Lane, MediaCommand, MediaEvent, Sides, Sound, Via};
 use media::{Control, EndpointId, EngineControl, Part, PlayId, RecordingId, Report, Terms};
 use model::record::MediaCounts;
 use model::{CallSid, RecordingSid};
@@ -36,16 +36,37 @@ impl Actor {
                     // Nothing is over at once, and the call continues.
                     audio: audio.into_iter().collect(),
                     times,
+                    interrupts: false,
                 }
             }
             MediaCommand::StopPlay { play } => EngineControl::StopPlay {
                 endpoint,
                 play: PlayId(play.0),
             },
+            MediaCommand::Interject {
+                play,
+                sound: Interrupting::Clip(clip),
+            } => EngineControl::Play {
+                endpoint,
+                play: PlayId(play.0),
+                audio: self.sound(Sound::Clip(clip)).into_iter().collect(),
+                times: Some(1),
+                interrupts: true,
+            },
+            MediaCommand::Interject {
+                play,
+                sound: Interrupting::Keys(digits),
+            } => EngineControl::SendDigits {
+                endpoint,
+                play: PlayId(play.0),
+                digits,
+                interrupts: true,
+            },
             MediaCommand::SendDigits { play, digits } => EngineControl::SendDigits {
                 endpoint,
                 play: PlayId(play.0),
                 digits,
+                interrupts: false,
             },
             MediaCommand::PassKey { key } => EngineControl::PassKey { endpoint, key },
             MediaCommand::ListenDigits { on } => EngineControl::ListenDigits { endpoint, on },

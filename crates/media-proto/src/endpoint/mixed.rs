@@ -24,7 +24,7 @@ impl Endpoint {
         now: Instant,
         out: &mut impl Sink,
     ) -> Option<Header> {
-        if self.playing.is_some() {
+        if !self.plays.are_over() {
             return None;
         }
         let Some((agreed, to)) = self.may_send() else {

@@ -42,6 +42,65 @@ impl Playing {
     }
 }
 
+/// What is played to an endpoint: at most one sound at a time. One that *interrupts* goes first, and the other waits at
+/// the place that it had reached.
+#[derive(Debug, Default)]
+pub(crate) struct Plays {
+    main: Option<Playing>,
+    interruption: Option<Playing>,
+}
+
+impl Plays {
+    /// Whether nothing is played or waits.
+    pub(crate) const fn are_over(&self) -> bool {
+        self.main.is_none() && self.interruption.is_none()
+    }
+
+    /// The one that is heard.
+    pub(crate) fn current(&self) -> Option<&Playing> {
+        self.interruption.as_ref().or(self.main.as_ref())
+    }
+
+    pub(crate) fn current_mut(&mut self) -> Option<&mut Playing> {
+        self.interruption.as_mut().or(self.main.as_mut())
+    }
+
+    /// The one that can be interrupted.
+    pub(crate) fn main_mut(&mut self) -> Option<&mut Playing> {
+        self.main.as_mut()
+    }
+
+    /// Starts one; there must be none of its kind.
+    pub(crate) fn begin(&mut self, playing: Playing, interrupts: bool) {
+        *self.place(interrupts) = Some(playing);
+    }
+
+    /// Ends the one that interrupts, or the other.
+    pub(crate) fn end(&mut self, interrupts: bool) -> Option<Playing> {
+        self.place(interrupts).take()
+    }
+
+    /// Ends the one with this name.
+    pub(crate) fn end_named(&mut self, play: PlayId) -> Option<Playing> {
+        let is_it = |playing: &mut Playing| playing.play() == Some(play);
+        let interruption = self.interruption.take_if(is_it);
+        interruption.or_else(|| self.main.take_if(is_it))
+    }
+
+    /// Ends the one that is heard.
+    pub(crate) fn end_current(&mut self) -> Option<Playing> {
+        self.interruption.take().or_else(|| self.main.take())
+    }
+
+    const fn place(&mut self, interrupts: bool) -> &mut Option<Playing> {
+        if interrupts {
+            &mut self.interruption
+        } else {
+            &mut self.main
+        }
+    }
+}
+
 /// The outcome of a frame.
 #[derive(Debug)]
 pub(crate) enum Frame {
@@ -65,12 +124,12 @@ impl Endpoint {
     ) -> Frame {
         let frame_ms = self.frame_ms();
         let span = Duration::from_millis(frame_ms.into());
-        if self.playing.is_none() {
+        if self.plays.are_over() {
             return self.fed_frame(samples, span, at, now, out);
         }
         self.skip_fed(samples, frame_ms, at);
         let samples = &mut samples[..frame_len(frame_ms, audio::RATE)];
-        let goes_on = match &mut self.playing {
+        let goes_on = match self.plays.current_mut() {
             Some(Playing::Prompt(player)) => player.fill(samples),
             Some(Playing::Live(live)) => {
                 let (id, play) = (self.id, live.play);
@@ -140,7 +199,7 @@ impl Endpoint {
     /// Prepares a frame of pressed keys; false if none are left.
     fn key_frame(&mut self, frame: KeyFrame, samples: &mut [i16], at: Instant) -> bool {
         let events = self.sends_events();
-        let Some(Playing::Keys(keys)) = &mut self.playing else {
+        let Some(Playing::Keys(keys)) = self.plays.current_mut() else {
             return false;
         };
         samples.fill(0);
@@ -168,7 +227,7 @@ impl Endpoint {
 
     /// The event packet of this frame, if the key is sent as an event.
     fn next_event(&mut self) -> Option<EventPacket> {
-        match &mut self.playing {
+        match self.plays.current_mut() {
             Some(Playing::Keys(Keys {
                 way: Way::Event(sender),
                 ..

@@ -23,7 +23,7 @@ impl Engine {
             return;
         };
         for (slot, peer) in [(a, b), (b, a)] {
-            self.stop_play(Some(slot), None, out);
+            self.end_play(Some(slot), false, out);
             self.unjoin(Some(slot).filter(|_| self.peer(slot) != Some(peer)));
         }
         for (slot, peer) in [(a, b), (b, a)] {
@@ -61,7 +61,7 @@ impl Engine {
         let member = mix.add(endpoint, slot, role);
         if let Some(endpoint) = self.endpoints.get_mut(slot) {
             endpoint.joined = Joined::Mix { mix: place, member };
-            if endpoint.playing.is_none() {
+            if endpoint.plays.are_over() {
                 endpoint.out.interrupt();
             }
         }

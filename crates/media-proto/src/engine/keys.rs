@@ -137,18 +137,15 @@ impl Engine {
         let Some(endpoint) = self.endpoints.get_mut(slot) else {
             return;
         };
-        let idle = endpoint.playing.is_none();
-        match (&mut endpoint.playing, key) {
+        match (endpoint.plays.current_mut(), key) {
             (Some(Playing::Keys(keys)), key) if keys.play.is_none() => keys.relay_key(key, now),
-            (playing @ None, Key::Down(_)) => {
+            (None, Key::Down(_)) => {
                 let mut keys = Keys::relay();
                 keys.relay_key(key, now);
-                *playing = Some(Playing::Keys(keys));
+                endpoint.plays.begin(Playing::Keys(keys), false);
+                self.begin_frames(slot, now);
             }
             (Some(_), _) | (None, Key::Held | Key::Up) => {}
-        }
-        if idle && endpoint.playing.is_some() {
-            self.begin_frames(slot, now);
         }
     }
 }

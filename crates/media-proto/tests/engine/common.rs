@@ -186,6 +186,18 @@ impl World {
             play,
             audio,
             times,
+            interrupts: false,
+        });
+    }
+
+    /// Plays something once instead of what is played, which waits.
+    pub(crate) fn interrupt(&mut self, endpoint: u64, play: u64, audio: &[i16]) {
+        self.control(Control::Play {
+            endpoint: EndpointId(endpoint),
+            play: PlayId(play),
+            audio: vec![Arc::from(audio)],
+            times: Some(1),
+            interrupts: true,
         });
     }
 

@@ -18,6 +18,7 @@ fn send(world: &mut World, endpoint: u64, play: u64, digits: &str) {
         endpoint: EndpointId(endpoint),
         play: PlayId(play),
         digits: digits.to_owned(),
+        interrupts: false,
     });
 }
 

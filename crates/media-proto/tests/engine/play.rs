@@ -266,3 +266,63 @@ fn refused_and_unknown() {
     assert_eq!(world.take_rtp(phone.media).len(), 5);
     assert_eq!(world.take_rtp(address("192.0.2.9:1")).len(), 0);
 }
+
+/// The pitch of each frame of 20 ms that a phone hears, in hertz; 0 for any other sound.
+fn pitches(world: &mut World, phone: &mut Phone) -> Vec<u32> {
+    phone.listen(world);
+    let heard = std::mem::take(&mut phone.heard);
+    let pitch = |frame: &[i16]| {
+        let is = |hz: &f64| audio::measure::tone_dbfs(frame, *hz) > -30.0;
+        [700.0, 1700.0].into_iter().find(is).unwrap_or(0.0) as u32
+    };
+    heard.chunks(160).map(pitch).collect()
+}
+
+#[test]
+fn an_interruption_lets_the_other_play_go_on_where_it_was() {
+    let mut world = World::new();
+    let mut phone = Phone::new(1, 440.0);
+    world.open(&phone);
+    world.play(1, 3, &[tone(700.0, 200)], Some(1));
+    world.pass(ms(90));
+    world.interrupt(1, 4, &tone(1700.0, 60));
+    world.pass(ms(300));
+    let expected = [[700; 5].as_slice(), &[1700; 3], &[700; 5]].concat();
+    assert_eq!(pitches(&mut world, &mut phone), expected);
+    assert_eq!(world.reports(1)[1..], [done(4, false), done(3, false)]);
+
+    // A play that begins meanwhile waits, too; another interruption replaces the first.
+    world.interrupt(1, 5, &tone(1700.0, 500));
+    world.pass(ms(20));
+    world.play(1, 6, &[tone(700.0, 40)], Some(1));
+    world.pass(ms(20));
+    world.interrupt(1, 7, &tone(1700.0, 40));
+    world.pass(ms(200));
+    let expected = [[1700; 4].as_slice(), &[700; 2]].concat();
+    assert_eq!(pitches(&mut world, &mut phone), expected);
+    let reports = world.reports(1);
+    let ends = [done(5, true), done(7, false), done(6, false)];
+    assert_eq!(reports[reports.len() - 3..], ends);
+}
+
+#[test]
+fn an_interruption_replaces_the_bridge_and_ends_with_its_endpoint() {
+    let mut world = World::new();
+    let (mut ann, mut kim) = (Phone::new(1, 440.0), Phone::new(2, 440.0));
+    world.open(&ann);
+    world.open(&kim);
+    world.interrupt(1, 3, &tone(1700.0, 200));
+    // Two legs are bridged, and the sound continues.
+    world.bridge(1, 2);
+    world.talk(&mut [&mut ann, &mut kim], ms(400));
+    let heard = pitches(&mut world, &mut ann);
+    assert_eq!(heard.iter().filter(|pitch| **pitch == 1700).count(), 10);
+    assert!(heard.len() > 15, "{heard:?}");
+    world.interrupt(1, 4, &tone(1700.0, 200));
+    world.pass(ms(50));
+    world.control(Control::Close {
+        endpoint: EndpointId(1),
+    });
+    let reports = world.reports(1);
+    assert!(reports.contains(&done(3, false)) && reports.contains(&done(4, true)));
+}

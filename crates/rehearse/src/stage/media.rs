@@ -39,6 +39,15 @@ pub(super) struct Media {
     recording: BTreeMap<RecordingSid, Take>,
 }
 
+/// How long it takes to press these keys.
+pub(super) fn keys_length(keys: &str) -> Duration {
+    let length = keys.chars().map(|key| match key {
+        'w' | 'W' => KEY_PAUSE,
+        _ => KEY_LENGTH,
+    });
+    length.sum()
+}
+
 /// A recording in progress.
 struct Take {
     call: CallSid,
@@ -146,6 +155,9 @@ impl Stage<'_> {
                 self.tell_soon(call, Event::Media(MediaEvent::Renegotiated { sdp }));
             }
             MediaCommand::Play { play, sound, times } => self.play_sound(call, play, sound, times),
+            MediaCommand::StopPlay { play } if self.is_interrupted_by(call, play) => {
+                self.interruption_ends(call, true);
+            }
             MediaCommand::StopPlay { play } => {
                 self.silences_agents(call, Some(play));
                 if self
@@ -159,6 +171,7 @@ impl Stage<'_> {
                 }
             }
             MediaCommand::SendDigits { play, digits } => self.send_keys(call, play, &digits),
+            MediaCommand::Interject { play, sound } => self.interrupts(call, play, sound),
             MediaCommand::PassKey { key } => {
                 let keys = key.to_string();
                 self.on_line(call, &format!("keys {keys}"));
@@ -224,11 +237,7 @@ impl Stage<'_> {
             Sound::RecordBeep => Sense::RecordBeep,
             Sound::Music => Sense::Music,
             Sound::Beep(beep) => Sense::Beep(beep),
-            Sound::Clip(clip) => {
-                let number = usize::try_from(clip.id).unwrap_or(usize::MAX);
-                let known = self.media.clips.get(number).cloned();
-                known.unwrap_or(Sense::Play(String::new()))
-            }
+            Sound::Clip(clip) => self.clip(clip),
         };
         let place = self.heard.get(&call).map_or(0, Vec::len);
         let words = if let Sound::Ringback(tone) = sound {
@@ -239,6 +248,7 @@ impl Stage<'_> {
         self.on_line(call, &words);
         self.hears(call, Heard::begins(sense, self.now));
         self.media.playing.insert(call, (play, place));
+        self.waits_behind(call, play);
         let length = match sound {
             Sound::Clip(clip) => clip.length,
             Sound::Beep(_) => BEEP_LENGTH,
@@ -257,16 +267,28 @@ impl Stage<'_> {
         self.on_line(call, &format!("keys {keys}"));
         self.hears(call, Heard::begins(Sense::Keys(keys.to_owned()), self.now));
         self.media.playing.insert(call, (play, place));
-        let length = keys.chars().map(|key| match key {
-            'w' | 'W' => KEY_PAUSE,
-            _ => KEY_LENGTH,
-        });
+        self.waits_behind(call, play);
         let done = Event::Media(MediaEvent::PlayDone { play });
-        self.tell_in(length.sum(), call, done);
+        self.tell_in(keys_length(keys), call, done);
+    }
+
+    /// What is heard of a clip.
+    pub(super) fn clip(&self, clip: Clip) -> Sense {
+        let number = usize::try_from(clip.id).unwrap_or(usize::MAX);
+        let known = self.media.clips.get(number).cloned();
+        known.unwrap_or(Sense::Play(String::new()))
+    }
+
+    /// What a leg plays, besides an interruption.
+    pub(super) fn plays_now(&self, call: CallSid) -> Option<PlayId> {
+        self.media.playing.get(&call).map(|(play, _)| *play)
     }
 
     /// A sound reaches its end; false if it was cut off before.
     pub(super) fn played(&mut self, call: CallSid, done: PlayId) -> bool {
+        if let Some(counts) = self.interruption_played(call, done) {
+            return counts;
+        }
         let playing = self.media.playing.get(&call);
         let plays = playing.is_some_and(|(play, _)| *play == done);
         if plays {
@@ -290,6 +312,7 @@ impl Stage<'_> {
 
     /// The leg no longer hears anything.
     pub(super) fn all_is_quiet(&mut self, call: CallSid) {
+        self.interruption_ends(call, true);
         self.cut_off(call);
         for heard in self.heard.get_mut(&call).into_iter().flatten() {
             heard.ends(self.now, true);
@@ -401,7 +424,7 @@ fn refused() -> MediaEvent {
 }
 
 /// A sound in script notation, as expected on the line.
-fn sound_on_line(sense: &Sense, times: Option<u32>) -> String {
+pub(super) fn sound_on_line(sense: &Sense, times: Option<u32>) -> String {
     let what = match sense {
         Sense::Ring => return "ring tone".to_owned(),
         Sense::RecordBeep => return "beep".to_owned(),
