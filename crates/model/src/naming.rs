@@ -12,11 +12,32 @@ use crate::{AccountSid, OrganizationSid};
 /// Maximum number of digits of an extension: a numeric login that is not a phone number.
 pub const LONGEST_EXTENSION: usize = 6;
 
+/// Maximum number of characters of a login. It is part of an index, whose rows PostgreSQL limits.
+pub const MAX_LOGIN_CHARS: usize = 64;
+
+/// Maximum number of bytes of a number or pattern.
+pub const MAX_NUMBER_BYTES: usize = 200;
+
 /// Short numbers of emergency services: dialling one must not reach another account's phone.
 const EMERGENCY: [&str; 6] = ["000", "110", "112", "119", "911", "999"];
 
 /// Characters that make a stored number a pattern.
 const PATTERN_CHARACTERS: [char; 9] = ['*', '#', '^', '|', '.', '$', '\\', '[', ']'];
+
+/// Whether a client can have this login, as far as its length goes. A longer text is not looked up: strangers send
+/// it, and answers are kept in memory.
+#[must_use]
+pub fn may_be_login(text: &str) -> bool {
+    // A character has at most four bytes.
+    let is_short = text.len() <= MAX_LOGIN_CHARS * 4 && text.chars().count() <= MAX_LOGIN_CHARS;
+    is_short && !text.is_empty()
+}
+
+/// Whether a text can be a stored number or pattern, or match one, as far as its length goes; see [`may_be_login`].
+#[must_use]
+pub fn may_be_number(text: &str) -> bool {
+    text.len() <= MAX_NUMBER_BYTES
+}
 
 /// The owner of a dialled text.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -160,6 +181,24 @@ mod tests {
             let foreign = collide((login, A), (number, ELSEWHERE));
             assert_eq!(foreign, expected && login.len() > 6, "{login} {number}");
         }
+    }
+
+    #[test]
+    fn a_longer_text_names_nothing() {
+        for (length, login, number) in [
+            (0, false, true),
+            (64, true, true),
+            (65, false, true),
+            (200, false, true),
+            (201, false, false),
+            (60_000, false, false),
+        ] {
+            let text = "1".repeat(length);
+            assert_eq!(may_be_login(&text), login, "{length}");
+            assert_eq!(may_be_number(&text), number, "{length}");
+        }
+        assert!(may_be_login(&"\u{1F4DE}".repeat(64)), "characters count");
+        assert!(!may_be_login(&"\u{1F4DE}".repeat(65)));
     }
 
     #[test]
