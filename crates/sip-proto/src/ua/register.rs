@@ -41,8 +41,9 @@ impl Core {
         if let Some(refusal) = refusal {
             return self.table.respond(tx, &refusal, now);
         }
-        match self.find_credentials(&request.headers, &[Party::Server]) {
-            Proof::Missing | Proof::Unsupported => self.demand(tx, &request, false, now),
+        match self.find_credentials(&request.headers, &[Party::Server], peer) {
+            Proof::Missing | Proof::Unsupported => self.demand(tx, (&request, peer), false, now),
+            Proof::Unasked => self.demand(tx, (&request, peer), true, now),
             Proof::Malformed => self.reply(tx, &request, 400, now),
             Proof::Given(credentials) => {
                 let registering = Registering {
@@ -110,7 +111,7 @@ impl Core {
                     peer: *peer,
                 });
             }
-            Some(Verdict::Stale) => self.demand(*tx, request, true, now),
+            Some(Verdict::Stale) => self.demand(*tx, (request, *peer), true, now),
             Some(Verdict::Accepted) if !names_itself(request, login) => {
                 self.reply(*tx, request, 403, now);
             }
@@ -147,11 +148,12 @@ impl Core {
     }
 
     /// Sends 401.
-    fn demand(&mut self, tx: TxId, request: &Request, stale: bool, now: Instant) {
+    fn demand(&mut self, tx: TxId, (request, peer): (&Request, Peer), stale: bool, now: Instant) {
         let mut response = self.plain(request, 401);
         let (elapsed, salt) = (self.elapsed(now), self.random.word());
+        let to = peer.remote.ip().into();
         self.authenticator
-            .challenge(&mut response, Party::Server, stale, elapsed, salt);
+            .challenge(&mut response, Party::Server, stale, elapsed, (salt, to));
         self.table.respond(tx, &response, now);
     }
 
