@@ -253,6 +253,7 @@ impl Core {
         let machine = AwaitAck::new(ok.to_bytes(), now);
         leg.state = State::Talking(Box::new(Talking {
             dialog,
+            unreported: false,
             outbound: false,
             awaited: Some(Awaited {
                 machine,
