@@ -136,6 +136,48 @@ pub fn login_rule(login: &str) -> LoginRule {
     }
 }
 
+/// What a text is that somebody wants to store as a number.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum NumberRule {
+    /// A number, which is stored like this.
+    Number(String),
+    /// `*` or a pattern, stored as written.
+    Pattern,
+    /// Dots are its only pattern characters: a number written with separators, which is spelt like this, or a pattern
+    /// that can be written without them. As a pattern it would not match the number that was meant.
+    Dotted(String),
+    /// Neither: it could never be dialled.
+    Unusable,
+}
+
+/// The rule for a text that is to be stored as a number; the only place that tells numbers from patterns.
+#[must_use]
+pub fn number_rule(text: &str) -> NumberRule {
+    let is_written = is_dialable(text) && !text.contains(char::is_whitespace) && !text.is_empty();
+    if !may_be_number(text) {
+        NumberRule::Unusable
+    } else if text.contains(|c| is_pattern_character(c) && !matches!(c, '#' | '.')) {
+        if text.bytes().all(|b| b.is_ascii_graphic()) {
+            NumberRule::Pattern
+        } else {
+            NumberRule::Unusable
+        }
+    } else if !is_written {
+        NumberRule::Unusable
+    } else if text.contains('.') {
+        let plain: String = text.chars().filter(|c| *c != '.').collect();
+        NumberRule::Dotted(stored(&plain))
+    } else if is_pattern(text) {
+        NumberRule::Pattern
+    } else {
+        NumberRule::Number(stored(text))
+    }
+}
+
+fn is_pattern_character(c: char) -> bool {
+    PATTERN_CHARACTERS.contains(&c)
+}
+
 /// Whether a stored number is `*` or a pattern: it receives calls to numbers without an owner.
 #[must_use]
 pub fn is_pattern(number: &str) -> bool {
@@ -243,11 +285,45 @@ mod tests {
             ("+1(202)5550100", "+12025550100"),
             ("10-01", "1001"),
             ("12025550100", "12025550100"),
-            ("*77", "*77"),
-            ("+1202555[0-9]+", "+1202555[0-9]+"),
         ];
         for (written, expected) in table {
             assert_eq!(stored(written), expected, "{written}");
+            let rule = NumberRule::Number(expected.to_owned());
+            assert_eq!(number_rule(written), rule, "{written}");
+            // Dots separate digits for who dials, and match any digit in a pattern.
+            let dotted = written
+                .replace(['-', '(', ')'], ".")
+                .replacen("00", "00.", 1);
+            if dotted.contains('.') {
+                let rule = NumberRule::Dotted(expected.to_owned());
+                assert_eq!(number_rule(&dotted), rule, "{dotted}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_number_that_is_stored_is_a_number_or_a_pattern() {
+        let long = "1".repeat(MAX_NUMBER_BYTES + 1);
+        let table = [
+            ("*", NumberRule::Pattern),
+            ("*77", NumberRule::Pattern),
+            ("#31", NumberRule::Pattern),
+            ("+1202555[0-9]+", NumberRule::Pattern),
+            ("^1650.*$", NumberRule::Pattern),
+            ("+1202555\\d.", NumberRule::Pattern),
+            ("+1202555....", NumberRule::Dotted("+1202555".to_owned())),
+            ("+1 202 555 0100", NumberRule::Unusable),
+            ("* 7", NumberRule::Unusable),
+            ("#a", NumberRule::Unusable),
+            ("kim", NumberRule::Unusable),
+            ("", NumberRule::Unusable),
+            (&long, NumberRule::Unusable),
+        ];
+        for (written, expected) in table {
+            assert_eq!(number_rule(written), expected, "{written}");
+            if expected == NumberRule::Pattern {
+                assert_eq!(stored(written), written);
+            }
         }
     }
 

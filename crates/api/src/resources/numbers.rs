@@ -8,7 +8,7 @@ mod fields;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use model::naming;
+use model::naming::{self, NumberRule};
 use model::record::{Account, Number, VoiceApplication};
 use model::{ApplicationSid, NumberSid, error};
 use store::{NumberFilter, NumberKey, Rows, Scope, Sort, StoreError};
@@ -273,8 +273,7 @@ async fn create(context: &Context<'_>, account: &Account) -> Answer {
     let Some(pure_sip) = params.flag("isSIP")?.or(assumed) else {
         return Err(number_of_provider());
     };
-    check_phone_number(phone_number)?;
-    let stored = naming::stored(phone_number);
+    let stored = stored(phone_number)?;
     let phone_number = stored.as_str();
     let now = now();
     let mut number = Number {
@@ -328,22 +327,19 @@ fn number_of_provider() -> Failure {
         .saying("No number provider is connected. If the number is your own, add isSIP=true.")
 }
 
-/// Refuses a text that is neither a number nor a pattern of numbers: it could never be dialled.
-fn check_phone_number(text: &str) -> Result<(), Failure> {
-    let fits = |c: char| {
-        if text.contains(['*', '^', '|', '$', '\\', '[', ']']) {
-            c.is_ascii_graphic()
-        } else {
-            c.is_ascii_digit() || "+*#().-".contains(c)
-        }
+/// The form in which a number or pattern is stored. Refuses a text that is neither.
+fn stored(text: &str) -> Result<String, Failure> {
+    let reason = match naming::number_rule(text) {
+        NumberRule::Number(number) => return Ok(number),
+        NumberRule::Pattern => return Ok(text.to_owned()),
+        NumberRule::Dotted(number) => format!(
+            "write the number as `{number}`; in a pattern, write `[0-9]` instead of `.` for any digit"
+        ),
+        NumberRule::Unusable => format!(
+            "`{}` is not a number: write digits, with `+` in front of a country code, or a pattern with `*`",
+            shown(text)
+        ),
     };
-    if naming::may_be_number(text) && text.chars().all(fits) {
-        return Ok(());
-    }
-    let reason = format!(
-        "`{}` is not a number: write digits, with `+` in front of a country code, or a pattern with `*`",
-        shown(text)
-    );
     Err(Failure::parameter("PhoneNumber", &reason))
 }
 
