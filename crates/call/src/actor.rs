@@ -343,6 +343,7 @@ impl Actor {
             }
             _ => {}
         }
+        self.note_opened(endpoint, &report);
         if let Some(event) = self.media_event(report) {
             if let MediaEvent::Closed(counts) = event {
                 self.closed.push(Change::CallMedia { sid: call, counts });
