@@ -32,7 +32,7 @@ pub(crate) async fn resolve(
     let domain = &shared.config.domain;
     let way = rows::settle(shared, |rows| routing::way(target, domain, rows)).await?;
     Ok(match way {
-        Ok(Way::Phones { login }) => phones(shared, &login, peers),
+        Ok(Way::Phones { login }) => phones(shared, &login, peers).await?,
         Ok(Way::Trunk { number }) => trunk(shared, &number, place, peers).await,
         Ok(Way::Address { uri }) => address(shared, &uri, author, peers).await,
         Err(unreachable) => Err(unreachable),
@@ -48,10 +48,31 @@ pub(crate) fn unknown(target: &Target, error: &StoreError) -> Unreachable {
     }
 }
 
-fn phones(shared: &Shared, login: &str, peers: &mut Peers) -> Result<Vec<Route>, Unreachable> {
-    let bindings = shared.parts.sip.bindings(login);
+/// The phones of the client that has a login now, registered with its present password. The registrar also knows those of
+/// earlier clients of that name, and those that someone with an earlier password registered.
+pub(crate) async fn bindings(
+    shared: &Shared,
+    login: &str,
+) -> Result<Vec<sip::Binding>, StoreError> {
+    let mut bindings = shared.parts.sip.bindings(login);
+    if !bindings.is_empty() {
+        let store = &shared.parts.store;
+        let client = store.client_in(shared.config.organization, login).await?;
+        let credential = client.map(|client| store.credential_of(&client));
+        bindings.retain(|binding| credential.as_ref() == Some(&binding.credential));
+    }
+    Ok(bindings)
+}
+
+async fn phones(
+    shared: &Shared,
+    login: &str,
+    peers: &mut Peers,
+) -> Result<Result<Vec<Route>, Unreachable>, StoreError> {
+    let bindings = bindings(shared, login).await?;
     if bindings.is_empty() {
-        return Err(unreachable(format!("client `{login}` is not registered")));
+        let text = format!("client `{login}` is not registered");
+        return Ok(Err(unreachable(text)));
     }
     let to = format!("sip:{}@{}", escape_user(login), shared.config.domain);
     let route = |binding: sip::Binding| {
@@ -66,7 +87,7 @@ fn phones(shared: &Shared, login: &str, peers: &mut Peers) -> Result<Vec<Route>,
             credentials: None,
         }
     };
-    Ok(bindings.into_iter().map(route).collect())
+    Ok(Ok(bindings.into_iter().map(route).collect()))
 }
 
 async fn trunk(

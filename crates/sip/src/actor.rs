@@ -352,6 +352,7 @@ impl Actor {
                 Ok(Ok(Some(secret))) => Found::Client(Ha1 {
                     md5: secret.ha1_md5,
                     sha256: secret.ha1_sha256,
+                    credential: secret.credential,
                 }),
                 Ok(Ok(None)) => Found::Nobody,
                 Ok(Err(error)) => {

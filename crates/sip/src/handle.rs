@@ -219,7 +219,8 @@ impl Sip {
         self.tell(Command::Forget(leg));
     }
 
-    /// The live bindings of a client, most preferred first.
+    /// The live bindings of a login, most preferred first, whatever its client and password were when they were made: see
+    /// [`Binding::credential`].
     #[must_use]
     pub fn bindings(&self, login: &str) -> Vec<Binding> {
         let table = self

@@ -316,6 +316,14 @@ impl Store {
         Ok(found)
     }
 
+    /// Names a client and its password, the same at every start, and reveals neither. A phone registered with another
+    /// one is not this client's: the login had another owner then, or another password.
+    #[must_use]
+    pub fn credential_of(&self, client: &Client) -> String {
+        let text = format!("{} {} {}", client.sid, client.ha1_md5, client.ha1_sha256);
+        self.key().sign("registration", &text)
+    }
+
     /// A client.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! The kind of route to a called party: the phones of a client, a trunk, or a SIP address.
 
-use model::{Target, error, number};
+use model::{AccountStatus, Target, error, number};
 
 use super::{Rows, Want};
 use crate::event::Unreachable;
@@ -94,7 +94,10 @@ fn means_client(text: &str, rows: &Rows) -> Result<bool, Want> {
 }
 
 fn phones(login: &str, rows: &Rows) -> Result<Result<Way, Unreachable>, Want> {
-    let enabled = rows.client(login)?.is_some_and(|client| client.enabled);
+    let enabled = match rows.client(login)? {
+        Some(client) if client.enabled => rows.account(client.account)? == AccountStatus::Active,
+        Some(_) | None => false,
+    };
     Ok(if enabled {
         Ok(Way::Phones {
             login: login.to_owned(),

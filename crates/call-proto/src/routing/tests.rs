@@ -736,6 +736,8 @@ fn a_called_party_is_at_phones_a_trunk_or_an_address() {
     let table = [
         (client("ann"), phones("ann")),
         (client("off"), missing("off")),
+        (client("idle"), missing("idle")),
+        (named("idle"), missing("idle")),
         (client("zed"), missing("zed")),
         (client(""), missing("")),
         (Target::Number("1001".to_owned()), trunk("1001")),
@@ -760,6 +762,8 @@ fn a_called_party_is_at_phones_a_trunk_or_an_address() {
     house.clients.push(self::client("12025550100", 3));
     house.clients.push(self::client("12025550200", 2));
     house.numbers.push(number("+12025550200", None));
+    house.clients.push(self::client("idle", 8));
+    house.closed.push(account(8));
     for (target, expected) in table {
         assert_eq!(house.way(&target), expected, "{target:?}");
     }

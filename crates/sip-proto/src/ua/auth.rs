@@ -23,6 +23,8 @@ pub struct Ha1 {
     pub md5: String,
     /// The SHA-256 hash.
     pub sha256: String,
+    /// Names the client and its password, without revealing them: another client, or another password, has another one.
+    pub credential: String,
 }
 
 impl std::fmt::Debug for Ha1 {
@@ -138,7 +140,12 @@ impl Core {
             Waiting::Register(registering) => {
                 let asked = (&*credentials, &Method::Register, registering.peer());
                 let verdict = self.verdict(asked, found, now);
-                self.client_found(&registering, &credentials.username, verdict, now);
+                let credential = match found {
+                    Found::Client(ha1) => ha1.credential.as_str(),
+                    Found::Nobody | Found::Failed => "",
+                };
+                let by = (credentials.username.as_str(), credential);
+                self.client_found(&registering, by, verdict, now);
             }
         }
         self.pump(now);

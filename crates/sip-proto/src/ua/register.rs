@@ -97,7 +97,7 @@ impl Core {
     pub(super) fn client_found(
         &mut self,
         registering: &Registering,
-        login: &str,
+        (login, credential): (&str, &str),
         verdict: Option<Verdict>,
         now: Instant,
     ) {
@@ -115,14 +115,23 @@ impl Core {
             Some(Verdict::Accepted) if !names_itself(request, login) => {
                 self.reply(*tx, request, 403, now);
             }
-            Some(Verdict::Accepted) => self.carry_out(*tx, request, *peer, login, now),
+            Some(Verdict::Accepted) => {
+                self.carry_out((*tx, request), *peer, (login, credential), now);
+            }
         }
     }
 
-    fn carry_out(&mut self, tx: TxId, request: &Request, peer: Peer, login: &str, now: Instant) {
+    fn carry_out(
+        &mut self,
+        (tx, request): (TxId, &Request),
+        peer: Peer,
+        by: (&str, &str),
+        now: Instant,
+    ) {
+        let login = by.0;
         let tag = self.random.tag();
         let before = self.registrar.bindings(login, now);
-        let mut response = match self.registrar.register(login, request, peer, now) {
+        let mut response = match self.registrar.register(by, request, peer, now) {
             Ok(()) => self.listing(request, login, now),
             Err(error) => error.response(request),
         };

@@ -372,6 +372,7 @@ fn directory(login: &str) -> Found {
         "kim" => Found::Client(Ha1 {
             md5: ha1_md5("kim", REALM, PASSWORD),
             sha256: ha1_sha256("kim", REALM, PASSWORD),
+            credential: "c1".to_owned(),
         }),
         "broken" => Found::Failed,
         _ => Found::Nobody,
