@@ -29,8 +29,11 @@ pub(crate) async fn resolve(
     author: AccountSid,
     peers: &mut Peers,
 ) -> Result<Result<Vec<Route>, Unreachable>, StoreError> {
-    let domain = &shared.config.domain;
-    let way = rows::settle(shared, |rows| routing::way(target, domain, rows)).await?;
+    let local = match target {
+        Target::Sip(uri) => shared.parts.sip.local_user(uri),
+        Target::Client(_) | Target::Number(_) | Target::Named(_) => None,
+    };
+    let way = rows::settle(shared, |rows| routing::way(target, local.as_deref(), rows)).await?;
     Ok(match way {
         Ok(Way::Phones { login }) => phones(shared, &login, peers).await?,
         Ok(Way::Trunk { number }) => trunk(shared, &number, place, peers).await,

@@ -88,7 +88,9 @@ pub(crate) fn start(
         answered,
     };
     tokio::spawn(actor.run(inputs).instrument(info_span!("sip")));
-    Ok((Sip::new(commands, addrs, bindings, config.trunks), incoming))
+    let ours = config.ours();
+    let sip = Sip::new(commands, addrs, bindings, ours, config.trunks);
+    Ok((sip, incoming))
 }
 
 fn trunk_hosts(config: &SipConfig) -> Vec<IpAddr> {

@@ -8,7 +8,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use sip_proto::DialogSnapshot;
 use sip_proto::registrar::Binding;
 use sip_proto::ua::{
-    Caller, HeaderList, IncomingInvite, LegCommand, LegEvent, LegId, Peer, Transport,
+    Caller, HeaderList, IncomingInvite, LegCommand, LegEvent, LegId, OurNames, Peer, Transport,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -150,6 +150,7 @@ struct Shared {
     next_leg: AtomicU64,
     addrs: SipAddrs,
     bindings: Bindings,
+    ours: OurNames,
     trunks: Vec<Trunk>,
 }
 
@@ -171,6 +172,7 @@ impl Sip {
         commands: mpsc::UnboundedSender<Command>,
         addrs: SipAddrs,
         bindings: Bindings,
+        ours: OurNames,
         trunks: Vec<Trunk>,
     ) -> Self {
         let next_leg = AtomicU64::new(2);
@@ -180,6 +182,7 @@ impl Sip {
                 next_leg,
                 addrs,
                 bindings,
+                ours,
                 trunks,
             }),
         }
@@ -229,6 +232,19 @@ impl Sip {
             .read()
             .unwrap_or_else(PoisonError::into_inner);
         table.get(login).cloned().unwrap_or_default()
+    }
+
+    /// The number or login of a `sip:` address at which a request would arrive here, so that it need not be sent.
+    #[must_use]
+    pub fn local_user(&self, uri: &str) -> Option<String> {
+        let SipAddrs { udp, tcp } = self.shared.addrs;
+        let is_own = |ip| {
+            [udp, tcp]
+                .into_iter()
+                .any(|bound| crate::local::is_own(bound, ip))
+        };
+        let ports = [udp.port(), tcp.port()];
+        self.shared.ours.local_user(uri, &ports, is_own)
     }
 
     /// Where to send a request for a URI (`sip:` or bare `host[:port][;transport=]`).

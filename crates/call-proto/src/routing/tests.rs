@@ -55,7 +55,12 @@ impl House {
     }
 
     fn way(&mut self, target: &Target) -> Result<Way, String> {
-        let way = self.settle(|rows| way(target, "pbx.example", rows));
+        // The SIP side decides which addresses lead here.
+        let parts = target.as_str().strip_prefix("sip:");
+        let parts = parts.and_then(|rest| rest.split_once('@'));
+        let here = parts.filter(|(_, host)| host.to_lowercase().starts_with("pbx.example"));
+        let local = here.map(|(user, _)| user);
+        let way = self.settle(|rows| way(target, local, rows));
         way.map_err(|unreachable| unreachable.text)
     }
 

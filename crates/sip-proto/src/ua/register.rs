@@ -8,7 +8,7 @@ use super::core::{Core, Output};
 use crate::digest::{Party, Verdict};
 use crate::message::{HeaderName, Request, Response};
 use crate::transaction::{ServerKey, TxId};
-use crate::uri::{Host, Uri};
+use crate::uri::Uri;
 
 /// A REGISTER waiting for the directory.
 pub(super) struct Registering {
@@ -75,22 +75,9 @@ impl Core {
 
     /// Whether the host of a URI is one of ours.
     pub(super) fn is_us(&self, uri: &Uri, peer: Peer) -> bool {
-        match uri.host() {
-            None => false,
-            Some(Host::Name(name)) => {
-                name.eq_ignore_ascii_case("localhost")
-                    || self.names().any(|ours| ours.eq_ignore_ascii_case(name))
-            }
-            Some(host) => host.ip().is_some_and(|ip| {
-                ip == peer.local.ip()
-                    || self.config.public_address == Some(ip)
-                    || self.names().any(|ours| ours.parse() == Ok(ip))
-            }),
-        }
-    }
-
-    fn names(&self) -> impl Iterator<Item = &String> {
-        self.config.names.iter().chain([&self.config.domain])
+        let is_own = |ip| ip == peer.local.ip();
+        uri.host()
+            .is_some_and(|host| self.config.ours.include(host, is_own))
     }
 
     /// Continues with the directory's answer about the sender; `None` if the directory failed.

@@ -394,7 +394,7 @@ fn a_challenge_is_only_for_calls_not_yet_answered() {
         .core
         .handle_command(bench.leg, LegCommand::Challenge { stale: true }, now);
     assert_eq!(bench.play("30 end"), "");
-    assert_eq!(REALM, config().domain);
+    assert_eq!(REALM, config().ours.domain);
 }
 
 /// Registers kim and returns the phone.
