@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use call_proto::routing::{self, Place, Way};
 use call_proto::{Route, Target, Unreachable, Via};
 use model::{AccountSid, error};
-use sip::Peer;
+use sip::{Peer, ResolveError};
 use store::StoreError;
 
 use crate::engine::Shared;
@@ -134,21 +134,18 @@ async fn address(
     author: AccountSid,
     peers: &mut Peers,
 ) -> Result<Vec<Route>, Unreachable> {
-    let peer = shared.parts.sip.resolve(uri).await.map_err(|error| {
-        let shown = model::address::redacted_sip(uri);
-        unreachable(error.to_string().replace(uri, &shown))
-    })?;
     // The address itself, not its name, which may resolve to another one the next time.
-    let (guard, ip) = (&shared.config.sip_guard, peer.remote.ip());
-    let reached = guard.check(ip, shared.policy(author));
-    reached.map_err(|refused| Unreachable {
-        code: error::ADDRESS_REFUSED,
-        text: format!(
-            "`{}`: {refused}; {}",
-            model::address::redacted_sip(uri),
-            refused.advice("sip")
-        ),
-        is_unknown: false,
+    let (guard, policy) = (&shared.config.sip_guard, shared.policy(author));
+    let peer = shared.parts.sip.resolve_for(uri, guard, policy).await;
+    let peer = peer.map_err(|error| {
+        let shown = model::address::redacted_sip(uri);
+        match error {
+            ResolveError::Refused(refused) => Unreachable {
+                code: error::ADDRESS_REFUSED,
+                ..unreachable(format!("`{shown}`: {refused}; {}", refused.advice("sip")))
+            },
+            error => unreachable(error.to_string().replace(uri, &shown)),
+        }
     })?;
     peers.insert(uri.to_owned(), peer);
     Ok(vec![Route {

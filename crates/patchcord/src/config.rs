@@ -198,7 +198,7 @@ settings! {
         timeout_ms: NonZeroU64 = "6000",
         /// Allow every account to use addresses of private networks and of this machine. The top account always may.
         allow_private: bool = "false",
-        /// Link-local and cloud metadata addresses to allow as exceptions, for SIP too.
+        /// Addresses that every account may use, for SIP too, although they are link-local, of a cloud's metadata, private or this machine's.
         allow_addresses: Vec<IpAddr> = "",
         /// Largest document, in bytes.
         max_document_bytes: NonZeroU64 = "1048576",

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use model::egress::{AddressPolicy, Guard, Refused};
 use sip_proto::DialogSnapshot;
 use sip_proto::registrar::Binding;
 use sip_proto::ua::{
@@ -53,6 +54,9 @@ pub enum ResolveError {
     /// The name has no address we can reach.
     #[error("no address for `{0}`")]
     NoAddress(String),
+    /// None of its addresses may be reached.
+    #[error("{0}")]
+    Refused(#[from] Refused),
 }
 
 /// A new inbound call. Except 100, nothing is sent until a command says so. Call [`Sip::accept`] to
@@ -252,7 +256,21 @@ impl Sip {
     /// # Errors
     /// [`ResolveError`] if it has no reachable address.
     pub async fn resolve(&self, uri: &str) -> Result<Peer, ResolveError> {
-        crate::resolve::resolve(uri, self.shared.addrs).await
+        crate::resolve::resolve(uri, self.shared.addrs, &Ok).await
+    }
+
+    /// The same for a URI that an account with this policy wrote: only addresses that it may reach count.
+    ///
+    /// # Errors
+    /// [`ResolveError::Refused`] if it has only others.
+    pub async fn resolve_for(
+        &self,
+        uri: &str,
+        guard: &Guard,
+        policy: AddressPolicy,
+    ) -> Result<Peer, ResolveError> {
+        let permit = |found| guard.permitted(found, policy);
+        crate::resolve::resolve(uri, self.shared.addrs, &permit).await
     }
 
     /// Refuses new calls with 503 from now on; existing calls continue.
