@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use model::naming::{
     Claimant, LoginRule, MAX_LOGIN_CHARS, Owner, collide, is_pattern, login_rule, may_be_login,
+    may_use,
 };
 use model::record::{Account, Number, VoiceApplication};
 use model::{ApplicationSid, error};
@@ -77,7 +78,7 @@ impl Context<'_> {
         for (name, sid) in applications {
             let found = self.state.store.application(sid).await?;
             let usable = found.is_some_and(|application| {
-                [account.sid, self.caller.sid].contains(&application.account)
+                may_use(application.account, account.sid, self.caller.sid)
             });
             if !usable {
                 return Err(Failure::parameter(name, "there is no such application"));

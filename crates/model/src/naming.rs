@@ -178,6 +178,16 @@ fn is_pattern_character(c: char) -> bool {
     PATTERN_CHARACTERS.contains(&c)
 }
 
+/// Whether an account may use an application: its own, or one of the account that sets it, which is that account or
+/// above it. A call may later run it as long as it belongs to the account or one above: who set it is not stored.
+///
+/// - `application`: the account that has it
+/// - `setter`: the account that names it in a request
+#[must_use]
+pub fn may_use(application: AccountSid, account: AccountSid, setter: AccountSid) -> bool {
+    application == account || application == setter
+}
+
 /// Whether a stored number is `*` or a pattern: it receives calls to numbers without an owner.
 #[must_use]
 pub fn is_pattern(number: &str) -> bool {

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use model::naming::{self, NumberRule};
-use model::record::{Account, Number, VoiceApplication};
+use model::record::{Account, Application, Number, VoiceApplication};
 use model::{ApplicationSid, NumberSid, error};
 use store::{NumberFilter, NumberKey, Rows, Scope, Sort, StoreError};
 
@@ -246,8 +246,10 @@ async fn application_names(
         let sids: Vec<ApplicationSid> = number.voice.application.into_iter().chain(extra).collect();
         for sid in sids {
             let found = context.state.store.application(sid).await?;
-            let readable = [number.account, context.caller.sid];
-            if let Some(application) = found.filter(|found| readable.contains(&found.account)) {
+            let readable = |found: &Arc<Application>| {
+                naming::may_use(found.account, number.account, context.caller.sid)
+            };
+            if let Some(application) = found.filter(readable) {
                 names.insert(sid.to_string(), application.friendly_name.clone());
             }
         }
