@@ -279,6 +279,8 @@ struct Seats {
 
 struct Seat {
     source: Source,
+    /// Of a trusted proxy: those of many clients, so the proxy is not a source with many.
+    is_proxy: bool,
     /// Since when it has waited for a request; `None` while one is answered.
     idle_since: Option<Instant>,
     left: Arc<Notify>,
@@ -332,6 +334,7 @@ impl Seats {
         self.next += 1;
         let seat = Seat {
             source,
+            is_proxy,
             idle_since: Some(now),
             left: Arc::clone(&left),
         };
@@ -345,8 +348,8 @@ impl Seats {
         seat.map(|seat| seat.idle_since = idle_since).is_some()
     }
 
-    /// Closes a connection that waits for a request: of the source that has most, the one that has waited longest.
-    /// Returns whether there was one.
+    /// Closes a connection that waits for a request: of the source that has most, the one that has waited longest; one of a
+    /// proxy only if no other waits. Returns whether there was one.
     ///
     /// - `idle`: how long it must have waited
     /// - `may_leave`: whether a source's connections may be closed
@@ -363,9 +366,9 @@ impl Seats {
         let waiting = self.held.iter().filter_map(|(id, seat)| {
             let waited = now.duration_since(seat.idle_since?);
             let may_leave = waited >= idle && may_leave(seat.source);
-            may_leave.then_some((counts.get(&seat.source), waited, *id))
+            may_leave.then_some((!seat.is_proxy, counts.get(&seat.source), waited, *id))
         });
-        let Some((_, _, id)) = waiting.max() else {
+        let Some((.., id)) = waiting.max() else {
             return false;
         };
         if let Some(seat) = self.held.remove(&id) {
