@@ -20,7 +20,7 @@ use model::egress::{Class, class};
 
 use crate::header::{Contacts, NameAddr};
 use crate::message::{Request, Response};
-use crate::ua::{FlowId, Peer, Transport};
+use crate::ua::{FlowId, Peer};
 use crate::uri::{SipUri, Uri};
 
 /// Maximum bindings of one client: more phones than one person has, few enough to ring them all.
@@ -175,7 +175,7 @@ impl Registrar {
     pub fn restore(&mut self, login: &str, mut bindings: Vec<Binding>) {
         bindings.truncate(MAX_BINDINGS);
         bindings.sort_by_key(|binding| binding.expires_at);
-        bindings.retain_mut(|binding| binding.peer.transport != Transport::Tcp || reroute(binding));
+        bindings.retain_mut(|binding| !binding.peer.transport.is_flow() || reroute(binding));
         self.replace(login, bindings);
     }
 
@@ -331,13 +331,15 @@ fn reroute(binding: &mut Binding) -> bool {
     let Some(ip) = binding.contact.host.ip() else {
         return false;
     };
+    if !binding.peer.transport.can_be_reopened() {
+        return false;
+    }
     if ip != binding.peer.remote.ip() && class(ip) != Class::Public {
         return false;
     }
     let remote = (ip, binding.contact.port.unwrap_or(5060)).into();
     binding.doubtful = true;
     binding.peer = Peer {
-        transport: Transport::Tcp,
         remote,
         flow: None,
         ..binding.peer

@@ -3,6 +3,7 @@
 use super::*;
 use crate::message::Message;
 use crate::parse::parse_datagram;
+use crate::ua::Transport;
 use crate::ua::testing::start;
 use std::net::SocketAddr;
 
