@@ -14,7 +14,7 @@ use sip::{IncomingCall, LegCommand};
 use store::{Change, StoreError};
 use tracing::{debug, error, warn};
 
-use crate::actor::{self, Source, Start};
+use crate::actor::{self, CallerHost, Start};
 use crate::clock::Clock;
 use crate::engine::Shared;
 use crate::resolve::{self, Peers};
@@ -138,7 +138,7 @@ fn start(shared: &Arc<Shared>, call: IncomingCall, admission: Admission, place: 
         refer: admission.refer,
         dialect: admission.dialect,
     };
-    let source = Source {
+    let source = CallerHost {
         host: call.source.ip(),
         proved: is_proved(&call.caller),
     };
