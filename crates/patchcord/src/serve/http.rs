@@ -39,7 +39,7 @@ use tracing::{debug, warn};
 
 use super::proxies::Proxies;
 
-/// Of so many file descriptors, one is for a connection to the API.
+/// Of so many file descriptors, one is for a connection to the API, and one for a callback.
 const DESCRIPTORS_PER_CONNECTION: u64 = 8;
 /// Bounds of the resulting number of connections.
 const CONNECTIONS: std::ops::RangeInclusive<usize> = 16..=4096;
@@ -71,10 +71,7 @@ impl Limits {
     /// - `connections`, `per_source`: as configured; by default an eighth of the descriptors that
     ///   the process may have, and a quarter of that
     pub(super) fn of_api(connections: Option<usize>, per_source: Option<usize>) -> Self {
-        let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-        let share = usize::try_from(descriptors / DESCRIPTORS_PER_CONNECTION).unwrap_or(usize::MAX);
-        let share = share.clamp(*CONNECTIONS.start(), *CONNECTIONS.end());
-        let connections = connections.unwrap_or(share);
+        let connections = connections.unwrap_or_else(share_of_descriptors);
         Self {
             connections,
             per_source: per_source.unwrap_or((connections / 4).max(8)),
@@ -91,6 +88,13 @@ impl Limits {
             idle: Duration::from_secs(1),
         }
     }
+}
+
+/// The share of the file descriptors that one kind of connection may use: an eighth, within [`CONNECTIONS`].
+pub(super) fn share_of_descriptors() -> usize {
+    let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let share = usize::try_from(descriptors / DESCRIPTORS_PER_CONNECTION).unwrap_or(usize::MAX);
+    share.clamp(*CONNECTIONS.start(), *CONNECTIONS.end())
 }
 
 /// Serves until `stopped`, and then until the requests in progress are answered.

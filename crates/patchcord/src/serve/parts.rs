@@ -22,7 +22,7 @@ use webhook::{
 };
 
 use super::files;
-use super::http::Limits;
+use super::http::{Limits, share_of_descriptors};
 use super::proxies::Proxies;
 use crate::config::Config;
 use crate::health;
@@ -97,6 +97,7 @@ pub(super) fn callbacks(
         longest_wait: Duration::from_secs(settings.longest_wait_s.get().into()),
         max_age: Duration::from_secs(settings.max_age_s.get().into()),
         breaker_failures: settings.breaker_failures.get(),
+        at_once: share_of_descriptors(),
         breaker_wait: Duration::from_millis(settings.breaker_wait_ms.get()),
         breaker_longest: Duration::from_secs(settings.breaker_longest_s.get().into()),
         ..CallbackConfig::default()
