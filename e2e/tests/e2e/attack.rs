@@ -172,8 +172,9 @@ fn few_ports() -> String {
     )
 }
 
-/// Strangers at ten addresses call a number whose document rings ten phones. Each address stays below its limits, but with the
-/// phones their calls would take several times the 150 pairs of ports. Calls of a trunk continue.
+/// Strangers at twenty addresses call a number whose document rings ten phones before it answers. Each address stays
+/// below its limits, but with the phones their calls would take several times the 150 pairs of ports. Calls of a trunk
+/// continue.
 #[test]
 fn strangers_who_ring_many_phones_leave_ports_to_others() -> anyhow::Result<()> {
     let seconds = setting("PATCHCORD_ATTACK_SECONDS", 3);
@@ -183,7 +184,10 @@ fn strangers_who_ring_many_phones_leave_ports_to_others() -> anyhow::Result<()> 
     let silent = UdpSocket::bind("127.0.0.5:0")?;
     let phone = |n| format!("<Sip>sip:phone{n}@{}</Sip>", silent.local_addr().unwrap());
     let phones: String = (0..10).map(phone).collect();
-    app.on("/ring", Reply::document(&format!("<Dial>{phones}</Dial>")));
+    app.on(
+        "/ring",
+        Reply::document(&format!("<Dial answerOnBridge='true'>{phones}</Dial>")),
+    );
     app.on("/v", Reply::document("<Play>/s.wav</Play>"));
     app.on("/s.wav", Reply::wav(audio::wav::encode(&[0; 80_000])));
     app.on("/cb", Reply::status(200));
@@ -191,7 +195,7 @@ fn strangers_who_ring_many_phones_leave_ports_to_others() -> anyhow::Result<()> 
     rest.public_number("1000", &app.url("/v"), &app.url("/cb"))?;
     rest.public_number("2000", &app.url("/ring"), &app.url("/cb"))?;
     let mut floods = Vec::new();
-    for last in 21..31 {
+    for last in 21..41 {
         floods.push(Flood::from(&server, &format!("127.0.0.{last}"))?);
     }
     let mut trunk = Honest::new("127.0.0.2", "1000")?;
