@@ -8,6 +8,7 @@
 pub mod address;
 pub mod egress;
 pub mod error;
+pub mod guesses;
 pub mod lane;
 pub mod naming;
 pub mod news;

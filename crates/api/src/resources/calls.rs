@@ -9,6 +9,7 @@ use call_proto::{
     NewCall, ParticipantChange, Planned, Redirect, SetIn, routing,
 };
 use http::StatusCode;
+use model::naming;
 use model::record::{Account, Application};
 use model::{ApplicationSid, Bare, CallSid, CallStatus, HttpMethod, LegEvent, Target, error};
 use store::{CallFilter, CallKey, Sort, Store};
@@ -376,7 +377,9 @@ async fn application(
         }
     }
     let found = context.state.store.current_application(sid).await?;
-    owned(account, found).ok_or_else(|| {
+    let caller = context.caller.sid;
+    let usable = found.filter(|found| naming::may_use(found.account, account.sid, caller));
+    usable.ok_or_else(|| {
         let why = "the account has no application with this SID";
         Failure::parameter("ApplicationSid", why)
     })

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use call_proto::{Beep, DigitWay, Lane, MediaCommand, MediaEvent, Sides, Sound, Via};
+use call_proto::{Beep, DigitWay, Event, Lane, MediaCommand, MediaEvent, Sides, Sound, Via};
 use media::{Control, EndpointId, EngineControl, Part, PlayId, RecordingId, Report, Terms};
 use model::record::MediaCounts;
 use model::{CallSid, RecordingSid};
 
-use super::Actor;
+use super::{Actor, Input};
 use crate::resolve;
 use crate::rooms::mix_of;
 
@@ -17,7 +17,9 @@ impl Actor {
             return;
         };
         let control = match command {
-            MediaCommand::Open { offer, towards } => return self.open(endpoint, offer, towards),
+            MediaCommand::Open { offer, towards } => {
+                return self.open((call, endpoint), offer, towards);
+            }
             MediaCommand::Remote { sdp } => EngineControl::Remote { endpoint, sdp },
             MediaCommand::Renegotiate { offer } => EngineControl::Renegotiate {
                 endpoint,
@@ -137,7 +139,25 @@ impl Actor {
         self.session.control(control);
     }
 
-    fn open(&self, endpoint: EndpointId, offer: Option<String>, towards: Option<Via>) {
+    fn open(
+        &mut self,
+        (call, endpoint): (CallSid, EndpointId),
+        offer: Option<String>,
+        towards: Option<Via>,
+    ) {
+        let is_caller = call == self.root;
+        let endpoints = self.shared.parts.media.counts().endpoints;
+        if let Some(place) = &mut self.place
+            && !place.open(endpoint, is_caller, endpoints)
+        {
+            let refused = MediaEvent::Refused {
+                status: 503,
+                reason: "the ports that strangers may use are taken".to_owned(),
+            };
+            // The task holds the other end.
+            let _ = self.inbox.send(Input::Event(call, Event::Media(refused)));
+            return;
+        }
         // Behind NAT, RTP arrives from an address that is not in the SDP. A party that we call is
         // known.
         let (signalling, proved) = match towards {
@@ -185,6 +205,30 @@ impl Actor {
             Sound::Beep(Beep::Enter) => Some(audio::tone::entry()),
             Sound::Beep(Beep::Exit) => Some(audio::tone::exit()),
             Sound::Clip(clip) => self.clips.take(clip),
+        }
+    }
+
+    /// Reports what strangers no longer have to open.
+    pub(super) fn note_opened(&mut self, endpoint: EndpointId, report: &Report) {
+        let Some(place) = &mut self.place else {
+            return;
+        };
+        match report {
+            Report::Opened { .. }
+            | Report::Refused { .. }
+            | Report::Failed { .. }
+            | Report::Closed { .. } => place.opened(endpoint),
+            Report::Marked { .. }
+            | Report::Overflow { .. }
+            | Report::RemoteSet
+            | Report::Renegotiated { .. }
+            | Report::PlayDone { .. }
+            | Report::Heard
+            | Report::Silence
+            | Report::Digit { .. }
+            | Report::RecordSilence { .. }
+            | Report::Recorded { .. }
+            | Report::RecordFailed { .. } => {}
         }
     }
 

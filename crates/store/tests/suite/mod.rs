@@ -79,6 +79,7 @@ macro_rules! for_each_case {
             nothing_is_added_to_a_closed_account,
             closing_an_account_takes_its_tree_along,
             clients_are_found_by_login_and_domain,
+            a_text_longer_than_any_name_is_not_looked_up,
             a_row_that_changed_since_it_was_read_is_not_replaced,
             digests_of_an_earlier_release_are_sealed,
             numbers_are_found_by_spelling_then_pattern,
