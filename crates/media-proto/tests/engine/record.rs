@@ -118,7 +118,10 @@ fn a_recording_that_ends_in_a_pause_ends_with_it() {
         world.talk(&mut [&mut a], ms(500));
         world.control(stop(1));
         let samples = recorded(&world, 1).len();
-        assert!(samples.abs_diff(length * 8) <= 160, "{behavior:?}: {samples}");
+        assert!(
+            samples.abs_diff(length * 8) <= 160,
+            "{behavior:?}: {samples}"
+        );
     }
     // Nothing at all is left of one that was paused from its start.
     let mut world = World::new();
