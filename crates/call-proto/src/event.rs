@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::dialect::Dialect;
 use crate::membership::RoomEvent;
 use crate::queueing::QueueEvent;
+use crate::recording_request::{NewRecording, RecordingChange};
 use crate::refer::Refer;
 use crate::stream_news::StreamNews;
 
@@ -417,6 +418,10 @@ pub enum Modify {
     Redirect(Box<Redirect>),
     /// Change its part in a conference.
     Participant(Box<ParticipantChange>),
+    /// Record it from now on.
+    Record(Box<NewRecording>),
+    /// Change one of its recordings.
+    Recording(RecordingChange),
 }
 
 /// A change of a call's part in a conference; `None` leaves a property as it is.

@@ -10,6 +10,8 @@ mod jobs;
 mod media_side;
 mod perish;
 
+pub(crate) use media_side::pause_of;
+
 use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::panic::AssertUnwindSafe;
@@ -504,7 +506,7 @@ impl Actor {
                         Ok(())
                     };
                     // The requester may have stopped waiting.
-                    let _ = asker.send(outcome.and(confirmed));
+                    let _ = asker.send(outcome.and_then(|changed| confirmed.map(|()| changed)));
                 }
             }
             Command::Forget => self.shared.live.remove(call),

@@ -32,7 +32,7 @@ pub use source::Source;
 pub use status::{
     AccountStatus, CallStatus, ConferenceEvent, ConferenceStatus, DialectName, Direction, HangupBy,
     HttpMethod, LegEvent, MessageDirection, MessageStatus, RecordingEvent, RecordingSource,
-    RefusalReason,
+    RecordingStatus, RefusalReason,
 };
 pub use target::{Bare, Target};
 pub use time::{SteadyClock, Timestamp};

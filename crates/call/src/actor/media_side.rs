@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use call_proto::{Beep, DigitWay, Event, Lane, MediaCommand, MediaEvent, Sides, Sound, Via};
+use call_proto::{Beep, DigitWay, Event, Lane, MediaCommand, MediaEvent, Pause, Sides, Sound, Via};
 use media::{Control, EndpointId, EngineControl, Part, PlayId, RecordingId, Report, Terms};
 use model::record::MediaCounts;
 use model::{CallSid, RecordingSid};
@@ -114,10 +114,18 @@ impl Actor {
                 };
                 return self.record(endpoint, recording, terms);
             }
+            MediaCommand::PauseRecord { recording, pause } => {
+                let Some(recording) = self.recording_id(recording) else {
+                    return;
+                };
+                let pause = pause.map(pause_of);
+                EngineControl::PauseRecord { recording, pause }
+            }
             MediaCommand::StopRecord { recording } => {
-                let known = self.recordings.iter().find(|(_, sid)| **sid == recording);
-                let Some((id, _)) = known else { return };
-                EngineControl::StopRecord { recording: *id }
+                let Some(recording) = self.recording_id(recording) else {
+                    return;
+                };
+                EngineControl::StopRecord { recording }
             }
             MediaCommand::JoinRoom { conference, place } => {
                 let of = |call| self.shared.live.endpoint(call);
@@ -195,6 +203,12 @@ impl Actor {
             terms,
             path,
         });
+    }
+
+    /// The name of an open recording on the media side.
+    fn recording_id(&self, sid: RecordingSid) -> Option<RecordingId> {
+        let mut known = self.recordings.iter();
+        known.find(|(_, open)| **open == sid).map(|(id, _)| *id)
     }
 
     fn sound(&mut self, sound: Sound) -> Option<Arc<[i16]>> {
@@ -287,6 +301,14 @@ const fn part_of(sides: Sides) -> Part {
         Sides::Apart => Part::Apart,
         Sides::Inbound => Part::Heard,
         Sides::Outbound => Part::Sent,
+    }
+}
+
+/// What a pause becomes in the file.
+pub(crate) const fn pause_of(pause: Pause) -> media::Pause {
+    match pause {
+        Pause::Silence => media::Pause::Silence,
+        Pause::Skip => media::Pause::Skip,
     }
 }
 
