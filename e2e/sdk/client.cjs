@@ -55,6 +55,15 @@ async function main() {
     const found = await client.calls.list({ parentCallSid: first.sid, status: "in-progress" });
     return found.length > 0 && found;
   });
+  // Recorded beside the recording of its Dial.
+  const recorded = await client.calls(first.sid).recordings.create({ recordingChannels: "dual" });
+  const ofFirst = client.calls(first.sid).recordings(recorded.sid);
+  const live = [
+    recorded.status,
+    (await ofFirst.update({ status: "paused", pauseBehavior: "silence" })).status,
+    (await ofFirst.update({ status: "in-progress" })).status,
+    (await ofFirst.update({ status: "stopped" })).status,
+  ];
   // The phone takes as many calls as it likes and may have ended the others itself.
   const ended = await client.calls(first.sid).update({ status: "completed" });
   const again = await failure(client.calls(first.sid).update({ status: "completed" }));
@@ -65,11 +74,11 @@ async function main() {
   });
   const missing = await failure(client.calls("CA" + "0".repeat(32)).fetch());
   const refused = await failure(
-    client.calls.create({ to: "client:ann", from: "+15550100", url, record: true }),
+    client.calls.create({ to: "client:ann", from: "+15550100", url, callReason: "hello" }),
   );
   const recordings = await until("a recording", async () => {
     const found = await client.recordings.list({ callSid: first.sid });
-    return found.length > 0 && found;
+    return found.length === 2 && found.every((one) => one.status === "completed") && found;
   });
   const messages = await client.messages.list({ to: "nobody" });
   const created = await client.applications.create({
@@ -93,6 +102,7 @@ async function main() {
       missing: missing && [missing.status, missing.code],
       refused: refused && refused.message,
       messages: messages.map((message) => [message.body, message.direction]),
+      live,
       recordings: recordings.map((recording) => recording.callSid),
       application: [
         application.voiceUrl === url,

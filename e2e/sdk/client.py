@@ -57,6 +57,15 @@ end = time.monotonic() + 10
 while not (children := client.calls.list(parent_call_sid=first.sid, status="in-progress")):
     assert time.monotonic() < end, "nobody was dialled"
     time.sleep(0.05)
+# Recorded beside the recording of its Dial.
+recorded = client.calls(first.sid).recordings.create(recording_channels="dual")
+of_first = client.calls(first.sid).recordings(recorded.sid)
+live = [
+    recorded.status,
+    of_first.update(status="paused", pause_behavior="silence").status,
+    of_first.update(status="in-progress").status,
+    of_first.update(status="stopped").status,
+]
 # The phone takes as many calls as it likes and may have ended the others itself.
 ended = client.calls(first.sid).update(status="completed")
 try:
@@ -74,12 +83,15 @@ try:
 except TwilioRestException as error:
     missing = [error.status, error.code]
 try:
-    client.calls.create(to="client:ann", from_="+15550100", url=url, record=True)
+    client.calls.create(to="client:ann", from_="+15550100", url=url, call_reason="hello")
     refused = None
 except TwilioRestException as error:
     refused = error.msg
 end = time.monotonic() + 10
-while not (recordings := client.recordings.list(call_sid=first.sid)):
+while True:
+    recordings = client.recordings.list(call_sid=first.sid)
+    if len(recordings) == 2 and all(found.status == "completed" for found in recordings):
+        break
     assert time.monotonic() < end, "there is no recording"
     time.sleep(0.05)
 messages = client.messages.list(to="nobody")
@@ -101,6 +113,7 @@ print(
             "missing": missing,
             "refused": refused,
             "messages": [[message.body, message.direction] for message in messages],
+            "live": live,
             "recordings": [recording.call_sid for recording in recordings],
             "application": [
                 application.voice_url == url,

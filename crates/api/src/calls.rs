@@ -1,7 +1,7 @@
 //! The call engine's interface to the API.
 
 use async_trait::async_trait;
-use call_proto::{CreateError, Modify, ModifyError, NewCall};
+use call_proto::{Changed, CreateError, Modify, ModifyError, NewCall, RecordingChange};
 use model::record::CallRecord;
 use model::{CallSid, ConferenceSid};
 
@@ -16,7 +16,17 @@ pub trait Calls: Send + Sync + 'static {
     ///
     /// # Errors
     /// [`ModifyError`] if it was not made, or if the outcome is not known in time.
-    async fn modify(&self, call: CallSid, modify: Modify) -> Result<(), ModifyError>;
+    async fn modify(&self, call: CallSid, modify: Modify) -> Result<Changed, ModifyError>;
+
+    /// Changes the recording of a live conference. Returns once the change is made and stored.
+    ///
+    /// # Errors
+    /// [`ModifyError`] if it was not made, or if the outcome is not known in time.
+    async fn change_conference_recording(
+        &self,
+        conference: ConferenceSid,
+        change: RecordingChange,
+    ) -> Result<Changed, ModifyError>;
 
     /// Ends a live conference for all its members. Returns once its end is stored; false if it is not
     /// live on this server, or did not end in time.

@@ -8,7 +8,7 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use model::record::{
     Account, Application, CallRecord, Client, Conference, Message, Notification, Number, Queue,
-    Recording,
+    Recording, ShownRecording,
 };
 use model::{AccountSid, AccountStatus, Timestamp, error};
 use store::Delivery;
@@ -260,6 +260,12 @@ owned!(
     Queue,
     Recording
 );
+
+impl Owned for ShownRecording {
+    fn owner(&self) -> AccountSid {
+        self.recording.account
+    }
+}
 
 impl Owned for Delivery {
     fn owner(&self) -> AccountSid {

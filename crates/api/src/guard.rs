@@ -16,35 +16,12 @@ use std::time::{Duration, Instant};
 
 use http::StatusCode;
 use model::Source;
+use model::guesses::{Guessed, OF_ACCOUNT, OF_PAIR, OF_SOURCE};
 use tokio::sync::Semaphore;
 use tracing::warn;
 
 use crate::failure::Failure;
 
-/// How often a password may be wrong.
-struct Patience {
-    /// Wrong passwords without a wait.
-    free: u32,
-    /// The longest wait.
-    longest: Duration,
-}
-
-const OF_PAIR: Patience = Patience {
-    free: 5,
-    longest: Duration::from_secs(60),
-};
-/// More than for one account, as many people may share an address.
-const OF_SOURCE: Patience = Patience {
-    free: 20,
-    longest: Duration::from_secs(60),
-};
-/// A stranger with many addresses can make the owner of an account wait that long where the owner is new.
-const OF_ACCOUNT: Patience = Patience {
-    free: 50,
-    longest: Duration::from_secs(10),
-};
-/// Wrong passwords are forgotten when none has come for so long.
-const FORGOTTEN: Duration = Duration::from_secs(15 * 60);
 /// Counts that are remembered; of more, those that were quiet longest are forgotten.
 const MAX_ROWS: usize = 10_000;
 /// How long a source from which an account logged in counts as its own.
@@ -230,30 +207,19 @@ struct Attempts {
 }
 
 struct Row {
-    /// Wrong passwords in a row.
-    failures: u32,
-    last: Instant,
+    guessed: Guessed,
     reported: Option<Instant>,
     /// Attempts since the last report.
     unreported: u32,
 }
 
 /// Wrong passwords in a row and the last of them for each of [`Keys::each`], before one more was counted.
-struct Before([Option<(u32, Instant)>; 3]);
-
-impl Row {
-    fn wait(&self, patience: &Patience, now: Instant) -> Option<Duration> {
-        let doublings = self.failures.checked_sub(patience.free)?.min(16);
-        let wait = patience.longest.min(Duration::from_secs(1 << doublings));
-        wait.checked_sub(now.duration_since(self.last))
-            .filter(|wait| !wait.is_zero())
-    }
-}
+struct Before([Option<Guessed>; 3]);
 
 impl Attempts {
     /// How long the next password has to wait; `None` if it need not.
     fn wait(&self, keys: Keys, now: Instant) -> Option<Duration> {
-        let of = |key, patience| self.rows.get(key)?.wait(patience, now);
+        let of = |key, patience| self.rows.get(key)?.guessed.wait(patience, now);
         let of_pair = of(&keys.pair, &OF_PAIR);
         if self.is_proved(keys.pair, now) {
             return of_pair;
@@ -271,22 +237,16 @@ impl Attempts {
     /// A password is wrong, unless [`Attempts::succeeded`] or [`Attempts::undo`] follows, which take what this returns.
     fn failed(&mut self, keys: Keys, now: Instant) -> Before {
         self.make_room(now);
-        let before = keys.each().map(|key| {
-            let row = self.rows.get(&key)?;
-            Some((row.failures, row.last))
-        });
+        let before = keys
+            .each()
+            .map(|key| self.rows.get(&key).map(|row| row.guessed));
         for key in keys.each() {
             let row = self.rows.entry(key).or_insert_with(|| Row {
-                failures: 0,
-                last: now,
+                guessed: Guessed::new(now),
                 reported: None,
                 unreported: 0,
             });
-            if now.duration_since(row.last) >= FORGOTTEN {
-                row.failures = 0;
-            }
-            row.failures = row.failures.saturating_add(1);
-            row.last = now;
+            row.guessed.note(now);
         }
         self.count(keys.source);
         Before(before)
@@ -308,11 +268,11 @@ impl Attempts {
     ///
     /// - `now`: of the last attempt
     fn due(&mut self, keys: Keys, now: Instant) -> Option<u32> {
+        let starts = |row: &Row, free| row.guessed.failures() == free && row.guessed.last() == now;
         let of_pair = self.rows.get(&keys.pair);
-        let starts_to_wait =
-            of_pair.is_some_and(|row| row.failures == OF_PAIR.free && row.last == now);
+        let starts_to_wait = of_pair.is_some_and(|row| starts(row, OF_PAIR.free));
         let row = self.rows.get_mut(&keys.source)?;
-        let starts_to_wait = starts_to_wait || row.failures == OF_SOURCE.free && row.last == now;
+        let starts_to_wait = starts_to_wait || starts(row, OF_SOURCE.free);
         let due = row
             .reported
             .is_none_or(|reported| now.duration_since(reported) >= REPORTED_EVERY);
@@ -338,7 +298,7 @@ impl Attempts {
     fn undo(&mut self, keys: Keys, before: Before) {
         for (key, before) in keys.each().into_iter().zip(before.0) {
             match (before, self.rows.get_mut(&key)) {
-                (Some((failures, last)), Some(row)) => (row.failures, row.last) = (failures, last),
+                (Some(guessed), Some(row)) => row.guessed = guessed,
                 (Some(_), None) => {}
                 (None, _) => drop(self.rows.remove(&key)),
             }
@@ -352,10 +312,9 @@ impl Attempts {
         if self.rows.len() + 3 <= MAX_ROWS {
             return;
         }
-        self.rows
-            .retain(|_, row| now.duration_since(row.last) < FORGOTTEN);
+        self.rows.retain(|_, row| !row.guessed.is_forgotten(now));
         while self.rows.len() + 3 > MAX_ROWS {
-            forget_oldest(&mut self.rows, |row| row.last);
+            forget_oldest(&mut self.rows, |row| row.guessed.last());
         }
     }
 }
@@ -369,6 +328,8 @@ fn forget_oldest<T>(rows: &mut HashMap<u64, T>, age: impl Fn(&T) -> Instant) {
 
 #[cfg(test)]
 mod tests {
+    use model::guesses::FORGOTTEN;
+
     use super::*;
 
     fn seconds(seconds: u64) -> Duration {

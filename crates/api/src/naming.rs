@@ -6,7 +6,10 @@
 
 use std::sync::Arc;
 
-use model::naming::{Claimant, LoginRule, Owner, collide, is_pattern, login_rule};
+use model::naming::{
+    Claimant, LoginRule, MAX_LOGIN_CHARS, Owner, collide, is_pattern, login_rule, may_be_login,
+    may_use,
+};
 use model::record::{Account, Number, VoiceApplication};
 use model::{ApplicationSid, error};
 use store::StoreError;
@@ -14,9 +17,6 @@ use store::StoreError;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::params::shown;
-
-/// Maximum number of characters of a login. It is part of an index, whose rows PostgreSQL limits.
-const LONGEST_LOGIN: usize = 64;
 
 impl Context<'_> {
     /// Refuses a login that is not valid, or that could become a number of another account.
@@ -78,7 +78,7 @@ impl Context<'_> {
         for (name, sid) in applications {
             let found = self.state.store.application(sid).await?;
             let usable = found.is_some_and(|application| {
-                [account.sid, self.caller.sid].contains(&application.account)
+                may_use(application.account, account.sid, self.caller.sid)
             });
             if !usable {
                 return Err(Failure::parameter(name, "there is no such application"));
@@ -114,9 +114,9 @@ impl Context<'_> {
 /// Refuses logins that are not valid as the user part of a SIP address.
 fn check_login(login: &str) -> Result<(), Failure> {
     let bad = |c: char| matches!(c, '?' | '=' | '@') || c.is_whitespace() || c.is_control();
-    if login.contains(bad) || login.chars().count() > LONGEST_LOGIN {
+    if login.contains(bad) || !may_be_login(login) {
         let reason = format!(
-            "the login is not valid; use at most {LONGEST_LOGIN} characters, without `?`, `=`, `@` or spaces"
+            "the login is not valid; use at most {MAX_LOGIN_CHARS} characters, without `?`, `=`, `@` or spaces"
         );
         return Err(Failure::parameter("Login", &reason));
     }

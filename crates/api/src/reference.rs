@@ -146,7 +146,11 @@ static SECTIONS: &[Section] = &[
         title: "Recordings",
         about: "The sound file of a recording is at the recording's path with `.wav` appended; ranges can be requested. \
                 `file_uri` and `media_url` are links that need no credentials; they expire after \
-                `recordings.link_lifetime_s`, if it is set. Once it is set, links made without an expiry no longer work.",
+                `recordings.link_lifetime_s`, if it is set. Once it is set, links made without an expiry no longer work. \
+                A live call is recorded with POST to its `Recordings`, in whatever state it is after its answer; POST to the recording itself \
+                with `Status` pauses it, continues it and ends it. Each answer shows the recording with its new `status`. A refusal has a \
+                number: 21220 if the call is not live, not answered or already has as many recordings as it can have, 20404 if there is no such \
+                recording or none in progress, 21241 if its state does not allow the change.",
         routes: recordings::ROUTES,
         example: get("/Recordings"),
     },
@@ -227,7 +231,7 @@ const MISSING: &str = "
 Of Restcomm's API: `AvailablePhoneNumbers` (no number provider is connected), `Email/Messages`, `Faxes`, `Gateways`, `Geolocation`, `Announcements`,
 `OutgoingCallerIds`, `OutboundProxy` (trunks are in the configuration file), `Organizations` and `Profiles`,
 `Registrations`, `ShortCodes`, `Supervisor`, `Transcriptions`, `Usage`, `ExtensionsConfiguration`; of `Calls`,
-recording a live call, or muting one that is not in a conference.
+muting one that is not in a conference.
 
 Of Twilio's API: everything outside `/2010-04-01` (Studio, Verify, TaskRouter and the like), `Messages/Media`, `Addresses`, `AvailablePhoneNumbers`, `Keys` and `SigningKeys`, `SIP`,
 `Transcriptions`, `Usage`, `Balance`; of `Calls`, the parameters that [twilio.md](twilio.md#what-is-missing) lists; of `Messages`,

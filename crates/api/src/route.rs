@@ -427,7 +427,7 @@ mod tests {
         assert_eq!(find(Verb::Get, participant), of_two);
         assert_eq!(find(Verb::Get, "Accounts/AC1/Nothing"), None);
         assert_eq!(
-            find(Verb::Get, "Accounts/AC1/Calls/CA1/Recordings/RE1"),
+            find(Verb::Get, "Accounts/AC1/Calls/CA1/Notifications/NO1"),
             None
         );
     }

@@ -110,8 +110,8 @@ mod tests {
             (twilio, "Accounts/AC1/Zebras", "`Zebras` is not known here."),
             (
                 twilio,
-                "Accounts/AC1/Calls/CA1/Recordings/RE1",
-                "`RE1` is not known here.",
+                "Accounts/AC1/Calls/CA1/Notifications/NO1",
+                "`NO1` is not known here.",
             ),
             (
                 twilio,

@@ -1,7 +1,7 @@
 //! Two answered legs that hear each other.
 //!
-//! **Invariant: a bridge ends once, and notifies both its legs.** It starts and stops the recording
-//! and keeps the time limit. Left to others: what each leg does afterwards.
+//! **Invariant: a bridge ends once, and notifies both its legs.** It starts the recording
+//! and keeps the time limit. Left to others: the end of the recording, and what each leg does afterwards.
 
 use model::{CallSid, RecordingSid, Timestamp};
 
@@ -95,25 +95,17 @@ impl Bridge {
         Some((self.plan.caller, recording))
     }
 
-    /// Separates the legs without notifying them.
+    /// Separates the legs without notifying them. Its recording has been stopped before.
     pub(crate) fn dissolve(self, cx: &mut Context) {
         if let Some(play) = self.keys {
             cx.media(self.plan.callee, MediaCommand::StopPlay { play });
             return;
         }
-        let Plan {
-            caller,
-            callee,
-            recording,
-            ..
-        } = self.plan;
-        if let Some(recording) = recording {
-            cx.media(caller, MediaCommand::StopRecord { recording });
-        }
+        let Plan { caller, callee, .. } = self.plan;
         cx.media(caller, MediaCommand::Unbridge { with: callee });
     }
 
-    /// Ends the bridge; the family then forgets it.
+    /// Ends the bridge, whose recording has been stopped; the family then forgets it.
     pub(crate) fn end(self, ended: Ended, cx: &mut Context) {
         let (bridge, caller, callee) = (self.id, self.plan.caller, self.plan.callee);
         self.dissolve(cx);

@@ -5,7 +5,8 @@
 //! `recording`, `streams`, `message`, `keys`. `modify` and `transfer` add what the API and a REFER
 //! change.
 
-use model::{CallSid, Direction, RecordingSid, Timestamp};
+use model::{AccountSid, CallSid, Direction, RecordingSid, RecordingSource, Timestamp};
+use rcml::Verb;
 
 use crate::command::Command;
 use crate::context::{Context, Letter};
@@ -17,7 +18,7 @@ use crate::interjection::Interjections;
 use crate::interpreter::{Input, Parts, Script, Scripts};
 use crate::keys::{Keys, keys_of};
 use crate::leg::{Leg, News};
-use crate::letter::{Ended, ForkId, ForkNews, Role};
+use crate::letter::{Ended, ForkId, ForkNews, FromAnswer, Role};
 use crate::message::Messages;
 use crate::queueing::{Note, QueueEvent};
 use crate::recording::{RecordingNews, RecordingTerms, Recordings};
@@ -27,13 +28,17 @@ use crate::streams::Streams;
 pub(crate) struct Call {
     pub(crate) leg: Leg,
     pub(crate) scripts: Scripts,
-    recordings: Recordings,
+    pub(crate) recordings: Recordings,
     streams: Streams,
     messages: Messages,
     keys: Keys,
     pub(crate) interjections: Interjections,
     /// Keys to send to the remote party once it is connected, or before it is screened.
     pub(crate) send_digits: Option<String>,
+    /// What applies once a call of the API is answered; empty from then on.
+    pub(crate) from_answer: FromAnswer,
+    /// When the leg is ended, whatever it does.
+    limit_at: Option<Timestamp>,
     forgotten: bool,
 }
 
@@ -48,6 +53,8 @@ impl Call {
             keys: Keys::default(),
             interjections: Interjections::default(),
             send_digits: None,
+            from_answer: FromAnswer::default(),
+            limit_at: None,
             forgotten: false,
         }
     }
@@ -167,10 +174,14 @@ impl Call {
             .chain(self.recordings.poll_timeout())
             .chain(self.messages.poll_timeout())
             .chain(self.streams.poll_timeout())
+            .chain(self.limit_at)
             .min()
     }
 
     pub(crate) fn handle_timeout(&mut self, cx: &mut Context) {
+        if self.limit_at.take_if(|at| *at <= cx.now).is_some() {
+            self.end_leg(Reason::TimeLimit, cx);
+        }
         for sid in self.recordings.late(cx.now) {
             let why = "it was not closed in time";
             let news = self.recordings.fail(sid, why, &mut self.leg, cx);
@@ -213,6 +224,9 @@ impl Call {
 
     /// Runs a document on the leg.
     pub(crate) fn start_document(&mut self, document: Document, role: Role, cx: &mut Context) {
+        if role == Role::Main {
+            self.begin_at_answer(cx);
+        }
         let is_called_by_api = self.leg.profile.direction == Direction::OutboundApi;
         let script = match role {
             Role::Main if is_called_by_api => {
@@ -228,6 +242,27 @@ impl Call {
             }
         };
         self.start(script, cx);
+    }
+
+    /// Runs verbs that the API generated on the leg.
+    pub(crate) fn start_verbs(&mut self, author: AccountSid, verbs: Vec<Verb>, cx: &mut Context) {
+        self.begin_at_answer(cx);
+        self.start(Script::of_verbs(author, verbs, false, cx.now), cx);
+    }
+
+    /// A call of the API has been answered, and its script is about to start.
+    fn begin_at_answer(&mut self, cx: &mut Context) {
+        let FromAnswer {
+            recording,
+            time_limit,
+        } = std::mem::take(&mut self.from_answer);
+        if let Some(limit) = time_limit.filter(|_| !self.leg.is_over()) {
+            self.limit_at = Some(cx.now + limit);
+        }
+        if let Some(recording) = recording {
+            // Refused if the leg has just ended: then there is nothing to record.
+            let _ = self.record(recording, RecordingSource::OutboundApi, cx);
+        }
     }
 
     /// The scripts, and the parts that they work on.
@@ -268,7 +303,9 @@ impl Call {
                 News::Up => Input::LegUp,
                 News::Over(reason) => {
                     self.interjection_over(cx);
+                    self.limit_at = None;
                     self.streams.stop_all(&self.leg, cx);
+                    self.recordings.stop_all(&self.leg, cx);
                     Input::LegOver(reason)
                 }
             };
@@ -322,9 +359,9 @@ impl Call {
         self.recording_news(sid, Some(RecordingNews::Started), cx);
     }
 
-    /// The media side was asked to close the recording.
-    pub(crate) fn recording_stops(&mut self, sid: RecordingSid, cx: &Context) {
-        self.recordings.stop(sid, cx);
+    /// Has the media side close a recording.
+    pub(crate) fn recording_stops(&mut self, sid: RecordingSid, cx: &mut Context) {
+        self.recordings.stop(sid, &self.leg, cx);
     }
 
     fn recording_news(&mut self, sid: RecordingSid, news: Option<RecordingNews>, cx: &mut Context) {

@@ -10,7 +10,8 @@ use crate::event::{Ask, Clip, Headers, PlayId, Req, Route, Via};
 use crate::fact::Fact;
 use crate::membership::{Beep, Departure, Place, Terms, Wish};
 use crate::queueing::QueueRequest;
-use crate::request::ModifyError;
+use crate::recording_request::Pause;
+use crate::request::{Changed, ModifyError};
 use crate::trace::Entry;
 
 /// A command and the call it concerns.
@@ -124,8 +125,8 @@ pub enum Command {
     Reply {
         /// The request.
         ask: Ask,
-        /// Whether the change was made; if not, nothing has changed.
-        outcome: Result<(), ModifyError>,
+        /// What was changed, or why nothing was.
+        outcome: Result<Changed, ModifyError>,
     },
     /// An entry for the trace.
     Trace(Entry),
@@ -468,6 +469,13 @@ pub enum MediaCommand {
         /// Leave out the silence at both ends.
         trim: bool,
     },
+    /// Pause a recording, or continue it.
+    PauseRecord {
+        /// The recording.
+        recording: RecordingSid,
+        /// What it contains in place of the pause; `None`: it continues.
+        pause: Option<Pause>,
+    },
     /// Close a recording.
     StopRecord {
         /// The recording.
@@ -525,6 +533,13 @@ impl MediaCommand {
             }
             Self::Record { recording, .. } | Self::RecordVoice { recording, .. } => {
                 ("record".to_owned(), recording.to_string())
+            }
+            Self::PauseRecord { recording, pause } => {
+                let what = match pause {
+                    Some(_) => "pause record",
+                    None => "resume record",
+                };
+                (what.to_owned(), recording.to_string())
             }
             Self::StopRecord { recording } => ("stop record".to_owned(), recording.to_string()),
             // The room's own entry is better.

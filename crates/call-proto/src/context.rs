@@ -21,7 +21,7 @@ use crate::letter::{
     BranchSpec, BridgeId, Common, Dialled, Ended, ForkId, ForkResult, LegOver, Order, Plan, Role,
 };
 use crate::refer::Refer;
-use crate::request::ModifyError;
+use crate::request::{Changed, ModifyError};
 use crate::trace::{self, Entry, Lane, Way};
 
 /// Settings shared by all calls of a server.
@@ -206,7 +206,7 @@ impl Context {
     }
 
     /// Answers an API request; carried out after the facts of the step are committed.
-    pub(crate) fn reply(&mut self, call: CallSid, ask: Ask, outcome: Result<(), ModifyError>) {
+    pub(crate) fn reply(&mut self, call: CallSid, ask: Ask, outcome: Result<Changed, ModifyError>) {
         self.command(call, Command::Reply { ask, outcome });
     }
 

@@ -10,6 +10,7 @@ use crate::dialect::Dialect;
 use crate::interjection::Interjection;
 use crate::membership::RoomEvent;
 use crate::queueing::QueueEvent;
+use crate::recording_request::{NewRecording, RecordingChange};
 use crate::refer::Refer;
 use crate::stream_news::StreamNews;
 
@@ -420,6 +421,10 @@ pub enum Modify {
     Participant(Box<ParticipantChange>),
     /// Have a sound said or played on it, or keys pressed.
     Interject(Box<Interjection>),
+    /// Record it from now on.
+    Record(Box<NewRecording>),
+    /// Change one of its recordings.
+    Recording(RecordingChange),
 }
 
 /// A change of a call's part in a conference; `None` leaves a property as it is.

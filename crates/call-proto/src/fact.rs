@@ -6,7 +6,7 @@ use model::record::{
 };
 use model::{
     CallSid, CallStatus, ConferenceSid, ConferenceStatus, Direction, EventSid, HangupBy, QueueSid,
-    RecordingSid, Timestamp,
+    RecordingSid, RecordingStatus, Timestamp,
 };
 
 use crate::farewell::{Farewell, MessageFarewell, RecordingFarewell, RoomFarewell};
@@ -135,6 +135,15 @@ pub enum Fact {
         /// The callback to send if this server dies before the recording ends, stored with it.
         farewell: Option<Box<RecordingFarewell>>,
     },
+    /// A recording in progress was paused, continued or ended by the API.
+    RecordingChanged {
+        /// The recording.
+        recording: RecordingSid,
+        /// Its state.
+        status: RecordingStatus,
+        /// When.
+        at: Timestamp,
+    },
     /// A recording is empty, or is complete and reported; in the latter case [`Fact::Recorded`]
     /// follows.
     RecordingClosed {
@@ -143,11 +152,11 @@ pub enum Fact {
         /// Event of the callback about it, if any.
         tells: Option<EventSid>,
     },
-    /// The failure of a recording is reported; what there is of its file is found later.
+    /// A recording has failed, which is reported; what there is of its file is found later.
     RecordingReported {
         /// The recording.
         recording: RecordingSid,
-        /// Event of the callback about it.
+        /// Event of the callback about it, if any.
         tells: Option<EventSid>,
     },
     /// A recording is complete.

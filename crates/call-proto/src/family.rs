@@ -27,9 +27,10 @@ use crate::fork::Fork;
 use crate::interpreter;
 use crate::leg::Leg;
 use crate::letter::{
-    BranchSpec, BridgeId, Common, Dialled, Ended, ForkId, ForkNews, Plan, user_part,
+    BranchSpec, BridgeId, Common, Dialled, Ended, ForkId, ForkNews, FromAnswer, Plan, user_part,
 };
 use crate::profile::Profile;
+use crate::recording_request::NewRecording;
 use crate::request::ModifyError;
 use crate::trace;
 use crate::transfer::{Attended, Transfer};
@@ -108,8 +109,14 @@ pub struct OutboundApi {
     pub send_digits: Option<String>,
     /// Receives the events of each leg.
     pub callback: Option<LegCallback>,
+    /// Records the leg that answers, from its answer on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recording: Option<NewRecording>,
     /// How long it may ring.
     pub timeout: Duration,
+    /// How long it may last after its answer; `None`: without limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_limit: Option<Duration>,
     /// Dialect of the run.
     #[serde(with = "crate::journal::serde_as::dialect")]
     pub dialect: Dialect,
@@ -209,6 +216,10 @@ impl Family {
             callback: outbound.callback,
             screening: None,
             send_digits: outbound.send_digits,
+            from_answer: FromAnswer {
+                recording: outbound.recording,
+                time_limit: outbound.time_limit,
+            },
         };
         let id = cx.fork_id();
         let (fork, legs) = Fork::ring(
@@ -424,8 +435,7 @@ impl Family {
                 verbs,
             } => {
                 if let Some(call) = self.calls.get_mut(&call) {
-                    let script = interpreter::Script::of_verbs(author, verbs, false, cx.now);
-                    call.start(script, cx);
+                    call.start_verbs(author, verbs, cx);
                 }
             }
             Letter::BranchAccepted(fork, call) => {
@@ -524,6 +534,7 @@ impl Family {
         leg.start_outbound(&mut self.cx);
         let mut call = Call::new(leg);
         call.send_digits = dialled.send_digits;
+        call.from_answer = dialled.from_answer;
         self.calls.insert(sid, call);
     }
 
@@ -626,7 +637,7 @@ impl Family {
         if let Some((caller, sid)) = bridge.recording()
             && let Some(caller) = self.calls.get_mut(&caller)
         {
-            caller.recording_stops(sid, &self.cx);
+            caller.recording_stops(sid, &mut self.cx);
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::call::Call;
 use crate::command::{Command, Interrupting, MediaCommand};
 use crate::context::Context;
 use crate::event::{Ask, AudioFailure, Clip, PlayId, Req};
-use crate::request::ModifyError;
+use crate::request::{Changed, ModifyError};
 use crate::trace::Lane;
 
 /// A sound that the API has the remote party hear, or keys that it has pressed.
@@ -159,7 +159,7 @@ impl Call {
 
     fn reply_to(&self, ask: Option<Ask>, outcome: Result<(), ModifyError>, cx: &mut Context) {
         if let Some(ask) = ask {
-            cx.reply(self.sid(), ask, outcome);
+            cx.reply(self.sid(), ask, outcome.map(|()| Changed::Call));
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::command::Target;
 use crate::event::{Document, Headers, Route};
 use crate::fact::Reason;
 use crate::recording::RecordingTerms;
+use crate::recording_request::NewRecording;
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) struct ForkId(pub(crate) u64);
@@ -46,6 +47,17 @@ pub(crate) struct Dialled {
     pub(crate) screening: Option<Document>,
     /// Keys sent to it once it is connected, or before it is screened.
     pub(crate) send_digits: Option<String>,
+    /// For a call of the API: what applies to the leg that answers.
+    pub(crate) from_answer: FromAnswer,
+}
+
+/// What applies to a call of the API from its answer on.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct FromAnswer {
+    /// It is recorded.
+    pub(crate) recording: Option<NewRecording>,
+    /// How long it may last.
+    pub(crate) time_limit: Option<Duration>,
 }
 
 /// The order in which a fork calls its parties.

@@ -38,6 +38,7 @@ mod profile;
 mod queue;
 mod queueing;
 mod recording;
+mod recording_request;
 mod refer;
 mod reporter;
 mod request;
@@ -73,8 +74,11 @@ pub use message::{MessageCommand, TextMessage};
 pub use queue::{Queue, QueueTell};
 pub use queueing::{Note, Parting, QueueEvent, QueueRequest, Rendezvous, Standing};
 pub use rcml::{ReplyKind, RingTone, Sides};
+pub use recording_request::{NewRecording, Pause, RecordingChange, RecordingRefusal, Turn};
 pub use refer::Refer;
-pub use request::{CreateError, ModifyError, NewCall, NewMessage, NewParticipant, SendError};
+pub use request::{
+    Changed, CreateError, ModifyError, NewCall, NewMessage, NewParticipant, SendError,
+};
 pub use room::{LONGEST_CONFERENCE, Room, RoomCommand, RoomInput, RoomOpening};
 pub use stream_news::{StreamCounts, StreamNews, StreamOver};
 pub use trace::{Entry, Lane, TRACED_TEXT, Way, counts_text};

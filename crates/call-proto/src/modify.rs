@@ -1,7 +1,7 @@
 //! Changes that the API makes to a live call.
 
 use model::address::redacted;
-use model::error;
+use model::{RecordingSource, error};
 
 use crate::call::Call;
 use crate::callback::CallbackTarget;
@@ -11,12 +11,16 @@ use crate::event::{Modify, ParticipantChange, Redirect};
 use crate::fact::Reason;
 use crate::letter::{Ended, Role};
 use crate::queueing::Note;
-use crate::request::ModifyError;
+use crate::request::{Changed, ModifyError};
 use crate::trace::Lane;
 
 impl Call {
     /// Makes a change, or returns why not; then nothing has changed.
-    pub(crate) fn modify(&mut self, modify: Modify, cx: &mut Context) -> Result<(), ModifyError> {
+    pub(crate) fn modify(
+        &mut self,
+        modify: Modify,
+        cx: &mut Context,
+    ) -> Result<Changed, ModifyError> {
         let (what, detail) = match &modify {
             Modify::Complete => ("complete", String::new()),
             Modify::Cancel => ("cancel", String::new()),
@@ -27,9 +31,14 @@ impl Call {
             // Traced there.
             Modify::Interject(what) => {
                 self.interject(None, (**what).clone(), cx);
-                return Ok(());
+                return Ok(Changed::Call);
             }
             Modify::Participant(change) => ("participant", change_in_words(change)),
+            Modify::Record(new) => ("record", new.sides.words().to_owned()),
+            Modify::Recording(change) => {
+                let (what, detail) = change.turn.words();
+                (what, detail.to_owned())
+            }
         };
         cx.trace(self.sid(), Lane::Api, what, &detail);
         if self.leg.is_over() {
@@ -40,24 +49,39 @@ impl Call {
             // An answered call continues, as its status shows.
             Modify::Cancel if !self.leg.can_be_canceled() => {}
             Modify::Cancel => self.leg.end_by_api(cx),
-            Modify::Redirect(redirect) => return self.redirect(*redirect, cx),
+            Modify::Redirect(redirect) => self.redirect(*redirect, cx)?,
             Modify::Interject(_) => {}
             Modify::Participant(change) => {
                 if !self.change_participant(*change, cx) {
                     return Err(ModifyError::NotInConference);
                 }
             }
+            Modify::Record(new) => {
+                let recorded = self.record(*new, RecordingSource::StartCallRecordingApi, cx);
+                return recorded
+                    .map(Changed::Recording)
+                    .map_err(ModifyError::Recording);
+            }
+            Modify::Recording(change) => {
+                let changed = self.change_recording(change, cx);
+                return changed
+                    .map(Changed::Recording)
+                    .map_err(ModifyError::Recording);
+            }
         }
-        Ok(())
+        Ok(Changed::Call)
     }
 
     /// As [`modify`](Self::modify), if no requester waits for the reply.
     pub(crate) fn modify_unasked(&mut self, modify: Modify, cx: &mut Context) {
         let url = match &modify {
             Modify::Redirect(redirect) => Some(redirect.document.url.clone()),
-            Modify::Complete | Modify::Cancel | Modify::Interject(_) | Modify::Participant(_) => {
-                None
-            }
+            Modify::Complete
+            | Modify::Cancel
+            | Modify::Interject(_)
+            | Modify::Participant(_)
+            | Modify::Record(_)
+            | Modify::Recording(_) => None,
         };
         if self.modify(modify, cx) == Err(ModifyError::NotAnswered) {
             let about = self.leg.profile.about(url.as_deref());

@@ -2,7 +2,10 @@
 //!
 //! **Invariant: a recording leaves the list once: closed, failed, or given up.** Only then is its
 //! leg forgotten; a `<Dial>` that names its recording waits for that too. Each is recorded in the
-//! store before it begins, so that the file of one given up or cut off is found again.
+//! store before it begins, so that the file of one given up or cut off is found again. `live` is what the
+//! API does to them.
+
+mod live;
 
 use model::record::{Callback, Recording, RecordingKind, StartedRecording, recording_seconds};
 use model::{Direction, RecordingSid, RecordingSource, Timestamp, error};
@@ -15,6 +18,7 @@ use crate::fact::Fact;
 use crate::farewell::{RecordingFarewell, RecordingOutcome};
 use crate::leg::Leg;
 use crate::params::Params;
+use crate::recording_request::Pause;
 
 /// What is recorded, and who learns of it.
 #[derive(Clone, Debug)]
@@ -66,6 +70,12 @@ struct OpenRecording {
     is_certain: bool,
     /// The callback about its end.
     farewell: Option<RecordingFarewell>,
+    /// The current pause.
+    paused: Option<Pause>,
+    /// Its start, moved forward by the pauses that it leaves out.
+    since: Timestamp,
+    /// Its length when it was paused last, if it leaves out the pause.
+    length_ms: i64,
     /// It is being closed, and given up at this time.
     until: Option<Timestamp>,
 }
@@ -87,7 +97,10 @@ pub(crate) enum RecordingNews {
 /// The recordings of a leg that are not yet closed.
 #[derive(Debug, Default)]
 pub(crate) struct Recordings {
+    /// In the order in which they started.
     open: Vec<OpenRecording>,
+    /// Those that the API has ended.
+    stopped: Vec<RecordingSid>,
 }
 
 impl Recordings {
@@ -117,8 +130,14 @@ impl Recordings {
             farewell: farewell.clone().map(Box::new),
         });
         // One that may turn out empty is named only once it is stored.
-        let is_certain = terms.source == RecordingSource::DialVerb && !terms.trim;
-        if is_certain && leg.profile.direction == Direction::OutboundApi {
+        let is_certain = match terms.source {
+            RecordingSource::DialVerb | RecordingSource::OutboundApi => !terms.trim,
+            RecordingSource::RecordVerb
+            | RecordingSource::StartCallRecordingApi
+            | RecordingSource::Conference => false,
+        };
+        let is_named = is_certain && !self.has_whole_call();
+        if is_named && leg.profile.direction == Direction::OutboundApi {
             leg.reporter.recorded = Some(LegRecording {
                 sid,
                 url: address(sid, leg, cx),
@@ -130,12 +149,19 @@ impl Recordings {
             started,
             is_certain,
             farewell,
+            paused: None,
+            since: cx.now,
+            length_ms: 0,
             until: None,
         });
     }
 
-    /// The media side was asked to close the recording.
-    pub(crate) fn stop(&mut self, sid: RecordingSid, cx: &Context) {
+    /// Has the media side close a recording, unless the API has done so.
+    pub(crate) fn stop(&mut self, sid: RecordingSid, leg: &Leg, cx: &mut Context) {
+        if self.stopped.contains(&sid) {
+            return;
+        }
+        cx.media(leg.profile.sid, MediaCommand::StopRecord { recording: sid });
         let until = cx.now + cx.settings.recording_wait;
         if let Some(open) = self.open.iter_mut().find(|open| open.started.sid == sid) {
             open.until = Some(until);
@@ -171,13 +197,15 @@ impl Recordings {
         leg: &mut Leg,
         cx: &mut Context,
     ) -> Option<RecordingNews> {
-        let open = self.take(sid)?;
+        let open = self.take(sid, leg, cx)?;
         // Nothing was recorded, so nothing is stored.
         let stored = duration_ms > 0;
         let last = &mut leg.reporter.recorded;
         let named = last.take_if(|recorded| recorded.sid == sid).is_some();
+        // One that a request added is not the recording of the call.
+        let is_additional = open.started.kind.source == RecordingSource::StartCallRecordingApi;
         let is_new = !open.is_certain && leg.profile.direction == Direction::OutboundApi;
-        let names = named || is_new;
+        let names = named || is_new && !is_additional && !self.has_whole_call();
         if stored && names {
             leg.reporter.recorded = Some(LegRecording {
                 sid,
@@ -218,7 +246,7 @@ impl Recordings {
         leg: &mut Leg,
         cx: &mut Context,
     ) -> Option<RecordingNews> {
-        let open = self.take(sid)?;
+        let open = self.take(sid, leg, cx)?;
         let told = open.close(RecordingOutcome::Failed, leg, cx);
         told.into_iter().for_each(|callback| cx.fact(callback));
         // No callback may name a recording that does not exist.
@@ -229,9 +257,22 @@ impl Recordings {
         Some(RecordingNews::Over { stored_ms: None })
     }
 
-    fn take(&mut self, sid: RecordingSid) -> Option<OpenRecording> {
+    /// Whether the request that made the call has it recorded: then its callbacks name that recording.
+    fn has_whole_call(&self) -> bool {
+        let of_request =
+            |open: &OpenRecording| open.started.kind.source == RecordingSource::OutboundApi;
+        self.open.iter().any(of_request)
+    }
+
+    /// Takes a recording that has ended off the list.
+    fn take(&mut self, sid: RecordingSid, leg: &Leg, cx: &mut Context) -> Option<OpenRecording> {
         let at = self.open.iter().position(|open| open.started.sid == sid)?;
-        Some(self.open.remove(at))
+        let open = self.open.remove(at);
+        if open.until.is_none() && open.is_of_leg() {
+            // The media side closed it before it was asked to; a verb or bridge sees to that itself.
+            cx.media(leg.profile.sid, MediaCommand::StopRecord { recording: sid });
+        }
+        Some(open)
     }
 }
 
@@ -248,7 +289,6 @@ impl OpenRecording {
         let tells = callback.as_ref().map(|callback| callback.event);
         match end {
             // The file may still be there: a later start finds it.
-            RecordingOutcome::Failed if tells.is_none() => {}
             RecordingOutcome::Failed => cx.fact(Fact::RecordingReported { recording, tells }),
             RecordingOutcome::Completed(_) if tells.is_none() => {}
             RecordingOutcome::Completed(_) | RecordingOutcome::Absent => {

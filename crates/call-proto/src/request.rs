@@ -3,12 +3,13 @@
 
 use std::time::Duration;
 
-use model::{AccountSid, CallSid, HttpMethod};
+use model::{AccountSid, CallSid, HttpMethod, RecordingSid};
 
 use crate::callback::{CallbackTarget, LegCallback};
 use crate::command::Target;
 use crate::dialect::Dialect;
 use crate::event::{Headers, Planned, Unreachable};
+use crate::recording_request::{NewRecording, RecordingRefusal};
 
 /// A call to create.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -27,8 +28,12 @@ pub struct NewCall {
     pub send_digits: Option<String>,
     /// Receives the events of each leg.
     pub callback: Option<LegCallback>,
+    /// Records the leg that answers, from its answer on.
+    pub recording: Option<NewRecording>,
     /// How long it may ring.
     pub timeout: Duration,
+    /// How long it may last after its answer; `None`: without limit.
+    pub time_limit: Option<Duration>,
     /// User name and password for a challenge.
     pub credentials: Option<(String, String)>,
     /// Dialect of the run: that of the base path of the request.
@@ -100,6 +105,15 @@ pub enum CreateError {
     Store,
 }
 
+/// What a request has changed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Changed {
+    /// The call itself.
+    Call,
+    /// This recording.
+    Recording(RecordingSid),
+}
+
 /// Why a call was not changed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum ModifyError {
@@ -126,6 +140,9 @@ pub enum ModifyError {
     /// The sound is not available, for the reason with this number of the error table.
     #[error("the sound is not available (error {0}); see the notification of the call")]
     NoSound(u16),
+    /// Its recording was not started or changed.
+    #[error("{0}")]
+    Recording(RecordingRefusal),
     /// The call did not reply in time, or the change cannot be recorded now.
     #[error("the change is not confirmed; it may still be made")]
     Unconfirmed,

@@ -29,11 +29,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::command::RoomRequest;
 use crate::context::Settings;
-use crate::event::Req;
+use crate::event::{Ask, Req};
 use crate::fact::Fact;
 use crate::membership::{
     Beep, Departure, Place, RoomCallback, RoomEnd, RoomEvent, RoomRefusal, Terms, Wish,
 };
+use crate::recording_request::{Pause, RecordingChange};
+use crate::request::{Changed, ModifyError};
 use crate::trace::{Entry, Lane, Way};
 use recording::Recorder;
 use report::{OVER, Report, Reporter};
@@ -103,6 +105,13 @@ pub enum RoomInput {
         #[serde(default)]
         why: Departure,
     },
+    /// The API changes the recording → [`RoomCommand::Reply`], always.
+    ChangeRecording {
+        /// The request.
+        ask: Ask,
+        /// The change.
+        change: RecordingChange,
+    },
     /// The recording is closed and readable. A length of 0 means that there is no file.
     Recorded {
         /// The recording.
@@ -158,7 +167,10 @@ impl RoomInput {
     /// Whether it is about the recording, which may end after the conference.
     #[must_use]
     pub const fn is_of_recording(&self) -> bool {
-        matches!(self, Self::Recorded { .. } | Self::RecordFailed { .. })
+        matches!(
+            self,
+            Self::Recorded { .. } | Self::RecordFailed { .. } | Self::ChangeRecording { .. }
+        )
     }
 
     /// For an input that is too late for a room that has ended: whether the next room with that
@@ -171,6 +183,7 @@ impl RoomInput {
             | Self::Announced { .. }
             | Self::Leave { .. } => true,
             Self::End
+            | Self::ChangeRecording { .. }
             | Self::Recorded { .. }
             | Self::RecordFailed { .. }
             | Self::NotRecorded
@@ -200,10 +213,24 @@ pub enum RoomCommand {
         /// Leave out the silence at both ends.
         trim: bool,
     },
+    /// Pause the recording, or continue it.
+    PauseRecord {
+        /// The recording.
+        recording: RecordingSid,
+        /// What it contains in place of the pause; `None`: it continues.
+        pause: Option<Pause>,
+    },
     /// End the recording.
     StopRecord {
         /// The recording.
         recording: RecordingSid,
+    },
+    /// Answer to [`RoomInput::ChangeRecording`].
+    Reply {
+        /// The request.
+        ask: Ask,
+        /// What was changed, or why nothing was.
+        outcome: Result<Changed, ModifyError>,
     },
     /// An entry for the trace.
     Trace(Entry),
@@ -297,6 +324,10 @@ impl Room {
                     self.report(Report::Announced { failed }, member, now);
                 }
             }
+            RoomInput::ChangeRecording { ask, change } => {
+                let outcome = self.change_recording(change, now);
+                self.commands.push(RoomCommand::Reply { ask, outcome });
+            }
             RoomInput::Recorded {
                 recording,
                 duration_ms,
@@ -335,11 +366,11 @@ impl Room {
     /// When to call [`handle_timeout`](Self::handle_timeout).
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Timestamp> {
-        if self.is_over() {
-            self.recorder.poll_timeout()
-        } else {
-            Some(self.ends_at)
-        }
+        let ends_at = (!self.is_over()).then_some(self.ends_at);
+        ends_at
+            .into_iter()
+            .chain(self.recorder.poll_timeout())
+            .min()
     }
 
     /// The commands to carry out, in order: the facts of the step first. Empty if there are none.
@@ -592,6 +623,24 @@ impl Room {
             self.commands.push(command);
             self.trace(self.opening.sid, "recording started", "", now);
         }
+    }
+
+    /// Pauses, continues or ends the recording for the API.
+    fn change_recording(
+        &mut self,
+        change: RecordingChange,
+        now: Timestamp,
+    ) -> Result<Changed, ModifyError> {
+        if self.is_over() {
+            return Err(ModifyError::NotLive);
+        }
+        let changed = self.recorder.change(change, now);
+        let (recording, fact, command) = changed.map_err(ModifyError::Recording)?;
+        self.facts.push(fact);
+        self.commands.push(command);
+        let (what, detail) = change.turn.words();
+        self.trace(self.opening.sid, what, detail, now);
+        Ok(Changed::Recording(recording))
     }
 
     fn recording_failed(&mut self, sid: Option<RecordingSid>, why: &str, now: Timestamp) {

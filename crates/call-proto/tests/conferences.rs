@@ -207,7 +207,9 @@ fn a_party_that_the_api_calls_enters_the_conference() {
         planned: new.planned(world::account(1)),
         send_digits: None,
         callback: None,
+        recording: None,
         timeout: Duration::from_secs(30),
+        time_limit: None,
         dialect: Dialect::TWILIO,
     };
     let mut start = Start::new("api", Opening::Api(Box::new(outbound)), 2);

@@ -14,8 +14,12 @@ mod world;
 
 use std::collections::BTreeMap;
 
-use call_proto::{Dialect, DigitWay, LegCallback, Modify, Target};
-use model::{CallStatus, MessageStatus, RecordingSource};
+use call_proto::{
+    Dialect, DigitWay, LegCallback, Modify, NewRecording, Pause, RecordingChange, Sides, Target,
+    Turn,
+};
+use model::record::Recording;
+use model::{CallStatus, MessageStatus, RecordingEvent, RecordingSource};
 
 use world::{
     Act, Phone, Random, Recognizer, Reply, Root, Run, UNUSABLE, Weather, World, broken,
@@ -149,6 +153,8 @@ struct Seen {
     bridged: u32,
     recorded: usize,
     transferred: usize,
+    /// Recordings that the API has started.
+    by_api: usize,
     spoken: usize,
     actions: usize,
     understood: usize,
@@ -183,6 +189,8 @@ impl Seen {
         self.spoken += verbs
             .filter(|it| it.kind.source == RecordingSource::RecordVerb)
             .count();
+        let by_api = |it: &&Recording| it.kind.source == RecordingSource::StartCallRecordingApi;
+        self.by_api += run.recordings.iter().filter(by_api).count();
         self.actions += run
             .all_requests()
             .filter(|asked| asked.has("DialCallStatus"))
@@ -205,6 +213,7 @@ impl Seen {
         assert!(self.bridged > 1_000, "{} bridged", self.bridged);
         assert!(self.transferred > 20, "{} transferred", self.transferred);
         assert!(self.spoken > 100, "{} spoken", self.spoken);
+        assert!(self.by_api > 60, "{} by the API", self.by_api);
         assert!(self.recorded > 100, "{} recorded", self.recorded);
         for why in [
             "closed by the server",
@@ -281,10 +290,38 @@ fn random_world(seed: u64, weather: Weather) -> World {
     ];
     world.message_answer = *random.pick(&[Some(200), Some(202), Some(404), Some(500), None]);
     world.dialect = *random.pick(&[Dialect::RESTCOMM, Dialect::RESTCOMM, Dialect::TWILIO]);
+    if random.once_in(4) {
+        for _ in 0..=random.below(6) {
+            let party = *random.pick(&["K", "K", "ann", "zed"]);
+            let at = random.below(15_000);
+            let modify = recording(random);
+            world.acts.push((at, Act::Rest(party.to_owned(), modify)));
+        }
+    }
     (world.seed, world.weather) = (seed, weather);
     world
         .clip("http://app/x.wav", 2.0)
         .clip("http://app/long.wav", 40.0)
+}
+
+/// A request of the API about a recording.
+fn recording(random: &mut Random) -> Modify {
+    let turn = match random.below(6) {
+        0 => Turn::Pause(Pause::Silence),
+        1 => Turn::Pause(Pause::Skip),
+        2 => Turn::Resume,
+        3 => Turn::Stop,
+        _ => {
+            let told = (callback_to("http://app/rec"), RecordingEvent::ALL.to_vec());
+            return Modify::Record(Box::new(NewRecording {
+                sides: *random.pick(&Sides::ALL),
+                trim: random.once_in(3),
+                callback: random.once_in(2).then_some(told),
+            }));
+        }
+    };
+    let recording = None;
+    Modify::Recording(RecordingChange { recording, turn })
 }
 
 fn inbound_world(random: &mut Random) -> World {

@@ -10,6 +10,8 @@ mod jobs;
 mod media_side;
 mod perish;
 
+pub(crate) use media_side::pause_of;
+
 use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::panic::AssertUnwindSafe;
@@ -74,9 +76,9 @@ struct Leg {
     headers: Headers,
 }
 
-/// Source of an inbound leg's INVITE.
+/// The host that an inbound leg's INVITE came from.
 #[derive(Clone, Copy)]
-pub(crate) struct Source {
+pub(crate) struct CallerHost {
     pub(crate) host: std::net::IpAddr,
     /// Whether it is a trunk or an authenticated client.
     pub(crate) proved: bool,
@@ -88,7 +90,7 @@ pub(crate) struct Start {
     /// The clock on which the family started.
     pub(crate) clock: Clock,
     /// SIP leg of the root, if it is inbound, with its source.
-    pub(crate) inbound: Option<(CallSid, LegId, Source)>,
+    pub(crate) inbound: Option<(CallSid, LegId, CallerHost)>,
     /// Held as long as the family lives, if the caller is a stranger.
     pub(crate) place: Option<Place>,
     /// The peers that the routes of the first legs lead to.
@@ -112,7 +114,7 @@ struct Actor {
     legs: HashMap<CallSid, Leg>,
     calls_of_legs: HashMap<LegId, CallSid>,
     calls_of_endpoints: HashMap<EndpointId, CallSid>,
-    source: Option<Source>,
+    source: Option<CallerHost>,
     /// Held to the end, if the caller is a stranger.
     place: Option<Place>,
     /// Pending text messages.
@@ -345,6 +347,7 @@ impl Actor {
             }
             _ => {}
         }
+        self.note_opened(endpoint, &report);
         if let Some(event) = self.media_event(report) {
             if let MediaEvent::Closed(counts) = event {
                 self.closed.push(Change::CallMedia { sid: call, counts });
@@ -503,7 +506,7 @@ impl Actor {
                         Ok(())
                     };
                     // The requester may have stopped waiting.
-                    let _ = asker.send(outcome.and(confirmed));
+                    let _ = asker.send(outcome.and_then(|changed| confirmed.map(|()| changed)));
                 }
             }
             Command::Forget => self.shared.live.remove(call),

@@ -14,10 +14,10 @@ use sip::{IncomingCall, LegCommand};
 use store::{Change, StoreError};
 use tracing::{debug, error, warn};
 
-use crate::actor::{self, Source, Start};
+use crate::actor::{self, CallerHost, Start};
 use crate::clock::Clock;
 use crate::engine::Shared;
-use crate::resolve::Peers;
+use crate::resolve::{self, Peers};
 use crate::strangers::{Full, Place};
 use crate::{facts, now, rows, sip_side};
 
@@ -83,12 +83,12 @@ async fn decide(shared: &Shared, call: &IncomingCall) -> Result<Decision, StoreE
         public_base: &shared.config.public_base,
         has_outbound_proxy: shared.parts.sip.outbound_proxy().is_some(),
     };
-    let invitation = invitation(shared, call);
+    let invitation = invitation(shared, call).await?;
     rows::settle(shared, |rows| routing::route(&invitation, house, rows)).await
 }
 
-fn invitation(shared: &Shared, call: &IncomingCall) -> Invitation {
-    let bindings = shared.parts.sip.bindings(&call.from_user);
+async fn invitation(shared: &Shared, call: &IncomingCall) -> Result<Invitation, StoreError> {
+    let bindings = resolve::bindings(shared, &call.from_user).await?;
     let caller = match &call.caller {
         sip::Caller::Client { login } => Caller::Client {
             login: login.clone(),
@@ -97,7 +97,7 @@ fn invitation(shared: &Shared, call: &IncomingCall) -> Invitation {
         sip::Caller::BadCredentials => Caller::Unproved,
         sip::Caller::Unknown => Caller::Unknown,
     };
-    Invitation {
+    Ok(Invitation {
         caller,
         from_user: call.from_user.clone(),
         from_here: call.from_here,
@@ -110,7 +110,7 @@ fn invitation(shared: &Shared, call: &IncomingCall) -> Invitation {
         to_user: call.to_user.clone(),
         headers: call.headers.clone(),
         body_type_ok: call.body_type_ok,
-    }
+    })
 }
 
 const fn is_proved(caller: &sip::Caller) -> bool {
@@ -138,7 +138,7 @@ fn start(shared: &Arc<Shared>, call: IncomingCall, admission: Admission, place: 
         refer: admission.refer,
         dialect: admission.dialect,
     };
-    let source = Source {
+    let source = CallerHost {
         host: call.source.ip(),
         proved: is_proved(&call.caller),
     };

@@ -198,7 +198,10 @@ mod tests {
         const FRAMES: u32 = 300_000;
         let folder = tempfile::tempdir().unwrap();
         let fetcher = Fetcher::new(FetchConfig {
-            allow_private: true,
+            guard: model::egress::Guard {
+                allow_private: true,
+                ..Default::default()
+            },
             ..FetchConfig::default()
         });
         let cache = |limits| {

@@ -5,7 +5,9 @@ use std::sync::atomic::Ordering;
 
 use call_proto::journal::Recorder;
 use call_proto::routing::Place;
-use call_proto::{CreateError, Event, Modify, ModifyError, NewCall, OutboundApi};
+use call_proto::{
+    Changed, CreateError, Event, Modify, ModifyError, NewCall, OutboundApi, RecordingChange,
+};
 use model::record::CallRecord;
 use model::{CallSid, ConferenceSid};
 use store::StoreError;
@@ -52,7 +54,9 @@ impl Engine {
             planned: new.planned,
             send_digits: new.send_digits,
             callback: new.callback,
+            recording: new.recording,
             timeout: new.timeout,
+            time_limit: new.time_limit,
             dialect: new.dialect,
         };
         let settings = Arc::clone(&shared.settings);
@@ -86,7 +90,7 @@ impl Engine {
     ///
     /// # Errors
     /// [`ModifyError`] if it was not made, or if the outcome is not known in time.
-    pub async fn modify(&self, call: CallSid, modify: Modify) -> Result<(), ModifyError> {
+    pub async fn modify(&self, call: CallSid, modify: Modify) -> Result<Changed, ModifyError> {
         self.shared.live.ask(call, modify).await
     }
 
@@ -94,6 +98,18 @@ impl Engine {
     /// if it is not open here, or did not end in time.
     pub async fn end_conference(&self, conference: ConferenceSid) -> bool {
         self.shared.rooms.end(conference).await
+    }
+
+    /// Changes the recording of a conference of this server. Returns once the change is made and stored.
+    ///
+    /// # Errors
+    /// [`ModifyError`] if it was not made, or if the outcome is not known in time.
+    pub async fn change_conference_recording(
+        &self,
+        conference: ConferenceSid,
+        change: RecordingChange,
+    ) -> Result<Changed, ModifyError> {
+        self.shared.rooms.change_recording(conference, change).await
     }
 
     /// Hangs up the live calls that another server has closed on record, because it took this one for dead.

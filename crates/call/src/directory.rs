@@ -46,6 +46,7 @@ impl Directory for StoreDirectory {
         Ok((client.enabled && active).then(|| Secret {
             ha1_md5: client.ha1_md5.clone(),
             ha1_sha256: client.ha1_sha256.clone(),
+            credential: self.store.credential_of(&client),
         }))
     }
 
@@ -134,6 +135,7 @@ mod tests {
             seq,
             instance: None,
             answers: true,
+            credential: "c1".to_owned(),
         }
     }
 

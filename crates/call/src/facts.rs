@@ -134,6 +134,15 @@ pub(crate) fn changes(facts: Vec<Fact>, dialogs: &mut BTreeMap<CallSid, String>)
             // As above.
             farewell: farewell.map(|kept| serde_json::to_string(&kept).unwrap_or_default()),
         },
+        Fact::RecordingChanged {
+            recording,
+            status,
+            at,
+        } => Change::RecordingChanged {
+            sid: recording,
+            status,
+            at,
+        },
         Fact::RecordingReported { recording, tells } => Change::RecordingReported {
             sid: recording,
             tells,
@@ -214,6 +223,7 @@ pub(crate) fn log(fact: &Fact) {
         | Fact::ConferenceFarewell { .. }
         | Fact::MessageCreated { .. }
         | Fact::RecordingStarted { .. }
+        | Fact::RecordingChanged { .. }
         | Fact::RecordingClosed { .. }
         | Fact::RecordingReported { .. }
         | Fact::Recorded(_)

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use call_proto::{Event, Modify, ModifyError};
+use call_proto::{Changed, Event, Modify, ModifyError};
 use media::EndpointId;
 use model::CallSid;
 use sip::LegId;
@@ -16,7 +16,7 @@ use crate::actor::Input;
 pub(crate) type Inbox = mpsc::UnboundedSender<Input>;
 
 /// Receives the single reply to a request.
-pub(crate) type Replies = oneshot::Sender<Result<(), ModifyError>>;
+pub(crate) type Replies = oneshot::Sender<Result<Changed, ModifyError>>;
 
 /// How long a request waits for its reply: longer than a slow disk takes, shorter than an HTTP
 /// client waits.
@@ -127,7 +127,7 @@ impl Live {
     /// # Errors
     /// The reply of the call; [`ModifyError::Unconfirmed`] if there is none within
     /// [`REPLY_WITHIN`], or if the disk cannot be written.
-    pub(crate) async fn ask(&self, call: CallSid, modify: Modify) -> Result<(), ModifyError> {
+    pub(crate) async fn ask(&self, call: CallSid, modify: Modify) -> Result<Changed, ModifyError> {
         let (replies, reply) = oneshot::channel();
         let sent = match self.lock().get(&call) {
             Some(leg) => {
@@ -139,11 +139,7 @@ impl Live {
         if !sent {
             return Err(ModifyError::NotLive);
         }
-        match tokio::time::timeout(REPLY_WITHIN, reply).await {
-            Ok(Ok(outcome)) => outcome,
-            Ok(Err(_)) => Err(ModifyError::NotLive), // Its family ended before handling it.
-            Err(_) => Err(ModifyError::Unconfirmed),
-        }
+        replied(reply).await
     }
 
     /// The trace and the journal of a live leg's family so far; `None` if the leg is not live here.
@@ -161,5 +157,16 @@ impl Live {
 
     fn lock(&self) -> MutexGuard<'_, HashMap<CallSid, Reach>> {
         self.legs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Waits for the reply of a family or room, but not longer than [`REPLY_WITHIN`].
+pub(crate) async fn replied(
+    reply: oneshot::Receiver<Result<Changed, ModifyError>>,
+) -> Result<Changed, ModifyError> {
+    match tokio::time::timeout(REPLY_WITHIN, reply).await {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(_)) => Err(ModifyError::NotLive), // It ended before handling the request.
+        Err(_) => Err(ModifyError::Unconfirmed),
     }
 }

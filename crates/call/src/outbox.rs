@@ -58,6 +58,10 @@ impl StoreOutbox {
 
 #[async_trait]
 impl OutboxStore for StoreOutbox {
+    async fn customer_of(&self, account: AccountSid) -> Result<AccountSid, OutboxError> {
+        self.store.customer_of(account).await.map_err(failed)
+    }
+
     async fn adopt(&self) -> Result<bool, OutboxError> {
         self.store.adopt_callbacks(now()).await.map_err(failed)
     }

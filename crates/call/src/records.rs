@@ -274,6 +274,7 @@ fn lane_of(change: &Change) -> Option<Lane> {
         | Change::ConferenceFarewell { sid, .. }
         | Change::ConferenceEnded { sid, .. } => Some((*sid).into()),
         Change::Notification(_)
+        | Change::RecordingChanged { .. }
         | Change::RecordingClosed { .. }
         | Change::RecordingReported { .. }
         | Change::CallbackDone { .. }

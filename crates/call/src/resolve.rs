@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use call_proto::routing::{self, Place, Way};
 use call_proto::{Route, Target, Unreachable, Via};
 use model::{AccountSid, error};
-use sip::Peer;
+use sip::{Peer, ResolveError};
 use store::StoreError;
 
 use crate::engine::Shared;
@@ -29,10 +29,13 @@ pub(crate) async fn resolve(
     author: AccountSid,
     peers: &mut Peers,
 ) -> Result<Result<Vec<Route>, Unreachable>, StoreError> {
-    let domain = &shared.config.domain;
-    let way = rows::settle(shared, |rows| routing::way(target, domain, rows)).await?;
+    let local = match target {
+        Target::Sip(uri) => shared.parts.sip.local_user(uri),
+        Target::Client(_) | Target::Number(_) | Target::Named(_) => None,
+    };
+    let way = rows::settle(shared, |rows| routing::way(target, local.as_deref(), rows)).await?;
     Ok(match way {
-        Ok(Way::Phones { login }) => phones(shared, &login, peers),
+        Ok(Way::Phones { login }) => phones(shared, &login, peers).await?,
         Ok(Way::Trunk { number }) => trunk(shared, &number, place, peers).await,
         Ok(Way::Address { uri }) => address(shared, &uri, author, peers).await,
         Err(unreachable) => Err(unreachable),
@@ -48,10 +51,31 @@ pub(crate) fn unknown(target: &Target, error: &StoreError) -> Unreachable {
     }
 }
 
-fn phones(shared: &Shared, login: &str, peers: &mut Peers) -> Result<Vec<Route>, Unreachable> {
-    let bindings = shared.parts.sip.bindings(login);
+/// The phones of the client that has a login now, registered with its present password. The registrar also knows those of
+/// earlier clients of that name, and those that someone with an earlier password registered.
+pub(crate) async fn bindings(
+    shared: &Shared,
+    login: &str,
+) -> Result<Vec<sip::Binding>, StoreError> {
+    let mut bindings = shared.parts.sip.bindings(login);
+    if !bindings.is_empty() {
+        let store = &shared.parts.store;
+        let client = store.client_in(shared.config.organization, login).await?;
+        let credential = client.map(|client| store.credential_of(&client));
+        bindings.retain(|binding| credential.as_ref() == Some(&binding.credential));
+    }
+    Ok(bindings)
+}
+
+async fn phones(
+    shared: &Shared,
+    login: &str,
+    peers: &mut Peers,
+) -> Result<Result<Vec<Route>, Unreachable>, StoreError> {
+    let bindings = bindings(shared, login).await?;
     if bindings.is_empty() {
-        return Err(unreachable(format!("client `{login}` is not registered")));
+        let text = format!("client `{login}` is not registered");
+        return Ok(Err(unreachable(text)));
     }
     let to = format!("sip:{}@{}", escape_user(login), shared.config.domain);
     let route = |binding: sip::Binding| {
@@ -66,7 +90,7 @@ fn phones(shared: &Shared, login: &str, peers: &mut Peers) -> Result<Vec<Route>,
             credentials: None,
         }
     };
-    Ok(bindings.into_iter().map(route).collect())
+    Ok(Ok(bindings.into_iter().map(route).collect()))
 }
 
 async fn trunk(
@@ -110,21 +134,18 @@ async fn address(
     author: AccountSid,
     peers: &mut Peers,
 ) -> Result<Vec<Route>, Unreachable> {
-    let peer = shared.parts.sip.resolve(uri).await.map_err(|error| {
-        let shown = model::address::redacted_sip(uri);
-        unreachable(error.to_string().replace(uri, &shown))
-    })?;
     // The address itself, not its name, which may resolve to another one the next time.
-    let (guard, ip) = (&shared.config.sip_guard, peer.remote.ip());
-    let reached = guard.check(ip, shared.policy(author));
-    reached.map_err(|refused| Unreachable {
-        code: error::ADDRESS_REFUSED,
-        text: format!(
-            "`{}`: {refused}; {}",
-            model::address::redacted_sip(uri),
-            refused.advice("sip")
-        ),
-        is_unknown: false,
+    let (guard, policy) = (&shared.config.sip_guard, shared.policy(author));
+    let peer = shared.parts.sip.resolve_for(uri, guard, policy).await;
+    let peer = peer.map_err(|error| {
+        let shown = model::address::redacted_sip(uri);
+        match error {
+            ResolveError::Refused(refused) => Unreachable {
+                code: error::ADDRESS_REFUSED,
+                ..unreachable(format!("`{shown}`: {refused}; {}", refused.advice("sip")))
+            },
+            error => unreachable(error.to_string().replace(uri, &shown)),
+        }
     })?;
     peers.insert(uri.to_owned(), peer);
     Ok(vec![Route {

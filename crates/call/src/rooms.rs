@@ -14,21 +14,22 @@ use std::time::Duration;
 
 use call_proto::journal::RoomRecorder;
 use call_proto::{
-    Departure, Event, Fact, LONGEST_CONFERENCE, Req, RoomCommand, RoomEnd, RoomEvent, RoomInput,
-    RoomOpening,
+    Ask, Changed, Departure, Event, Fact, LONGEST_CONFERENCE, ModifyError, RecordingChange, Req,
+    RoomCommand, RoomEnd, RoomEvent, RoomInput, RoomOpening,
 };
 use futures_util::FutureExt as _;
 use media::MixId;
 use model::{AccountSid, CallSid, ConferenceSid};
 use store::{Change, StoreError};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tracing::{Instrument, error, info_span};
 
 use crate::books::Books;
 use crate::clock::Clock;
 use crate::engine::Shared;
+use crate::live::Replies;
 use crate::records::Kept;
-use crate::{closing, facts, panics};
+use crate::{closing, facts, live, panics};
 use tape::Tape;
 
 /// How long a request to end a conference waits: longer than a slow disk takes.
@@ -46,7 +47,20 @@ pub(crate) struct Rooms {
 
 struct Handle {
     sid: ConferenceSid,
-    inbox: mpsc::UnboundedSender<RoomInput>,
+    inbox: mpsc::UnboundedSender<Message>,
+}
+
+/// What a room's task receives.
+enum Message {
+    Input(RoomInput),
+    /// The API requests a change of the recording.
+    Ask(RecordingChange, Replies),
+}
+
+impl From<RoomInput> for Message {
+    fn from(input: RoomInput) -> Self {
+        Self::Input(input)
+    }
 }
 
 impl Rooms {
@@ -59,24 +73,45 @@ impl Rooms {
     pub(crate) fn shut_down(&self) {
         for room in self.lock().values() {
             // A task that has just ended needs no shutdown.
-            let _ = room.inbox.send(RoomInput::Shutdown);
+            let _ = room.inbox.send(RoomInput::Shutdown.into());
         }
     }
 
     /// Ends a conference, and waits until its task has recorded that; false if it is not open here,
     /// or did not end in time.
     pub(crate) async fn end(&self, sid: ConferenceSid) -> bool {
-        let inbox = {
-            let open = self.lock();
-            let found = open.values().find(|room| room.sid == sid);
-            found.map(|room| room.inbox.clone())
+        let Some(inbox) = self.inbox(sid) else {
+            return false;
         };
-        let Some(inbox) = inbox else { return false };
         // A task that has just ended needs no request.
-        let _ = inbox.send(RoomInput::End);
+        let _ = inbox.send(RoomInput::End.into());
         tokio::time::timeout(ENDS_WITHIN, inbox.closed())
             .await
             .is_ok()
+    }
+
+    /// Changes the recording of a conference. Returns once the change is made and stored, or refused.
+    ///
+    /// # Errors
+    /// As [`Live::ask`](crate::live::Live::ask).
+    pub(crate) async fn change_recording(
+        &self,
+        sid: ConferenceSid,
+        change: RecordingChange,
+    ) -> Result<Changed, ModifyError> {
+        let inbox = self.inbox(sid).ok_or(ModifyError::NotLive)?;
+        let (replies, reply) = oneshot::channel();
+        let asked = inbox.send(Message::Ask(change, replies));
+        asked.map_err(|_| ModifyError::NotLive)?;
+        drop(inbox);
+        live::replied(reply).await
+    }
+
+    /// The way to the task of an open conference.
+    fn inbox(&self, sid: ConferenceSid) -> Option<mpsc::UnboundedSender<Message>> {
+        let open = self.lock();
+        let found = open.values().find(|room| room.sid == sid);
+        found.map(|room| room.inbox.clone())
     }
 
     /// Sends a call's request to the open room with this key; a request to join creates the room if
@@ -93,9 +128,10 @@ impl Rooms {
         input: RoomInput,
     ) {
         let undelivered = match open.get(key) {
-            Some(room) => match room.inbox.send(input) {
+            Some(room) => match room.inbox.send(input.into()) {
                 Ok(()) => return,
-                Err(back) => back.0,
+                Err(mpsc::error::SendError(Message::Input(back))) => back,
+                Err(mpsc::error::SendError(Message::Ask(..))) => return, // It was an input.
             },
             None => input,
         };
@@ -121,13 +157,15 @@ impl Rooms {
         let sid = opening.sid;
         let room = RoomRecorder::new(opening, &shared.settings, now);
         // The inbox is open: its other end belongs to the task.
-        let _ = inbox.send(first);
+        let _ = inbox.send(first.into());
         let task = Task {
             shared: Arc::clone(shared),
             room,
             clock,
             books: Books::new(&shared.records, clock),
             tape: None,
+            asked: BTreeMap::new(),
+            asks: 0,
             members: BTreeMap::new(),
         };
         self.tasks.fetch_add(1, Ordering::Relaxed);
@@ -142,15 +180,19 @@ impl Rooms {
         shared: &Arc<Shared>,
         key: &Key,
         sid: ConferenceSid,
-        inputs: &mut mpsc::UnboundedReceiver<RoomInput>,
+        inputs: &mut mpsc::UnboundedReceiver<Message>,
     ) {
         let mut open = self.lock();
         if open.get(key).is_some_and(|room| room.sid == sid) {
             open.remove(key);
         }
-        while let Ok(input) = inputs.try_recv() {
-            if input.outlives_the_room() {
-                self.tell_locked(&mut open, shared, key, input);
+        while let Ok(message) = inputs.try_recv() {
+            match message {
+                Message::Input(input) if input.outlives_the_room() => {
+                    self.tell_locked(&mut open, shared, key, input);
+                }
+                // The requester learns that the conference is over.
+                Message::Input(_) | Message::Ask(..) => {}
             }
         }
     }
@@ -167,6 +209,9 @@ struct Task {
     books: Books,
     /// The recording, once it has begun.
     tape: Option<Tape>,
+    /// Requests of the API that wait for their reply.
+    asked: BTreeMap<Ask, Replies>,
+    asks: u64,
     /// The calls that requested to join and were not refused, for the case that the machine cannot
     /// be used.
     members: BTreeMap<CallSid, Req>,
@@ -176,7 +221,7 @@ async fn run(
     mut task: Task,
     sid: ConferenceSid,
     key: Key,
-    mut inputs: mpsc::UnboundedReceiver<RoomInput>,
+    mut inputs: mpsc::UnboundedReceiver<Message>,
 ) {
     let shared = Arc::clone(&task.shared);
     // After a panic the rest of the task is used only for what it knows.
@@ -207,7 +252,7 @@ async fn run(
 }
 
 impl Task {
-    async fn live(&mut self, inputs: &mut mpsc::UnboundedReceiver<RoomInput>) {
+    async fn live(&mut self, inputs: &mut mpsc::UnboundedReceiver<Message>) {
         loop {
             self.carry_out().await;
             if self.room.room().is_over() {
@@ -215,7 +260,10 @@ impl Task {
             }
             let wake = self.room.room().poll_timeout();
             tokio::select! {
-                Some(input) = inputs.recv() => self.handle(input),
+                Some(message) = inputs.recv() => match message {
+                    Message::Input(input) => self.handle(input),
+                    Message::Ask(change, replies) => self.ask(change, replies),
+                },
                 input = Tape::next(&mut self.tape) => self.handle(input),
                 () = self.clock.sleep_until(wake) => self.room.handle_timeout(self.clock.now()),
             }
@@ -237,6 +285,13 @@ impl Task {
         }
     }
 
+    fn ask(&mut self, change: RecordingChange, replies: Replies) {
+        self.asks += 1;
+        let ask = Ask(self.asks);
+        self.asked.insert(ask, replies);
+        self.handle(RoomInput::ChangeRecording { ask, change });
+    }
+
     fn handle(&mut self, input: RoomInput) {
         match &input {
             RoomInput::Join { member, req, .. } => {
@@ -249,6 +304,7 @@ impl Task {
             | RoomInput::Change { .. }
             | RoomInput::Announced { .. }
             | RoomInput::End
+            | RoomInput::ChangeRecording { .. }
             | RoomInput::Recorded { .. }
             | RoomInput::RecordFailed { .. }
             | RoomInput::NotRecorded
@@ -276,6 +332,10 @@ impl Task {
                         let mix = mix_of(self.room.room().sid());
                         self.tape = Some(Tape::start(&self.shared, mix, recording, trim));
                     }
+                    RoomCommand::PauseRecord { pause, .. } => {
+                        self.tape.iter().for_each(|tape| tape.pause(pause));
+                    }
+                    RoomCommand::Reply { ask, outcome } => self.reply(ask, outcome),
                     RoomCommand::StopRecord { .. } => {
                         self.tape.iter().for_each(Tape::stop);
                     }
@@ -286,6 +346,17 @@ impl Task {
         let lines = self.room.take_lines();
         if !self.books.journal(lines) {
             self.room.stop();
+        }
+    }
+
+    fn reply(&mut self, ask: Ask, outcome: Result<Changed, ModifyError>) {
+        if let Some(asker) = self.asked.remove(&ask) {
+            let outcome = match self.books.wait() {
+                true => outcome.and(Err(ModifyError::Unconfirmed)),
+                false => outcome,
+            };
+            // The requester may have stopped waiting.
+            let _ = asker.send(outcome);
         }
     }
 

@@ -2,14 +2,15 @@
 //!
 //! A call in set-up holds memory and RTP ports, and one that is never confirmed by an ACK holds
 //! them for half a minute, at the cost of one small datagram; a confirmed one holds them as long as
-//! its document runs. **Invariant: whatever strangers do,
-//! calls of trunks and authenticated clients find ports and places.** Left to others: identifying
-//! calls and their callers.
+//! its document runs. **Invariant: whatever strangers do, calls of trunks and authenticated clients find
+//! ports and places:** neither a stranger's call nor any leg that its family dials opens an endpoint while as many are open,
+//! or about to be, as strangers may use. Left to others: identifying calls and their callers.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use media::EndpointId;
 use model::Source;
 
 /// How much strangers may hold.
@@ -21,7 +22,8 @@ pub struct StrangerLimits {
     pub unconfirmed_per_source: usize,
     /// Maximum such calls from all addresses.
     pub unconfirmed: usize,
-    /// Number of open RTP endpoints, of any calls, above which no stranger's call is admitted.
+    /// Number of open RTP endpoints, of any calls, from which on no stranger's call is admitted and no leg of one
+    /// gets an endpoint.
     pub endpoints: usize,
 }
 
@@ -35,6 +37,8 @@ pub(crate) struct Strangers {
 #[derive(Debug, Default)]
 struct Counts {
     unconfirmed: usize,
+    /// Endpoints that admitted calls have still to open.
+    unopened: usize,
     by_source: HashMap<Source, OfSource>,
 }
 
@@ -60,6 +64,10 @@ pub(crate) struct Place {
     strangers: Arc<Strangers>,
     source: Source,
     is_confirmed: bool,
+    /// An endpoint is reserved for the caller's leg, which opens it when it is answered.
+    is_reserved: bool,
+    /// Endpoints that were requested and are not reported yet.
+    opening: BTreeSet<EndpointId>,
 }
 
 impl Strangers {
@@ -82,9 +90,10 @@ impl Strangers {
         {
             return Err(Full::Source);
         }
-        if endpoints >= self.limits.endpoints || counts.unconfirmed >= self.limits.unconfirmed {
+        if self.is_full(&counts, endpoints) || counts.unconfirmed >= self.limits.unconfirmed {
             return Err(Full::Strangers);
         }
+        counts.unopened += 1;
         counts.unconfirmed += 1;
         of_source.all += 1;
         of_source.unconfirmed += 1;
@@ -94,7 +103,14 @@ impl Strangers {
             strangers: Arc::clone(self),
             source,
             is_confirmed: false,
+            is_reserved: true,
+            opening: BTreeSet::new(),
         })
+    }
+
+    /// Whether strangers may not use another endpoint.
+    fn is_full(&self, counts: &Counts, endpoints: usize) -> bool {
+        endpoints + counts.unopened >= self.limits.endpoints
     }
 
     fn counts(&self) -> MutexGuard<'_, Counts> {
@@ -119,12 +135,38 @@ impl Place {
             self.strangers.counts().confirm(self.source);
         }
     }
+
+    /// Whether a leg of the family may open its endpoint.
+    ///
+    /// - `is_caller`: it is the caller's leg, for which an endpoint was reserved
+    /// - `endpoints`: number currently open
+    pub(crate) fn open(&mut self, endpoint: EndpointId, is_caller: bool, endpoints: usize) -> bool {
+        if !(is_caller && std::mem::take(&mut self.is_reserved)) {
+            let mut counts = self.strangers.counts();
+            if self.strangers.is_full(&counts, endpoints) {
+                return false;
+            }
+            counts.unopened += 1;
+        }
+        if !self.opening.insert(endpoint) {
+            self.strangers.counts().unopened -= 1;
+        }
+        true
+    }
+
+    /// An endpoint is open, and counted as such, or will not be.
+    pub(crate) fn opened(&mut self, endpoint: EndpointId) {
+        if self.opening.remove(&endpoint) {
+            self.strangers.counts().unopened -= 1;
+        }
+    }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         self.confirm();
         let mut counts = self.strangers.counts();
+        counts.unopened -= self.opening.len() + usize::from(self.is_reserved);
         if let Some(of_source) = counts.by_source.get_mut(&self.source) {
             of_source.all -= 1;
             if of_source.all == 0 {
@@ -150,7 +192,7 @@ mod tests {
     #[test]
     fn strangers_leave_room_for_others() {
         let strangers = strangers();
-        let from = |text: &str| strangers.enter(text.parse().unwrap(), 99);
+        let from = |text: &str| strangers.enter(text.parse().unwrap(), 90);
         let one = from("198.51.100.1").unwrap();
         let _two = from("::ffff:198.51.100.1").unwrap();
         assert_eq!(from("198.51.100.1").unwrap_err(), Full::Source);
@@ -162,8 +204,34 @@ mod tests {
         drop(one);
         assert!(from("198.51.100.1").is_ok(), "a place that was given back");
         let busy = |endpoints| strangers.enter("198.51.100.9".parse().unwrap(), endpoints);
-        assert_eq!(busy(100).unwrap_err(), Full::Strangers);
-        assert!(busy(99).is_ok());
+        // Four calls have still to open theirs.
+        assert_eq!(busy(96).unwrap_err(), Full::Strangers);
+        assert!(busy(95).is_ok());
+    }
+
+    #[test]
+    fn legs_that_a_strangers_call_dials_leave_endpoints_to_others() {
+        let strangers = strangers();
+        let enter = |last| strangers.enter(IpAddr::from([198, 51, 100, last]), 96);
+        let [mut one, two] = [1, 2].map(|last| enter(last).unwrap());
+        let leg = EndpointId;
+        assert!(one.open(leg(1), false, 96), "98 used or reserved");
+        assert!(one.open(leg(2), false, 96), "99");
+        assert!(
+            !one.open(leg(3), false, 96),
+            "all, although none is open yet"
+        );
+        assert_eq!(enter(3).unwrap_err(), Full::Strangers);
+        assert!(one.open(leg(4), true, 96), "its own is reserved");
+        assert!(!one.open(leg(5), true, 96), "but only one");
+        one.opened(leg(1));
+        one.opened(leg(1));
+        assert!(!one.open(leg(3), false, 97), "counted as open");
+        drop(two);
+        assert!(one.open(leg(3), false, 97), "a reservation is given back");
+        assert!(!one.open(leg(5), false, 97));
+        drop(one);
+        assert_eq!(strangers.counts().unopened, 0);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! returns it**, which happens exactly once, or until the endpoint is extracted. Left to others:
 //! opening sockets, writing files.
 
+use crate::recorder::Pause;
 use crate::report::{EndpointId, MixId, PlayId, RecordingId, Report};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -191,6 +192,13 @@ pub enum Control {
         /// The endpoint that leaves.
         endpoint: EndpointId,
     },
+    /// Pauses a recording that is in progress, or continues it.
+    PauseRecord {
+        /// The recording.
+        recording: RecordingId,
+        /// What it contains in place of the pause; `None`: it continues.
+        pause: Option<Pause>,
+    },
     /// Ends a recording or tap that is in progress.
     StopRecord {
         /// The recording or tap to end.
@@ -236,7 +244,9 @@ impl Control {
             | Self::Close { endpoint } => Subject::Endpoint(*endpoint),
             Self::Bridge { a, b } => Subject::Both(*a, *b),
             Self::Join { endpoint, mix, .. } => Subject::Member(*endpoint, *mix),
-            Self::StopRecord { recording } => Subject::Recording(*recording),
+            Self::PauseRecord { recording, .. } | Self::StopRecord { recording } => {
+                Subject::Recording(*recording)
+            }
         }
     }
 }

@@ -37,8 +37,9 @@ use std::time::{Duration, Instant};
 const GRID: Duration = Duration::from_millis(5);
 /// Longest payload that is decoded, in samples; longer ones are cut.
 const MAX_SAMPLES: usize = 4096;
-/// Maximum recordings of one endpoint.
-const MAX_TAPS: usize = 12;
+/// Maximum recordings and taps of one endpoint: more than the streams, the recognition, the verbs and the
+/// API of a call can have at once.
+const MAX_TAPS: usize = 16;
 
 /// Parameters of an engine.
 #[derive(Debug, Clone)]
@@ -299,6 +300,13 @@ impl Engine {
             Control::Leave { endpoint } => {
                 let slot = self.slot(endpoint);
                 self.unjoin(slot);
+            }
+            Control::PauseRecord { recording, pause } => {
+                let slot = self.recording_names.get(&recording);
+                let recording = slot.and_then(|slot| self.recordings.get_mut(*slot));
+                if let Some(recording) = recording {
+                    recording.pause(pause, now);
+                }
             }
             Control::StopRecord { recording } => {
                 let slot = self.recording_names.get(&recording).copied();

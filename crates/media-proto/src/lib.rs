@@ -56,5 +56,5 @@ mod timers;
 pub use control::{Control, Local, Opening, RecordingEnd, Sink, SocketId, Subject};
 pub use datagram::Datagram;
 pub use engine::{Engine, EngineConfig, Parcel};
-pub use recorder::{Part, Terms};
+pub use recorder::{Part, Pause, Terms};
 pub use report::{DigitWay, EndpointId, MixId, PlayId, RecordingId, Report, Stats};

@@ -7,15 +7,16 @@
 //!
 //! Each source has a jitter buffer; the recording lags real time by 40 ms, so that packets that
 //! arrive by then are in their place. **Invariant: each channel of a recording has exactly 8 samples
-//! per millisecond from its start to its end**; silence fills the gaps. If it is trimmed, its start
-//! is shortly before the first voice on either channel, and its end shortly after the last. Left to
-//! others: decoding, and where the samples go.
+//! per millisecond from its start to its end, except for pauses that it leaves out**; silence fills the gaps. If it is trimmed, its start
+//! is shortly before the first voice on either channel, and its end shortly after the last. A frame of which any part belongs to a
+//! pause is paused. Left to others: decoding, and where the samples go.
 
 use crate::outgoing::units;
 use crate::report::{EndpointId, MixId, RecordingId};
 use crate::sound::{Feed, Sound};
 use rtp_proto::Header;
 use rtp_proto::jitter::{Delay, Played};
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 /// Samples of each channel made at a time.
@@ -86,6 +87,15 @@ pub struct Terms {
     pub trim: bool,
 }
 
+/// What a recording contains in place of a pause.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pause {
+    /// Silence of the same length.
+    Silence,
+    /// Nothing: it continues where it was paused.
+    Skip,
+}
+
 /// When there was voice.
 #[derive(Debug)]
 struct Voice {
@@ -116,6 +126,12 @@ pub(crate) struct Recording {
     made: u64,
     /// Samples of each channel left out before the first voice.
     skipped: u64,
+    /// Samples of each channel left out in pauses.
+    omitted: u64,
+    /// The current pause.
+    pause: Option<Pause>,
+    /// When it is paused or continued next: samples of each channel since the start, in order.
+    turns: VecDeque<(u64, Option<Pause>)>,
     /// Present if silence matters.
     voice: Option<Voice>,
     /// The last frames before the first voice, in a ring.
@@ -172,6 +188,9 @@ impl Recording {
             started: now,
             made: 0,
             skipped: 0,
+            omitted: 0,
+            pause: None,
+            turns: VecDeque::new(),
             voice: listens.then(|| Voice {
                 detector: audio::voice::Detector::default(),
                 frames: 0,
@@ -204,6 +223,11 @@ impl Recording {
         }
     }
 
+    /// Pauses the recording from `now` on, or continues it with `None`.
+    pub(crate) fn pause(&mut self, pause: Option<Pause>, now: Instant) {
+        self.turns.push_back((self.length(now), pause));
+    }
+
     /// Makes the frame due at `at`.
     ///
     /// - `hand_out`: receives the samples that this makes available, at most [`FRAME`] of each
@@ -211,9 +235,7 @@ impl Recording {
     ///
     /// Returns whether the silence that the terms name has just been reached.
     pub(crate) fn frame(&mut self, at: Instant, hand_out: impl FnMut(&[i16])) -> bool {
-        let frame = self.sources.frame(self.terms.part, FRAME, at);
-        self.next_at += FRAME_TIME;
-        self.add(&frame, hand_out);
+        self.advance(FRAME, at, hand_out);
         self.is_silent_for_long()
     }
 
@@ -224,16 +246,44 @@ impl Recording {
     /// Returns how many samples of each channel were handed out, and how many of them to keep.
     pub(crate) fn finish(&mut self, now: Instant, mut hand_out: impl FnMut(&[i16])) -> (u64, u64) {
         loop {
-            let missing = self.length(now).saturating_sub(self.made + self.skipped);
+            let missing = self.length(now).saturating_sub(self.passed());
             let len = usize::try_from(missing).unwrap_or(FRAME).min(FRAME);
             if len == 0 {
                 break;
             }
-            let frame = self.sources.frame(self.terms.part, len, self.next_at);
-            self.next_at += FRAME_TIME;
-            self.add(&frame, &mut hand_out);
+            self.advance(len, self.next_at, &mut hand_out);
         }
         (self.made, self.keep())
+    }
+
+    /// Makes the next `len` samples of each channel, at most [`FRAME`].
+    fn advance(&mut self, len: usize, at: Instant, hand_out: impl FnMut(&[i16])) {
+        // What was said in a pause is taken out of the buffers all the same.
+        let frame = self.sources.frame(self.terms.part, len, at);
+        self.next_at += FRAME_TIME;
+        match self.pause_until(self.passed() + len as u64) {
+            None => self.add(&frame, hand_out),
+            Some(Pause::Silence) => self.add(&Frame::silent(len), hand_out),
+            Some(Pause::Skip) => self.omitted += len as u64,
+        }
+    }
+
+    /// Samples of each channel since the start that have been made or left out.
+    const fn passed(&self) -> u64 {
+        self.made + self.skipped + self.omitted
+    }
+
+    /// The pause in the samples up to this one: a frame is paused if any part of it is.
+    fn pause_until(&mut self, end: u64) -> Option<Pause> {
+        let begin = self.passed();
+        let is_due = |(at, pause): &mut (u64, Option<Pause>)| match pause {
+            Some(_) => *at < end,
+            None => *at <= begin,
+        };
+        while let Some((_, pause)) = self.turns.pop_front_if(is_due) {
+            self.pause = pause;
+        }
+        self.pause
     }
 
     /// Hands out a frame, or keeps it back until there is voice.
@@ -315,11 +365,7 @@ impl Sources {
         let len = len.min(FRAME);
         let said = sum(&mut [&mut self.heard], len, at);
         let heard = sum(&mut [&mut self.played, &mut self.bridged], len, at);
-        let mut frame = Frame {
-            apart: [0; WHOLE_FRAME],
-            mixed: [0; FRAME],
-            len,
-        };
+        let mut frame = Frame::silent(len);
         if part == Part::Apart {
             for (pair, sums) in frame.apart.chunks_exact_mut(2).zip(said.iter().zip(&heard)) {
                 audio::mix::saturate(&[*sums.0, *sums.1], pair);
@@ -348,6 +394,14 @@ fn sum(feeds: &mut [&mut Option<Feed>], len: usize, at: Instant) -> [i32; FRAME]
 }
 
 impl Frame {
+    const fn silent(len: usize) -> Self {
+        Self {
+            apart: [0; WHOLE_FRAME],
+            mixed: [0; FRAME],
+            len,
+        }
+    }
+
     /// The samples of a recording of this kind.
     fn samples(&self, part: Part) -> &[i16] {
         match part {

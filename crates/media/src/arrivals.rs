@@ -89,7 +89,7 @@ impl Arrivals {
     /// True if an entry that names these endpoints has to wait behind the first `before` entries.
     fn must_wait(&self, names: &[EndpointId], before: usize) -> bool {
         if names.is_empty() {
-            // The end of a recording, which may be on its way with its leg; or the start of one of a
+            // The end or a pause of a recording, which may be on its way with its leg; or the start of one of a
             // mix, whose members may be on their way.
             return before > 0 || !self.expected.is_empty();
         }

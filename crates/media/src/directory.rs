@@ -111,7 +111,9 @@ impl Directory {
                     worker
                 }
                 Subject::Recording(recording) => {
-                    places.end_recording(recording);
+                    if matches!(engine, media_proto::Control::StopRecord { .. }) {
+                        places.end_recording(recording);
+                    }
                     // Only the workers know where its leg has taken it; those that do not have it ignore this.
                     for worker in 0..self.ways.len() {
                         let asked = Work::Control(control.clone(), asker.reports.clone());

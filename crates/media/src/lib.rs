@@ -38,8 +38,8 @@ mod worker;
 pub use control::Control;
 pub use disk::recover_recording;
 pub use media_proto::{
-    Control as EngineControl, DigitWay, EndpointId, MixId, Part, PlayId, RecordingId, Report,
-    Stats, Terms,
+    Control as EngineControl, DigitWay, EndpointId, MixId, Part, Pause, PlayId, RecordingId,
+    Report, Stats, Terms,
 };
 pub use plane::{Counts, MediaConfig, MediaPlane, Reports, Session};
 pub use tap::{FRAME, Frame, Track};

@@ -7,7 +7,7 @@
 //! compatible, 6to4, NAT64). Behind a local NAT64 prefix, which may hold it at several positions,
 //! the most restricted of these counts, and none is public.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::AccountSid;
 
@@ -34,7 +34,7 @@ impl AddressPolicy {
 pub struct Guard {
     /// Whether private addresses are allowed for every account.
     pub allow_private: bool,
-    /// Always allowed, whatever their class.
+    /// Allowed for every account, whatever their class, unless no single machine can have them.
     pub allowed: Vec<IpAddr>,
 }
 
@@ -93,6 +93,30 @@ impl Guard {
             Ok(())
         } else {
             Err(Refused(address))
+        }
+    }
+
+    /// The addresses of a name that an account with this policy may connect to, in their order. A name may have several,
+    /// some of them private.
+    ///
+    /// # Errors
+    /// [`Refused`] if there are addresses and none is allowed.
+    pub fn permitted(
+        &self,
+        found: impl IntoIterator<Item = SocketAddr>,
+        policy: AddressPolicy,
+    ) -> Result<Vec<SocketAddr>, Refused> {
+        let mut refused = None;
+        let mut allowed = Vec::new();
+        for address in found {
+            match self.check(address.ip(), policy) {
+                Ok(()) => allowed.push(address),
+                Err(error) => refused = Some(error),
+            }
+        }
+        match refused {
+            Some(error) if allowed.is_empty() => Err(error),
+            Some(_) | None => Ok(allowed),
         }
     }
 
@@ -209,6 +233,34 @@ mod tests {
             };
             let reached = guard.check(address, AddressPolicy::default());
             assert_eq!(reached.is_ok(), advice.contains("operator"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_reached_at_its_permitted_addresses() {
+        let guard = Guard::default();
+        let at = |ip: &str| SocketAddr::new(ip.parse().unwrap(), 5060);
+        // The addresses of a name, and those of them that are permitted; one in brackets is the one that is refused.
+        let table = [
+            ("10.0.0.1 93.184.216.34", "93.184.216.34"),
+            ("93.184.216.34 10.0.0.1", "93.184.216.34"),
+            (
+                "::1 2606:2800::1 93.184.216.34",
+                "2606:2800::1 93.184.216.34",
+            ),
+            ("10.0.0.1 127.0.0.1", "(127.0.0.1)"),
+            ("", ""),
+        ];
+        for (found, expected) in table {
+            let found = found.split_ascii_whitespace().map(at);
+            let reached = match guard.permitted(found, AddressPolicy::default()) {
+                Ok(permitted) => {
+                    let ips = permitted.iter().map(|address| address.ip().to_string());
+                    ips.collect::<Vec<_>>().join(" ")
+                }
+                Err(Refused(ip)) => format!("({ip})"),
+            };
+            assert_eq!(reached, expected);
         }
     }
 

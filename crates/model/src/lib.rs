@@ -8,6 +8,7 @@
 pub mod address;
 pub mod egress;
 pub mod error;
+pub mod guesses;
 pub mod lane;
 pub mod naming;
 pub mod news;
@@ -31,7 +32,7 @@ pub use source::Source;
 pub use status::{
     AccountStatus, CallStatus, ConferenceEvent, ConferenceStatus, DialectName, Direction, HangupBy,
     HttpMethod, LegEvent, MessageDirection, MessageStatus, RecordingEvent, RecordingSource,
-    RefusalReason,
+    RecordingStatus, RefusalReason,
 };
 pub use target::{Bare, Target};
 pub use time::{SteadyClock, Timestamp};

@@ -12,11 +12,32 @@ use crate::{AccountSid, OrganizationSid};
 /// Maximum number of digits of an extension: a numeric login that is not a phone number.
 pub const LONGEST_EXTENSION: usize = 6;
 
+/// Maximum number of characters of a login. It is part of an index, whose rows PostgreSQL limits.
+pub const MAX_LOGIN_CHARS: usize = 64;
+
+/// Maximum number of bytes of a number or pattern.
+pub const MAX_NUMBER_BYTES: usize = 200;
+
 /// Short numbers of emergency services: dialling one must not reach another account's phone.
 const EMERGENCY: [&str; 6] = ["000", "110", "112", "119", "911", "999"];
 
 /// Characters that make a stored number a pattern.
 const PATTERN_CHARACTERS: [char; 9] = ['*', '#', '^', '|', '.', '$', '\\', '[', ']'];
+
+/// Whether a client can have this login, as far as its length goes. A longer text is not looked up: strangers send
+/// it, and answers are kept in memory.
+#[must_use]
+pub fn may_be_login(text: &str) -> bool {
+    // A character has at most four bytes.
+    let is_short = text.len() <= MAX_LOGIN_CHARS * 4 && text.chars().count() <= MAX_LOGIN_CHARS;
+    is_short && !text.is_empty()
+}
+
+/// Whether a text can be a stored number or pattern, or match one, as far as its length goes; see [`may_be_login`].
+#[must_use]
+pub fn may_be_number(text: &str) -> bool {
+    text.len() <= MAX_NUMBER_BYTES
+}
 
 /// The owner of a dialled text.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -115,6 +136,58 @@ pub fn login_rule(login: &str) -> LoginRule {
     }
 }
 
+/// What a text is that somebody wants to store as a number.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum NumberRule {
+    /// A number, which is stored like this.
+    Number(String),
+    /// `*` or a pattern, stored as written.
+    Pattern,
+    /// Dots are its only pattern characters: a number written with separators, which is spelt like this, or a pattern
+    /// that can be written without them. As a pattern it would not match the number that was meant.
+    Dotted(String),
+    /// Neither: it could never be dialled.
+    Unusable,
+}
+
+/// The rule for a text that is to be stored as a number; the only place that tells numbers from patterns.
+#[must_use]
+pub fn number_rule(text: &str) -> NumberRule {
+    let is_written = is_dialable(text) && !text.contains(char::is_whitespace) && !text.is_empty();
+    if !may_be_number(text) {
+        NumberRule::Unusable
+    } else if text.contains(|c| is_pattern_character(c) && !matches!(c, '#' | '.')) {
+        if text.bytes().all(|b| b.is_ascii_graphic()) {
+            NumberRule::Pattern
+        } else {
+            NumberRule::Unusable
+        }
+    } else if !is_written {
+        NumberRule::Unusable
+    } else if text.contains('.') {
+        let plain: String = text.chars().filter(|c| *c != '.').collect();
+        NumberRule::Dotted(stored(&plain))
+    } else if is_pattern(text) {
+        NumberRule::Pattern
+    } else {
+        NumberRule::Number(stored(text))
+    }
+}
+
+fn is_pattern_character(c: char) -> bool {
+    PATTERN_CHARACTERS.contains(&c)
+}
+
+/// Whether an account may use an application: its own, or one of the account that sets it, which is that account or
+/// above it. A call may later run it as long as it belongs to the account or one above: who set it is not stored.
+///
+/// - `application`: the account that has it
+/// - `setter`: the account that names it in a request
+#[must_use]
+pub fn may_use(application: AccountSid, account: AccountSid, setter: AccountSid) -> bool {
+    application == account || application == setter
+}
+
 /// Whether a stored number is `*` or a pattern: it receives calls to numbers without an owner.
 #[must_use]
 pub fn is_pattern(number: &str) -> bool {
@@ -163,6 +236,24 @@ mod tests {
     }
 
     #[test]
+    fn a_longer_text_names_nothing() {
+        for (length, login, number) in [
+            (0, false, true),
+            (64, true, true),
+            (65, false, true),
+            (200, false, true),
+            (201, false, false),
+            (60_000, false, false),
+        ] {
+            let text = "1".repeat(length);
+            assert_eq!(may_be_login(&text), login, "{length}");
+            assert_eq!(may_be_number(&text), number, "{length}");
+        }
+        assert!(may_be_login(&"\u{1F4DE}".repeat(64)), "characters count");
+        assert!(!may_be_login(&"\u{1F4DE}".repeat(65)));
+    }
+
+    #[test]
     fn a_number_is_taken_in_any_spelling() {
         let table = [
             ("+12025550100", "+12025550100", B, true),
@@ -204,11 +295,45 @@ mod tests {
             ("+1(202)5550100", "+12025550100"),
             ("10-01", "1001"),
             ("12025550100", "12025550100"),
-            ("*77", "*77"),
-            ("+1202555[0-9]+", "+1202555[0-9]+"),
         ];
         for (written, expected) in table {
             assert_eq!(stored(written), expected, "{written}");
+            let rule = NumberRule::Number(expected.to_owned());
+            assert_eq!(number_rule(written), rule, "{written}");
+            // Dots separate digits for who dials, and match any digit in a pattern.
+            let dotted = written
+                .replace(['-', '(', ')'], ".")
+                .replacen("00", "00.", 1);
+            if dotted.contains('.') {
+                let rule = NumberRule::Dotted(expected.to_owned());
+                assert_eq!(number_rule(&dotted), rule, "{dotted}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_number_that_is_stored_is_a_number_or_a_pattern() {
+        let long = "1".repeat(MAX_NUMBER_BYTES + 1);
+        let table = [
+            ("*", NumberRule::Pattern),
+            ("*77", NumberRule::Pattern),
+            ("#31", NumberRule::Pattern),
+            ("+1202555[0-9]+", NumberRule::Pattern),
+            ("^1650.*$", NumberRule::Pattern),
+            ("+1202555\\d.", NumberRule::Pattern),
+            ("+1202555....", NumberRule::Dotted("+1202555".to_owned())),
+            ("+1 202 555 0100", NumberRule::Unusable),
+            ("* 7", NumberRule::Unusable),
+            ("#a", NumberRule::Unusable),
+            ("kim", NumberRule::Unusable),
+            ("", NumberRule::Unusable),
+            (&long, NumberRule::Unusable),
+        ];
+        for (written, expected) in table {
+            assert_eq!(number_rule(written), expected, "{written}");
+            if expected == NumberRule::Pattern {
+                assert_eq!(stored(written), written);
+            }
         }
     }
 

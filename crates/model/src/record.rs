@@ -11,7 +11,7 @@ use crate::{
     AccountSid, AccountStatus, ApplicationSid, CallSid, CallStatus, ClientSid, ConferenceSid,
     ConferenceStatus, DialectName, Direction, EventSid, HangupBy, HttpMethod, InstanceSid, Lane,
     MessageDirection, MessageSid, MessageStatus, NotificationSid, NumberSid, OrganizationSid,
-    QueueSid, RecordingSid, RecordingSource, RefusalReason, Source, Timestamp,
+    QueueSid, RecordingSid, RecordingSource, RecordingStatus, RefusalReason, Source, Timestamp,
 };
 
 /// A tenant: owns a SIP domain, which is also the digest realm of its clients.
@@ -407,6 +407,32 @@ pub struct StartedRecording {
     pub kind: RecordingKind,
     /// When it was started.
     pub created: Timestamp,
+}
+
+/// A recording in any state, as the API shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShownRecording {
+    /// Its properties; length and size are 0 until it is complete.
+    pub recording: Recording,
+    /// Its state.
+    pub status: RecordingStatus,
+}
+
+impl ShownRecording {
+    /// Whether it can be fetched.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.status == RecordingStatus::Completed
+    }
+}
+
+impl From<Recording> for ShownRecording {
+    fn from(recording: Recording) -> Self {
+        Self {
+            recording,
+            status: RecordingStatus::Completed,
+        }
+    }
 }
 
 /// The length of a recording in whole seconds, rounded; at least 1, since an empty one does not exist.

@@ -59,6 +59,26 @@ words!(
         RecordVerb = "RecordVerb",
         /// `<Conference>`.
         Conference = "Conference",
+        /// The request that made the call.
+        OutboundApi = "OutboundAPI",
+        /// A request for the live call.
+        StartCallRecordingApi = "StartCallRecordingAPI",
+    }
+);
+
+words!(
+    /// The state of a recording as shown by the API.
+    RecordingStatus {
+        /// It is being made.
+        InProgress = "in-progress",
+        /// It is being made, but what is said now does not become a part of it.
+        Paused = "paused",
+        /// It was ended by the API, and its file is not yet closed.
+        Stopped = "stopped",
+        /// It can be fetched.
+        Completed = "completed",
+        /// It could not be written.
+        Failed = "failed",
     }
 );
 

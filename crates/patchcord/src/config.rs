@@ -200,7 +200,7 @@ settings! {
         timeout_ms: NonZeroU64 = "6000",
         /// Allow every account to use addresses of private networks and of this machine. The top account always may.
         allow_private: bool = "false",
-        /// Addresses to allow for every account as exceptions, for SIP too: link-local, cloud metadata or private ones.
+        /// Addresses that every account may use as exceptions, for SIP too: link-local, cloud metadata, private ones or this machine's.
         allow_addresses: Vec<IpAddr> = "",
         /// Largest document, in bytes.
         max_document_bytes: NonZeroU64 = "1048576",

@@ -113,11 +113,25 @@ pub(crate) async fn run(targets: &[String], options: Options) -> Result<Report> 
 /// A document that continues a call need not answer it: the call is answered by then, or a called party
 /// is screened, and the end of the document connects it. It is known by its name, in another document.
 fn accept_continuations(documents: &mut [Checked]) {
-    let mut named = BTreeSet::new();
-    for document in documents.iter() {
-        if let Ok(read) = Document::parse(&document.text) {
-            let urls = read.verbs.iter().flat_map(continuations);
-            named.extend(urls.map(|url| stem(url).to_owned()));
+    let parsed = documents.iter().filter_map(|document| {
+        let read = Document::parse(&document.text).ok()?;
+        Some((stem(&document.name).to_owned(), read))
+    });
+    let parsed: Vec<(String, Document)> = parsed.collect();
+    let mut named: BTreeSet<String> = BTreeSet::new();
+    // A document that continues a call passes that on to those it leads to.
+    loop {
+        let before = named.len();
+        for (name, document) in &parsed {
+            let mut answered = named.contains(name);
+            for verb in &document.verbs {
+                let urls = continuations(verb, answered);
+                named.extend(urls.into_iter().map(|url| stem(url).to_owned()));
+                answered |= has_answered(verb);
+            }
+        }
+        if named.len() == before {
+            break;
         }
     }
     for document in documents {
@@ -128,13 +142,21 @@ fn accept_continuations(documents: &mut [Checked]) {
     }
 }
 
-/// Where a call goes on that this verb has answered, and what it runs on the called parties.
-fn continuations(verb: &Verb) -> Vec<&str> {
+/// Whether a call is answered when the verb is over.
+fn has_answered(verb: &Verb) -> bool {
+    match verb {
+        Verb::Dial(dial) => !dial.nouns.is_empty() && dial.answer_on_bridge != Some(true),
+        verb => rcml::answers(verb),
+    }
+}
+
+/// Where a call continues that this verb or an earlier one has answered, and what it runs on the called parties.
+fn continuations(verb: &Verb, answered: bool) -> Vec<&str> {
     match verb {
         Verb::Dial(dial) => {
             let screening = dial.nouns.iter().filter_map(|noun| noun.branch());
             let screening = screening.filter_map(|branch| branch.url.as_deref());
-            let answers = dial.answer_on_bridge != Some(true);
+            let answers = answered || has_answered(verb);
             let greeting = dial.queue().and_then(|queue| queue.url.as_deref());
             let action = dial.action.as_deref().filter(|_| answers);
             screening.chain(greeting).chain(action).collect()
@@ -144,7 +166,8 @@ fn continuations(verb: &Verb) -> Vec<&str> {
         Verb::Connect(connect) => connect.action.as_deref().into_iter().collect(),
         Verb::Sms(sms) => sms.action.as_deref().into_iter().collect(),
         Verb::Enqueue(enqueue) => enqueue.action.as_deref().into_iter().collect(),
-        Verb::Redirect(redirect) => vec![&redirect.url],
+        // It answers nothing itself.
+        Verb::Redirect(redirect) if answered => vec![&redirect.url],
         Verb::Say(_)
         | Verb::Play(_)
         | Verb::Pause(_)
@@ -153,6 +176,7 @@ fn continuations(verb: &Verb) -> Vec<&str> {
         | Verb::Start(_)
         | Verb::Stop(_)
         | Verb::Leave(_)
+        | Verb::Redirect(_)
         | Verb::Unsupported(_) => Vec::new(),
     }
 }

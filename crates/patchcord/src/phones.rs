@@ -67,6 +67,7 @@ mod tests {
             seq: 1,
             instance: None,
             answers: false,
+            credential: String::new(),
         };
         assert_eq!(
             line("kim", 60, &binding),

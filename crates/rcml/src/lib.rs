@@ -35,6 +35,7 @@ pub use document::{Document, ParseError};
 pub use encoding::decode;
 pub use finding::{Finding, LeftOut, Position, add_warning};
 pub use model::{HttpMethod as Method, Level};
+pub use reach::answers;
 pub use reply::{ReplyError, ReplyKind};
 pub use source::{MAX_BYTES, MAX_DEPTH};
 pub use verb::{

@@ -86,8 +86,9 @@ pub(crate) fn decides(verb: &Verb) -> bool {
     }
 }
 
-/// Whether a call is answered once a verb is done.
-fn answers(verb: &Verb) -> bool {
+/// Whether a call is answered once a verb is done. After a `<Dial>` it may be: that depends on the called party.
+#[must_use]
+pub fn answers(verb: &Verb) -> bool {
     match verb {
         Verb::Say(say) => !say.text.is_empty(),
         Verb::Play(play) => !play.url.is_empty() || play.digits.is_some(),

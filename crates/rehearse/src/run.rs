@@ -263,6 +263,7 @@ impl Run {
             | Fact::MessageCreated { .. }
             | Fact::MessageEnded { .. }
             | Fact::RecordingStarted { .. }
+            | Fact::RecordingChanged { .. }
             | Fact::RecordingClosed { .. }
             | Fact::RecordingReported { .. }
             | Fact::Recorded(_)
@@ -306,6 +307,7 @@ impl Run {
             | Fact::MessageCreated { .. }
             | Fact::MessageEnded { .. }
             | Fact::RecordingStarted { .. }
+            | Fact::RecordingChanged { .. }
             | Fact::RecordingClosed { .. }
             | Fact::RecordingReported { .. }
             | Fact::Recorded(_)

@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use call_proto::{
-    DigitWay, FetchFailure, Fetched, Headers, Inbound, Modify, OutboundApi, SpeechNews,
+    DigitWay, FetchFailure, Fetched, Headers, Inbound, Modify, OutboundApi, RecordingChange,
+    SpeechNews,
 };
 
 use crate::Problem;
@@ -245,6 +246,8 @@ pub enum Does {
     Understood(SpeechNews),
     /// The API changes the call.
     Modify(Modify),
+    /// The API changes the recording of the conference that the call is in.
+    OfConference(RecordingChange),
     /// The server stops.
     Shutdown,
     /// Another server ends the call on record.

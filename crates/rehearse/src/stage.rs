@@ -21,7 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use call_proto::{
-    Addressed, Ask, Event, MediaEvent, Modify, ModifyError, Req, RoomCommand, RoomInput,
+    Addressed, Ask, Changed, Event, MediaEvent, Modify, ModifyError, Req, RoomCommand, RoomInput,
 };
 use model::{AccountSid, CallSid, RecordingSid, Timestamp};
 
@@ -138,6 +138,8 @@ struct Stage<'a> {
     asks: u64,
     /// Requests without a reply yet: line of the script, and whether it expects a refusal.
     open_asks: BTreeMap<Ask, (usize, bool)>,
+    /// Those of them that a room answers, with the leg that is in it.
+    room_asks: BTreeMap<Ask, CallSid>,
     /// Parties whose steps a person has started.
     begun: BTreeSet<Cast>,
     out_of_time: bool,
@@ -177,6 +179,7 @@ impl<'a> Stage<'a> {
             asked: BTreeMap::new(),
             asks: 0,
             open_asks: BTreeMap::new(),
+            room_asks: BTreeMap::new(),
             begun: BTreeSet::new(),
             out_of_time: false,
             to_come: scene.acts.len(),
@@ -332,6 +335,18 @@ impl<'a> Stage<'a> {
                 let modify = self.in_its_room(call, modify.clone());
                 self.asks(call, modify, act);
             }
+            Does::OfConference(change) => match self.its_room(call) {
+                Some(room) => {
+                    let (ask, change) = (self.new_ask(act), *change);
+                    self.room_asks.insert(ask, call);
+                    self.room_gets(room, RoomInput::ChangeRecording { ask, change });
+                }
+                None if act.line > 0 => {
+                    let text = format!("the leg is in no conference at {}", seconds(act.at));
+                    self.run.fails(act.line, text);
+                }
+                None => {}
+            },
             Does::Shutdown => self.tell(call, Event::Shutdown),
             Does::EndedElsewhere => self.tell(call, Event::EndedElsewhere),
         }
@@ -349,14 +364,27 @@ impl<'a> Stage<'a> {
 
     /// The API requests a change.
     fn asks(&mut self, call: CallSid, modify: Modify, act: &Act) {
-        self.asks += 1;
-        let ask = Ask(self.asks);
-        self.open_asks.insert(ask, (act.line, act.refused));
+        let ask = self.new_ask(act);
         self.tell(call, Event::Ask { ask, modify });
     }
 
+    fn new_ask(&mut self, act: &Act) -> Ask {
+        self.asks += 1;
+        let ask = Ask(self.asks);
+        self.open_asks.insert(ask, (act.line, act.refused));
+        ask
+    }
+
+    /// The reply of a room to the API.
+    fn room_replied(&mut self, ask: Ask, outcome: Result<Changed, ModifyError>) {
+        match self.room_asks.remove(&ask) {
+            Some(call) => self.replied(call, ask, outcome),
+            None => self.run.left.push(format!("a second reply to {ask:?}")),
+        }
+    }
+
     /// The reply to the API.
-    fn replied(&mut self, call: CallSid, ask: Ask, outcome: Result<(), ModifyError>) {
+    fn replied(&mut self, call: CallSid, ask: Ask, outcome: Result<Changed, ModifyError>) {
         match (self.open_asks.remove(&ask), outcome) {
             (None, _) => self.run.left.push(format!("a second reply to {ask:?}")),
             (Some((0, _)), _) => {} // No script expects it.
@@ -364,13 +392,13 @@ impl<'a> Stage<'a> {
                 self.run
                     .fails(line, format!("the API refused it: {refusal}"));
             }
-            (Some((line, true)), Ok(())) => {
+            (Some((line, true)), Ok(_)) => {
                 let text = "the API did it; expected: a refusal".to_owned();
                 self.run.fails(line, text);
             }
             (Some(_), _) => {}
         }
-        self.run.replies.push((call, outcome));
+        self.run.replies.push((call, outcome.map(|_| ())));
     }
 
     fn later(&mut self, after: Duration, due: Due) {

@@ -195,6 +195,22 @@ fn scripts_that_cannot_be_right_are_refused_with_their_line() {
             "line 3: `both` belongs to `redirect`",
         ),
         (
+            "api: [{at: 1s, pause: caller, channels: dual}]",
+            "line 3: `channels` belongs to `record`",
+        ),
+        (
+            "api: [{at: 1s, record: caller, of: conference}]",
+            "line 3: `of` belongs to `pause`, `resume` and `stop`",
+        ),
+        (
+            "api: [{at: 1s, record: caller, channels: dual, track: inbound}]",
+            "line 3: one `track` has one channel; it cannot be combined with `dual`",
+        ),
+        (
+            "api: [{at: 1s, record: caller, events: later}]",
+            "line 3: there is no event `later`",
+        ),
+        (
             "api: [{at: 1s, announce: caller}]",
             "line 3: `announce` needs `to`: the path of a sound",
         ),

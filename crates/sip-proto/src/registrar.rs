@@ -3,8 +3,9 @@
 //! A REGISTER changes all the bindings it names or none. A phone that identifies itself (RFC 5626
 //! §6) replaces its own binding, whatever its address; at the limit a new binding replaces another
 //! one, so a phone that changes its address is never refused. Invariant: **a binding is never
-//! listed after it expired, and no client has more than [`MAX_BINDINGS`].** Left to others: who may
-//! register (`ua`), and storing bindings across restarts.
+//! listed after it expired, nor with those of another credential, and no client has more than [`MAX_BINDINGS`].** Left to
+//! others: who may register (`ua`), storing bindings across restarts, and whether the credential of a binding is still the
+//! client's.
 
 mod binding;
 #[cfg(test)]
@@ -19,7 +20,7 @@ use model::egress::{Class, class};
 
 use crate::header::{Contacts, NameAddr};
 use crate::message::{Request, Response};
-use crate::ua::{FlowId, Peer, Transport};
+use crate::ua::{FlowId, Peer};
 use crate::uri::{SipUri, Uri};
 
 /// Maximum bindings of one client: more phones than one person has, few enough to ring them all.
@@ -87,13 +88,14 @@ impl Registrar {
     }
 
     /// Carries out a REGISTER of the client `login` from `peer`; one without Contact is only a
-    /// query. Afterwards [`Registrar::bindings`] is the content of the 200.
+    /// query. Afterwards [`Registrar::bindings`] is the content of the 200. Bindings with another credential go: their phones
+    /// belong to an earlier client of that name, or know only an earlier password.
     ///
     /// # Errors
     /// [`RegisterError`] if nothing was changed.
     pub fn register(
         &mut self,
-        login: &str,
+        (login, credential): (&str, &str),
         request: &Request,
         peer: Peer,
         now: Instant,
@@ -106,6 +108,7 @@ impl Registrar {
             return Err(RegisterError::BadContact("Call-ID is too long"));
         }
         let mut bindings = self.live(login, now);
+        bindings.retain(|known| known.credential == credential);
         match contacts {
             Contacts::Star => {
                 if request.headers.expires() != Some(0) {
@@ -122,7 +125,8 @@ impl Registrar {
             Contacts::List(list) => {
                 let mut fresh = Vec::new();
                 for wish in wishes(request, list) {
-                    let wished = apply(&mut bindings, wish, (&call_id, seq), peer, now)?;
+                    let wished =
+                        apply(&mut bindings, wish, (&call_id, seq, credential), peer, now)?;
                     // An address listed twice counts once: the last one.
                     if let Some(new) = &wished {
                         fresh.retain(|old: &Binding| !old.contact.equivalent(&new.contact));
@@ -171,7 +175,7 @@ impl Registrar {
     pub fn restore(&mut self, login: &str, mut bindings: Vec<Binding>) {
         bindings.truncate(MAX_BINDINGS);
         bindings.sort_by_key(|binding| binding.expires_at);
-        bindings.retain_mut(|binding| binding.peer.transport != Transport::Tcp || reroute(binding));
+        bindings.retain_mut(|binding| !binding.peer.transport.is_flow() || reroute(binding));
         self.replace(login, bindings);
     }
 
@@ -252,7 +256,7 @@ fn wishes(request: &Request, list: Vec<NameAddr>) -> Vec<Wish> {
 fn apply(
     bindings: &mut Vec<Binding>,
     wish: Wish,
-    (call_id, seq): (&str, u32),
+    (call_id, seq, credential): (&str, u32, &str),
     peer: Peer,
     now: Instant,
 ) -> Result<Option<Binding>, RegisterError> {
@@ -285,6 +289,7 @@ fn apply(
     Ok((wish.expires > 0).then(|| Binding {
         contact,
         instance,
+        credential: credential.to_owned(),
         peer,
         q,
         expires_at,
@@ -326,13 +331,15 @@ fn reroute(binding: &mut Binding) -> bool {
     let Some(ip) = binding.contact.host.ip() else {
         return false;
     };
+    if !binding.peer.transport.can_be_reopened() {
+        return false;
+    }
     if ip != binding.peer.remote.ip() && class(ip) != Class::Public {
         return false;
     }
     let remote = (ip, binding.contact.port.unwrap_or(5060)).into();
     binding.doubtful = true;
     binding.peer = Peer {
-        transport: Transport::Tcp,
         remote,
         flow: None,
         ..binding.peer

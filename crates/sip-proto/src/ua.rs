@@ -25,6 +25,7 @@ mod guesses;
 mod keepalive;
 mod leg;
 mod messaging;
+mod ours;
 mod peer;
 mod pending;
 mod random;
@@ -42,5 +43,6 @@ pub use command::{Credentials, HeaderList, InviteSpec, LegCommand, LegId, Messag
 pub use config::{CoreConfig, TrunkAddress, TrunkSource};
 pub use core::{Core, Output};
 pub use event::{Caller, IncomingInvite, IncomingRefer, LegEvent};
+pub use ours::OurNames;
 pub use peer::{FlowId, Peer, Transport};
 pub use random::Entropy;

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a step that fails fails the test")]
 
+use model::Source;
 use sip_proto::digest::{
     Algorithm, AnswerError, Authenticator, Client, Credentials, CredentialsError, Nonces, Party,
     Secret, Verdict, ha1_md5, ha1_sha256,
@@ -66,7 +67,8 @@ fn proofs_of_the_rfcs() {
 
 #[test]
 fn the_challenge_has_the_form_phones_expect() {
-    let challenges = server(&[Algorithm::Md5, Algorithm::Sha256]).challenges(true, NOW, 7);
+    let challenges =
+        server(&[Algorithm::Md5, Algorithm::Sha256]).challenges(true, NOW, 7, Source::NONE);
     let nonce = AuthValue::parse(&challenges[0])
         .unwrap()
         .get("nonce")
@@ -79,7 +81,7 @@ fn the_challenge_has_the_form_phones_expect() {
         )
     });
     assert_eq!(challenges, expected);
-    let fresh = server(&[Algorithm::Md5]).challenges(false, NOW, 7);
+    let fresh = server(&[Algorithm::Md5]).challenges(false, NOW, 7, Source::NONE);
     assert_eq!(
         fresh,
         [format!(
@@ -151,7 +153,7 @@ fn legacy_credentials_without_qop_are_accepted() {
     let mut server = server(&[Algorithm::Md5]);
     let mut response = Response::new(401);
     let challenge = server
-        .challenges(false, NOW, 1)
+        .challenges(false, NOW, 1, Source::NONE)
         .remove(0)
         .replace(", qop=\"auth\"", "");
     response
@@ -381,7 +383,7 @@ fn refusal(server: &Authenticator, party: Party, stale_at: Option<Duration>) -> 
         party,
         stale_at.is_some(),
         stale_at.unwrap_or(NOW),
-        42,
+        (42, Source::NONE),
     );
     response
 }

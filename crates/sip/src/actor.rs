@@ -88,7 +88,9 @@ pub(crate) fn start(
         answered,
     };
     tokio::spawn(actor.run(inputs).instrument(info_span!("sip")));
-    Ok((Sip::new(commands, addrs, bindings, config.trunks), incoming))
+    let ours = config.ours();
+    let sip = Sip::new(commands, addrs, bindings, ours, config.trunks);
+    Ok((sip, incoming))
 }
 
 fn trunk_hosts(config: &SipConfig) -> Vec<IpAddr> {
@@ -352,6 +354,7 @@ impl Actor {
                 Ok(Ok(Some(secret))) => Found::Client(Ha1 {
                     md5: secret.ha1_md5,
                     sha256: secret.ha1_sha256,
+                    credential: secret.credential,
                 }),
                 Ok(Ok(None)) => Found::Nobody,
                 Ok(Err(error)) => {

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use sip_proto::ua::{CoreConfig, TrunkAddress, TrunkSource};
+use sip_proto::ua::{CoreConfig, OurNames, TrunkAddress, TrunkSource};
 
 /// Settings of the SIP side.
 #[derive(Clone, Debug)]
@@ -52,6 +52,15 @@ impl Default for SipConfig {
 }
 
 impl SipConfig {
+    /// The names of this server.
+    pub(crate) fn ours(&self) -> OurNames {
+        OurNames {
+            domain: self.domain.clone(),
+            names: self.names.clone(),
+            public_address: self.public_address,
+        }
+    }
+
     /// The part that the core needs.
     pub(crate) fn core(&self) -> CoreConfig {
         let source = |trunk: &Trunk| TrunkSource {
@@ -59,9 +68,7 @@ impl SipConfig {
             addresses: trunk.addresses.clone(),
         };
         CoreConfig {
-            domain: self.domain.clone(),
-            names: self.names.clone(),
-            public_address: self.public_address,
+            ours: self.ours(),
             user_agent: self.user_agent.clone(),
             sha256: self.sha256,
             nonce_lifetime: self.nonce_lifetime,

@@ -115,7 +115,7 @@ impl Connections {
             return;
         }
         let (mut flows, mut remotes) = (HashSet::new(), HashSet::new());
-        for path in paths.filter(|path| path.transport == Transport::Tcp) {
+        for path in paths.filter(|path| path.transport.is_flow()) {
             match path.flow {
                 Some(flow) => flows.insert(flow),
                 None => remotes.insert(path.remote),

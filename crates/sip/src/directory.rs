@@ -11,6 +11,8 @@ pub struct Secret {
     pub ha1_md5: String,
     /// The SHA-256 hash.
     pub ha1_sha256: String,
+    /// Names the client and its password, without revealing them; kept with the bindings.
+    pub credential: String,
 }
 
 impl std::fmt::Debug for Secret {

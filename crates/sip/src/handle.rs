@@ -5,10 +5,11 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use model::egress::{AddressPolicy, Guard, Refused};
 use sip_proto::DialogSnapshot;
 use sip_proto::registrar::Binding;
 use sip_proto::ua::{
-    Caller, HeaderList, IncomingInvite, LegCommand, LegEvent, LegId, Peer, Transport,
+    Caller, HeaderList, IncomingInvite, LegCommand, LegEvent, LegId, OurNames, Peer, Transport,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -53,6 +54,9 @@ pub enum ResolveError {
     /// The name has no address we can reach.
     #[error("no address for `{0}`")]
     NoAddress(String),
+    /// None of its addresses may be reached.
+    #[error("{0}")]
+    Refused(#[from] Refused),
 }
 
 /// A new inbound call. Except 100, nothing is sent until a command says so. Call [`Sip::accept`] to
@@ -150,6 +154,7 @@ struct Shared {
     next_leg: AtomicU64,
     addrs: SipAddrs,
     bindings: Bindings,
+    ours: OurNames,
     trunks: Vec<Trunk>,
 }
 
@@ -171,6 +176,7 @@ impl Sip {
         commands: mpsc::UnboundedSender<Command>,
         addrs: SipAddrs,
         bindings: Bindings,
+        ours: OurNames,
         trunks: Vec<Trunk>,
     ) -> Self {
         let next_leg = AtomicU64::new(2);
@@ -180,6 +186,7 @@ impl Sip {
                 next_leg,
                 addrs,
                 bindings,
+                ours,
                 trunks,
             }),
         }
@@ -219,7 +226,8 @@ impl Sip {
         self.tell(Command::Forget(leg));
     }
 
-    /// The live bindings of a client, most preferred first.
+    /// The live bindings of a login, most preferred first, whatever its client and password were when they were made: see
+    /// [`Binding::credential`].
     #[must_use]
     pub fn bindings(&self, login: &str) -> Vec<Binding> {
         let table = self
@@ -230,12 +238,39 @@ impl Sip {
         table.get(login).cloned().unwrap_or_default()
     }
 
+    /// The number or login of a `sip:` address at which a request would arrive here, so that it need not be sent.
+    #[must_use]
+    pub fn local_user(&self, uri: &str) -> Option<String> {
+        let SipAddrs { udp, tcp } = self.shared.addrs;
+        let is_own = |ip| {
+            [udp, tcp]
+                .into_iter()
+                .any(|bound| crate::local::is_own(bound, ip))
+        };
+        let ports = [udp.port(), tcp.port()];
+        self.shared.ours.local_user(uri, &ports, is_own)
+    }
+
     /// Where to send a request for a URI (`sip:` or bare `host[:port][;transport=]`).
     ///
     /// # Errors
     /// [`ResolveError`] if it has no reachable address.
     pub async fn resolve(&self, uri: &str) -> Result<Peer, ResolveError> {
-        crate::resolve::resolve(uri, self.shared.addrs).await
+        crate::resolve::resolve(uri, self.shared.addrs, &Ok).await
+    }
+
+    /// The same for a URI that an account with this policy wrote: only addresses that it may reach count.
+    ///
+    /// # Errors
+    /// [`ResolveError::Refused`] if it has only others.
+    pub async fn resolve_for(
+        &self,
+        uri: &str,
+        guard: &Guard,
+        policy: AddressPolicy,
+    ) -> Result<Peer, ResolveError> {
+        let permit = |found| guard.permitted(found, policy);
+        crate::resolve::resolve(uri, self.shared.addrs, &permit).await
     }
 
     /// Refuses new calls with 503 from now on; existing calls continue.

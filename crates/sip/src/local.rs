@@ -17,3 +17,33 @@ pub(crate) fn address_towards(bound: SocketAddr, remote: SocketAddr) -> SocketAd
         .map_or(bound.ip(), |address| address.ip());
     SocketAddr::new(ip, bound.port())
 }
+
+/// Whether a socket bound to `bound` receives what is sent to `ip`.
+pub(crate) fn is_own(bound: SocketAddr, ip: IpAddr) -> bool {
+    if !bound.ip().is_unspecified() {
+        return bound.ip() == ip;
+    }
+    // Every loopback address is this machine's, whichever one the system would send from.
+    ip.is_loopback() || address_towards(bound, SocketAddr::new(ip, 9)).ip() == ip
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn knows_its_own_addresses() {
+        let any = "0.0.0.0:5060".parse().unwrap();
+        let one = "127.0.0.1:5060".parse().unwrap();
+        let table = [
+            (any, "127.0.0.1", true),
+            (any, "127.0.0.5", true),
+            (any, "192.0.2.1", false),
+            (one, "127.0.0.1", true),
+            (one, "127.0.0.5", false),
+        ];
+        for (bound, ip, expected) in table {
+            assert_eq!(is_own(bound, ip.parse().unwrap()), expected, "{bound} {ip}");
+        }
+    }
+}

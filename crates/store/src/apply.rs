@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use model::record::{Callback, Recording, Refusal};
-use model::{AccountSid, CallSid, EventSid, InstanceSid, Lane, Timestamp};
+use model::{AccountSid, CallSid, EventSid, InstanceSid, Lane, RecordingStatus, Timestamp};
 
 use crate::admin;
 use crate::conferences;
@@ -177,6 +177,7 @@ async fn change(
         | Change::QueueLeft { .. }
         | Change::CallMedia { .. }
         | Change::RecordingStarted { .. }
+        | Change::RecordingChanged { .. }
         | Change::CallbackRetry { .. }
         | Change::Registered { .. }
         | Change::RegistrationsAdopted { .. }
@@ -402,10 +403,14 @@ fn statement(context: Context, change: &Change) -> Sql {
             rows::STARTED_RECORDINGS.insert_once(args)
         }
         Change::RecordingClosed { sid, .. } => rows::STARTED_RECORDINGS.delete(*sid),
+        Change::RecordingChanged { sid, status, at } => Sql::new(
+            "UPDATE started_recordings SET status = $1, updated = $2 WHERE sid = $3",
+            args![*status, *at, *sid],
+        ),
         Change::RecordingReported { sid, .. } => Sql::new(
-            "UPDATE started_recordings SET farewell = NULL \
-             WHERE sid = $1 AND farewell IS NOT NULL",
-            args![*sid],
+            "UPDATE started_recordings SET farewell = NULL, status = $1 \
+             WHERE sid = $2 AND (farewell IS NOT NULL OR status <> $1)",
+            args![RecordingStatus::Failed, *sid],
         ),
         Change::Recording(recording) => {
             rows::RECORDINGS.insert_once(rows::recording_args(recording))

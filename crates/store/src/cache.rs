@@ -1,7 +1,8 @@
 //! Look-ups of the call path, kept in memory.
 //!
-//! **Invariant: a value read before a write is never kept after it.** A load records the generation
-//! first and is kept only if no write came in between.
+//! **Invariants: a value read before a write is never kept after it; a cache holds at most [`CAPACITY`] keys.** A load
+//! records the generation first and is kept only if no write came in between. Left to others: keys are short. A text that
+//! is longer than any stored one (`model::naming`, `Account::MAX_EMAIL_BYTES`) is answered without a look-up.
 
 use std::collections::HashMap;
 use std::hash::Hash;

@@ -8,7 +8,7 @@ use model::record::{
 };
 use model::{
     CallSid, CallStatus, ConferenceSid, ConferenceStatus, EventSid, HangupBy, InstanceSid, Lane,
-    OrganizationSid, QueueSid, RecordingSid, ServerSid, Timestamp,
+    OrganizationSid, QueueSid, RecordingSid, RecordingStatus, ServerSid, Timestamp,
 };
 
 use crate::DeliveryFilter;
@@ -187,12 +187,21 @@ pub enum Change {
         /// The callback to send when it is completed after a crash, in the call engine's format.
         farewell: Option<String>,
     },
-    /// The failure of a recording is reported: its callback is no longer due. If it was reported
+    /// The state of a recording in progress.
+    RecordingChanged {
+        /// The recording.
+        sid: RecordingSid,
+        /// The state.
+        status: RecordingStatus,
+        /// When it was changed.
+        at: Timestamp,
+    },
+    /// A recording has failed, and that is reported: its callback is no longer due. If it was reported
     /// before, the callback `tells` later in the same commit is dropped.
     RecordingReported {
         /// The recording.
         sid: RecordingSid,
-        /// Event of the callback about it.
+        /// Event of the callback about it, if any.
         tells: Option<EventSid>,
     },
     /// A recording that was started has ended; [`Change::Recording`] follows unless it is empty. If

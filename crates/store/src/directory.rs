@@ -109,6 +109,9 @@ impl Store {
     /// As [`Store::account`].
     pub async fn account_of_email(&self, email: &str) -> Result<Option<Arc<Account>>> {
         let email = email.to_lowercase();
+        if email.len() > Account::MAX_EMAIL_BYTES {
+            return Ok(None);
+        }
         let cache = &self.caches().emails;
         let generation = match cache.get(&email) {
             Ok(known) => return Ok(known),
@@ -293,6 +296,9 @@ impl Store {
         organization: OrganizationSid,
         login: &str,
     ) -> Result<Option<Arc<Client>>> {
+        if !naming::may_be_login(login) {
+            return Ok(None);
+        }
         let cache = &self.caches().logins;
         let key = (organization, login.to_owned());
         let generation = match cache.get(&key) {
@@ -308,6 +314,14 @@ impl Store {
             .map(Arc::new);
         cache.keep(generation, key, found.clone());
         Ok(found)
+    }
+
+    /// Names a client and its password, the same at every start, and reveals neither. A phone registered with another
+    /// one is not this client's: the login had another owner then, or another password.
+    #[must_use]
+    pub fn credential_of(&self, client: &Client) -> String {
+        let text = format!("{} {} {}", client.sid, client.ha1_md5, client.ha1_sha256);
+        self.key().sign("registration", &text)
     }
 
     /// A client.
@@ -385,6 +399,9 @@ impl Store {
     }
 
     async fn numbers_stored_as(&self, spelling: &str) -> Result<Arc<[Arc<Number>]>> {
+        if !naming::may_be_number(spelling) {
+            return Ok(Arc::default());
+        }
         let cache = &self.caches().numbers;
         let generation = match cache.get(spelling) {
             Ok(known) => return Ok(known),

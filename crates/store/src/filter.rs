@@ -178,6 +178,8 @@ pub struct RecordingFilter {
     pub call: Option<String>,
     /// The conference.
     pub conference: Option<ConferenceSid>,
+    /// Also those that are not complete: being made, or failed.
+    pub unfinished: bool,
     /// Created then or later.
     pub created_from: Option<Timestamp>,
     /// Created then or earlier.
@@ -196,6 +198,7 @@ impl RecordingFilter {
             scope,
             call: None,
             conference: None,
+            unfinished: false,
             created_from: None,
             created_until: None,
             sort: None,

@@ -2,6 +2,7 @@
 
 use model::record::{
     Account, Application, CallRecord, Client, Message, Notification, Number, Recording,
+    ShownRecording,
 };
 use model::{
     CallSid, InstanceSid, Lane, MessageSid, NotificationSid, NumberSid, OrganizationSid,
@@ -104,11 +105,20 @@ impl Store {
         self.one(&rows::RECORDINGS, sid, rows::recording).await
     }
 
+    /// A recording in any state.
+    ///
+    /// # Errors
+    /// As reported by the database.
+    pub async fn shown_recording(&self, sid: RecordingSid) -> Result<Option<ShownRecording>> {
+        self.one(&rows::SHOWN_RECORDINGS, sid, rows::shown_recording)
+            .await
+    }
+
     /// Recordings that a filter matches.
     ///
     /// # Errors
     /// As reported by the database.
-    pub async fn recordings(&self, filter: &RecordingFilter) -> Result<Rows<Recording>> {
+    pub async fn recordings(&self, filter: &RecordingFilter) -> Result<Rows<ShownRecording>> {
         let fill = |conditions: &mut Conditions| {
             conditions.matches("call", filter.call.as_deref());
             if let Some(conference) = filter.conference {
@@ -122,13 +132,18 @@ impl Store {
             RecordingKey::Call => Key::Text("COALESCE(call, '')"),
         };
         let order = self.order(filter.sort, key);
-        let list = List {
-            table: &rows::RECORDINGS,
+        let list = |table| List {
+            table,
             scope: Some(filter.scope),
             order: &order,
             window: &filter.window,
         };
-        self.list(list, fill, rows::recording).await
+        if filter.unfinished {
+            let list = list(&rows::SHOWN_RECORDINGS);
+            return self.list(list, fill, rows::shown_recording).await;
+        }
+        let complete = |row: &Row| Ok(ShownRecording::from(rows::recording(row)?));
+        self.list(list(&rows::RECORDINGS), fill, complete).await
     }
 
     /// A text message.

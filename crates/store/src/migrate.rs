@@ -104,6 +104,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         "coaches",
         include_str!("../../../migrations/0018-coaches/up.sql"),
     ),
+    (
+        19,
+        "recording-states",
+        include_str!("../../../migrations/0019-recording-states/up.sql"),
+    ),
 ];
 
 const NOTES: &str = "CREATE TABLE IF NOT EXISTS migrations (\

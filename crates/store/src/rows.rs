@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use model::record::{
     Account, Application, CallRecord, Callback, Client, MediaCounts, Message, Notification, Number,
-    Organization, Recording, RecordingKind, StartedRecording, VoiceApplication,
+    Organization, Recording, RecordingKind, ShownRecording, StartedRecording, VoiceApplication,
 };
 use model::{CallStatus, ClientSid, InstanceSid};
 
@@ -502,6 +502,36 @@ pub(crate) fn recording(row: &Row) -> Result<Recording> {
         size_bytes: row.int("size_bytes")?,
         created: row.time("created")?,
         updated: row.time("updated")?,
+    })
+}
+
+/// The complete recordings, and those that are being made or have failed.
+pub(crate) static SHOWN_RECORDINGS: Table = Table {
+    name: "(SELECT sid, account, call, conference, source, channels, duration_ms, size_bytes, \
+           created, updated, 'completed' AS status FROM recordings \
+           UNION ALL SELECT sid, account, call, conference, source, channels, 0, 0, \
+           created, COALESCE(updated, created), status FROM started_recordings) AS shown",
+    counted: false,
+    columns: &[
+        "sid",
+        "account",
+        "call",
+        "conference",
+        "source",
+        "channels",
+        "duration_ms",
+        "size_bytes",
+        "created",
+        "updated",
+        "status",
+    ],
+    insert_once: OnceLock::new(),
+};
+
+pub(crate) fn shown_recording(row: &Row) -> Result<ShownRecording> {
+    Ok(ShownRecording {
+        recording: recording(row)?,
+        status: row.word("status")?,
     })
 }
 

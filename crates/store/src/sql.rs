@@ -10,7 +10,7 @@ use model::{
     AccountSid, AccountStatus, ApplicationSid, CallSid, CallStatus, ClientSid, ConferenceSid,
     ConferenceStatus, DialectName, Direction, EventSid, HangupBy, HttpMethod, InstanceSid, Lane,
     MessageDirection, MessageSid, MessageStatus, NotificationSid, NumberSid, OrganizationSid,
-    QueueSid, RecordingSid, RecordingSource, ServerSid, Timestamp,
+    QueueSid, RecordingSid, RecordingSource, RecordingStatus, ServerSid, Timestamp,
 };
 
 /// Rows that a statement changes at most where there may be any number of them. It must take much less
@@ -65,6 +65,7 @@ into_arg! {
     MessageDirection => |value| value.as_str().into();
     MessageStatus => |value| value.as_str().into();
     RecordingSource => |value| value.as_str().into();
+    RecordingStatus => |value| value.as_str().into();
     Option<HangupBy> => |value| value.map(|by| by.as_str().to_owned()).into();
     HttpMethod => |value| value.as_str().into();
     Option<HttpMethod> => |value| value.map(|method| method.as_str().to_owned()).into();

@@ -213,6 +213,7 @@ fn carry_out(inner: &Arc<Inner>) -> Option<Timestamp> {
                 ));
             }
             Output::Read(read) => drop(tokio::spawn(async move { inner.read(read).await })),
+            Output::Ask(account) => drop(tokio::spawn(async move { inner.ask(account).await })),
             Output::Opened {
                 account,
                 origin,
@@ -310,6 +311,17 @@ impl Inner {
         let count = rows.len();
         self.add(self.taken(rows));
         Ok(count)
+    }
+
+    async fn ask(&self, account: AccountSid) {
+        let customer = self.store.customer_of(account).await;
+        if let Err(error) = &customer
+            && !self.has_stopped()
+        {
+            tracing::warn!(%error, account.sid = %account, "cannot find the customer of an account");
+        }
+        self.machine().handle_customer(account, customer.ok());
+        self.look_up();
     }
 
     async fn read(&self, read: Read) {

@@ -35,7 +35,7 @@ use tower::Service;
 use url::Url;
 
 use crate::fetch::{FetchConfig, StartError};
-use model::egress::{AddressPolicy, Guard, Refused};
+use model::egress::{AddressPolicy, Guard};
 
 /// How long an idle connection is kept: shorter than most web servers do, so that few requests meet
 /// a connection that is being closed.
@@ -395,28 +395,8 @@ impl Service<Name> for GuardedResolver {
         let (guard, policy) = (Arc::clone(&self.guard), self.policy);
         Box::pin(async move {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let allowed = permitted(found, &guard, policy)?;
+            let allowed = guard.permitted(found, policy)?;
             Ok(allowed.into_iter())
         })
-    }
-}
-
-/// The permitted addresses; an error if there are addresses but none is permitted.
-fn permitted(
-    found: impl Iterator<Item = SocketAddr>,
-    guard: &Guard,
-    policy: AddressPolicy,
-) -> Result<Vec<SocketAddr>, Refused> {
-    let mut refused = None;
-    let mut allowed = Vec::new();
-    for address in found {
-        match guard.check(address.ip(), policy) {
-            Ok(()) => allowed.push(address),
-            Err(error) => refused = Some(error),
-        }
-    }
-    match refused {
-        Some(error) if allowed.is_empty() => Err(error),
-        Some(_) | None => Ok(allowed),
     }
 }

@@ -3,14 +3,14 @@
 //! A *lane* is the subject of callbacks: a call, a conference, a message. Those of one lane to one
 //! host form a *queue*: they go out one after the other, in order of sequence; a failed one delays
 //! those after it until it is delivered or given up. A *host* is one origin as reached by one
-//! account: it has a breaker and a limited number of slots, and an account has a limited number of
-//! slots in total, so no account can affect another. **Invariant: a row ends exactly once, and
-//! never while a row of its queue with a lower sequence waits.** It has no clock and no random
+//! account: it has a breaker and a limited number of slots. A *customer* (`shares`) has a limited number of
+//! slots in total, so no customer can affect another, however many accounts it has. **Invariant: a row ends exactly once,
+//! and never while a row of its queue with a lower sequence waits.** It has no clock and no random
 //! source, and sends nothing itself.
 //!
 //! All rows are on disk; a limited number is also in memory, the first ones of each queue. When
-//! there is no room for one more, the account with the most rows in memory evicts its last ones,
-//! taken from its host with the most. `pages` reads back the rows that are only on disk.
+//! there is no room for one more, the customer with the most rows in memory evicts the last ones of its account with the
+//! most, taken from that account's host with the most. `pages` reads back the rows that are only on disk.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -25,10 +25,12 @@ use crate::outbox::{Failure, Outcome, PendingCallback, RowPlace};
 
 mod host;
 mod pages;
+mod shares;
 
 use host::{Host, Row, Stage};
 use pages::Pages;
 pub(crate) use pages::Read;
+use shares::Shares;
 
 /// Rows read from disk at a time.
 pub(crate) const PAGE: usize = 500;
@@ -47,8 +49,10 @@ pub struct CallbackConfig {
     pub max_age: Duration,
     /// Maximum concurrent callbacks of one account to one origin.
     pub per_host: usize,
-    /// Maximum concurrent callbacks of one account.
-    pub per_account: usize,
+    /// Maximum concurrent callbacks of one customer: an account directly below the top account, with its sub-accounts.
+    pub per_customer: usize,
+    /// Maximum concurrent callbacks in total.
+    pub at_once: usize,
     /// Consecutive failures that open the circuit breaker of a host.
     pub breaker_failures: u32,
     /// How long it opens the first time; doubles with each failed probe.
@@ -68,7 +72,8 @@ impl Default for CallbackConfig {
             longest_wait: Duration::from_secs(300),
             max_age: Duration::from_secs(24 * 3600),
             per_host: 8,
-            per_account: 32,
+            per_customer: 32,
+            at_once: 1024,
             breaker_failures: 5,
             breaker_wait: Duration::from_secs(10),
             breaker_longest: Duration::from_secs(60),
@@ -133,6 +138,8 @@ pub(crate) enum Output {
     End(Box<PendingCallback>, Outcome),
     /// Read this page of the outbox and report to [`Delivery::handle_page`].
     Read(Read),
+    /// Find the customer of this account and report to [`Delivery::handle_customer`].
+    Ask(AccountSid),
     /// Requests to a host are suspended.
     Opened {
         account: AccountSid,
@@ -163,6 +170,9 @@ pub struct CallbackStats {
     pub opened: u64,
 }
 
+/// A time, and an order among those of the same time.
+type Turn = (Timestamp, u64);
+
 #[derive(Default)]
 struct Account {
     flying: usize,
@@ -171,7 +181,11 @@ struct Account {
     hosts: BTreeMap<Arc<str>, Host>,
     agenda: BTreeSet<(Timestamp, Arc<str>)>,
     /// Its position in the agenda of all accounts.
-    wake: Option<Timestamp>,
+    wake: Option<Turn>,
+    /// When it last sent: those that are due and have waited since before that come first.
+    served: Turn,
+    /// It is due, and waits for a slot of its customer.
+    blocked: bool,
 }
 
 #[derive(Clone)]
@@ -186,7 +200,10 @@ struct Place {
 pub(crate) struct Delivery {
     config: CallbackConfig,
     accounts: BTreeMap<AccountSid, Account>,
-    agenda: BTreeSet<(Timestamp, AccountSid)>,
+    agenda: BTreeSet<(Turn, AccountSid)>,
+    /// Requests sent so far.
+    sent: u64,
+    shares: Shares,
     known: BTreeMap<EventSid, Place>,
     pages: Pages,
     outputs: VecDeque<Output>,
@@ -196,10 +213,13 @@ pub(crate) struct Delivery {
 impl Delivery {
     /// An idle delivery.
     pub(crate) fn new(config: CallbackConfig) -> Self {
+        let shares = Shares::new(config.per_customer, config.at_once);
         Self {
             config,
             accounts: BTreeMap::new(),
             agenda: BTreeSet::new(),
+            sent: 0,
+            shares,
             known: BTreeMap::new(),
             pages: Pages::default(),
             outputs: VecDeque::new(),
@@ -221,6 +241,19 @@ impl Delivery {
             self.insert(place, pending);
         } else {
             self.leave(&place);
+        }
+    }
+
+    /// The customer of an account; `None` if it could not be found, and the account counts alone for now.
+    pub(crate) fn handle_customer(&mut self, sid: AccountSid, customer: Option<AccountSid>) {
+        let flying = self.accounts.get(&sid).map_or(0, |account| account.flying);
+        let before = self.shares.customer(sid);
+        self.shares.learn(sid, customer, flying);
+        self.release(before);
+        if let Some(account) = self.accounts.get_mut(&sid) {
+            // Its turn comes again, under the limit that applies now.
+            account.blocked = false;
+            self.plan_account(sid);
         }
     }
 
@@ -281,6 +314,9 @@ impl Delivery {
 
     fn insert(&mut self, place: Place, pending: PendingCallback) {
         self.known.insert(place.key.1, place.clone());
+        if self.shares.asks_for(place.account) {
+            self.outputs.push_back(Output::Ask(place.account));
+        }
         let account = self.accounts.entry(place.account).or_default();
         let host = account
             .hosts
@@ -321,6 +357,15 @@ impl Delivery {
         Some(*key)
     }
 
+    /// Rows in memory by customer.
+    fn rows_of_customers(&self) -> BTreeMap<AccountSid, usize> {
+        let mut rows = BTreeMap::new();
+        for (sid, account) in &self.accounts {
+            *rows.entry(self.shares.customer(*sid)).or_default() += account.rows;
+        }
+        rows
+    }
+
     /// Ensures room for one more row; false if its host has as many as any other.
     ///
     /// - `is_early`: it may take the place of a later one of its queue.
@@ -331,16 +376,19 @@ impl Delivery {
         if is_early && self.put_back(place.account, &place.origin, Some(place.lane), 1) {
             return true;
         }
-        let (here, own) = self.held(place);
-        let most = self
-            .accounts
-            .iter()
-            .max_by_key(|(_, account)| account.rows)
-            .map(|(sid, account)| (*sid, account.rows));
-        let (from, more) = match most {
-            Some((sid, rows)) if rows > own + 1 => (sid, rows - own),
-            Some(_) | None => (place.account, 0),
+        let (here, _) = self.held(place);
+        let rows = self.rows_of_customers();
+        let customer = self.shares.customer(place.account);
+        let own = rows.get(&customer).copied().unwrap_or(0);
+        let most = rows.iter().max_by_key(|(_, rows)| **rows);
+        let (greediest, more) = match most {
+            Some((greediest, rows)) if *rows > own + 1 => (*greediest, rows - own),
+            Some(_) | None => (customer, 0),
         };
+        let of_greediest = self.accounts.iter();
+        let of_greediest = of_greediest.filter(|(sid, _)| self.shares.customer(**sid) == greediest);
+        let from = of_greediest.max_by_key(|(_, account)| account.rows);
+        let from = from.map_or(place.account, |(sid, _)| *sid);
         let largest = self.accounts.get(&from).and_then(|account| {
             let largest = account.hosts.iter().max_by_key(|(_, host)| host.rows)?;
             Some((Arc::clone(largest.0), largest.1.rows))
@@ -348,7 +396,7 @@ impl Delivery {
         let Some((origin, rows)) = largest else {
             return false;
         };
-        let more = if from == place.account {
+        let more = if greediest == customer {
             rows.saturating_sub(here)
         } else {
             more
@@ -411,6 +459,7 @@ impl Delivery {
             return;
         };
         account.flying = account.flying.saturating_sub(1);
+        self.shares.land(place.account);
         host.flying = host.flying.saturating_sub(1);
         queue.flying = false;
         let verdict = attempt.verdict();
@@ -460,6 +509,23 @@ impl Delivery {
         }
         self.tell(change, &place);
         self.plan(place.account, &place.origin);
+        let customer = self.shares.customer(place.account);
+        self.release(customer);
+    }
+
+    /// Lets the account of a customer that has waited longest for a slot send, if there is a slot.
+    fn release(&mut self, customer: AccountSid) {
+        while !self.shares.is_full(customer) {
+            let Some(sid) = self.shares.next(customer) else {
+                return;
+            };
+            if let Some(account) = self.accounts.get_mut(&sid)
+                && account.blocked
+            {
+                account.blocked = false;
+                return self.plan_account(sid);
+            }
+        }
     }
 
     /// The end of a row is stored, or cannot be stored: forgets the row.
@@ -480,18 +546,19 @@ impl Delivery {
             if self.next_read().is_some_and(|at| at <= now) {
                 return Some(Output::Read(self.pages.read()));
             }
-            let (at, sid) = *self.agenda.first()?;
-            if at > now {
+            let ((at, _), sid) = *self.agenda.first()?;
+            if at > now || self.shares.are_all_taken() {
                 return None;
             }
-            self.start(sid);
+            self.start(sid, now);
         }
         self.outputs.pop_front()
     }
 
     /// When the next row may be sent, or a page is to be read.
     pub(crate) fn poll_timeout(&self) -> Option<Timestamp> {
-        let sending = self.agenda.first().map(|(at, _)| *at);
+        let sending = self.agenda.first().map(|((at, _), _)| *at);
+        let sending = sending.filter(|_| !self.shares.are_all_taken());
         sending.into_iter().chain(self.next_read()).min()
     }
 
@@ -524,8 +591,10 @@ impl Delivery {
         }
     }
 
-    /// Sends the first due row at the first due host of the first due account.
-    fn start(&mut self, sid: AccountSid) {
+    /// Sends the first due row at the first due host of the first due account, if its customer has a slot.
+    fn start(&mut self, sid: AccountSid, now: Timestamp) {
+        let customer = self.shares.customer(sid);
+        let (is_full, is_pending) = (self.shares.is_full(customer), self.shares.is_pending(sid));
         let Some(account) = self.accounts.get_mut(&sid) else {
             self.agenda.retain(|(_, known)| *known != sid);
             return;
@@ -534,13 +603,26 @@ impl Delivery {
             self.plan_account(sid);
             return;
         };
+        if is_full || is_pending {
+            account.blocked = true;
+            // Otherwise the answer to the look-up releases it.
+            if !is_pending {
+                self.shares.wait(customer, sid);
+            }
+            return self.plan_account(sid);
+        }
         if let Some(host) = account.hosts.get_mut(&origin)
             && let Some(row) = host.start()
         {
             account.flying += 1;
+            self.sent += 1;
+            account.served = (now, self.sent);
+            self.shares.fly(sid);
             self.outputs.push_back(Output::Send(Box::new(row)));
         }
         self.plan(sid, &origin);
+        // If there was nothing to send, the slot is for the next one.
+        self.release(customer);
     }
 
     fn tell(&mut self, change: Option<Change>, place: &Place) {
@@ -587,9 +669,9 @@ impl Delivery {
         let Some(account) = self.accounts.get_mut(&sid) else {
             return;
         };
-        let is_full = account.flying >= self.config.per_account.max(1);
-        let first = account.agenda.first().filter(|_| !is_full);
-        let wake = first.map(|(at, _)| *at);
+        let first = account.agenda.first().filter(|_| !account.blocked);
+        let (served, turn) = account.served;
+        let wake = first.map(|(at, _)| ((*at).max(served), turn));
         if let Some(at) = account.wake {
             self.agenda.remove(&(at, sid));
         }

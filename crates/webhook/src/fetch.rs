@@ -61,10 +61,8 @@ pub struct FetchConfig {
     pub max_media: usize,
     /// Maximum consecutive redirects.
     pub max_redirects: u32,
-    /// Whether every account may reach private addresses.
-    pub allow_private: bool,
-    /// Link-local and metadata addresses that may be reached.
-    pub allow_metadata: Vec<IpAddr>,
+    /// Which addresses accounts may reach.
+    pub guard: Guard,
     /// Value of the `User-Agent` header.
     pub user_agent: String,
     /// Whether to skip verifying certificates.
@@ -79,8 +77,7 @@ impl Default for FetchConfig {
             max_document: 1024 * 1024,
             max_media: 20 * 1024 * 1024,
             max_redirects: 10,
-            allow_private: false,
-            allow_metadata: Vec::new(),
+            guard: Guard::default(),
             user_agent: concat!("Patchcord/", env!("CARGO_PKG_VERSION")).to_owned(),
             insecure_tls: false,
         }
@@ -202,10 +199,7 @@ impl Fetcher {
     /// # Errors
     /// [`StartError`] if TLS cannot be set up.
     pub fn new(config: FetchConfig) -> Result<Self, StartError> {
-        let guard = Arc::new(Guard {
-            allow_private: config.allow_private,
-            allowed: config.allow_metadata.clone(),
-        });
+        let guard = Arc::new(config.guard.clone());
         let clients = Clients::new(&config, &guard)?;
         Ok(Self {
             clients,

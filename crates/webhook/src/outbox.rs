@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use model::record::Callback;
-use model::{EventSid, Lane, Timestamp};
+use model::{AccountSid, EventSid, Lane, Timestamp};
 
 /// An unfinished callback.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -123,6 +123,14 @@ pub struct OutboxError(pub String);
 /// Storage of callbacks.
 #[async_trait]
 pub trait OutboxStore: Send + Sync + 'static {
+    /// The customer that an account is part of, which shares its slots among its accounts.
+    ///
+    /// # Errors
+    /// [`OutboxError`] if it cannot be read.
+    async fn customer_of(&self, account: AccountSid) -> Result<AccountSid, OutboxError> {
+        Ok(account)
+    }
+
     /// Takes over the rows of dead servers and those without an owner; returns whether there were
     /// any.
     ///

@@ -239,7 +239,10 @@ async fn forbidden_addresses_are_never_connected_to() {
     let by_name = format!("http://localhost:{port}/");
     assert!(fetcher().fetch(request(Get, &by_name)).await.is_ok());
     let open = Fetcher::new(FetchConfig {
-        allow_private: true,
+        guard: model::egress::Guard {
+            allow_private: true,
+            ..Default::default()
+        },
         ..quick()
     })
     .unwrap();

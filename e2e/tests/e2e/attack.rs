@@ -74,7 +74,11 @@ struct Flood {
 
 impl Flood {
     fn new(server: &Server) -> anyhow::Result<Self> {
-        let socket = UdpSocket::bind("127.0.0.1:0").context("a socket")?;
+        Self::from(server, "127.0.0.1")
+    }
+
+    fn from(server: &Server, address: &str) -> anyhow::Result<Self> {
+        let socket = UdpSocket::bind((address, 0)).context("a socket")?;
         socket.set_nonblocking(true)?;
         Ok(Self {
             socket,
@@ -115,14 +119,7 @@ impl Flood {
 #[test]
 fn unconfirmed_calls_of_strangers_leave_ports_to_others() -> anyhow::Result<()> {
     let seconds = setting("PATCHCORD_ATTACK_SECONDS", 3);
-    // Below the system's ephemeral ports; pairs in use are skipped.
-    let first = 2 * rand::random_range(10_500..15_800);
-    let config = format!(
-        "[media]\nports = '{first}-{}'\n[sip]\nmax_unconfirmed_per_source = 50\n\
-         [[trunk]]\nname = 'carrier'\nuri = 'sip:127.0.0.2:5999'\naddresses = ['127.0.0.2']\n",
-        first + 299
-    );
-    let server = Options::default().config(&config).start()?;
+    let server = Options::default().config(&few_ports()).start()?;
     let app = App::start()?;
     app.on("/v", Reply::document("<Play>/s.wav</Play>"));
     app.on("/s.wav", Reply::wav(audio::wav::encode(&[0; 80_000])));
@@ -161,6 +158,62 @@ fn unconfirmed_calls_of_strangers_leave_ports_to_others() -> anyhow::Result<()> 
     stranger.finish("a stranger elsewhere")?;
     // A client that has logged in, from the address of the flood.
     ann.wait_for("CALL_ESTABLISHED")?;
+    Ok(())
+}
+
+/// Settings with 150 pairs of RTP ports and a trunk at 127.0.0.2.
+fn few_ports() -> String {
+    // Below the system's ephemeral ports; pairs in use are skipped.
+    let first = 2 * rand::random_range(10_500..15_800);
+    format!(
+        "[media]\nports = '{first}-{}'\n[sip]\nmax_unconfirmed_per_source = 50\n\
+         [[trunk]]\nname = 'carrier'\nuri = 'sip:127.0.0.2:5999'\naddresses = ['127.0.0.2']\n",
+        first + 299
+    )
+}
+
+/// Strangers at twenty addresses call a number whose document rings ten phones before it answers. Each address stays
+/// below its limits, but with the phones their calls would take several times the 150 pairs of ports. Calls of a trunk
+/// continue.
+#[test]
+fn strangers_who_ring_many_phones_leave_ports_to_others() -> anyhow::Result<()> {
+    let seconds = setting("PATCHCORD_ATTACK_SECONDS", 3);
+    let server = Options::default().config(&few_ports()).start()?;
+    let app = App::start()?;
+    // Phones that ring without an answer.
+    let silent = UdpSocket::bind("127.0.0.5:0")?;
+    let phone = |n| format!("<Sip>sip:phone{n}@{}</Sip>", silent.local_addr().unwrap());
+    let phones: String = (0..10).map(phone).collect();
+    app.on(
+        "/ring",
+        Reply::document(&format!("<Dial answerOnBridge='true'>{phones}</Dial>")),
+    );
+    app.on("/v", Reply::document("<Play>/s.wav</Play>"));
+    app.on("/s.wav", Reply::wav(audio::wav::encode(&[0; 80_000])));
+    app.on("/cb", Reply::status(200));
+    let rest = server.rest();
+    rest.public_number("1000", &app.url("/v"), &app.url("/cb"))?;
+    rest.public_number("2000", &app.url("/ring"), &app.url("/cb"))?;
+    let mut floods = Vec::new();
+    for last in 21..41 {
+        floods.push(Flood::from(&server, &format!("127.0.0.{last}"))?);
+    }
+    let mut trunk = Honest::new("127.0.0.2", "1000")?;
+    trunk.ua.connect(server.sip_udp()?);
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_secs(seconds.into()) {
+        let due = (start.elapsed().as_secs_f64() * 10.0) as u32;
+        for flood in &mut floods {
+            while flood.sent < due {
+                flood.invite("2000")?;
+            }
+            flood.drain();
+        }
+        trunk.step()?;
+    }
+    let open = server.metric("patchcord_media_endpoints")?;
+    ensure!(open > 50.0, "only {open} ports were taken");
+    trunk.finish("the trunk")?;
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! `kill -9` in the middle of many calls: after the next start nothing is left open, and every
 //! party that must be notified is.
 //!
-//! Calls ring, are bridged, bridged and recorded, hear a sound file, collect keys, meet in a conference or wait in
+//! Calls ring, are bridged, bridged and recorded, hear a sound file, collect keys while the API records them, meet in a conference or wait in
 //! a queue. **Invariant:
 //! everything asserted is observed from outside**: the API, the callbacks that arrived, the BYEs
 //! that remote parties received, the files. `just kill` repeats it at random instants.
@@ -64,7 +64,7 @@ impl Scene {
     fn new() -> anyhow::Result<Self> {
         let app = App::start()?;
         app.on("/tone.wav", Reply::wav(Pitch::of(440.0).wav(30)));
-        for path in ["/number", "/leg", "/conference", "/recording"] {
+        for path in ["/number", "/leg", "/conference", "/recording", "/live"] {
             app.on(path, Reply::status(200));
         }
         let mut ua = Ua::bind()?;
@@ -151,6 +151,47 @@ impl Scene {
             ensure!(queue["current_size"] == 0, "{queue}");
         }
         self.recordings_are_listed()
+    }
+
+    /// Has the API record the calls that collect keys, and pause every second of these recordings.
+    fn record_some(&self) -> anyhow::Result<BTreeSet<String>> {
+        let rest = self.server.rest();
+        let told = self.app.url("/live");
+        let mut made = BTreeSet::new();
+        for call in rest.all("Calls", "calls")? {
+            if text(&call, "to") != "1005" {
+                continue;
+            }
+            let path = format!("Calls/{}/Recordings", text(&call, "sid"));
+            let recording = rest.post(&path, &[("RecordingStatusCallback", told.as_str())])?;
+            if made.len() % 2 == 0 {
+                rest.post(&format!("{path}/Twilio.CURRENT"), &[("Status", "paused")])?;
+            }
+            made.insert(text(&recording, "sid").to_owned());
+        }
+        Ok(made)
+    }
+
+    /// Each of these recordings is complete, which is reported once.
+    fn they_are_complete(&self, made: &BTreeSet<String>) -> anyhow::Result<()> {
+        let ends = wait::until("the end of each recording", SOON, || {
+            let mut ends: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+            for request in self.app.requests("/live") {
+                let recording = request.param("RecordingSid")?.to_owned();
+                let status = request.param("RecordingStatus")?;
+                let event = request.header(EVENT)?;
+                let known = ends.entry(recording).or_default();
+                known.insert(format!("{status} {event}"));
+            }
+            ends.keys().eq(made).then_some(ends)
+        })?;
+        for (recording, events) in ends {
+            let whole = events.iter().all(|event| event.starts_with("completed "));
+            ensure!(whole && events.len() == 1, "{recording}: {events:?}");
+            let shown = self.server.rest().get(&format!("Recordings/{recording}"))?;
+            ensure!(shown["status"] == "completed", "{shown}");
+        }
+        Ok(())
     }
 
     /// Each conference is closed and its end reported, once.
@@ -288,6 +329,10 @@ fn a_killed_server_leaves_nothing_open() -> anyhow::Result<()> {
     scene.ua.pump(2 * ON_RECORD)?;
     let safe = Instant::now();
     ensure!(scene.doctor()? == (0, DIALOGS + EACH), "all calls are fine");
+    let recorded = scene.record_some()?;
+    assert_eq!(recorded.len(), EACH);
+    // Samples reach the file every half second.
+    scene.ua.pump(2 * ON_RECORD)?;
     scene.server.kill()?;
     ensure!(
         scene.doctor()? == (1, DIALOGS + EACH),
@@ -307,9 +352,9 @@ fn a_killed_server_leaves_nothing_open() -> anyhow::Result<()> {
     let expected = BTreeMap::from([("completed", DIALOGS), ("failed", EACH)]);
     assert_eq!(ends, expected);
     let recordings = scene.server.rest().all("Recordings", "recordings")?;
-    // Those of the recorded calls, and that of the conference.
-    assert_eq!(recordings.len(), EACH + 1);
-    Ok(())
+    // Those of the recorded calls, those of the API, and that of the conference.
+    assert_eq!(recordings.len(), 2 * EACH + 1);
+    scene.they_are_complete(&recorded)
 }
 
 #[test]

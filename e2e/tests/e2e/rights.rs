@@ -115,6 +115,77 @@ fn a_tenant_cannot_have_the_server_send_sip_into_its_own_network() -> anyhow::Re
     Ok(())
 }
 
+/// The client of a registered phone is deleted, and another account takes its login: the phone is not called. Nor is one
+/// that registered with an earlier password, or whose account is suspended.
+#[test]
+fn a_phone_that_lost_its_client_is_not_called() -> anyhow::Result<()> {
+    let server = Server::start()?;
+    let app = App::start()?;
+    app.on("/v", Reply::document("<Pause/>"));
+    let (admin, tenant) = (server.rest(), tenant(&server)?);
+    let call = || {
+        let form = [
+            ("To", "client:1001"),
+            ("From", "1"),
+            ("Url", &app.url("/v")),
+        ];
+        tenant.send("POST", &tenant.path("Calls"), Some(&http::form(&form)))
+    };
+    let made = admin.client("1001", "old-Secret-1")?;
+    let phone = |password| {
+        let phone = Setup::new("1001").registers(password).answers();
+        phone.start(&server, Pitch::of(700.0))
+    };
+    let former = phone("old-Secret-1")?;
+    ensure!(
+        call()?.status() == 200,
+        "it is called as long as it has a client"
+    );
+    former.wait_for("CALL_ESTABLISHED")?;
+    tenant.finished_calls(1, SOON)?;
+    let client = admin.path(&format!("Clients/{}", text(&made, "sid")));
+    ensure!(
+        admin.send("DELETE", &client, None)?.status() < 300,
+        "{client}"
+    );
+    let made = tenant.client("1001", "new-Secret-1")?;
+    ensure!(
+        call()?.status() >= 400,
+        "called at the former owner's phone"
+    );
+
+    let phone = phone("new-Secret-1")?;
+    ensure!(call()?.status() == 200, "{}", server.log());
+    phone.wait_for("CALL_ESTABLISHED")?;
+    tenant.finished_calls(2, SOON)?;
+    let rings = former.events();
+    let rings = rings
+        .iter()
+        .filter(|event| event["type"] == "CALL_ESTABLISHED");
+    ensure!(rings.count() == 1, "{:?}", former.events());
+
+    let account = format!("/restcomm/2012-04-24/Accounts/{}.json", tenant.account());
+    for (status, is_called) in [("suspended", false), ("active", true)] {
+        let form = http::form(&[("Status", status)]);
+        let changed = admin.send("POST", &account, Some(&form))?;
+        ensure!(changed.status() == 200, "{}", changed.start);
+        let answer = admin.post(
+            "Calls",
+            &[
+                ("To", "client:1001"),
+                ("From", "1"),
+                ("Url", &app.url("/v")),
+            ],
+        );
+        ensure!(answer.is_ok() == is_called, "{status}: {answer:?}");
+    }
+    phone.wait_for_nth("CALL_ESTABLISHED", 2)?;
+    let client = format!("Clients/{}", text(&made, "sid"));
+    tenant.post(&client, &[("Password", "other-Secret-1")])?;
+    ensure!(call()?.status() >= 400, "called with an earlier password");
+    Ok(())
+}
+
 fn text(value: &serde_json::Value, name: &str) -> String {
     value[name].as_str().unwrap_or_default().to_owned()
 }

@@ -6,14 +6,16 @@ use std::time::Duration;
 
 use call_proto::{
     CallbackTarget, CreateError, Dialect, Document, Fallback, LegCallback, Modify, ModifyError,
-    NewCall, ParticipantChange, Planned, Redirect, SetIn, routing,
+    NewCall, NewRecording, ParticipantChange, Planned, Redirect, SetIn, routing,
 };
 use http::StatusCode;
+use model::naming;
 use model::record::{Account, Application};
 use model::{ApplicationSid, Bare, CallSid, CallStatus, HttpMethod, LegEvent, Target, error};
 use store::{CallFilter, CallKey, Sort, Store};
 
 use self::fields::CALL;
+use super::recordings::{NEW_RECORDING, new_recording};
 use crate::context::{Answer, Context, now, owned};
 use crate::dialect::RestDialect;
 use crate::failure::Failure;
@@ -26,6 +28,7 @@ use crate::route::{
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 const LONGEST_TIMEOUT_S: u64 = 600;
+const LONGEST_CALL_S: u64 = 24 * 3600;
 
 const ONE: &[&str] = &["/Accounts/{account}/Calls/{sid}"];
 const LIST: &[&str] = &["/Accounts/{account}/Calls"];
@@ -39,14 +42,16 @@ pub(crate) static ROUTES: &[Route] = &[
         .doc("Lists calls, newest first."),
     Route::post(LIST, |c, a, _| Box::pin(create(c, a)))
         .needs(Action::Create, "Calls")
-        .params(&[PARTIES, CREDENTIALS, NEW_DOCUMENT, DOCUMENT, EVENTS])
-        .instead(&[
-            (
-                "Record",
-                "a connection is recorded by `<Dial record=\"true\">` in the document",
-            ),
-            ("CallerId", "send it as From"),
+        .params(&[
+            PARTIES,
+            CREDENTIALS,
+            NEW_DOCUMENT,
+            DOCUMENT,
+            EVENTS,
+            FROM_ANSWER,
+            NEW_RECORDING,
         ])
+        .instead(&[("CallerId", "send it as From")])
         .answers(Answers::Legs(&CALL))
         .status([200, 201])
         .doc("Makes a call; one to a client rings all its phones, each as a leg of its own."),
@@ -202,6 +207,20 @@ pub(super) const EVENTS: &[Param] = &[param(
     "Events to send, separated by spaces or commas; the parameter may be repeated. If not given: all four, at the Twilio base only `completed`.",
 )];
 
+/// What applies to the call from its answer on.
+const FROM_ANSWER: &[Param] = &[
+    param(
+        "TimeLimit",
+        Is::Number,
+        "Seconds after the answer at which the call is ended, whatever it does, from 1 to 86400; without limit if not given.",
+    ),
+    param(
+        "Record",
+        Is::Flag,
+        "`true` records the call from its answer on: what the called party says and what it hears. The other parameters of the recording need it.",
+    ),
+];
+
 const CHANGES: &[Param] = &[
     param(
         "Status",
@@ -338,6 +357,8 @@ async fn new_call(context: &Context<'_>, account: &Account) -> Result<NewCall, F
     };
     let mut new = new_call_of(context, account, planned.into())?;
     new.send_digits = send_digits(&context.params)?;
+    new.time_limit = time_limit(&context.params)?;
+    new.recording = recording(context)?;
     new.callback = new.callback.or(callback);
     new.dialect = Dialect::of(dialect);
     Ok(new)
@@ -376,7 +397,9 @@ async fn application(
         }
     }
     let found = context.state.store.current_application(sid).await?;
-    owned(account, found).ok_or_else(|| {
+    let caller = context.caller.sid;
+    let usable = found.filter(|found| naming::may_use(found.account, account.sid, caller));
+    usable.ok_or_else(|| {
         let why = "the account has no application with this SID";
         Failure::parameter("ApplicationSid", why)
     })
@@ -441,7 +464,9 @@ pub(super) fn new_call_of(
         planned,
         send_digits: None,
         callback: leg_callback(context)?,
+        recording: None,
         timeout: timeout(params)?,
+        time_limit: None,
         credentials: username.zip(password),
         dialect: Dialect::of(context.dialect.runs),
     })
@@ -537,6 +562,30 @@ fn timeout(params: &Params) -> Result<Duration, Failure> {
     }
 }
 
+fn time_limit(params: &Params) -> Result<Option<Duration>, Failure> {
+    match params.parsed("TimeLimit", "a whole number of seconds")? {
+        None => Ok(None),
+        Some(seconds @ 1..=LONGEST_CALL_S) => Ok(Some(Duration::from_secs(seconds))),
+        Some(_) => Err(Failure::parameter(
+            "TimeLimit",
+            "must be from 1 to 86400 seconds",
+        )),
+    }
+}
+
+/// The recording of a new call.
+fn recording(context: &Context<'_>) -> Result<Option<NewRecording>, Failure> {
+    let params = &context.params;
+    if params.flag("Record")? == Some(true) {
+        return new_recording(context).map(Some);
+    }
+    let mut given = NEW_RECORDING.iter().map(|param| param.name);
+    match given.find(|name| params.filled(name).is_some()) {
+        Some(name) => Err(Failure::parameter(name, "it needs `Record=true`")),
+        None => Ok(None),
+    }
+}
+
 async fn get(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
     let sid: CallSid = sid.parse().map_err(|_| Failure::not_found())?;
     let call = context.state.store.call(sid).await?;
@@ -578,7 +627,10 @@ async fn modify(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
                 let elsewhere = runs_elsewhere(&state.store, sid).await?;
                 elsewhere.unwrap_or_else(over)
             }
-            ModifyError::NotAnswered | ModifyError::NotInConference | ModifyError::NotInQueue => {
+            ModifyError::NotAnswered
+            | ModifyError::NotInConference
+            | ModifyError::NotInQueue
+            | ModifyError::Recording(_) => {
                 Failure::of(error::CALL_NOT_LIVE).saying(refusal.to_string())
             }
             ModifyError::Unconfirmed => {

@@ -368,7 +368,7 @@ async fn modify(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
             let change = Modify::Participant(Box::new(change));
             match calls.modify(participant.call, change).await {
                 // It has just left.
-                Ok(()) | Err(ModifyError::NotLive | ModifyError::NotInConference) => {}
+                Ok(_) | Err(ModifyError::NotLive | ModifyError::NotInConference) => {}
                 Err(refusal) => return Err(refused(refusal)),
             }
         }
@@ -486,7 +486,7 @@ async fn ask(
 ) -> Result<(), Failure> {
     let change = Modify::Participant(Box::new(change));
     match context.state.calls.modify(call, change).await {
-        Ok(()) => Ok(()),
+        Ok(_) => Ok(()),
         Err(ModifyError::NotLive) => {
             let elsewhere = runs_elsewhere(&context.state.store, call).await?;
             Err(elsewhere.unwrap_or_else(|| refused(ModifyError::NotLive)))
@@ -497,7 +497,9 @@ async fn ask(
 
 fn refused(refusal: ModifyError) -> Failure {
     match refusal {
-        ModifyError::NotLive | ModifyError::NotAnswered => Failure::of(error::CALL_NOT_LIVE),
+        ModifyError::NotLive | ModifyError::NotAnswered | ModifyError::Recording(_) => {
+            Failure::of(error::CALL_NOT_LIVE)
+        }
         ModifyError::NotInConference | ModifyError::NotInQueue => Failure::not_found(),
         ModifyError::Unconfirmed => {
             let late = Failure::of(error::INTERNAL).saying(refusal.to_string());

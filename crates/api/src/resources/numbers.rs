@@ -8,8 +8,8 @@ mod fields;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use model::naming;
-use model::record::{Account, Number, VoiceApplication};
+use model::naming::{self, NumberRule};
+use model::record::{Account, Application, Number, VoiceApplication};
 use model::{ApplicationSid, NumberSid, error};
 use store::{NumberFilter, NumberKey, Rows, Scope, Sort, StoreError};
 
@@ -246,8 +246,10 @@ async fn application_names(
         let sids: Vec<ApplicationSid> = number.voice.application.into_iter().chain(extra).collect();
         for sid in sids {
             let found = context.state.store.application(sid).await?;
-            let readable = [number.account, context.caller.sid];
-            if let Some(application) = found.filter(|found| readable.contains(&found.account)) {
+            let readable = |found: &Arc<Application>| {
+                naming::may_use(found.account, number.account, context.caller.sid)
+            };
+            if let Some(application) = found.filter(readable) {
                 names.insert(sid.to_string(), application.friendly_name.clone());
             }
         }
@@ -273,8 +275,7 @@ async fn create(context: &Context<'_>, account: &Account) -> Answer {
     let Some(pure_sip) = params.flag("isSIP")?.or(assumed) else {
         return Err(number_of_provider());
     };
-    check_phone_number(phone_number)?;
-    let stored = naming::stored(phone_number);
+    let stored = stored(phone_number)?;
     let phone_number = stored.as_str();
     let now = now();
     let mut number = Number {
@@ -328,22 +329,19 @@ fn number_of_provider() -> Failure {
         .saying("No number provider is connected. If the number is your own, add isSIP=true.")
 }
 
-/// Refuses a text that is neither a number nor a pattern of numbers: it could never be dialled.
-fn check_phone_number(text: &str) -> Result<(), Failure> {
-    let fits = |c: char| {
-        if text.contains(['*', '^', '|', '$', '\\', '[', ']']) {
-            c.is_ascii_graphic()
-        } else {
-            c.is_ascii_digit() || "+*#().-".contains(c)
-        }
+/// The form in which a number or pattern is stored. Refuses a text that is neither.
+fn stored(text: &str) -> Result<String, Failure> {
+    let reason = match naming::number_rule(text) {
+        NumberRule::Number(number) => return Ok(number),
+        NumberRule::Pattern => return Ok(text.to_owned()),
+        NumberRule::Dotted(number) => format!(
+            "write the number as `{number}`; in a pattern, write `[0-9]` instead of `.` for any digit"
+        ),
+        NumberRule::Unusable => format!(
+            "`{}` is not a number: write digits, with `+` in front of a country code, or a pattern with `*`",
+            shown(text)
+        ),
     };
-    if text.len() <= 200 && text.chars().all(fits) {
-        return Ok(());
-    }
-    let reason = format!(
-        "`{}` is not a number: write digits, with `+` in front of a country code, or a pattern with `*`",
-        shown(text)
-    );
     Err(Failure::parameter("PhoneNumber", &reason))
 }
 

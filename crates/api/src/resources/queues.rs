@@ -481,7 +481,7 @@ async fn dequeue(context: &Context<'_>, account: &Account, sids: &str) -> Answer
     };
     let modify = Modify::Redirect(Box::new(redirect));
     match context.state.calls.modify(call, modify).await {
-        Ok(()) => Ok(context.show(&MEMBER, &found)),
+        Ok(_) => Ok(context.show(&MEMBER, &found)),
         Err(ModifyError::NotLive) => {
             let elsewhere = runs_elsewhere(&context.state.store, call).await?;
             Err(elsewhere.unwrap_or_else(Failure::not_found))
@@ -490,9 +490,12 @@ async fn dequeue(context: &Context<'_>, account: &Account, sids: &str) -> Answer
             let late = Failure::of(error::INTERNAL).saying(refusal.to_string());
             Err(late.with_status(StatusCode::SERVICE_UNAVAILABLE))
         }
-        Err(ModifyError::NotAnswered | ModifyError::NotInConference | ModifyError::NotInQueue) => {
-            Err(Failure::not_found())
-        }
+        Err(
+            ModifyError::NotAnswered
+            | ModifyError::NotInConference
+            | ModifyError::NotInQueue
+            | ModifyError::Recording(_),
+        ) => Err(Failure::not_found()),
     }
 }
 

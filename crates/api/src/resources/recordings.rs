@@ -1,7 +1,10 @@
-//! `/Accounts/{sid}/Recordings` and the recordings of a call or a conference.
+//! `/Accounts/{sid}/Recordings` and the recordings of a call or a conference. `live` starts and changes those
+//! in progress.
 
-use model::record::{Account, Recording, recording_seconds};
-use model::{CallSid, RecordingSid, error};
+mod live;
+
+use model::record::{Account, Recording, ShownRecording, recording_seconds};
+use model::{CallSid, RecordingSid, RecordingStatus, error};
 use store::{RecordingFilter, RecordingKey, RowKey, Scope, Window};
 
 use super::conferences;
@@ -15,16 +18,18 @@ use crate::roles::Action;
 use crate::route::{
     Answers, Is, PAGING, Param, RESTCOMM, Route, SCOPE, SORTING, TWILIO, TWILIO_PAGING, param, sid,
 };
-use crate::value::{Field, Kind, Null, Resource, Value, field};
+use crate::value::{Field, Kind, Null, Resource, Value, View, field};
 
-const FIELDS: &[Field<Recording>] = &[
+pub(super) use live::{NEW_RECORDING, new_recording};
+
+const FIELDS: &[Field<ShownRecording>] = &[
     field(
         "sid",
         "Sid",
         Kind::Text,
         Null::Never,
         "Identifier.",
-        |r, _| Value::text(r.sid),
+        |r, _| Value::text(r.recording.sid),
     ),
     field(
         "date_created",
@@ -32,7 +37,7 @@ const FIELDS: &[Field<Recording>] = &[
         Kind::Date,
         Null::Never,
         "When it was created.",
-        |r, _| Value::Date(r.created),
+        |r, _| Value::Date(r.recording.created),
     ),
     field(
         "date_updated",
@@ -40,7 +45,7 @@ const FIELDS: &[Field<Recording>] = &[
         Kind::Date,
         Null::Never,
         "When it was last changed.",
-        |r, _| Value::Date(r.updated),
+        |r, _| Value::Date(r.recording.updated),
     ),
     field(
         "account_sid",
@@ -48,7 +53,7 @@ const FIELDS: &[Field<Recording>] = &[
         Kind::Text,
         Null::Never,
         "Account that owns it.",
-        |r, _| Value::text(r.account),
+        |r, _| Value::text(r.recording.account),
     ),
     field(
         "call_sid",
@@ -56,7 +61,7 @@ const FIELDS: &[Field<Recording>] = &[
         Kind::Text,
         Null::Absent,
         "Call that it belongs to.",
-        |r, _| Value::maybe(r.call),
+        |r, _| Value::maybe(r.recording.call),
     ),
     field(
         "conference_sid",
@@ -64,18 +69,18 @@ const FIELDS: &[Field<Recording>] = &[
         Kind::Text,
         Null::Absent,
         "Conference that it belongs to.",
-        |r, _| Value::maybe(r.conference),
+        |r, _| Value::maybe(r.recording.conference),
     ),
-    field::<Recording>(
+    field::<ShownRecording>(
         "duration",
         "Duration",
         Kind::Text,
-        Null::Never,
-        "Length in seconds.",
-        |r, _| Value::Text(seconds(r.duration_ms)),
+        Null::Absent,
+        "Length in seconds, once it is complete.",
+        |r, _| Value::maybe(duration_ms(r).map(seconds)),
     )
     .twilio(Kind::Text, |r, _| {
-        Value::text(recording_seconds(r.duration_ms))
+        Value::maybe(duration_ms(r).map(recording_seconds))
     }),
     field(
         "api_version",
@@ -91,65 +96,74 @@ const FIELDS: &[Field<Recording>] = &[
         Kind::Link,
         Null::Never,
         "Path of this resource.",
-        |r, view| Value::Link(view.uri(r.account, "Recordings", r.sid)),
+        |r, view| Value::Link(view.uri(r.recording.account, "Recordings", r.recording.sid)),
     ),
-    field::<Recording>(
+    field::<ShownRecording>(
         "file_uri",
         "FileUri",
         Kind::Text,
-        Null::Never,
-        "Address of the sound file; no credentials needed.",
-        |r, view| Value::Text(media::signed_url(r, view)),
+        Null::Absent,
+        "Address of the sound file, once it is complete; no credentials needed.",
+        file_url,
     )
     .within(RESTCOMM),
-    field::<Recording>(
+    field::<ShownRecording>(
         "media_url",
         "MediaUrl",
         Kind::Text,
-        Null::Never,
-        "Address of the sound file; no credentials needed.",
-        |r, view| Value::Text(media::signed_url(r, view)),
+        Null::Absent,
+        "Address of the sound file, once it is complete; no credentials needed.",
+        file_url,
     )
     .within(TWILIO),
-    field::<Recording>(
+    field::<ShownRecording>(
         "status",
         "Status",
         Kind::Text,
         Null::Never,
-        "Always `completed`.",
-        |_, _| Value::text("completed"),
-    )
-    .within(TWILIO),
-    field::<Recording>(
+        "`in-progress`, `paused`, `stopped` (by the API; the file is being closed), `completed` or `failed`.",
+        |r, _| Value::text(r.status),
+    ),
+    field::<ShownRecording>(
         "source",
         "Source",
         Kind::Text,
         Null::Never,
-        "What made it: `DialVerb`, `RecordVerb` or `Conference`.",
-        |r, _| Value::text(r.kind.source),
+        "What made it: `DialVerb`, `RecordVerb`, `Conference`, `OutboundAPI` (the request that made the call) or `StartCallRecordingAPI`.",
+        |r, _| Value::text(r.recording.kind.source),
     )
     .within(TWILIO),
-    field::<Recording>(
+    field::<ShownRecording>(
         "channels",
         "Channels",
         Kind::Number,
         Null::Never,
         "Number of channels.",
-        |r, _| Value::Number(r.kind.channels.into()),
+        |r, _| Value::Number(r.recording.kind.channels.into()),
     )
     .within(TWILIO),
-    field::<Recording>(
+    field::<ShownRecording>(
         "start_time",
         "StartTime",
         Kind::Time,
         Null::Never,
         "When it began.",
-        |r, _| Value::Time(r.created),
+        |r, _| Value::Time(r.recording.created),
     )
     .within(TWILIO),
 ];
 
-static RECORDING: Resource<Recording> = Resource {
+/// Its length, once it is complete.
+fn duration_ms(shown: &ShownRecording) -> Option<i64> {
+    shown.is_complete().then_some(shown.recording.duration_ms)
+}
+
+fn file_url(shown: &ShownRecording, view: View<'_>) -> Value {
+    let complete = shown.is_complete().then_some(&shown.recording);
+    Value::maybe(complete.map(|recording| media::signed_url(recording, view)))
+}
+
+static RECORDING: Resource<ShownRecording> = Resource {
     xml: ["Recording", "Recording"],
     xml_list: ["Recordings", "Recordings"],
     json_list: ["recordings", "recordings"],
@@ -161,6 +175,9 @@ const LIST: &[&str] = &["/Accounts/{account}/Recordings"];
 const OF_CALL: &[&str] = &["/Accounts/{account}/Calls/{call}/Recordings"];
 const OF_CONFERENCE: &[&str] = &["/Accounts/{account}/Conferences/{conference}/Recordings"];
 const ONE: &[&str] = &["/Accounts/{account}/Recordings/{sid}"];
+const ONE_OF_CALL: &[&str] = &["/Accounts/{account}/Calls/{call}/Recordings/{sid}"];
+const ONE_OF_CONFERENCE: &[&str] =
+    &["/Accounts/{account}/Conferences/{conference}/Recordings/{sid}"];
 
 /// The routes of recordings.
 pub(crate) static ROUTES: &[Route] = &[
@@ -168,26 +185,62 @@ pub(crate) static ROUTES: &[Route] = &[
         .needs(Action::Read, "Recordings")
         .params(&[FILTERS, SCOPE, SORTING, PAGING])
         .answers(Answers::Page(&RECORDING))
-        .doc("Lists recordings, newest first."),
+        .doc("Lists recordings, newest first; at the Restcomm base only complete ones."),
     Route::get(OF_CALL, |c, a, call| Box::pin(of_call(c, a, call)))
         .needs(Action::Read, "Recordings")
         .params(&[TWILIO_PAGING])
         .answers(Answers::All(&RECORDING))
-        .doc("Lists the recordings of a call."),
+        .doc("Lists the recordings of a call, also those in progress."),
+    Route::post(OF_CALL, |c, a, call| Box::pin(live::start(c, a, call)))
+        .needs(Action::Modify, "Calls")
+        .params(&[NEW_RECORDING])
+        .answers(Answers::One(&RECORDING))
+        .status([200, 201])
+        .doc("Records a live call from now on, whatever its document does. It must have been answered. A call can have four such recordings at once, besides those of its document."),
+    Route::get(ONE_OF_CALL, |c, a, sids| Box::pin(live::get_of_call(c, a, sids)))
+        .needs(Action::Read, "Recordings")
+        .answers(Answers::One(&RECORDING))
+        .doc("Reads a recording of a call."),
+    Route::post(ONE_OF_CALL, |c, a, sids| Box::pin(live::change_of_call(c, a, sids)))
+        .needs(Action::Modify, "Calls")
+        .params(&[live::CHANGES])
+        .answers(Answers::One(&RECORDING))
+        .doc("Pauses, continues or ends a recording in progress. `Twilio.CURRENT` instead of its SID means the newest one. One of `Record` is ended by its verb and cannot be changed."),
+    Route::delete(ONE_OF_CALL, |c, a, sids| Box::pin(live::delete_of_call(c, a, sids)))
+        .needs(Action::Delete, "Recordings")
+        .doc("Deletes a recording of a call and its file. One that is in progress must be ended first."),
     Route::get(OF_CONFERENCE, |c, a, conference| {
         Box::pin(of_conference(c, a, conference))
     })
     .needs(Action::Read, "Recordings")
     .params(&[PAGING])
     .answers(Answers::Page(&RECORDING))
-    .doc("Lists the recordings of a conference."),
+    .doc("Lists the recordings of a conference, also one in progress."),
+    Route::get(ONE_OF_CONFERENCE, |c, a, sids| {
+        Box::pin(live::get_of_conference(c, a, sids))
+    })
+    .needs(Action::Read, "Recordings")
+    .answers(Answers::One(&RECORDING))
+    .doc("Reads a recording of a conference."),
+    Route::post(ONE_OF_CONFERENCE, |c, a, sids| {
+        Box::pin(live::change_of_conference(c, a, sids))
+    })
+    .needs(Action::Modify, "Conferences")
+    .params(&[live::CHANGES])
+    .answers(Answers::One(&RECORDING))
+    .doc("Pauses, continues or ends the recording of a live conference. `Twilio.CURRENT` instead of its SID means the one in progress."),
+    Route::delete(ONE_OF_CONFERENCE, |c, a, sids| {
+        Box::pin(live::delete_of_conference(c, a, sids))
+    })
+    .needs(Action::Delete, "Recordings")
+    .doc("Deletes a recording of a conference and its file. One that is in progress must be ended first."),
     Route::get(ONE, |c, a, sid| Box::pin(get(c, a, sid)))
         .needs(Action::Read, "Recordings")
         .answers(Answers::One(&RECORDING))
         .doc("Reads a recording; with `.wav` after the SID, its sound file."),
     Route::delete(ONE, |c, a, sid| Box::pin(delete(c, a, sid)))
         .needs(Action::Delete, "Recordings")
-        .doc("Deletes a recording and its file."),
+        .doc("Deletes a recording and its file. One that is in progress must be ended first."),
 ];
 
 const FILTERS: &[Param] = &[
@@ -227,6 +280,7 @@ async fn list(context: &Context<'_>, account: &Account) -> Answer {
         scope: scope(params, account.sid)?,
         call: params.filled("CallSid").map(call_pattern),
         conference: None,
+        unfinished: dialect.pick([false, true]),
         created_from: params.day("StartTime")?.or(from),
         created_until: params.end_of_day("EndTime")?.or(until),
         sort: sort_by(params, sort_key)?,
@@ -237,8 +291,8 @@ async fn list(context: &Context<'_>, account: &Account) -> Answer {
     page.show(context, &RECORDING, &path, rows, key)
 }
 
-fn key(recording: &Recording) -> RowKey {
-    row_key(recording.created, recording.sid)
+fn key(shown: &ShownRecording) -> RowKey {
+    row_key(shown.recording.created, shown.recording.sid)
 }
 
 fn sort_key(field: &str) -> Option<RecordingKey> {
@@ -255,6 +309,7 @@ async fn of_call(context: &Context<'_>, account: &Account, call: &str) -> Answer
     let call: CallSid = call.parse().map_err(|_| Failure::not_found())?;
     let mut filter = RecordingFilter {
         call: Some(call.to_string()),
+        unfinished: true,
         window: Window::all(),
         ..RecordingFilter::of(Scope::Own(account.sid))
     };
@@ -276,6 +331,7 @@ async fn of_conference(context: &Context<'_>, account: &Account, conference: &st
     let page = Page::read(context)?;
     let filter = RecordingFilter {
         conference: Some(conference),
+        unfinished: true,
         window: page.window(),
         ..RecordingFilter::of(Scope::Own(account.sid))
     };
@@ -292,14 +348,29 @@ async fn get(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
     if sid.contains('.') {
         return file(context, Some(account), sid).await;
     }
-    let sid = sid.parse().map_err(|_| Failure::not_found())?;
-    let found = find(context, account, sid).await?;
+    let found = find_any(context, account, sid).await?;
     Ok(context.show(&RECORDING, &found))
 }
 
 async fn delete(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
-    let sid = sid.parse().map_err(|_| Failure::not_found())?;
-    find(context, account, sid).await?;
+    let found = find_any(context, account, sid).await?;
+    remove(context, &found).await
+}
+
+/// Deletes a complete recording.
+async fn remove(context: &Context<'_>, found: &ShownRecording) -> Answer {
+    match found.status {
+        RecordingStatus::Completed => {}
+        RecordingStatus::InProgress | RecordingStatus::Paused | RecordingStatus::Stopped => {
+            let text = "the recording is not complete yet; end it first";
+            return Err(Failure::of(error::RECORDING_STATE).saying(text));
+        }
+        RecordingStatus::Failed => {
+            let text = "the recording has failed; there is nothing to delete";
+            return Err(Failure::of(error::RECORDING_STATE).saying(text));
+        }
+    }
+    let sid = found.recording.sid;
     let (store, folder) = (&context.state.store, &context.state.recordings_dir);
     let kept = closing::remove_recordings(store, folder, vec![sid], Missing::Lost).await?;
     if let Some((_, error)) = kept.first() {
@@ -329,6 +400,18 @@ pub(crate) async fn file(context: &Context<'_>, account: Option<&Account>, name:
     media::send(context.state, sid, context.headers).await
 }
 
+/// A recording in any state.
+async fn find_any(
+    context: &Context<'_>,
+    account: &Account,
+    sid: &str,
+) -> Result<ShownRecording, Failure> {
+    let sid: RecordingSid = sid.parse().map_err(|_| Failure::not_found())?;
+    let found = context.state.store.shown_recording(sid).await?;
+    owned(account, found).ok_or_else(Failure::not_found)
+}
+
+/// A complete recording.
 async fn find(
     context: &Context<'_>,
     account: &Account,

@@ -397,7 +397,9 @@ async fn calls_are_created() {
         }),
         send_digits: None,
         callback: None,
+        recording: None,
         timeout: Duration::from_secs(60),
+        time_limit: None,
         credentials: None,
         dialect: Dialect::RESTCOMM,
     };

@@ -150,6 +150,8 @@ async fn numbers_that_cannot_be_had_are_21452() {
     for form in [
         "FriendlyName=x",
         "PhoneNumber=1&isSIP=true&Public=maybe",
+        "PhoneNumber=%2B1.202.555.0100&isSIP=true",
+        "PhoneNumber=%2B1+202&isSIP=true",
         "PhoneNumber=1&isSIP=true&SmsUrl=nonsense%3A%2F%2Fx",
         "PhoneNumber=1&isSIP=true&ReferApplicationSid=x",
     ] {

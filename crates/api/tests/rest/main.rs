@@ -14,6 +14,7 @@ mod conferences;
 mod deliveries;
 mod every_route;
 mod incoming_phone_numbers;
+mod live_recordings;
 mod long_values;
 mod messages;
 mod mistakes;

@@ -226,6 +226,16 @@ async fn an_application_is_used_by_its_account_or_set_by_its_owner() {
     // Its name is visible only to the owner; the account can change the rest of its number.
     let answer = server.post(&of("a"), &one, "FriendlyName=mine").await;
     answer.is(200);
+    // The same for a call.
+    let calls = format!("/Accounts/{}/Calls.json", account_sid("a"));
+    let form = format!("/Accounts/{}/Applications/{shared}.json", server.admin);
+    let addressed = server
+        .post(&server.admin(), &form, "RcmlUrl=http://a/app")
+        .await;
+    addressed.is(200);
+    let call = format!("From=a&To=b&ApplicationSid={shared}");
+    server.post(&server.admin(), &calls, &call).await.is(200);
+    server.post(&of("a"), &calls, &call).await.is(400);
     let list = server.get(&of("a"), &format!("{numbers}.json")).await;
     assert!(!list.body.contains("shared"), "{}", list.body);
     let login = format!("{LOGIN}kim&VoiceApplicationSid={sid}");

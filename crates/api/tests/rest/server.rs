@@ -11,13 +11,17 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use call_proto::{CreateError, Modify, ModifyError, NewCall, NewMessage, SendError, Unreachable};
+use call_proto::{
+    Changed, CreateError, Modify, ModifyError, NewCall, NewMessage, RecordingChange,
+    RecordingRefusal, SendError, Turn, Unreachable,
+};
 use http::{HeaderMap, Request, StatusCode};
 use model::Source;
-use model::record::{Account, CallRecord, Message, Organization};
+use model::record::{Account, CallRecord, Message, Organization, RecordingKind, StartedRecording};
 use model::{
     AccountSid, AccountStatus, CallSid, CallStatus, ConferenceSid, ConferenceStatus, InstanceSid,
-    MessageDirection, MessageSid, OrganizationSid, Timestamp,
+    MessageDirection, MessageSid, OrganizationSid, RecordingSid, RecordingSource, RecordingStatus,
+    Timestamp,
 };
 use serde_json::Value;
 use store::{AdminSeed, Change, RecordingLinks, SecretKey, Store};
@@ -346,7 +350,7 @@ impl Calls for TestEngine {
         committed.is_ok_and(|committed| committed.all_applied())
     }
 
-    async fn modify(&self, call: CallSid, modify: Modify) -> Result<(), ModifyError> {
+    async fn modify(&self, call: CallSid, modify: Modify) -> Result<Changed, ModifyError> {
         let refusals = [
             (call_sid(3), ModifyError::NotLive),
             (call_sid(5), ModifyError::NotAnswered),
@@ -356,7 +360,16 @@ impl Calls for TestEngine {
             return Err(refusal);
         }
         let ends = modify == Modify::Complete;
-        self.modified.lock().unwrap().push((call, modify));
+        self.modified.lock().unwrap().push((call, modify.clone()));
+        match modify {
+            Modify::Record(new) => return Ok(self.record(call, new.sides.channels()).await),
+            Modify::Recording(change) => {
+                let newest = RecordingSid::from_bytes([0x77; 16]);
+                let sid = change.recording.unwrap_or(newest);
+                return self.change_recording(sid, change.turn).await;
+            }
+            Modify::Complete | Modify::Cancel | Modify::Redirect(_) | Modify::Participant(_) => {}
+        }
         if ends {
             let ended = Change::CallEnded {
                 sid: call,
@@ -371,7 +384,66 @@ impl Calls for TestEngine {
             };
             self.store.commit(vec![ended]).await.unwrap();
         }
-        Ok(())
+        Ok(Changed::Call)
+    }
+
+    async fn change_conference_recording(
+        &self,
+        conference: ConferenceSid,
+        change: RecordingChange,
+    ) -> Result<Changed, ModifyError> {
+        let of_conference = RecordingSid::from_bytes([*conference.as_bytes().last().unwrap(); 16]);
+        let sid = change.recording.unwrap_or(of_conference);
+        self.change_recording(sid, change.turn).await
+    }
+}
+
+impl TestEngine {
+    /// A recording of a call begins, with an identifier that is always the same.
+    async fn record(&self, call: CallSid, channels: u8) -> Changed {
+        let sid = RecordingSid::from_bytes([0x77; 16]);
+        let account = self.store.call(call).await.unwrap().unwrap().account;
+        let started = StartedRecording {
+            sid,
+            account,
+            call: Some(call),
+            conference: None,
+            kind: RecordingKind {
+                source: RecordingSource::StartCallRecordingApi,
+                channels,
+            },
+            created: Timestamp(1_377_000_000_000_000),
+        };
+        let farewell = None;
+        let change = Change::RecordingStarted { started, farewell };
+        self.store.commit(vec![change]).await.unwrap();
+        Changed::Recording(sid)
+    }
+
+    /// Refuses a second pause, as an engine would.
+    async fn change_recording(
+        &self,
+        sid: RecordingSid,
+        turn: Turn,
+    ) -> Result<Changed, ModifyError> {
+        let status = match turn {
+            Turn::Pause(_) => RecordingStatus::Paused,
+            Turn::Resume => RecordingStatus::InProgress,
+            Turn::Stop => RecordingStatus::Stopped,
+        };
+        let found = self.store.shown_recording(sid).await.unwrap();
+        let refusal = match found.map(|found| found.status) {
+            None => Some(RecordingRefusal::NothingToChange),
+            Some(before) if before == status => Some(RecordingRefusal::AlreadyPaused),
+            Some(_) => None,
+        };
+        if let Some(refusal) = refusal {
+            return Err(ModifyError::Recording(refusal));
+        }
+        let at = Timestamp(1_377_000_060_000_000);
+        let change = Change::RecordingChanged { sid, status, at };
+        self.store.commit(vec![change]).await.unwrap();
+        Ok(Changed::Recording(sid))
     }
 }
 

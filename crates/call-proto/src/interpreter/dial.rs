@@ -20,7 +20,8 @@ use crate::context::{Context, Letter};
 use crate::event::{AudioFailure, Clip, Document, PlayId, Req, SetIn};
 use crate::fact::Reason;
 use crate::letter::{
-    Common, Dialled, Ended, ForkId, ForkNews, ForkResult, LastResponse, Order, Plan, user_part,
+    Common, Dialled, Ended, ForkId, ForkNews, ForkResult, FromAnswer, LastResponse, Order, Plan,
+    user_part,
 };
 use crate::params::Params;
 use crate::recording::RecordingNews;
@@ -135,6 +136,7 @@ fn dialled_by(noun: &Noun, site: &mut Site<'_>, cx: &mut Context) -> Option<Dial
         callback: callback_of(branch, site, cx),
         screening,
         send_digits: branch.send_digits.clone(),
+        from_answer: FromAnswer::default(),
     })
 }
 

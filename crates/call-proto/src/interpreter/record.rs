@@ -187,8 +187,7 @@ impl Recorder {
             Phase::Recording { sid, .. } => {
                 cx.trace(leg, Lane::Rcml, "<Record> ended", why);
                 self.phase = Phase::Closing { sid };
-                cx.media(leg, MediaCommand::StopRecord { recording: sid });
-                site.recordings.stop(sid, cx);
+                site.recordings.stop(sid, site.leg, cx);
                 Step::Wait
             }
             Phase::Closing { .. } => Step::Wait,

@@ -15,9 +15,16 @@ use crate::fact::Fact;
 pub(super) struct FactText<'a>(&'a Fact);
 
 impl<'a> FactText<'a> {
-    /// All but the ends of empty recordings without callbacks, which were not facts once.
+    /// All but the ends of empty or failed recordings without callbacks, which were not facts once.
     pub(super) fn all(facts: &'a [Fact]) -> Vec<Self> {
-        let is_old = |fact: &&Fact| !matches!(fact, Fact::RecordingClosed { tells: None, .. });
+        let is_new = |fact: &Fact| {
+            matches!(
+                fact,
+                Fact::RecordingClosed { tells: None, .. }
+                    | Fact::RecordingReported { tells: None, .. }
+            )
+        };
+        let is_old = |fact: &&Fact| !is_new(fact);
         facts.iter().filter(is_old).map(Self).collect()
     }
 }
@@ -88,6 +95,7 @@ impl fmt::Debug for FactText<'_> {
             | Fact::InQueue { .. }
             | Fact::LeftQueue { .. }
             | Fact::RecordingStarted { .. }
+            | Fact::RecordingChanged { .. }
             | Fact::RecordingClosed { .. }
             | Fact::RecordingReported { .. } => self.0.fmt(f),
         }

@@ -13,6 +13,7 @@ use crate::event::{
 };
 use crate::family::{Inbound, OutboundApi, Script};
 use crate::queueing::{Note, QueueEvent};
+use crate::recording_request::NewRecording;
 use crate::room::RoomInput;
 
 /// Replaces a password that is never parsed.
@@ -50,6 +51,9 @@ pub(super) fn outbound(outbound: &OutboundApi) -> OutboundApi {
     if let Some(leg) = &mut outbound.callback {
         callback(&mut leg.target);
     }
+    if let Some(new) = &mut outbound.recording {
+        recording(new);
+    }
     outbound
 }
 
@@ -85,6 +89,10 @@ pub(super) fn event(event: &Event) -> Event {
             let documents = [&mut change.hold_document, &mut change.announcement];
             documents.into_iter().flatten().for_each(document);
         }
+        Event::Ask {
+            modify: Modify::Record(new),
+            ..
+        } => recording(new),
         Event::Leg(LegEvent::Refer(refer)) => refer.target = addresses(&refer.target),
         Event::Queue {
             event:
@@ -164,6 +172,12 @@ fn document(document: &mut Document) {
     }
     if let Some(Fallback { url, .. }) = &mut document.fallback {
         *url = addresses(url);
+    }
+}
+
+fn recording(new: &mut NewRecording) {
+    if let Some((target, _)) = &mut new.callback {
+        callback(target);
     }
 }
 

@@ -50,6 +50,27 @@ pub(crate) mod optional_dialect {
     }
 }
 
+/// Who is in a recording, as one word.
+pub(crate) mod sides {
+    use rcml::Sides;
+    use serde::de::Error as _;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "the signature is serde's"
+    )]
+    pub(crate) fn serialize<S: Serializer>(sides: &Sides, to: S) -> Result<S::Ok, S::Error> {
+        sides.words().serialize(to)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Sides, D::Error> {
+        let words = String::deserialize(from)?;
+        let found = Sides::ALL.into_iter().find(|it| it.words() == words);
+        found.ok_or_else(|| D::Error::custom(format!("unknown sides `{words}`")))
+    }
+}
+
 /// Verbs from routing, as a document.
 pub(crate) mod verbs {
     use rcml::{Document, Noun, Verb};

@@ -10,6 +10,7 @@ use super::owners::FactText;
 use super::redact::{HIDDEN, credentials, hide_logins};
 use crate::command::{Addressed, Command, FetchRequest, LegCommand};
 use crate::fact::Fact;
+use crate::request::Changed;
 use crate::room::RoomCommand;
 
 /// Parameters that hold the address of a recording.
@@ -65,6 +66,11 @@ pub(super) fn of_command(addressed: &Addressed) -> Option<String> {
                  method: {method:?}, params: {params:?}, author: {author:?} }} }}"
             )
         }
+        // As in journals from before a change could return anything.
+        Command::Reply {
+            ask,
+            outcome: Ok(Changed::Call),
+        } => write!(text, "{call} Reply {{ ask: {ask:?}, outcome: Ok(()) }}"),
         other => write!(text, "{call} {other:?}"),
     };
     // Hardly any command holds an address with a login.
@@ -80,14 +86,21 @@ pub(super) fn of_command(addressed: &Addressed) -> Option<String> {
 pub(super) fn of_room_command(command: &RoomCommand) -> Option<String> {
     match command {
         RoomCommand::Trace(_) => None,
-        RoomCommand::Commit(facts) if facts.iter().any(tells_recording) => {
-            let facts: Vec<Fact> = facts.iter().map(fact).collect();
+        RoomCommand::Commit(facts)
+            if facts
+                .iter()
+                .any(|it| tells_recording(it) || is_unreported_failure(it)) =>
+        {
+            let known = facts.iter().filter(|it| !is_unreported_failure(it));
+            let facts: Vec<Fact> = known.map(fact).collect();
             Some(hide_logins(&format!("Commit({facts:?})")))
         }
         RoomCommand::Commit(_)
         | RoomCommand::Tell { .. }
         | RoomCommand::Record { .. }
-        | RoomCommand::StopRecord { .. } => Some(hide_logins(&format!("{command:?}"))),
+        | RoomCommand::PauseRecord { .. }
+        | RoomCommand::StopRecord { .. }
+        | RoomCommand::Reply { .. } => Some(hide_logins(&format!("{command:?}"))),
     }
 }
 
@@ -114,6 +127,11 @@ fn without_secrets(command: &Command) -> Cow<'_, Command> {
         }
         other => Cow::Borrowed(other),
     }
+}
+
+/// Whether it is the failure of a recording without a callback, which was not a fact once.
+const fn is_unreported_failure(fact: &Fact) -> bool {
+    matches!(fact, Fact::RecordingReported { tells: None, .. })
 }
 
 fn tells_recording(fact: &Fact) -> bool {

@@ -1,4 +1,4 @@
-//! The recording of a conference: what all its members say, from its start to its end.
+//! The recording of a conference: what all its members say, from its start to its end or until the API ends it.
 //!
 //! The first member that asks for one determines its terms; if the conference is already running, it
 //! begins at once. **Invariant: a conference makes at most one recording. It is on record before its
@@ -6,7 +6,10 @@
 //! what a dead server leaves behind ([`RecordingFarewell`]).
 
 use model::record::{Callback, Notification, Recording, RecordingKind, StartedRecording};
-use model::{NotificationSid, RecordingEvent, RecordingSid, RecordingSource, Timestamp, error};
+use model::{
+    NotificationSid, RecordingEvent, RecordingSid, RecordingSource, RecordingStatus, Timestamp,
+    error,
+};
 
 use super::report::Reporter;
 use super::{RoomCommand, RoomOpening};
@@ -15,6 +18,7 @@ use crate::fact::Fact;
 use crate::farewell::{RecordingFarewell, RecordingOutcome, RoomRecordingAddress};
 use crate::membership::RoomRecording;
 use crate::params::Params;
+use crate::recording_request::{RecordingChange, RecordingRefusal, Turn};
 
 /// The recording of one conference.
 pub(super) struct Recorder {
@@ -41,6 +45,7 @@ struct Open {
     started: StartedRecording,
     /// The callback about its end.
     farewell: Option<RecordingFarewell>,
+    is_paused: bool,
 }
 
 impl Recorder {
@@ -91,13 +96,62 @@ impl Recorder {
         }];
         facts.extend(told);
         self.address = Some(RoomRecordingAddress { sid, url });
-        self.state = State::Running(Box::new(Open { started, farewell }));
+        self.state = State::Running(Box::new(Open {
+            started,
+            farewell,
+            is_paused: false,
+        }));
         let trim = wanted.trim;
         let recording = sid;
         Some((facts, RoomCommand::Record { recording, trim }))
     }
 
-    /// The conference has ended: the media side is to close the file.
+    /// Pauses, continues or ends it for the API. Returns its identifier, the fact, and the command that
+    /// follows it.
+    pub(super) fn change(
+        &mut self,
+        change: RecordingChange,
+        now: Timestamp,
+    ) -> Result<(RecordingSid, Fact, RoomCommand), RecordingRefusal> {
+        let (open, is_running) = match &mut self.state {
+            State::Running(open) => (open, true),
+            State::Closing(open, _) => (open, false),
+            State::Unasked | State::Asked(_) | State::Done => {
+                return Err(match change.recording {
+                    Some(_) => RecordingRefusal::Unknown,
+                    None => RecordingRefusal::NothingToChange,
+                });
+            }
+        };
+        let recording = open.started.sid;
+        match change.recording {
+            Some(named) if named != recording => return Err(RecordingRefusal::Unknown),
+            None if !is_running => return Err(RecordingRefusal::NothingToChange),
+            Some(_) if !is_running => return Err(RecordingRefusal::Over),
+            Some(_) | None => {}
+        }
+        let (status, pause) = match change.turn {
+            Turn::Pause(_) if open.is_paused => return Err(RecordingRefusal::AlreadyPaused),
+            Turn::Resume if !open.is_paused => return Err(RecordingRefusal::NotPaused),
+            Turn::Pause(pause) => (RecordingStatus::Paused, Some(pause)),
+            Turn::Resume => (RecordingStatus::InProgress, None),
+            Turn::Stop => (RecordingStatus::Stopped, None),
+        };
+        open.is_paused = pause.is_some();
+        let fact = Fact::RecordingChanged {
+            recording,
+            status,
+            at: now,
+        };
+        let ended = match change.turn {
+            Turn::Stop => self.stop(now),
+            Turn::Pause(_) | Turn::Resume => None,
+        };
+        let command = ended.unwrap_or(RoomCommand::PauseRecord { recording, pause });
+        Ok((recording, fact, command))
+    }
+
+    /// The conference has ended, or the API has ended the recording: the media side is to close the file.
     pub(super) fn stop(&mut self, now: Timestamp) -> Option<RoomCommand> {
         match std::mem::replace(&mut self.state, State::Done) {
             State::Running(open) => {
@@ -193,12 +247,9 @@ impl Recorder {
         self.address = None;
         let recording = open.started.sid;
         let told = open.report(RecordingOutcome::Failed, reporter, now);
-        let mut facts = Vec::new();
-        if let Some(callback) = told {
-            let tells = Some(callback.event);
-            facts.push(Fact::RecordingReported { recording, tells });
-            facts.push(Fact::Callback(callback));
-        }
+        let tells = told.as_ref().map(|callback| callback.event);
+        let mut facts = vec![Fact::RecordingReported { recording, tells }];
+        facts.extend(told.map(Fact::Callback));
         let notification = NotificationSid::new(now, reporter.ids.bytes());
         let text = format!("{recording}: {why}");
         let (account, code) = (opening.account, error::RECORD_FAILED);

@@ -10,6 +10,7 @@ use crate::callback::CallbackTarget;
 use crate::context::RecordingAddress;
 use crate::dialect::Dialect;
 use crate::membership::RoomRecording;
+use crate::recording_request::Turn;
 
 /// The inputs, step by step, and the reports to members in that step.
 #[test]
@@ -236,6 +237,31 @@ fn a_conference_is_recorded_from_its_start_to_its_end() {
         ],
         // The conference never starts.
         &[("1 joins late recorded", ""), ("1 leaves", "")],
+        // The API pauses it, continues it, and ends it before the conference does.
+        &[
+            ("0 skips", "nothing is being recorded"),
+            ("1 joins recorded", "started, told in-progress, record"),
+            ("0 resumes", "the recording is in progress already"),
+            ("0 skips", "paused, pause Skip"),
+            ("0 pauses", "the recording is paused already"),
+            ("0 resumes named", "in-progress, resume"),
+            ("0 pauses", "paused, pause Silence"),
+            ("0 resumes other", "there is no such recording in progress"),
+            ("0 cuts", "stopped, stop"),
+            ("0 cuts", "nothing is being recorded"),
+            ("0 skips named", "the recording has ended"),
+            ("0 closed 1500", "closed, recorded, told completed"),
+            ("2 joins recorded", ""),
+            ("0 ends", ""),
+            ("0 skips", "the call is not in progress"),
+        ],
+        // It is not closed in time, while the conference continues.
+        &[
+            ("1 joins recorded", "started, told in-progress, record"),
+            ("0 cuts", "stopped, stop"),
+            ("5 waits", "reported, told failed, notified"),
+            ("0 ends", ""),
+        ],
     ];
     for steps in table {
         let mut scene = Scene::new();
@@ -252,6 +278,7 @@ fn a_conference_is_recorded_from_its_start_to_its_end() {
 fn recording_words(fact: &Fact) -> Option<String> {
     Some(match fact {
         Fact::RecordingStarted { .. } => "started".to_owned(),
+        Fact::RecordingChanged { status, .. } => status.to_string(),
         Fact::RecordingClosed { .. } => "closed".to_owned(),
         Fact::RecordingReported { .. } => "reported".to_owned(),
         Fact::Recorded(_) => "recorded".to_owned(),
@@ -350,6 +377,24 @@ impl Scene {
                 let input = RoomInput::RecordFailed { recording, reason };
                 self.room.handle(input, self.now);
             }
+            Some(word @ ("pauses" | "skips" | "resumes" | "cuts")) => {
+                let other = RecordingSid::from_bytes([9; 16]);
+                let change = RecordingChange {
+                    recording: match has("other") {
+                        true => Some(other),
+                        false => self.recording.filter(|_| has("named")),
+                    },
+                    turn: match word {
+                        "pauses" => Turn::Pause(Pause::Silence),
+                        "skips" => Turn::Pause(Pause::Skip),
+                        "resumes" => Turn::Resume,
+                        _ => Turn::Stop,
+                    },
+                };
+                let ask = Ask(1);
+                let input = RoomInput::ChangeRecording { ask, change };
+                self.room.handle(input, self.now);
+            }
             Some("ends") => self.room.handle(RoomInput::End, self.now),
             Some("stops") => self.room.handle(RoomInput::Shutdown, self.now),
             _ => {
@@ -376,6 +421,13 @@ impl Scene {
                 RoomCommand::Record { recording, .. } => {
                     self.recording = Some(recording);
                     self.recorded.push("record".to_owned());
+                }
+                RoomCommand::PauseRecord { pause, .. } => {
+                    let words = pause.map(|pause| format!("pause {pause:?}"));
+                    self.recorded.push(words.unwrap_or("resume".to_owned()));
+                }
+                RoomCommand::Reply { outcome, .. } => {
+                    self.recorded.extend(outcome.err().map(|it| it.to_string()));
                 }
                 RoomCommand::StopRecord { .. } => self.recorded.push("stop".to_owned()),
                 RoomCommand::Trace(_) => {}

@@ -1,6 +1,6 @@
 //! The kind of route to a called party: the phones of a client, a trunk, or a SIP address.
 
-use model::{Target, error, number};
+use model::{AccountStatus, Target, error};
 
 use super::{Rows, Want};
 use crate::event::Unreachable;
@@ -36,11 +36,15 @@ pub enum Place {
 
 /// Decides where to find a called party.
 ///
-/// - `domain`: the served SIP domain; a SIP address in it may be a client's.
+/// - `local`: number or login of a SIP address that leads to this server; it may be a client's
 ///
 /// # Errors
 /// The row that the decision depends on, if it is not known yet.
-pub fn way(target: &Target, domain: &str, rows: &Rows) -> Result<Result<Way, Unreachable>, Want> {
+pub fn way(
+    target: &Target,
+    local: Option<&str>,
+    rows: &Rows,
+) -> Result<Result<Way, Unreachable>, Want> {
     match target {
         Target::Client(login) => phones(login, rows),
         Target::Number(number) => Ok(Ok(trunk(number))),
@@ -54,7 +58,7 @@ pub fn way(target: &Target, domain: &str, rows: &Rows) -> Result<Result<Way, Unr
                 Ok(Ok(trunk(name)))
             }
         }
-        Target::Sip(uri) => match local_user(uri, domain) {
+        Target::Sip(uri) => match local {
             Some(user) if means_client(user, rows)? => phones(user, rows),
             Some(_) | None => Ok(Ok(Way::Address { uri: uri.clone() })),
         },
@@ -94,7 +98,10 @@ fn means_client(text: &str, rows: &Rows) -> Result<bool, Want> {
 }
 
 fn phones(login: &str, rows: &Rows) -> Result<Result<Way, Unreachable>, Want> {
-    let enabled = rows.client(login)?.is_some_and(|client| client.enabled);
+    let enabled = match rows.client(login)? {
+        Some(client) if client.enabled => rows.account(client.account)? == AccountStatus::Active,
+        Some(_) | None => false,
+    };
     Ok(if enabled {
         Ok(Way::Phones {
             login: login.to_owned(),
@@ -112,12 +119,4 @@ fn trunk(number: &str) -> Way {
     Way::Trunk {
         number: number.to_owned(),
     }
-}
-
-/// The user part of a SIP address in the served domain.
-fn local_user<'a>(uri: &'a str, domain: &str) -> Option<&'a str> {
-    let (user, host) = uri.strip_prefix("sip:")?.split_once('@')?;
-    let host = host.split([';', ':', '?']).next()?;
-    let user = number::of_user_part(user);
-    host.eq_ignore_ascii_case(domain).then_some(user)
 }

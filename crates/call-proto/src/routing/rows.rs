@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use model::naming::{Claimant, claimant};
+use model::naming::{self, Claimant, claimant};
 use model::record::{Account, Application, Client, Number};
 use model::{AccountSid, AccountStatus, ApplicationSid, number};
 
@@ -102,7 +102,7 @@ impl Rows {
     }
 
     pub(super) fn client(&self, login: &str) -> Result<Option<&Client>, Want> {
-        if login.is_empty() {
+        if !naming::may_be_login(login) {
             return Ok(None);
         }
         match self.clients.get(login) {
@@ -133,6 +133,9 @@ impl Rows {
     }
 
     fn matching(&self, dialled: &str) -> Result<Option<&Match>, Want> {
+        if !naming::may_be_number(dialled) {
+            return Ok(None);
+        }
         match self.numbers.get(dialled) {
             Some(found) => Ok(found.as_ref()),
             None => Err(Want::Numbers {

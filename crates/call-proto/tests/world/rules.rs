@@ -334,6 +334,11 @@ impl Rules {
                     self.reported.insert(started.sid.to_string(), 0);
                 }
             }
+            Fact::RecordingChanged { recording, .. } => {
+                let closed = self.reported.get(&recording.to_string());
+                let is_open = closed.is_none_or(|closed| *closed == 0);
+                self.check(is_open, || format!("{recording} changes after its end"));
+            }
             Fact::RecordingClosed { recording, .. } | Fact::RecordingReported { recording, .. } => {
                 let closed = self.reported.entry(recording.to_string()).or_default();
                 *closed += 1;
@@ -471,6 +476,11 @@ impl Rules {
             MediaCommand::Record { recording, .. }
             | MediaCommand::RecordVoice { recording, .. } => {
                 self.recording(&recording.to_string(), 0);
+            }
+            MediaCommand::PauseRecord { recording, .. } => {
+                let steps = self.recordings.get(&recording.to_string());
+                let is_open = steps.is_some_and(|steps| steps[0] == 1 && steps[1] == 0);
+                self.check(is_open, || format!("{recording} is paused out of turn"));
             }
             MediaCommand::StopRecord { recording } => self.recording(&recording.to_string(), 1),
             MediaCommand::JoinRoom { .. } => {

@@ -154,7 +154,9 @@ impl World {
             planned: call.document.clone().into(),
             send_digits: None,
             callback: call.callback.clone(),
+            recording: None,
             timeout: Duration::from_secs(call.timeout_s),
+            time_limit: None,
             dialect: self.dialect,
         }
     }

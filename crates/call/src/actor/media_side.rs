@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use call_proto::{Beep, DigitWay, Interrupting, Lane, MediaCommand, MediaEvent, Sides, Sound, Via};
+use call_proto::{
+    Beep, DigitWay, Event, Interrupting, Lane, MediaCommand, MediaEvent, Pause, Sides, Sound, Via,
+};
 use media::{Control, EndpointId, EngineControl, Part, PlayId, RecordingId, Report, Terms};
 use model::record::MediaCounts;
 use model::{CallSid, RecordingSid};
 
-use super::Actor;
+use super::{Actor, Input};
 use crate::resolve;
 use crate::rooms::mix_of;
 
@@ -17,7 +19,9 @@ impl Actor {
             return;
         };
         let control = match command {
-            MediaCommand::Open { offer, towards } => return self.open(endpoint, offer, towards),
+            MediaCommand::Open { offer, towards } => {
+                return self.open((call, endpoint), offer, towards);
+            }
             MediaCommand::Remote { sdp } => EngineControl::Remote { endpoint, sdp },
             MediaCommand::Renegotiate { offer } => EngineControl::Renegotiate {
                 endpoint,
@@ -133,10 +137,18 @@ impl Actor {
                 };
                 return self.record(endpoint, recording, terms);
             }
+            MediaCommand::PauseRecord { recording, pause } => {
+                let Some(recording) = self.recording_id(recording) else {
+                    return;
+                };
+                let pause = pause.map(pause_of);
+                EngineControl::PauseRecord { recording, pause }
+            }
             MediaCommand::StopRecord { recording } => {
-                let known = self.recordings.iter().find(|(_, sid)| **sid == recording);
-                let Some((id, _)) = known else { return };
-                EngineControl::StopRecord { recording: *id }
+                let Some(recording) = self.recording_id(recording) else {
+                    return;
+                };
+                EngineControl::StopRecord { recording }
             }
             MediaCommand::JoinRoom { conference, place } => {
                 let of = |call| self.shared.live.endpoint(call);
@@ -158,7 +170,25 @@ impl Actor {
         self.session.control(control);
     }
 
-    fn open(&self, endpoint: EndpointId, offer: Option<String>, towards: Option<Via>) {
+    fn open(
+        &mut self,
+        (call, endpoint): (CallSid, EndpointId),
+        offer: Option<String>,
+        towards: Option<Via>,
+    ) {
+        let is_caller = call == self.root;
+        let endpoints = self.shared.parts.media.counts().endpoints;
+        if let Some(place) = &mut self.place
+            && !place.open(endpoint, is_caller, endpoints)
+        {
+            let refused = MediaEvent::Refused {
+                status: 503,
+                reason: "the ports that strangers may use are taken".to_owned(),
+            };
+            // The task holds the other end.
+            let _ = self.inbox.send(Input::Event(call, Event::Media(refused)));
+            return;
+        }
         // Behind NAT, RTP arrives from an address that is not in the SDP. A party that we call is
         // known.
         let (signalling, proved) = match towards {
@@ -198,6 +228,12 @@ impl Actor {
         });
     }
 
+    /// The name of an open recording on the media side.
+    fn recording_id(&self, sid: RecordingSid) -> Option<RecordingId> {
+        let mut known = self.recordings.iter();
+        known.find(|(_, open)| **open == sid).map(|(id, _)| *id)
+    }
+
     fn sound(&mut self, sound: Sound) -> Option<Arc<[i16]>> {
         match sound {
             Sound::Ringback(tone) => audio::ringback::of(tone.as_str()),
@@ -206,6 +242,30 @@ impl Actor {
             Sound::Beep(Beep::Enter) => Some(audio::tone::entry()),
             Sound::Beep(Beep::Exit) => Some(audio::tone::exit()),
             Sound::Clip(clip) => self.clips.take(clip),
+        }
+    }
+
+    /// Reports what strangers no longer have to open.
+    pub(super) fn note_opened(&mut self, endpoint: EndpointId, report: &Report) {
+        let Some(place) = &mut self.place else {
+            return;
+        };
+        match report {
+            Report::Opened { .. }
+            | Report::Refused { .. }
+            | Report::Failed { .. }
+            | Report::Closed { .. } => place.opened(endpoint),
+            Report::Marked { .. }
+            | Report::Overflow { .. }
+            | Report::RemoteSet
+            | Report::Renegotiated { .. }
+            | Report::PlayDone { .. }
+            | Report::Heard
+            | Report::Silence
+            | Report::Digit { .. }
+            | Report::RecordSilence { .. }
+            | Report::Recorded { .. }
+            | Report::RecordFailed { .. } => {}
         }
     }
 
@@ -264,6 +324,14 @@ const fn part_of(sides: Sides) -> Part {
         Sides::Apart => Part::Apart,
         Sides::Inbound => Part::Heard,
         Sides::Outbound => Part::Sent,
+    }
+}
+
+/// What a pause becomes in the file.
+pub(crate) const fn pause_of(pause: Pause) -> media::Pause {
+    match pause {
+        Pause::Silence => media::Pause::Silence,
+        Pause::Skip => media::Pause::Skip,
     }
 }
 

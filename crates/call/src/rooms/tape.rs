@@ -1,10 +1,11 @@
 //! The recording of a conference on the media side.
 
-use call_proto::RoomInput;
+use call_proto::{Pause, RoomInput};
 use media::{Control, EndpointId, EngineControl, MixId, RecordingId, Report, Session};
 use model::RecordingSid;
 use tokio::sync::mpsc;
 
+use crate::actor::pause_of;
 use crate::engine::Shared;
 
 /// A recording that has begun. Dropping it ends the recording.
@@ -33,6 +34,13 @@ impl Tape {
             recording,
             sid,
         }
+    }
+
+    pub(super) fn pause(&self, pause: Option<Pause>) {
+        self.session.control(EngineControl::PauseRecord {
+            recording: self.recording,
+            pause: pause.map(pause_of),
+        });
     }
 
     /// The end comes with [`Tape::next`].

@@ -103,7 +103,10 @@ pub(crate) async fn server(
     };
     let (sip, incoming) = Sip::bind(local(), Arc::new(directory)).await.unwrap();
     let fetcher = Fetcher::new(FetchConfig {
-        allow_private: true,
+        guard: Guard {
+            allow_private: true,
+            ..Guard::default()
+        },
         ..FetchConfig::default()
     })
     .unwrap();

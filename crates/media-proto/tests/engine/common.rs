@@ -348,6 +348,11 @@ impl Phone {
         }
     }
 
+    /// From now on it says another tone.
+    pub(crate) fn says(&mut self, hz: f64) {
+        self.tone = Tone::new(hz, -10.0);
+    }
+
     pub(crate) fn without_events(self) -> Self {
         Self {
             events: false,

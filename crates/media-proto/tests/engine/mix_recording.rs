@@ -2,7 +2,7 @@
 
 use crate::common::{Phone, World, ms, whole};
 use audio::measure::{rms_dbfs, tone_dbfs};
-use media_proto::{Control, EndpointId, RecordingEnd, RecordingId};
+use media_proto::{Control, EndpointId, Pause, RecordingEnd, RecordingId};
 
 const HZ: [f64; 3] = [440.0, 1000.0, 1700.0];
 
@@ -54,6 +54,31 @@ fn every_member_is_in_it() {
         assert_eq!(rest > -17.0, hz == HZ[2], "{hz} {rest}");
         assert!(!(-45.0..-17.0).contains(&rest), "{hz} {rest}");
     }
+}
+
+#[test]
+fn a_pause_is_left_out() {
+    let mut world = World::new();
+    let mut phones = members(&mut world);
+    talk(&mut world, &mut phones, 200);
+    world.record_mix(9, 1, false);
+    talk(&mut world, &mut phones[..1], 1000);
+    let recording = RecordingId(9);
+    let pause = Some(Pause::Skip);
+    world.control(Control::PauseRecord { recording, pause });
+    talk(&mut world, &mut phones[1..2], 1000);
+    let pause = None;
+    world.control(Control::PauseRecord { recording, pause });
+    talk(&mut world, &mut phones[2..], 1000);
+    world.control(stop(9));
+    let samples = recorded(&world, 9);
+    assert!(samples.len().abs_diff(16_000) <= 320, "{}", samples.len());
+    assert!(tone_dbfs(&samples[1600..7200], HZ[0]) > -17.0);
+    assert!(tone_dbfs(&samples[8800..15_200], HZ[2]) > -17.0);
+    assert!(
+        tone_dbfs(samples, HZ[1]) < -40.0,
+        "what was said in the pause"
+    );
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use crate::common::{Phone, World, ms, tone, whole};
 use audio::Codec;
 use audio::measure::{rms_dbfs, tone_dbfs};
-use media_proto::{Control, EndpointId, Part, RecordingEnd, RecordingId, Report, Terms};
+use media_proto::{Control, EndpointId, Part, Pause, RecordingEnd, RecordingId, Report, Terms};
 use std::time::Duration;
 
 /// What the leg says and what it hears, on a channel each.
@@ -16,6 +16,13 @@ const APART: Terms = Terms {
 fn stop(recording: u64) -> Control {
     Control::StopRecord {
         recording: RecordingId(recording),
+    }
+}
+
+fn pause(recording: u64, pause: Option<Pause>) -> Control {
+    Control::PauseRecord {
+        recording: RecordingId(recording),
+        pause,
     }
 }
 
@@ -53,6 +60,78 @@ fn both_sides_are_in_the_mix() {
         a.hears(1000.0) && b.hears(440.0),
         "recording changes nothing"
     );
+}
+
+#[test]
+fn a_pause_is_silent_or_left_out() {
+    // In place of the pause, the length in ms, and where the part after the pause begins.
+    let table = [(Pause::Silence, 3000, 2000), (Pause::Skip, 2000, 1000)];
+    for ((behavior, length, after), part) in table
+        .into_iter()
+        .flat_map(|row| [(row, Part::All), (row, Part::Apart)])
+    {
+        let mut world = World::new();
+        let mut a = Phone::new(1, 440.0);
+        world.open(&a);
+        let terms = Terms {
+            part,
+            ..Terms::default()
+        };
+        world.record_on(1, 1, terms);
+        world.talk(&mut [&mut a], ms(1000));
+        world.control(pause(1, Some(behavior)));
+        a.says(1000.0);
+        world.talk(&mut [&mut a], ms(1000));
+        world.control(pause(1, None));
+        a.says(700.0);
+        world.talk(&mut [&mut a], ms(1000));
+        world.control(stop(1));
+        let channels = usize::from(part.channels());
+        let samples: Vec<i16> = recorded(&world, 1)
+            .iter()
+            .step_by(channels)
+            .copied()
+            .collect();
+        let at = |ms: usize| ms * 8;
+        let missing = at(length).abs_diff(samples.len());
+        assert!(missing <= 320, "{behavior:?}: {} samples", samples.len());
+        assert!(has(&samples[at(200)..at(900)], 440.0));
+        assert!(has(&samples[at(after + 100)..at(after + 900)], 700.0));
+        // Nothing that was said in the pause is left of it.
+        assert!(tone_dbfs(&samples, 1000.0) < -45.0, "{behavior:?}");
+        if behavior == Pause::Silence {
+            let silent = &samples[at(1020)..at(1980)];
+            assert!(silent.iter().all(|sample| *sample == 0));
+        }
+    }
+}
+
+#[test]
+fn a_recording_that_ends_in_a_pause_ends_with_it() {
+    for (behavior, length) in [(Pause::Silence, 1500), (Pause::Skip, 1000)] {
+        let mut world = World::new();
+        let mut a = Phone::new(1, 440.0);
+        world.open(&a);
+        world.record(1, 1);
+        world.talk(&mut [&mut a], ms(1000));
+        world.control(pause(1, Some(behavior)));
+        world.talk(&mut [&mut a], ms(500));
+        world.control(stop(1));
+        let samples = recorded(&world, 1).len();
+        assert!(
+            samples.abs_diff(length * 8) <= 160,
+            "{behavior:?}: {samples}"
+        );
+    }
+    // Nothing at all is left of one that was paused from its start.
+    let mut world = World::new();
+    let mut a = Phone::new(1, 440.0);
+    world.open(&a);
+    world.record(1, 1);
+    world.control(pause(1, Some(Pause::Skip)));
+    world.talk(&mut [&mut a], ms(500));
+    world.control(stop(1));
+    assert_eq!(world.log.ended, [(RecordingId(1), whole(0))]);
 }
 
 #[test]
@@ -286,7 +365,7 @@ fn impossible_recordings_are_refused() {
         world.record(recording, 1);
     }
     let refused = world.log.ended.iter().filter(|(id, _)| id.0 >= 10).count();
-    assert_eq!(refused, 20 - 11, "an endpoint has at most twelve");
+    assert_eq!(refused, 20 - 15, "an endpoint has at most sixteen");
 }
 
 #[test]

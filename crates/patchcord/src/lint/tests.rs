@@ -249,7 +249,16 @@ async fn a_document_that_continues_a_call_need_not_answer_it() {
         ("next", gather, "<Pause/>", true),
         ("next", "<Dial action='next.xml'>+1</Dial>", "", true),
         ("next", "<Sms action='/a/next?x=1'>hi</Sms>", "<Foo/>", true),
-        ("next", "<Redirect>next.rcml</Redirect>", "", true),
+        // A redirection answers nothing.
+        ("next", "<Redirect>next.rcml</Redirect>", "", false),
+        (
+            "next",
+            "<Pause/><Redirect>next</Redirect>",
+            "<Pause/>",
+            false,
+        ),
+        ("next", "<Say>a</Say><Redirect>next</Redirect>", "", true),
+        ("next", "<Dial>+1</Dial><Redirect>next</Redirect>", "", true),
         // The called party may have failed before the call was answered.
         (
             "next",
@@ -274,6 +283,24 @@ async fn a_document_that_continues_a_call_need_not_answer_it() {
             report.text
         );
     }
+}
+
+/// The call was answered before the document that redirects it.
+#[tokio::test]
+async fn a_redirection_in_a_document_that_continues_a_call_continues_it() {
+    let files: &[(&str, &[u8])] = &[
+        ("a.xml", b"<Response><Gather action='c'/></Response>"),
+        ("b.xml", b"<Response/>"),
+        ("c.xml", b"<Response><Redirect>b</Redirect></Response>"),
+    ];
+    let linked = lint(&folder(files), "", OPTIONS).await;
+    assert!(linked.clean, "{}", linked.text);
+    let alone = lint(&folder(&files[1..]), "", OPTIONS).await;
+    assert!(
+        alone.text.contains("b.xml:1:1: warning 12208"),
+        "{}",
+        alone.text
+    );
 }
 
 #[tokio::test]

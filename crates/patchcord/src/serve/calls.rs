@@ -3,7 +3,9 @@
 use api::{Calls, Messages};
 use async_trait::async_trait;
 use call::Engine;
-use call_proto::{CreateError, Modify, ModifyError, NewCall, NewMessage, SendError};
+use call_proto::{
+    Changed, CreateError, Modify, ModifyError, NewCall, NewMessage, RecordingChange, SendError,
+};
 use model::record::{CallRecord, Message};
 use model::{CallSid, ConferenceSid};
 
@@ -16,8 +18,16 @@ impl Calls for LiveCalls {
         self.0.create(new).await
     }
 
-    async fn modify(&self, call: CallSid, modify: Modify) -> Result<(), ModifyError> {
+    async fn modify(&self, call: CallSid, modify: Modify) -> Result<Changed, ModifyError> {
         self.0.modify(call, modify).await
+    }
+
+    async fn change_conference_recording(
+        &self,
+        conference: ConferenceSid,
+        change: RecordingChange,
+    ) -> Result<Changed, ModifyError> {
+        self.0.change_conference_recording(conference, change).await
     }
 
     async fn end_conference(&self, conference: ConferenceSid) -> bool {

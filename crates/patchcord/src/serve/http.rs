@@ -39,7 +39,7 @@ use tracing::{debug, warn};
 
 use super::proxies::Proxies;
 
-/// Of so many file descriptors, one is for a connection to the API.
+/// Of so many file descriptors, one is for a connection to the API, and one for a callback.
 const DESCRIPTORS_PER_CONNECTION: u64 = 8;
 /// Bounds of the resulting number of connections.
 const CONNECTIONS: std::ops::RangeInclusive<usize> = 16..=4096;
@@ -71,10 +71,7 @@ impl Limits {
     /// - `connections`, `per_source`: as configured; by default an eighth of the descriptors that
     ///   the process may have, and a quarter of that
     pub(super) fn of_api(connections: Option<usize>, per_source: Option<usize>) -> Self {
-        let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-        let share = usize::try_from(descriptors / DESCRIPTORS_PER_CONNECTION).unwrap_or(usize::MAX);
-        let share = share.clamp(*CONNECTIONS.start(), *CONNECTIONS.end());
-        let connections = connections.unwrap_or(share);
+        let connections = connections.unwrap_or_else(share_of_descriptors);
         Self {
             connections,
             per_source: per_source.unwrap_or((connections / 4).max(8)),
@@ -91,6 +88,13 @@ impl Limits {
             idle: Duration::from_secs(1),
         }
     }
+}
+
+/// The share of the file descriptors that one kind of connection may use: an eighth, within [`CONNECTIONS`].
+pub(super) fn share_of_descriptors() -> usize {
+    let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let share = usize::try_from(descriptors / DESCRIPTORS_PER_CONNECTION).unwrap_or(usize::MAX);
+    share.clamp(*CONNECTIONS.start(), *CONNECTIONS.end())
 }
 
 /// Serves until `stopped`, and then until the requests in progress are answered.
@@ -279,6 +283,8 @@ struct Seats {
 
 struct Seat {
     source: Source,
+    /// Of a trusted proxy: those of many clients, so the proxy is not a source with many.
+    is_proxy: bool,
     /// Since when it has waited for a request; `None` while one is answered.
     idle_since: Option<Instant>,
     left: Arc<Notify>,
@@ -332,6 +338,7 @@ impl Seats {
         self.next += 1;
         let seat = Seat {
             source,
+            is_proxy,
             idle_since: Some(now),
             left: Arc::clone(&left),
         };
@@ -345,8 +352,8 @@ impl Seats {
         seat.map(|seat| seat.idle_since = idle_since).is_some()
     }
 
-    /// Closes a connection that waits for a request: of the source that has most, the one that has waited longest.
-    /// Returns whether there was one.
+    /// Closes a connection that waits for a request: of the source that has most, the one that has waited longest; one of a
+    /// proxy only if no other waits. Returns whether there was one.
     ///
     /// - `idle`: how long it must have waited
     /// - `may_leave`: whether a source's connections may be closed
@@ -363,9 +370,9 @@ impl Seats {
         let waiting = self.held.iter().filter_map(|(id, seat)| {
             let waited = now.duration_since(seat.idle_since?);
             let may_leave = waited >= idle && may_leave(seat.source);
-            may_leave.then_some((counts.get(&seat.source), waited, *id))
+            may_leave.then_some((!seat.is_proxy, counts.get(&seat.source), waited, *id))
         });
-        let Some((_, _, id)) = waiting.max() else {
+        let Some((.., id)) = waiting.max() else {
             return false;
         };
         if let Some(seat) = self.held.remove(&id) {

@@ -22,7 +22,7 @@ use webhook::{
 };
 
 use super::files;
-use super::http::Limits;
+use super::http::{Limits, share_of_descriptors};
 use super::proxies::Proxies;
 use crate::config::Config;
 use crate::health;
@@ -64,6 +64,14 @@ pub(super) fn media(config: &Config) -> Result<MediaPlane> {
     .context("cannot start the media threads")
 }
 
+/// The rules for addresses of one protocol; the exceptions are the same for all.
+fn guard(config: &Config, allow_private: bool) -> Guard {
+    Guard {
+        allow_private,
+        allowed: config.fetch.allow_addresses.clone(),
+    }
+}
+
 pub(super) fn fetcher(config: &Config) -> Result<Fetcher> {
     let settings = &config.fetch;
     let limit = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
@@ -71,8 +79,7 @@ pub(super) fn fetcher(config: &Config) -> Result<Fetcher> {
         timeout: Duration::from_millis(settings.timeout_ms.get()),
         max_document: limit(settings.max_document_bytes.get()),
         max_media: settings.max_media_bytes.get(),
-        allow_private: settings.allow_private,
-        allow_metadata: settings.allow_addresses.clone(),
+        guard: guard(config, settings.allow_private),
         ..FetchConfig::default()
     })?)
 }
@@ -90,6 +97,7 @@ pub(super) fn callbacks(
         longest_wait: Duration::from_secs(settings.longest_wait_s.get().into()),
         max_age: Duration::from_secs(settings.max_age_s.get().into()),
         breaker_failures: settings.breaker_failures.get(),
+        at_once: share_of_descriptors(),
         breaker_wait: Duration::from_millis(settings.breaker_wait_ms.get()),
         breaker_longest: Duration::from_secs(settings.breaker_longest_s.get().into()),
         ..CallbackConfig::default()
@@ -202,10 +210,7 @@ pub(super) fn engine(
         domain: config.server.domain.as_str().to_owned(),
         organization: administrator.organization,
         administrator: administrator.sid,
-        sip_guard: Guard {
-            allow_private: config.sip.allow_private,
-            allowed: config.fetch.allow_addresses.clone(),
-        },
+        sip_guard: guard(config, config.sip.allow_private),
         recording_links,
         null_strings: config.compat.null_strings,
         screening_releases_both: config.compat.screening_releases_both,

@@ -4,13 +4,17 @@
 
 use std::time::Duration;
 
-use call_proto::{Document, Modify, ParticipantChange, Redirect, SetIn};
-use model::{ConferenceSid, HttpMethod};
+use call_proto::{
+    CallbackTarget, Document, Modify, NewRecording, ParticipantChange, Pause, RecordingChange,
+    Redirect, SetIn, Sides, Turn,
+};
+use model::{ConferenceSid, HttpMethod, RecordingEvent};
 use url::Url;
 
 use super::application::address;
 use crate::Problem;
 use crate::read::{self, Map};
+use crate::scene::Does;
 use crate::stage::ACCOUNT;
 use crate::yaml::Node;
 
@@ -25,7 +29,7 @@ pub(crate) struct ApiStep {
     pub(crate) at: Duration,
     /// Name of the leg.
     pub(crate) leg: String,
-    pub(crate) modify: Modify,
+    pub(crate) does: Does,
     /// Whether the API is expected to refuse it.
     pub(crate) refused: bool,
 }
@@ -36,42 +40,144 @@ pub(super) fn read(base: &Url, node: &Node) -> Result<Vec<ApiStep>, Problem> {
 }
 
 fn step(base: &Url, node: &Node) -> Result<ApiStep, Problem> {
-    const KEYS: &[&str] = &[
-        "at", "complete", "cancel", "redirect", "mute", "unmute", "hold", "unhold", "announce",
-        "remove", "to", "document", "both", "refused",
+    const STEPS: &[&str] = &[
+        "complete", "cancel", "redirect", "mute", "unmute", "hold", "unhold", "announce", "remove",
+        "record", "pause", "resume", "stop",
     ];
-    let map = Map::of(node, "api", KEYS)?;
+    /// Further keys, each with the steps that it belongs to.
+    const MORE: &[(&str, &[&str])] = &[
+        ("to", &["redirect", "hold", "announce"]),
+        ("both", &["redirect"]),
+        ("document", &["redirect"]),
+        ("channels", &["record"]),
+        ("track", &["record"]),
+        ("callback", &["record"]),
+        ("events", &["record"]),
+        ("behavior", &["pause"]),
+        ("of", &["pause", "resume", "stop"]),
+    ];
+    let further = MORE.iter().map(|(name, _)| *name);
+    let known: Vec<&str> = ["at", "refused"]
+        .into_iter()
+        .chain(STEPS.iter().copied())
+        .chain(further)
+        .collect();
+    let map = Map::of(node, "api", &known)?;
     let missing = || Problem::new(map.line, "a step of the `api` needs `at`: the time");
     let at = map.duration("at")?.ok_or_else(missing)?;
-    let (what, leg) = map.one_of(&[
-        "complete", "cancel", "redirect", "mute", "unmute", "hold", "unhold", "announce", "remove",
-    ])?;
-    if !matches!(what, "redirect" | "hold" | "announce")
-        && let Some(node) = map.get("to")
-    {
-        let text = "`to` belongs to `redirect`, `hold` and `announce`";
-        return Err(Problem::new(node.line, text));
-    }
-    for name in ["both", "document"] {
-        if what != "redirect"
+    let (what, leg) = map.one_of(STEPS)?;
+    for (name, steps) in MORE {
+        if !steps.contains(&what)
             && let Some(node) = map.get(name)
         {
-            let text = format!("`{name}` belongs to `redirect`");
+            let steps: Vec<String> = steps.iter().map(|step| format!("`{step}`")).collect();
+            let steps = match steps.split_last() {
+                Some((last, [])) => last.clone(),
+                Some((last, others)) => format!("{} and {last}", others.join(", ")),
+                None => String::new(),
+            };
+            let text = format!("`{name}` belongs to {steps}");
             return Err(Problem::new(node.line, text));
         }
     }
-    let modify = match what {
-        "complete" => Modify::Complete,
-        "cancel" => Modify::Cancel,
-        "redirect" => Modify::Redirect(Box::new(redirect(base, &map)?)),
-        _ => Modify::Participant(Box::new(participant(what, base, &map)?)),
+    let does = match what {
+        "complete" => Does::Modify(Modify::Complete),
+        "cancel" => Does::Modify(Modify::Cancel),
+        "redirect" => Does::Modify(Modify::Redirect(Box::new(redirect(base, &map)?))),
+        "record" => Does::Modify(Modify::Record(Box::new(recording(base, &map)?))),
+        "pause" | "resume" | "stop" => change_of_recording(what, &map)?,
+        _ => Does::Modify(Modify::Participant(Box::new(participant(
+            what, base, &map,
+        )?))),
     };
     Ok(ApiStep {
         line: map.line,
         at,
         leg: read::text(leg, what)?,
-        modify,
+        does,
         refused: flag(&map, "refused")?,
+    })
+}
+
+/// The keys that describe a recording.
+pub(super) const OF_RECORDING: &[&str] = &["channels", "track", "callback", "events"];
+
+/// A recording of both sides on one channel, of which no event is reported.
+pub(super) const fn plain_recording() -> NewRecording {
+    NewRecording {
+        sides: Sides::Mixed,
+        trim: false,
+        callback: None,
+    }
+}
+
+/// A recording that the API starts.
+pub(super) fn recording(base: &Url, map: &Map<'_>) -> Result<NewRecording, Problem> {
+    let is_dual = match map.get("channels") {
+        Some(node) => read::word(node, "channels", &[("mono", false), ("dual", true)])?,
+        None => false,
+    };
+    let mixed = if is_dual { Sides::Apart } else { Sides::Mixed };
+    let sides = match map.get("track") {
+        Some(node) => {
+            let one = [("inbound", Sides::Inbound), ("outbound", Sides::Outbound)];
+            let sides = read::word(node, "track", &[one[0], one[1], ("both", mixed)])?;
+            if is_dual && sides != Sides::Apart {
+                let text = "one `track` has one channel; it cannot be combined with `dual`";
+                return Err(Problem::new(node.line, text));
+            }
+            sides
+        }
+        None => mixed,
+    };
+    let callback = match map.get("callback") {
+        Some(node) => Some(CallbackTarget {
+            url: address(base, node, "callback")?,
+            method: HttpMethod::Post,
+            author: ACCOUNT,
+        }),
+        None => None,
+    };
+    let mut events = Vec::new();
+    if let Some(node) = map.get("events") {
+        for word in read::text(node, "events")?.split_whitespace() {
+            let unknown = || Problem::new(node.line, format!("there is no event `{word}`"));
+            events.push(word.parse().map_err(|_| unknown())?);
+        }
+    }
+    if events.is_empty() {
+        events.push(RecordingEvent::Completed);
+    }
+    Ok(NewRecording {
+        sides,
+        trim: false,
+        callback: callback.map(|target| (target, events)),
+    })
+}
+
+/// A change of the newest recording of the leg, or of its conference.
+fn change_of_recording(what: &str, map: &Map<'_>) -> Result<Does, Problem> {
+    let turn = match (what, map.get("behavior")) {
+        ("pause", Some(node)) => {
+            let words = [("silence", Pause::Silence), ("skip", Pause::Skip)];
+            Turn::Pause(read::word(node, "behavior", &words)?)
+        }
+        ("pause", None) => Turn::Pause(Pause::Silence),
+        ("resume", _) => Turn::Resume,
+        _ => Turn::Stop,
+    };
+    let change = RecordingChange {
+        recording: None,
+        turn,
+    };
+    let is_of_conference = match map.get("of") {
+        Some(node) => read::word(node, "of", &[("call", false), ("conference", true)])?,
+        None => false,
+    };
+    Ok(if is_of_conference {
+        Does::OfConference(change)
+    } else {
+        Does::Modify(Modify::Recording(change))
     })
 }
 

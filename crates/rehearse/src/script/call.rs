@@ -4,15 +4,16 @@
 
 use std::time::Duration;
 
-use call_proto::{Dialect, Headers};
+use call_proto::{Dialect, Headers, NewRecording};
 use url::Url;
 
+use super::api;
 use super::application::address;
 use super::headers;
 use super::steps::{self, Step};
 use crate::Problem;
 use crate::read::{self, Map, Problems};
-use crate::yaml::Node;
+use crate::yaml::{Node, Value};
 
 /// Default name of the leg that starts the call.
 const CALLER: &str = "caller";
@@ -35,6 +36,10 @@ pub(crate) struct Call {
     pub(crate) timeout: Duration,
     /// Keys sent after the answer of a call from the API.
     pub(crate) send_digits: Option<String>,
+    /// Recording of a call from the API, from its answer on.
+    pub(crate) recording: Option<NewRecording>,
+    /// How long a call from the API may last after its answer.
+    pub(crate) time_limit: Option<Duration>,
     /// Text of its first document, if the API sends it.
     pub(crate) document: Option<String>,
     /// Address of its first document; `None`: the application's.
@@ -52,6 +57,8 @@ const KEYS: &[&str] = &[
     "headers",
     "timeout",
     "send_digits",
+    "record",
+    "time_limit",
     "document",
 ];
 /// Additional keys of each of several calls.
@@ -73,19 +80,19 @@ pub(super) fn read_all(script: &Map<'_>, base: &Url) -> Result<Vec<Call>, Proble
             }
             read_several(node, base)
         }
-        None => read_one(script).map(|call| vec![call]),
+        None => read_one(script, base).map(|call| vec![call]),
     };
     problems.and(calls)
 }
 
 /// `call` and, even if that is missing, `caller`.
-fn read_one(script: &Map<'_>) -> Result<Call, Problem> {
+fn read_one(script: &Map<'_>, base: &Url) -> Result<Call, Problem> {
     let mut problems = Problems::default();
     let caller = script.get("caller");
     let steps = caller.map(|node| steps::read(node, "caller"));
     let steps = problems.keep(steps.transpose()).flatten();
     let call = match script.get("call") {
-        Some(node) => Map::of(node, "call", KEYS).and_then(|map| read(&map, CALLER)),
+        Some(node) => Map::of(node, "call", KEYS).and_then(|map| read(&map, CALLER, base)),
         None => Err(Problem::new(script.line, "the script needs `call`")),
     };
     Ok(Call {
@@ -108,7 +115,7 @@ fn read_several(node: &Node, base: &Url) -> Result<Vec<Call>, Problem> {
         let start = problems.keep(start.transpose()).flatten();
         let steps = map.get("steps").map(|node| steps::read(node, "steps"));
         let steps = problems.keep(steps.transpose()).flatten();
-        let call = problems.and(read(&map, name))?;
+        let call = problems.and(read(&map, name, base))?;
         Ok(Call {
             at: at.unwrap_or_default(),
             start,
@@ -123,7 +130,7 @@ fn read_several(node: &Node, base: &Url) -> Result<Vec<Call>, Problem> {
     read::all(entries.iter().map(call))
 }
 
-fn read(map: &Map<'_>, leg: &str) -> Result<Call, Problem> {
+fn read(map: &Map<'_>, leg: &str, base: &Url) -> Result<Call, Problem> {
     let by_api = match map.get("direction") {
         Some(node) => read::word(node, "direction", &[("inbound", false), ("api", true)])?,
         None => false,
@@ -137,7 +144,7 @@ fn read(map: &Map<'_>, leg: &str) -> Result<Call, Problem> {
         let text = "`timeout` is how long a call made by the API may ring; it has no meaning here";
         return Err(Problem::new(node.line, text));
     }
-    for name in ["send_digits", "document"] {
+    for name in ["send_digits", "record", "time_limit", "document"] {
         if let Some(node) = map.get(name).filter(|_| !by_api) {
             let text = format!("`{name}` belongs to a call with `direction: api`");
             return Err(Problem::new(node.line, text));
@@ -157,9 +164,24 @@ fn read(map: &Map<'_>, leg: &str) -> Result<Call, Problem> {
         },
         dialect,
         send_digits: map.text("send_digits")?,
+        recording: recording(map, base)?,
+        time_limit: map.duration("time_limit")?,
         document: map.text("document")?,
         timeout: map.duration("timeout")?.unwrap_or(Duration::from_secs(60)),
         start: None,
         steps: Vec::new(),
     })
+}
+
+/// `record: true`, or a map that describes the recording.
+fn recording(map: &Map<'_>, base: &Url) -> Result<Option<NewRecording>, Problem> {
+    let Some(node) = map.get("record") else {
+        return Ok(None);
+    };
+    if let Value::Text(_) = node.value {
+        let records = read::word(node, "record", &[("true", true), ("false", false)])?;
+        return Ok(records.then(api::plain_recording));
+    }
+    let map = Map::of(node, "record", api::OF_RECORDING)?;
+    api::recording(base, &map).map(Some)
 }

@@ -12,7 +12,7 @@ use model::{Bare, number};
 
 use super::party::{Answer, Party};
 use super::{Call, Script};
-use crate::scene::{Act, Does, Doing, Opening, Pace, Phone, Recognizer, Scene, Start, Until, Who};
+use crate::scene::{Act, Doing, Opening, Pace, Phone, Recognizer, Scene, Start, Until, Who};
 use crate::stage::{ACCOUNT, GIVES_UP, user_of};
 
 /// The recognizer's confidence.
@@ -40,7 +40,7 @@ impl Script {
             .map(|step| Act {
                 at: step.at,
                 leg: Who::Leg(step.leg.clone()),
-                does: Does::Modify(step.modify.clone()),
+                does: step.does.clone(),
                 line: step.line,
                 refused: step.refused,
             })
@@ -130,7 +130,9 @@ impl Script {
                 target,
                 events: None,
             }),
+            recording: call.recording.clone(),
             timeout: call.timeout,
+            time_limit: call.time_limit,
             dialect: call.dialect,
         }
     }

@@ -145,6 +145,7 @@ impl<'a> Stage<'a> {
             Fact::MessageEnded { message, .. } => self.run.message_ended(*message),
             Fact::Farewell { .. }
             | Fact::RecordingStarted { .. }
+            | Fact::RecordingChanged { .. }
             | Fact::RecordingClosed { .. }
             | Fact::RecordingReported { .. }
             | Fact::ConferenceCreated(_)

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use call_proto::{
-    AudioFailure, Clip, Event, Fetched, MediaCommand, MediaEvent, PlayId, ReplyKind, Req, Sides,
-    Sound,
+    AudioFailure, Clip, Event, Fetched, MediaCommand, MediaEvent, Pause, PlayId, ReplyKind, Req,
+    Sides, Sound,
 };
 use model::record::MediaCounts;
 use model::{CallSid, RecordingSid, Timestamp, error};
@@ -48,10 +48,41 @@ pub(super) fn keys_length(keys: &str) -> Duration {
     length.sum()
 }
 
+/// The time that a recording covers.
+pub(super) struct Covered {
+    /// Its start, moved forward by the pauses that it leaves out.
+    since: Timestamp,
+    /// The start of a pause that it leaves out.
+    left_out_since: Option<Timestamp>,
+}
+
+impl Covered {
+    pub(super) const fn from(now: Timestamp) -> Self {
+        Self {
+            since: now,
+            left_out_since: None,
+        }
+    }
+
+    /// A pause begins or, with `None`, ends.
+    pub(super) fn pause(&mut self, pause: Option<Pause>, now: Timestamp) {
+        if let Some(paused) = self.left_out_since.take() {
+            self.since = self.since + now.since(paused);
+        }
+        self.left_out_since = pause.filter(|it| *it == Pause::Skip).map(|_| now);
+    }
+
+    pub(super) fn length_ms(&self, now: Timestamp) -> i64 {
+        let until = self.left_out_since.unwrap_or(now);
+        until.as_millis() - self.since.as_millis()
+    }
+}
+
 /// A recording in progress.
 struct Take {
     call: CallSid,
     since: Timestamp,
+    covered: Covered,
     channels: u8,
     /// For one of what a person says.
     voice: Option<Voice>,
@@ -212,6 +243,16 @@ impl Stage<'_> {
                 self.begin_take(call, recording, Sides::Inbound, Some(voice));
                 self.later(silence, Due::Quiet(recording, 0));
             }
+            MediaCommand::PauseRecord { recording, pause } => {
+                let what = match pause {
+                    Some(_) => "pause recording",
+                    None => "resume recording",
+                };
+                self.on_line(call, what);
+                if let Some(take) = self.media.recording.get_mut(&recording) {
+                    take.covered.pause(pause, self.now);
+                }
+            }
             MediaCommand::StopRecord { recording } => self.recorded(call, recording),
             MediaCommand::JoinRoom { conference, place } => {
                 self.joins_mix(call, conference, place);
@@ -336,6 +377,7 @@ impl Stage<'_> {
         let take = Take {
             call,
             since: self.now,
+            covered: Covered::from(self.now),
             channels: sides.channels(),
             voice,
         };
@@ -382,11 +424,13 @@ impl Stage<'_> {
         let Some(after) = self.scene.delays.closing else {
             return;
         };
-        let (since, until) = match &take.voice {
-            Some(voice) if voice.trim => voice.spoken.unwrap_or((self.now, self.now)),
-            Some(_) | None => (take.since, self.now),
+        let duration_ms = match &take.voice {
+            Some(voice) if voice.trim => {
+                let spoken = voice.spoken;
+                spoken.map_or(0, |(since, until)| until.as_millis() - since.as_millis())
+            }
+            Some(_) | None => take.covered.length_ms(self.now),
         };
-        let duration_ms = until.as_millis() - since.as_millis();
         let event = if self.scene.faults.disk_full {
             MediaEvent::RecordFailed {
                 recording,

@@ -5,16 +5,17 @@
 use std::collections::BTreeMap;
 
 use call_proto::{Place, RoomInput};
-use model::{CallSid, ConferenceSid, RecordingSid, Timestamp};
+use model::{CallSid, ConferenceSid, RecordingSid};
 
+use super::media::Covered;
 use super::{Due, Stage};
 
 /// The members of each mix.
 #[derive(Default)]
 pub(super) struct Mixes {
     members: BTreeMap<CallSid, Member>,
-    /// When the current recordings of mixes began.
-    pub(super) recorded: BTreeMap<RecordingSid, Timestamp>,
+    /// What the current recordings of mixes cover.
+    pub(super) recorded: BTreeMap<RecordingSid, Covered>,
 }
 
 struct Member {
@@ -64,8 +65,8 @@ impl Stage<'_> {
 
     /// The recording of a mix ends. Members are taken to talk all the time: nothing is trimmed.
     pub(super) fn mix_recorded(&mut self, room: usize, recording: RecordingSid) {
-        let since = self.mixes.recorded.remove(&recording);
-        let (Some(since), Some(after)) = (since, self.scene.delays.closing) else {
+        let covered = self.mixes.recorded.remove(&recording);
+        let (Some(covered), Some(after)) = (covered, self.scene.delays.closing) else {
             return;
         };
         let input = if self.scene.faults.disk_full {
@@ -74,7 +75,7 @@ impl Stage<'_> {
                 reason: "the disk is full".to_owned(),
             }
         } else {
-            let duration_ms = self.now.as_millis() - since.as_millis();
+            let duration_ms = covered.length_ms(self.now);
             RoomInput::Recorded {
                 recording,
                 duration_ms,

@@ -12,6 +12,7 @@ use call_proto::{
 };
 use model::{AccountSid, CallSid, ConferenceSid, Timestamp};
 
+use super::media::Covered;
 use super::{Due, Stage, families};
 use crate::script::ITS_CONFERENCE;
 
@@ -113,14 +114,18 @@ impl Stage<'_> {
     pub(super) fn in_its_room(&self, call: CallSid, mut modify: Modify) -> Modify {
         if let Modify::Participant(change) = &mut modify
             && change.conference == ITS_CONFERENCE
+            && let Some(room) = self.its_room(call)
         {
-            let of_call = |((member, _), _): &(&(CallSid, Req), _)| *member == call;
-            let asked = self.rooms.asked.iter().rfind(of_call);
-            if let Some((_, room)) = asked {
-                change.conference = self.rooms.all[*room].room.room().sid();
-            }
+            change.conference = self.rooms.all[room].room.room().sid();
         }
         modify
+    }
+
+    /// The room that a call has joined last.
+    pub(super) fn its_room(&self, call: CallSid) -> Option<usize> {
+        let of_call = |((member, _), _): &(&(CallSid, Req), _)| *member == call;
+        let asked = self.rooms.asked.iter().rfind(of_call);
+        asked.map(|(_, room)| *room)
     }
 
     fn open_room(&mut self, (account, name): (AccountSid, String)) -> usize {
@@ -221,8 +226,15 @@ impl Stage<'_> {
                     self.reports(member, Event::Room { req, event });
                 }
                 RoomCommand::Record { recording, .. } => {
-                    self.mixes.recorded.insert(recording, self.now);
+                    let begun = Covered::from(self.now);
+                    self.mixes.recorded.insert(recording, begun);
                 }
+                RoomCommand::PauseRecord { recording, pause } => {
+                    if let Some(covered) = self.mixes.recorded.get_mut(&recording) {
+                        covered.pause(pause, self.now);
+                    }
+                }
+                RoomCommand::Reply { ask, outcome } => self.room_replied(ask, outcome),
                 RoomCommand::StopRecord { recording } => self.mix_recorded(number, recording),
                 RoomCommand::Trace(entry) => self.run.entry(entry),
             }

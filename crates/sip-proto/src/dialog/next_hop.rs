@@ -54,9 +54,9 @@ pub(super) fn by_contact(contact: &Uri, peer: Peer) -> Peer {
 
 /// Reuses the connection to that host while it lives; otherwise the address decides.
 fn towards(transport: Transport, remote: SocketAddr, peer: Peer) -> Peer {
-    if transport == Transport::Tcp
+    if transport.is_flow()
         && peer.flow.is_some()
-        && peer.transport == Transport::Tcp
+        && peer.transport == transport
         && remote.ip() == peer.remote.ip()
     {
         return peer;

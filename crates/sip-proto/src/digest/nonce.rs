@@ -1,10 +1,12 @@
 //! Nonces that prove themselves, and the counts already used with them.
 //!
-//! A nonce is 64 hex digits: 8 bytes of time in ms, 8 of salt, 16 of an HMAC over both. So nothing
-//! is stored for a nonce until a client uses it to prove that it knows a password.
+//! A nonce is 64 hex digits: 8 bytes of time in ms, 4 of salt, 4 that name the source it was sent to, 16 of an HMAC over
+//! them. So nothing is stored for a nonce until a client uses it to prove that it knows a password, and an answer to it
+//! proves that its sender receives what is sent to that source.
 
 use super::hash::{constant_time_eq, hex};
 use hmac::{Hmac, Mac as _};
+use model::Source;
 use sha2::Sha256;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -57,9 +59,23 @@ impl Nonces {
     }
 
     /// A new nonce. `now` is the time since an origin of the caller's choice, the same in all calls;
-    /// `salt` is random.
-    pub fn mint(&self, now: Duration, salt: u64) -> String {
-        self.seal((millis(now), salt))
+    /// `salt` is random; half of it is used.
+    pub fn mint(&self, now: Duration, salt: u64, to: Source) -> String {
+        self.seal((millis(now), salt << 32 | self.mark(to)))
+    }
+
+    /// Whether `nonce` is ours and was sent to `source`, at whatever time.
+    pub fn was_sent_to(&self, nonce: &str, source: Source) -> bool {
+        self.open(nonce)
+            .is_some_and(|(_, salt)| salt & u64::from(u32::MAX) == self.mark(source))
+    }
+
+    /// 32 bits that name a source. Only we can compute them, so a stranger cannot choose a source with the same ones.
+    fn mark(&self, source: Source) -> u64 {
+        let text = source.to_string();
+        let tag = self.mac.clone().chain_update(text.as_bytes());
+        let tag = tag.finalize().into_bytes();
+        u64::from(u32::from_be_bytes([tag[0], tag[1], tag[2], tag[3]]))
     }
 
     fn seal(&self, (minted_ms, salt): Id) -> String {
@@ -161,14 +177,14 @@ mod tests {
     #[test]
     fn the_first_instant_mints_like_any_other() {
         let mut nonces = nonces(8);
-        let nonce = nonces.mint(secs(0), 0);
+        let nonce = nonces.mint(secs(0), 0, Source::NONE);
         assert_eq!(nonces.take(&nonce, Some(1), secs(0)), NonceState::Fresh);
     }
 
     #[test]
     fn counts_are_accepted_once_in_any_order() {
         let mut nonces = nonces(8);
-        let nonce = nonces.mint(secs(1), 5);
+        let nonce = nonces.mint(secs(1), 5, Source::NONE);
         let high = 0xffff_fff0;
         for (count, fresh) in [
             (1, true),
@@ -194,8 +210,8 @@ mod tests {
     #[test]
     fn nonces_end_with_their_lifetime_and_cannot_be_made_up() {
         let mut nonces = nonces(8);
-        let nonce = nonces.mint(secs(10), 5);
-        let other = Nonces::new([8; 32], LIFE, 8).mint(secs(10), 5);
+        let nonce = nonces.mint(secs(10), 5, Source::NONE);
+        let other = Nonces::new([8; 32], LIFE, 8).mint(secs(10), 5, Source::NONE);
         let mut forged = nonce.clone();
         forged.replace_range(
             15..16,
@@ -221,9 +237,24 @@ mod tests {
     }
 
     #[test]
+    fn a_nonce_is_for_the_source_it_was_sent_to() {
+        let nonces = nonces(8);
+        let [here, there] =
+            [1, 2].map(|last| Source::from(std::net::IpAddr::from([192, 0, 2, last])));
+        let nonce = nonces.mint(secs(1), u64::MAX, here);
+        assert!(nonces.was_sent_to(&nonce, here));
+        assert!(!nonces.was_sent_to(&nonce, there));
+        let other = Nonces::new([8; 32], LIFE, 8).mint(secs(1), 5, here);
+        assert!(!nonces.was_sent_to(&other, here) && !nonces.was_sent_to("", here));
+        assert_ne!(nonce, nonces.mint(secs(1), 1, here));
+    }
+
+    #[test]
     fn a_full_table_forgets_the_oldest_and_never_lets_it_in_again() {
         let mut nonces = nonces(2);
-        let minted: Vec<String> = (1..=3).map(|n| nonces.mint(secs(n), n)).collect();
+        let minted: Vec<String> = (1..=3)
+            .map(|n| nonces.mint(secs(n), n, Source::NONE))
+            .collect();
         for nonce in &minted {
             assert_eq!(nonces.take(nonce, Some(1), secs(4)), NonceState::Fresh);
         }
@@ -237,7 +268,7 @@ mod tests {
             );
         }
         assert_eq!(nonces.take(&minted[1], None, secs(500)), NonceState::Stale);
-        nonces.take(&nonces.mint(secs(500), 1), Some(1), secs(500));
+        nonces.take(&nonces.mint(secs(500), 1, Source::NONE), Some(1), secs(500));
         assert_eq!(nonces.used.len(), 1, "expired entries go");
     }
 }

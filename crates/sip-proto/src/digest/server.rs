@@ -4,6 +4,7 @@ use super::hash::constant_time_eq;
 use super::{Algorithm, Challenge, Credentials, NonceState, Nonces, Party};
 use crate::header::AuthValue;
 use crate::message::{Headers, Method, Response};
+use model::Source;
 use std::time::Duration;
 
 /// Verdict on credentials.
@@ -57,9 +58,9 @@ impl Authenticator {
     /// Values for one challenge header each, strongest algorithm first (RFC 8760 §2.4).
     ///
     /// - `stale`: the last credentials were right except for the nonce.
-    /// - `now`, `salt`: as for [`Nonces::mint`].
-    pub fn challenges(&self, stale: bool, now: Duration, salt: u64) -> Vec<String> {
-        let nonce = self.nonces.mint(now, salt);
+    /// - `now`, `salt`, `to`: as for [`Nonces::mint`].
+    pub fn challenges(&self, stale: bool, now: Duration, salt: u64, to: Source) -> Vec<String> {
+        let nonce = self.nonces.mint(now, salt, to);
         let challenge = |algorithm: &Algorithm| Challenge {
             realm: self.realm.clone(),
             nonce: nonce.clone(),
@@ -82,9 +83,9 @@ impl Authenticator {
         party: Party,
         stale: bool,
         now: Duration,
-        salt: u64,
+        (salt, to): (u64, Source),
     ) {
-        for value in self.challenges(stale, now, salt) {
+        for value in self.challenges(stale, now, salt, to) {
             response.headers.push(party.challenge_header(), value);
         }
     }
@@ -116,6 +117,12 @@ impl Authenticator {
             return Ok(Some(credentials));
         }
         Ok(None)
+    }
+
+    /// Whether credentials answer a challenge that was sent to `source`; others prove nothing about who sent them.
+    #[must_use]
+    pub fn asked(&self, source: Source, credentials: &Credentials) -> bool {
+        self.nonces.was_sent_to(&credentials.nonce, source)
     }
 
     /// Checks the proof against `ha1`: hex, of the algorithm of the credentials. For an unknown

@@ -17,6 +17,8 @@ pub struct Binding {
     pub contact: SipUri,
     /// The phone's identity, if it states one.
     pub instance: Option<Instance>,
+    /// What it was registered with; see [`crate::ua::Ha1`].
+    pub credential: String,
     /// Where to send: the source of the REGISTER, because the address that a phone behind NAT
     /// writes into Contact cannot be reached.
     pub peer: Peer,
@@ -93,6 +95,9 @@ pub struct BindingSnapshot {
     /// It has answered OPTIONS.
     #[serde(default)]
     pub answers: bool,
+    /// What it was registered with.
+    #[serde(default)]
+    pub credential: String,
 }
 
 impl BindingSnapshot {
@@ -119,6 +124,7 @@ impl BindingSnapshot {
             call_id: self.call_id.clone(),
             seq: self.seq,
             instance: self.instance.clone(),
+            credential: self.credential.clone(),
             doubtful: false,
             answers: self.answers,
         })
@@ -142,6 +148,7 @@ impl Binding {
             seq: self.seq,
             instance: self.instance.clone(),
             answers: self.answers,
+            credential: self.credential.clone(),
         }
     }
 

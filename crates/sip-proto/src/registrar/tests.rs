@@ -3,6 +3,7 @@
 use super::*;
 use crate::message::Message;
 use crate::parse::parse_datagram;
+use crate::ua::Transport;
 use crate::ua::testing::start;
 use std::net::SocketAddr;
 
@@ -109,7 +110,7 @@ fn follows_the_contacts() {
         let now = t0 + Duration::from_secs(*at);
         let before = registrar.bindings("kim", now);
         let request = request(call_id, *seq, lines);
-        match registrar.register("kim", &request, peer(5070), now) {
+        match registrar.register(("kim", "c1"), &request, peer(5070), now) {
             Ok(()) => {
                 assert_eq!(*status, 200, "{lines}");
                 assert_eq!(
@@ -158,13 +159,16 @@ fn limits_the_bindings_of_a_client() {
     };
     let too_many = request("a", 1, &contacts(MAX_BINDINGS + 1));
     assert_eq!(
-        registrar.register("kim", &too_many, peer(5070), now),
+        registrar.register(("kim", "c1"), &too_many, peer(5070), now),
         Err(RegisterError::TooMany)
     );
     let refusal = RegisterError::TooMany.response(&too_many);
     assert_eq!(refusal.status.0, 403, "the same request can never succeed");
     let enough = request("a", 2, &contacts(MAX_BINDINGS));
-    assert_eq!(registrar.register("kim", &enough, peer(5070), now), Ok(()));
+    assert_eq!(
+        registrar.register(("kim", "c1"), &enough, peer(5070), now),
+        Ok(())
+    );
     assert_eq!(registrar.bindings("kim", now).len(), MAX_BINDINGS);
 }
 
@@ -173,7 +177,10 @@ fn register_port(registrar: &mut Registrar, second: u64, port: u16, params: &str
     let line = format!("Contact: <sip:kim@192.0.2.7:{port};ob>{params}\r\n");
     let request = request(&format!("c{port}"), 1, &line);
     let now = t0 + Duration::from_secs(second);
-    assert_eq!(registrar.register("kim", &request, peer(port), now), Ok(()));
+    assert_eq!(
+        registrar.register(("kim", "c1"), &request, peer(port), now),
+        Ok(())
+    );
 }
 
 /// The ports of the bindings, in ascending order.
@@ -256,7 +263,10 @@ fn a_new_binding_takes_the_place_of_another() {
     // Refreshing makes a binding the newest.
     let mut registrar = full();
     let again = request("c1", 2, "Contact: <sip:kim@192.0.2.7:1;ob>\r\n");
-    assert_eq!(registrar.register("kim", &again, peer(1), now), Ok(()));
+    assert_eq!(
+        registrar.register(("kim", "c1"), &again, peer(1), now),
+        Ok(())
+    );
     register_port(&mut registrar, 50, 11, "", t0);
     assert_eq!(ports(&registrar, now), [1, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
     // A phone that does not answer goes first, unless it has answered since.
@@ -277,7 +287,10 @@ fn a_new_binding_takes_the_place_of_another() {
         ..peer(40_000)
     };
     let refresh = request("c5", 2, "Contact: <sip:kim@192.0.2.7:5;ob>\r\n");
-    assert_eq!(registrar.register("kim", &refresh, flow, now), Ok(()));
+    assert_eq!(
+        registrar.register(("kim", "c1"), &refresh, flow, now),
+        Ok(())
+    );
     assert_eq!(registrar.handle_flow_closed(FlowId(7)), ["kim"]);
     register_port(&mut registrar, 50, 11, "", t0);
     assert_eq!(ports(&registrar, now), [1, 2, 3, 4, 6, 7, 8, 9, 10, 11]);
@@ -285,7 +298,10 @@ fn a_new_binding_takes_the_place_of_another() {
     let mut registrar = full();
     let refresh = format!("Contact: <sip:kim@192.0.2.7:6;ob>{PHONE}\r\n");
     let refresh = request("c6", 2, &refresh);
-    assert_eq!(registrar.register("kim", &refresh, peer(6), now), Ok(()));
+    assert_eq!(
+        registrar.register(("kim", "c1"), &refresh, peer(6), now),
+        Ok(())
+    );
     register_port(&mut registrar, 50, 11, PHONE, t0);
     assert_eq!(ports(&registrar, now), [1, 2, 3, 4, 5, 7, 8, 9, 10, 11]);
 }
@@ -309,7 +325,7 @@ fn refuses_what_is_too_long_to_keep() {
         ),
     ] {
         let request = request(call_id, 1, &line);
-        let error = registrar.register("kim", &request, peer(5070), now);
+        let error = registrar.register(("kim", "c1"), &request, peer(5070), now);
         let response = error.expect_err("too long").response(&request);
         assert_eq!(response.status.0, 400);
         assert_eq!(registrar.bindings("kim", now).len(), 0);
@@ -322,7 +338,10 @@ fn wakes_for_each_expiry_and_forgets() {
     let mut registrar = Registrar::new();
     let lines = "Contact: <sip:kim@1.1.1.1>;expires=60, <sip:kim@2.2.2.2>;expires=90\r\n";
     let register = request("a", 1, lines);
-    assert_eq!(registrar.register("kim", &register, peer(5070), t0), Ok(()));
+    assert_eq!(
+        registrar.register(("kim", "c1"), &register, peer(5070), t0),
+        Ok(())
+    );
     let mut wakes = Vec::new();
     while let Some(at) = registrar.poll_timeout() {
         assert_eq!(registrar.handle_timeout(at), ["kim"]);
@@ -347,7 +366,10 @@ fn reaches_a_client_anew_when_its_connection_is_gone() {
     let lines = "Contact: <sip:kim@203.0.113.9:5062;transport=tcp>, <sip:kim@phone.invalid>,\
                  <sip:kim@10.0.0.1:6379;transport=tcp>,<sip:kim@127.0.0.1:6379;transport=tcp>\r\n";
     let register = request("a", 1, lines);
-    assert_eq!(registrar.register("kim", &register, flow, now), Ok(()));
+    assert_eq!(
+        registrar.register(("kim", "c1"), &register, flow, now),
+        Ok(())
+    );
     assert!(registrar.handle_flow_closed(FlowId(8)).is_empty());
     assert_eq!(registrar.handle_flow_closed(FlowId(7)), ["kim"]);
     let left = registrar.bindings("kim", now);
@@ -371,7 +393,7 @@ fn lists_the_remaining_time_rounded_up() {
         "Contact: <sip:kim@1.1.1.1;ob>;q=0.25;expires=60\r\n",
     );
     assert_eq!(
-        registrar.register("kim", &register, peer(5070), now),
+        registrar.register(("kim", "c1"), &register, peer(5070), now),
         Ok(())
     );
     let binding = &registrar.bindings("kim", now)[0];
@@ -381,5 +403,29 @@ fn lists_the_remaining_time_rounded_up() {
             binding.listed(now + Duration::from_millis(ms)),
             format!("<sip:kim@1.1.1.1;ob>;q=0.250;expires={seconds}"),
         );
+    }
+}
+
+#[test]
+fn a_binding_ends_when_its_login_registers_with_another_credential() {
+    let (mut registrar, now) = (Registrar::new(), start());
+    let contact = "Contact: <sip:kim@1.1.1.1>\r\n";
+    for (credential, seq, lines, left) in [
+        ("c1", 1, contact, 1),
+        ("c1", 2, "", 1),
+        ("c2", 1, "", 0),
+        ("c2", 2, contact, 1),
+    ] {
+        let request = request(credential, seq, lines);
+        let done = registrar.register(("kim", credential), &request, peer(5070), now);
+        assert_eq!(done, Ok(()));
+        let bindings = registrar.bindings("kim", now);
+        assert_eq!(bindings.len(), left, "{credential} {seq}");
+        let unix = Duration::from_secs(1);
+        for binding in bindings {
+            assert_eq!(binding.credential, credential);
+            let kept = binding.snapshot(now, unix).restore(now, unix);
+            assert_eq!(kept.as_ref(), Some(&binding));
+        }
     }
 }

@@ -94,7 +94,7 @@ impl Core {
     /// Verifies credentials before the engine learns of the call.
     fn identify(&mut self, leg: &mut Leg, arriving: Box<Arriving>, now: Instant) {
         let headers = &arriving.invite.headers;
-        match self.find_credentials(headers, &[Party::Proxy, Party::Server]) {
+        match self.find_credentials(headers, &[Party::Proxy, Party::Server], arriving.peer) {
             Proof::Given(credentials) => {
                 if self.look_up_caller(leg.id, credentials) {
                     leg.state = State::Arriving(arriving);
@@ -106,6 +106,7 @@ impl Core {
                 let caller = self.trunk_of(arriving.peer);
                 self.report_invite(leg, arriving, caller);
             }
+            Proof::Unasked => self.challenge(leg, &arriving, true, now),
             Proof::Unsupported => self.report_invite(leg, arriving, Caller::BadCredentials),
             Proof::Malformed => self.refuse_arriving(leg, &arriving, 400, now),
         }
@@ -252,6 +253,7 @@ impl Core {
         let machine = AwaitAck::new(ok.to_bytes(), now);
         leg.state = State::Talking(Box::new(Talking {
             dialog,
+            unreported: false,
             outbound: false,
             awaited: Some(Awaited {
                 machine,
@@ -320,8 +322,9 @@ impl Core {
     ) {
         let mut response = self.leg_response(leg, &arriving.invite, 407, &Vec::new());
         let (elapsed, salt) = (self.elapsed(now), self.random.word());
+        let to = arriving.peer.remote.ip().into();
         self.authenticator
-            .challenge(&mut response, Party::Proxy, stale, elapsed, salt);
+            .challenge(&mut response, Party::Proxy, stale, elapsed, (salt, to));
         self.table.respond(arriving.tx, &response, now);
         leg.state = State::Over;
     }

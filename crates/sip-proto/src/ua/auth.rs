@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use model::{Source, naming};
+
 use super::config::MAX_LOOKUPS;
 use super::core::{Core, Output};
 use super::leg::{Leg, State};
@@ -21,6 +23,8 @@ pub struct Ha1 {
     pub md5: String,
     /// The SHA-256 hash.
     pub sha256: String,
+    /// Names the client and its password, without revealing them: another client, or another password, has another one.
+    pub credential: String,
 }
 
 impl std::fmt::Debug for Ha1 {
@@ -55,6 +59,9 @@ enum Waiting {
 pub(super) enum Proof {
     Missing,
     Given(Box<Credentials>),
+    /// They do not answer a challenge that was sent to their source: an old one from before a restart, or the source is
+    /// forged. Challenge again, without counting them as a guess.
+    Unasked,
     /// For our realm, but in a form that we did not offer: challenge again.
     Unsupported,
     Malformed,
@@ -62,10 +69,19 @@ pub(super) enum Proof {
 
 impl Core {
     /// The first credentials for our realm.
-    pub(super) fn find_credentials(&self, headers: &Headers, parties: &[Party]) -> Proof {
+    pub(super) fn find_credentials(
+        &self,
+        headers: &Headers,
+        parties: &[Party],
+        peer: Peer,
+    ) -> Proof {
+        let source = peer.remote.ip().into();
         for party in parties {
             match self.authenticator.credentials(headers, *party) {
-                Ok(Some(credentials)) => return Proof::Given(Box::new(credentials)),
+                Ok(Some(credentials)) if self.authenticator.asked(source, &credentials) => {
+                    return Proof::Given(Box::new(credentials));
+                }
+                Ok(Some(_)) => return Proof::Unasked,
                 Ok(None) => {}
                 Err(CredentialsError::Malformed(_)) => return Proof::Malformed,
                 Err(CredentialsError::Unsupported(_)) => return Proof::Unsupported,
@@ -124,7 +140,12 @@ impl Core {
             Waiting::Register(registering) => {
                 let asked = (&*credentials, &Method::Register, registering.peer());
                 let verdict = self.verdict(asked, found, now);
-                self.client_found(&registering, &credentials.username, verdict, now);
+                let credential = match found {
+                    Found::Client(ha1) => ha1.credential.as_str(),
+                    Found::Nobody | Found::Failed => "",
+                };
+                let by = (credentials.username.as_str(), credential);
+                self.client_found(&registering, by, verdict, now);
             }
         }
         self.pump(now);
@@ -161,8 +182,16 @@ impl Core {
         found: &Found,
         now: Instant,
     ) -> Option<Verdict> {
-        let (source, login) = (peer.remote.ip(), &credentials.username);
-        if self.guesses.are_used_up(source, login, now) {
+        let (source, login) = (Source::from(peer.remote.ip()), &credentials.username);
+        if !naming::may_be_login(login) {
+            return Some(Verdict::Wrong);
+        }
+        let is_at_home = || {
+            let bindings = self.registrar.bindings(login, now);
+            let mut sources = bindings.iter().map(|known| known.peer.remote.ip().into());
+            sources.any(|known: Source| known == source)
+        };
+        if self.guesses.are_used_up(source, login, is_at_home, now) {
             return Some(Verdict::Wrong);
         }
         let ha1 = match (found, credentials.algorithm) {
@@ -180,8 +209,10 @@ impl Core {
         } else {
             verdict
         };
-        if verdict == Verdict::Wrong {
-            self.guesses.note(source, login, now);
+        match verdict {
+            Verdict::Wrong => self.guesses.note(source, login, now),
+            Verdict::Accepted => self.guesses.forgive(source, login),
+            Verdict::Stale => {}
         }
         Some(verdict)
     }

@@ -65,7 +65,7 @@ impl Core {
     /// Adds our Via on top.
     pub(super) fn push_via(&mut self, request: &mut Request, peer: Peer) {
         let branch = self.random.branch();
-        let address = via::advertised(self.config.public_address, peer);
+        let address = via::advertised(self.config.ours.public_address, peer);
         request
             .headers
             .push_front(HeaderName::Via, via::own(address, peer, &branch));
@@ -75,7 +75,7 @@ impl Core {
     pub(super) fn contact(&self, user: &str, peer: Peer) -> String {
         via::contact(
             user,
-            via::advertised(self.config.public_address, peer),
+            via::advertised(self.config.ours.public_address, peer),
             peer,
         )
     }

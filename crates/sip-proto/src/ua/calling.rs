@@ -239,6 +239,7 @@ impl Core {
         }
         leg.state = State::Talking(Box::new(Talking {
             dialog,
+            unreported: false,
             outbound: true,
             awaited: None,
             ours: Ours::Idle,

@@ -102,6 +102,9 @@ impl Core {
                     Some((_, Due::Nothing)) | None => {}
                 }
                 self.retry_reinvite(leg, &mut talking, now);
+                if talking.unreported {
+                    self.report_move(leg, &mut talking, now);
+                }
                 leg.state = State::Talking(talking);
             }
             state @ (State::Leaving(_) | State::Messaging(_) | State::Over) => leg.state = state,

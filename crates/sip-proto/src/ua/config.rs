@@ -4,15 +4,13 @@ use std::net::{AddrParseError, IpAddr, SocketAddr};
 use std::str::FromStr;
 use std::time::Duration;
 
+use super::OurNames;
+
 /// Settings of the core.
 #[derive(Clone, Debug)]
 pub struct CoreConfig {
-    /// Digest realm, and one of the names of this server.
-    pub domain: String,
-    /// Further host names of this server. Its own addresses need not be listed.
-    pub names: Vec<String>,
-    /// Address at which peers outside private networks reach us, if it is not the bound one.
-    pub public_address: Option<IpAddr>,
+    /// The names of this server. Its own addresses need not be listed.
+    pub ours: OurNames,
     /// Value of `Server` and `User-Agent`.
     pub user_agent: String,
     /// Challenge with SHA-256 besides MD5.

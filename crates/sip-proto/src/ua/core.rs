@@ -95,7 +95,7 @@ impl Core {
             false => &[Algorithm::Md5],
         };
         let nonces = Nonces::new(random.secret(), config.nonce_lifetime, MAX_NONCES);
-        let authenticator = Authenticator::new(&config.domain, algorithms, nonces);
+        let authenticator = Authenticator::new(&config.ours.domain, algorithms, nonces);
         Self {
             config,
             random,

@@ -23,6 +23,11 @@ impl Gate {
         }
     }
 
+    /// When one more event may pass, if none passes now.
+    pub(super) fn opens_at(&self) -> Instant {
+        self.since + REFILL
+    }
+
     /// Whether one more event may pass.
     pub(super) fn pass(&mut self, now: Instant) -> bool {
         let elapsed = now.saturating_duration_since(self.since);
@@ -57,7 +62,9 @@ mod tests {
             (100, true),
             (101, false),
         ] {
-            assert_eq!(gate.pass(t0 + Duration::from_millis(at)), passes, "at {at}");
+            let now = t0 + Duration::from_millis(at);
+            assert_eq!(gate.opens_at() <= now, passes, "at {at}");
+            assert_eq!(gate.pass(now), passes, "at {at}");
         }
         let later = t0 + Duration::from_secs(3600);
         assert_eq!((0..200).filter(|_| gate.pass(later)).count(), 64);

@@ -1,100 +1,196 @@
 //! Limits password guessing by counting wrong digests.
 //!
-//! **Invariant: one source tries at most [`FREE`] passwords of a login per [`WINDOW`]**; further
-//! attempts are refused like a wrong one, right or not. Other sources and logins are not affected,
-//! so a stranger cannot lock a phone out.
+//! They are counted for a source and a login together, and for a source alone, with the same patience as wrong passwords
+//! at the API (`model::guesses`); while a login or source has to wait, further attempts are refused like a wrong one, right
+//! or not. **Invariants: a source has to wait only for what it sent itself, and a phone at its registered address only for
+//! its own login**, so a stranger cannot lock a phone out. Memory is bounded. Left to others: credentials count only if their
+//! nonce was sent to their source (`digest::Nonces`), so forged sources neither fill the memory nor make others wait.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use model::Source;
+use model::guesses::{Guessed, OF_PAIR, OF_SOURCE};
 
-/// Wrong passwords of one login from one source in a window.
-const FREE: u32 = 10;
-/// Length of the window.
-const WINDOW: Duration = Duration::from_secs(60);
 /// Maximum source and login pairs remembered.
-const MOST: usize = 10_000;
+const MAX_ROWS: usize = 10_000;
 
 /// Counts wrong passwords.
 #[derive(Debug, Default)]
-pub(super) struct Guesses(BTreeMap<(Source, String), Row>);
+pub(super) struct Guesses {
+    sources: BTreeMap<Source, OfSource>,
+    /// Pairs in all.
+    rows: usize,
+}
 
+/// What one source has sent.
 #[derive(Debug)]
-struct Row {
-    wrong: u32,
-    since: Instant,
+struct OfSource {
+    all: Guessed,
+    logins: BTreeMap<String, Guessed>,
 }
 
 impl Guesses {
-    /// Whether a source has used up its attempts.
-    pub(super) fn are_used_up(&self, source: IpAddr, login: &str, now: Instant) -> bool {
-        let row = self.0.get(&(source.into(), login.to_owned()));
-        row.is_some_and(|row| row.wrong >= FREE && now < row.since + WINDOW)
+    /// Whether a source has to wait before its next attempt at a login.
+    ///
+    /// - `is_at_home`: whether a phone of that login is registered from the source
+    pub(super) fn are_used_up(
+        &self,
+        source: Source,
+        login: &str,
+        is_at_home: impl FnOnce() -> bool,
+        now: Instant,
+    ) -> bool {
+        let Some(of_source) = self.sources.get(&source) else {
+            return false;
+        };
+        let of_login = of_source.logins.get(login);
+        of_login.is_some_and(|guessed| guessed.wait(&OF_PAIR, now).is_some())
+            || of_source.all.wait(&OF_SOURCE, now).is_some() && !is_at_home()
     }
 
     /// Counts one more wrong password.
-    pub(super) fn note(&mut self, source: IpAddr, login: &str, now: Instant) {
-        if self.0.len() >= MOST {
-            self.0.retain(|_, row| now < row.since + WINDOW);
-            if self.0.len() >= MOST {
-                // Forged sources fill it; starting afresh is cheaper than finding the oldest entry.
-                self.0.clear();
-            }
+    pub(super) fn note(&mut self, source: Source, login: &str, now: Instant) {
+        let known = self.sources.get(&source);
+        if known.is_none_or(|known| !known.logins.contains_key(login)) {
+            self.make_room(now);
+            self.rows += 1;
         }
-        let row = self
-            .0
-            .entry((source.into(), login.to_owned()))
-            .or_insert(Row {
-                wrong: 0,
-                since: now,
-            });
-        if now >= row.since + WINDOW {
-            (row.wrong, row.since) = (0, now);
+        let of_source = self.sources.entry(source).or_insert_with(|| OfSource {
+            all: Guessed::new(now),
+            logins: BTreeMap::new(),
+        });
+        of_source.all.note(now);
+        let of_login = of_source.logins.entry(login.to_owned());
+        of_login.or_insert_with(|| Guessed::new(now)).note(now);
+    }
+
+    /// A password was right: earlier wrong ones for this login are mistakes. Those of the source remain, or one right
+    /// password between the guesses would undo them.
+    pub(super) fn forgive(&mut self, source: Source, login: &str) {
+        if let Some(of_source) = self.sources.get_mut(&source)
+            && let Some(of_login) = of_source.logins.get_mut(login)
+        {
+            *of_login = Guessed::new(of_login.last());
         }
-        row.wrong += 1;
+    }
+
+    /// Makes room for one pair: of the source with the most, the one that was quiet longest.
+    fn make_room(&mut self, now: Instant) {
+        if self.rows < MAX_ROWS {
+            return;
+        }
+        self.sources.retain(|_, of_source| {
+            of_source
+                .logins
+                .retain(|_, guessed| !guessed.is_forgotten(now));
+            !of_source.logins.is_empty()
+        });
+        self.rows = self.sources.values().map(|of| of.logins.len()).sum();
+        if self.rows < MAX_ROWS {
+            return;
+        }
+        let most = self
+            .sources
+            .iter_mut()
+            .max_by_key(|(_, of)| of.logins.len());
+        let Some((&source, of_source)) = most else {
+            return;
+        };
+        let oldest = of_source
+            .logins
+            .iter()
+            .min_by_key(|(_, guessed)| guessed.last());
+        if let Some(login) = oldest.map(|(login, _)| login.clone()) {
+            of_source.logins.remove(&login);
+            self.rows -= 1;
+        }
+        if of_source.logins.is_empty() {
+            self.sources.remove(&source);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+    use std::time::Duration;
+
     use super::*;
+    use crate::ua::testing::start;
 
-    #[expect(clippy::disallowed_methods, reason = "virtual time needs an origin")]
-    fn start() -> Instant {
-        Instant::now()
+    fn source(last: u8) -> Source {
+        IpAddr::from([192, 0, 2, last]).into()
+    }
+
+    fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
     }
 
     #[test]
-    fn a_source_tries_a_few_passwords_a_minute() {
+    fn a_source_waits_longer_after_each_wrong_password_of_a_login() {
         let (mut guesses, start) = (Guesses::default(), start());
-        let [here, there] = [1, 2].map(|last| IpAddr::from([192, 0, 2, last]));
-        for tried in 0..FREE {
-            assert!(!guesses.are_used_up(here, "kim", start), "{tried}");
-            guesses.note(here, "kim", start);
+        let waits = |guesses: &Guesses, last, login, at| {
+            guesses.are_used_up(source(last), login, || true, start + seconds(at))
+        };
+        for tried in 0..5 {
+            assert!(!waits(&guesses, 1, "kim", 0), "{tried}");
+            guesses.note(source(1), "kim", start);
         }
-        assert!(guesses.are_used_up(here, "kim", start));
-        assert!(guesses.are_used_up(here, "kim", start + WINDOW / 2));
+        assert!(waits(&guesses, 1, "kim", 0) && !waits(&guesses, 1, "kim", 1));
+        assert!(!waits(&guesses, 2, "kim", 0) && !waits(&guesses, 1, "ann", 0));
+        for tried in 1..=8 {
+            guesses.note(source(1), "kim", start + seconds(tried));
+        }
+        assert!(waits(&guesses, 1, "kim", 67) && !waits(&guesses, 1, "kim", 68));
+        guesses.forgive(source(1), "kim");
+        assert!(!waits(&guesses, 1, "kim", 8), "the password was right");
+    }
+
+    #[test]
+    fn a_source_that_tries_many_logins_waits_for_all_but_its_own_phones() {
+        let (mut guesses, start) = (Guesses::default(), start());
+        for tried in 0..20 {
+            assert!(!guesses.are_used_up(source(1), "ann", || false, start));
+            guesses.note(source(1), &format!("guess{tried}"), start);
+        }
+        assert!(guesses.are_used_up(source(1), "ann", || false, start));
         assert!(
-            !guesses.are_used_up(there, "kim", start) && !guesses.are_used_up(here, "ann", start)
+            !guesses.are_used_up(source(1), "ann", || true, start),
+            "its own"
         );
-        let network = |last| format!("2001:db8::{last}").parse().unwrap();
-        for last in 0..FREE {
-            guesses.note(network(last), "kim", start);
-        }
-        assert!(guesses.are_used_up(network(77), "kim", start), "one /64");
-        assert!(!guesses.are_used_up(here, "kim", start + WINDOW));
-        guesses.note(here, "kim", start + WINDOW);
-        assert!(!guesses.are_used_up(here, "kim", start + WINDOW));
+        assert!(!guesses.are_used_up(source(2), "ann", || false, start));
+        guesses.forgive(source(1), "guess0");
+        assert!(guesses.are_used_up(source(1), "ann", || false, start));
+        let later = start + seconds(1);
+        assert!(!guesses.are_used_up(source(1), "ann", || false, later));
     }
 
     #[test]
-    fn forged_sources_cost_bounded_memory() {
+    fn a_full_table_forgets_first_who_fills_it() {
         let (mut guesses, start) = (Guesses::default(), start());
-        for n in 0..3 * u32::try_from(MOST).unwrap() {
-            guesses.note(IpAddr::from(n.to_be_bytes()), "kim", start);
+        for _ in 0..5 {
+            guesses.note(source(1), "kim", start);
         }
-        assert!(guesses.0.len() <= MOST);
+        let longest = "x".repeat(model::naming::MAX_LOGIN_CHARS - 5);
+        for n in 0..3 * MAX_ROWS {
+            guesses.note(source(2), &format!("{n:05}{longest}"), start);
+        }
+        assert_eq!(guesses.rows, MAX_ROWS);
+        let kept = guesses.sources.values().map(|of| of.logins.len()).sum();
+        assert_eq!(guesses.rows, kept);
+        assert!(guesses.are_used_up(source(1), "kim", || true, start));
+        let later = start + model::guesses::FORGOTTEN;
+        guesses.note(source(3), "ann", later);
+        assert_eq!((guesses.rows, guesses.sources.len()), (1, 1));
+    }
+
+    #[test]
+    fn many_sources_cost_bounded_memory() {
+        let (mut guesses, start) = (Guesses::default(), start());
+        for n in 0..u32::try_from(MAX_ROWS + 50).unwrap() {
+            guesses.note(IpAddr::from(n.to_be_bytes()).into(), "kim", start);
+        }
+        assert_eq!((guesses.rows, guesses.sources.len()), (MAX_ROWS, MAX_ROWS));
     }
 }

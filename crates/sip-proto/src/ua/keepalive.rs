@@ -133,7 +133,11 @@ impl Core {
 
     fn ask(&mut self, key: Key, binding: Binding, now: Instant) {
         let target = Uri::Sip(binding.contact.clone());
-        let us = format!("<sip:{}>;tag={}", self.config.domain, self.random.tag());
+        let us = format!(
+            "<sip:{}>;tag={}",
+            self.config.ours.domain,
+            self.random.tag()
+        );
         let mut options = Request::new(Method::Options, target);
         let headers = &mut options.headers;
         headers.push(HeaderName::MaxForwards, 70_u32);

@@ -98,6 +98,8 @@ impl Cancel {
 /// A confirmed dialog.
 pub(super) struct Talking {
     pub(super) dialog: Dialog,
+    /// The remote party has moved, and the engine does not know yet where to.
+    pub(super) unreported: bool,
     /// Whether the first INVITE was ours: determines who waits longer after glare (§14.1).
     pub(super) outbound: bool,
     pub(super) awaited: Option<Awaited>,
@@ -211,7 +213,8 @@ impl Leg {
                     Ours::Waiting { at, .. } => Some(*at),
                     Ours::Idle | Ours::Sent { .. } => None,
                 };
-                ack.into_iter().chain(retry).min()
+                let report = talking.unreported.then(|| self.gate.opens_at());
+                ack.into_iter().chain(retry).chain(report).min()
             }
             State::Leaving(_) | State::Messaging(_) | State::Over => None,
         }

@@ -15,7 +15,29 @@ impl Transport {
     /// Whether the transport repeats lost bytes by itself.
     #[must_use]
     pub const fn is_reliable(self) -> bool {
-        matches!(self, Self::Tcp)
+        match self {
+            Self::Udp => false,
+            Self::Tcp => true,
+        }
+    }
+
+    /// Whether its messages travel over a connection, which may close.
+    #[must_use]
+    pub const fn is_flow(self) -> bool {
+        match self {
+            Self::Udp => false,
+            Self::Tcp => true,
+        }
+    }
+
+    /// Whether a peer whose connection has closed can be reached over a new one that we open.
+    #[must_use]
+    pub const fn can_be_reopened(self) -> bool {
+        match self {
+            // There is nothing to open.
+            Self::Udp => false,
+            Self::Tcp => true,
+        }
     }
 
     /// The word in Via: `UDP`, `TCP`.

@@ -8,7 +8,7 @@ use super::core::{Core, Output};
 use crate::digest::{Party, Verdict};
 use crate::message::{HeaderName, Request, Response};
 use crate::transaction::{ServerKey, TxId};
-use crate::uri::{Host, Uri};
+use crate::uri::Uri;
 
 /// A REGISTER waiting for the directory.
 pub(super) struct Registering {
@@ -41,8 +41,9 @@ impl Core {
         if let Some(refusal) = refusal {
             return self.table.respond(tx, &refusal, now);
         }
-        match self.find_credentials(&request.headers, &[Party::Server]) {
-            Proof::Missing | Proof::Unsupported => self.demand(tx, &request, false, now),
+        match self.find_credentials(&request.headers, &[Party::Server], peer) {
+            Proof::Missing | Proof::Unsupported => self.demand(tx, (&request, peer), false, now),
+            Proof::Unasked => self.demand(tx, (&request, peer), true, now),
             Proof::Malformed => self.reply(tx, &request, 400, now),
             Proof::Given(credentials) => {
                 let registering = Registering {
@@ -74,29 +75,16 @@ impl Core {
 
     /// Whether the host of a URI is one of ours.
     pub(super) fn is_us(&self, uri: &Uri, peer: Peer) -> bool {
-        match uri.host() {
-            None => false,
-            Some(Host::Name(name)) => {
-                name.eq_ignore_ascii_case("localhost")
-                    || self.names().any(|ours| ours.eq_ignore_ascii_case(name))
-            }
-            Some(host) => host.ip().is_some_and(|ip| {
-                ip == peer.local.ip()
-                    || self.config.public_address == Some(ip)
-                    || self.names().any(|ours| ours.parse() == Ok(ip))
-            }),
-        }
-    }
-
-    fn names(&self) -> impl Iterator<Item = &String> {
-        self.config.names.iter().chain([&self.config.domain])
+        let is_own = |ip| ip == peer.local.ip();
+        uri.host()
+            .is_some_and(|host| self.config.ours.include(host, is_own))
     }
 
     /// Continues with the directory's answer about the sender; `None` if the directory failed.
     pub(super) fn client_found(
         &mut self,
         registering: &Registering,
-        login: &str,
+        (login, credential): (&str, &str),
         verdict: Option<Verdict>,
         now: Instant,
     ) {
@@ -110,18 +98,27 @@ impl Core {
                     peer: *peer,
                 });
             }
-            Some(Verdict::Stale) => self.demand(*tx, request, true, now),
+            Some(Verdict::Stale) => self.demand(*tx, (request, *peer), true, now),
             Some(Verdict::Accepted) if !names_itself(request, login) => {
                 self.reply(*tx, request, 403, now);
             }
-            Some(Verdict::Accepted) => self.carry_out(*tx, request, *peer, login, now),
+            Some(Verdict::Accepted) => {
+                self.carry_out((*tx, request), *peer, (login, credential), now);
+            }
         }
     }
 
-    fn carry_out(&mut self, tx: TxId, request: &Request, peer: Peer, login: &str, now: Instant) {
+    fn carry_out(
+        &mut self,
+        (tx, request): (TxId, &Request),
+        peer: Peer,
+        by: (&str, &str),
+        now: Instant,
+    ) {
+        let login = by.0;
         let tag = self.random.tag();
         let before = self.registrar.bindings(login, now);
-        let mut response = match self.registrar.register(login, request, peer, now) {
+        let mut response = match self.registrar.register(by, request, peer, now) {
             Ok(()) => self.listing(request, login, now),
             Err(error) => error.response(request),
         };
@@ -147,11 +144,12 @@ impl Core {
     }
 
     /// Sends 401.
-    fn demand(&mut self, tx: TxId, request: &Request, stale: bool, now: Instant) {
+    fn demand(&mut self, tx: TxId, (request, peer): (&Request, Peer), stale: bool, now: Instant) {
         let mut response = self.plain(request, 401);
         let (elapsed, salt) = (self.elapsed(now), self.random.word());
+        let to = peer.remote.ip().into();
         self.authenticator
-            .challenge(&mut response, Party::Server, stale, elapsed, salt);
+            .challenge(&mut response, Party::Server, stale, elapsed, (salt, to));
         self.table.respond(tx, &response, now);
     }
 

@@ -180,7 +180,7 @@ impl Core {
         response: &Response,
     ) {
         if talking.dialog.refresh_target(&response.headers) {
-            self.keep_dialog(leg.id, &talking.dialog);
+            self.keep_dialog(leg.id, talking);
         }
         let seq = self
             .pending

@@ -7,7 +7,7 @@ use super::build::{SDP, custom_headers};
 use super::core::Core;
 use super::leg::{Awaited, Leg, Ours, State, Talking, Theirs};
 use super::{HeaderList, LegEvent, LegId, Peer};
-use crate::dialog::{AwaitAck, Dialog};
+use crate::dialog::AwaitAck;
 use crate::message::{HeaderName, Method, Request, Response};
 use crate::transaction::{ServerKey, TxId};
 
@@ -48,7 +48,7 @@ impl Core {
                 if talking.dialog.accept_seq(seq_of(&request)) {
                     let moved = std::mem::replace(&mut talking.dialog.peer, peer) != peer;
                     if moved && request.method != Method::Bye {
-                        self.keep_dialog(leg.id, &talking.dialog);
+                        self.report_move(leg, &mut talking, now);
                     }
                     self.in_session(leg, talking, tx, request, now);
                 } else {
@@ -90,8 +90,17 @@ impl Core {
 
     /// Reports the dialog again, since a later process has to find the remote party at its current
     /// address.
-    pub(super) fn keep_dialog(&mut self, leg: LegId, dialog: &Dialog) {
-        self.event(leg, LegEvent::Dialog(Box::new(dialog.snapshot())));
+    pub(super) fn keep_dialog(&mut self, leg: LegId, talking: &mut Talking) {
+        talking.unreported = false;
+        self.event(leg, LegEvent::Dialog(Box::new(talking.dialog.snapshot())));
+    }
+
+    /// Reports where the remote party is now: at once, or later if it moves too often.
+    pub(super) fn report_move(&mut self, leg: &mut Leg, talking: &mut Talking, now: Instant) {
+        talking.unreported = true;
+        if leg.gate.pass(now) {
+            self.keep_dialog(leg.id, talking);
+        }
     }
 
     /// Requests in early dialogs: a BYE that overtook its 2xx counts; others are rare.
@@ -208,7 +217,7 @@ impl Core {
         if glare || awaited_offer || talking.unacked.is_some() {
             return self.respond(leg, tx, &invite, 491, now);
         }
-        if talking.theirs.is_some() || talking.bye.is_some() {
+        if talking.theirs.is_some() || talking.bye.is_some() || !leg.gate.pass(now) {
             let mut response = self.leg_response(leg, &invite, 500, &Vec::new());
             let wait = u32::try_from(self.random.below(10)).unwrap_or_default();
             response.headers.push(HeaderName::RetryAfter, wait);
@@ -258,7 +267,7 @@ impl Core {
             return;
         };
         if talking.dialog.refresh_target(&invite.headers) {
-            self.keep_dialog(leg.id, &talking.dialog);
+            self.keep_dialog(leg.id, talking);
         }
         let ok = self.ok_with_sdp(leg, &invite, sdp, headers);
         self.table.respond(tx, &ok, now);

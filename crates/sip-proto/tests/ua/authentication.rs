@@ -135,6 +135,49 @@ fn refuses_registration() {
     }
 }
 
+/// A forged source cannot answer, so it neither guesses nor makes others wait.
+#[test]
+fn a_challenge_is_valid_only_where_it_was_sent() {
+    let mut phone = phone(Method::Register, "wrong");
+    phone.send(0, "kim", "");
+    for last in [77, 78, 79, 80, 81, 82] {
+        phone.bench.peer.remote = ([192, 0, 2, last], 5070).into();
+        let again = phone.send(0, "kim", "");
+        let challenge = again.headers.get(HeaderName::WwwAuthenticate);
+        assert!(challenge.is_some_and(|text| text.contains("stale=true")));
+    }
+    phone.client = Client::new("kim", Secret::Password(PASSWORD.to_owned()));
+    assert_eq!(phone.send(0, "kim", "").status.0, 401);
+    assert_eq!(phone.send(0, "kim", "").status.0, 200);
+}
+
+#[test]
+fn a_source_that_guesses_has_to_wait() {
+    let mut phone = phone(Method::Register, PASSWORD);
+    let register = |phone: &mut Phone, at, login: &str, password: &str| {
+        phone.client = Client::new(login, Secret::Password(password.to_owned()));
+        phone.send(at, login, "");
+        phone.send(at, login, "").status.0
+    };
+    // Whether a phone is registered from there, and what it gets after 20 guesses at made-up logins.
+    for (is_at_home, start, expected) in [(false, 0, 403), (true, 2_000, 200)] {
+        for n in 0..20 {
+            let login = format!("guess{start}-{n}");
+            assert_eq!(register(&mut phone, start, &login, "x"), 403);
+        }
+        let status = register(&mut phone, start, "kim", PASSWORD);
+        assert_eq!(status, expected, "registered: {is_at_home}");
+        let later = register(&mut phone, start + 1_000, "kim", PASSWORD);
+        assert_eq!(later, 200, "after the wait");
+    }
+    // Its own wrong passwords count, and so does a login longer than any client has.
+    for _ in 0..5 {
+        assert_eq!(register(&mut phone, 4_000, "kim", "x"), 403);
+    }
+    assert_eq!(register(&mut phone, 4_000, "kim", PASSWORD), 403);
+    assert_eq!(register(&mut phone, 4_000, &"k".repeat(65), PASSWORD), 403);
+}
+
 #[test]
 fn registers_at_our_names_only() {
     let register = |uri: &str, to: &str| {
@@ -351,7 +394,7 @@ fn a_challenge_is_only_for_calls_not_yet_answered() {
         .core
         .handle_command(bench.leg, LegCommand::Challenge { stale: true }, now);
     assert_eq!(bench.play("30 end"), "");
-    assert_eq!(REALM, config().domain);
+    assert_eq!(REALM, config().ours.domain);
 }
 
 /// Registers kim and returns the phone.

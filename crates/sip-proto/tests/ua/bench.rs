@@ -22,7 +22,7 @@ use sip_proto::message::{HeaderName, Message, Method, Request, Response};
 use sip_proto::parse::parse_bytes;
 use sip_proto::ua::{
     Caller, Core, CoreConfig, Credentials, Entropy, Found, Ha1, InviteSpec, LegCommand, LegEvent,
-    LegId, MessageSpec, Output, Peer, Transport,
+    LegId, MessageSpec, OurNames, Output, Peer, Transport,
 };
 
 pub(crate) const SDP: &str = "v=0\r\n";
@@ -52,9 +52,10 @@ pub(crate) fn start() -> Instant {
 
 pub(crate) fn config() -> CoreConfig {
     CoreConfig {
-        domain: REALM.to_owned(),
-        names: Vec::new(),
-        public_address: None,
+        ours: OurNames {
+            domain: REALM.to_owned(),
+            ..OurNames::default()
+        },
         user_agent: "Patchcord/test".to_owned(),
         sha256: false,
         nonce_lifetime: Duration::from_secs(60),
@@ -372,6 +373,7 @@ fn directory(login: &str) -> Found {
         "kim" => Found::Client(Ha1 {
             md5: ha1_md5("kim", REALM, PASSWORD),
             sha256: ha1_sha256("kim", REALM, PASSWORD),
+            credential: "c1".to_owned(),
         }),
         "broken" => Found::Failed,
         _ => Found::Nobody,

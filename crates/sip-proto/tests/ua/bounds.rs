@@ -46,6 +46,43 @@ fn a_flood_of_info_reaches_the_engine_in_drops() {
     );
 }
 
+/// It sends from two ports in turn, or offers a new session again and again.
+#[test]
+fn a_party_that_keeps_moving_or_offering_reaches_the_engine_in_drops() {
+    for method in ["OPTIONS", "INVITE"] {
+        let mut bench = Bench::new();
+        bench.play("0 < INVITE sdp; 10 answer; 20 < ACK");
+        let to = match &bench.sent[0].1 {
+            sip_proto::message::Message::Response(ok) => ok.headers.get("To").unwrap().to_owned(),
+            sip_proto::message::Message::Request(_) => panic!("not a response"),
+        };
+        let (mut events, known) = (0, bench.dialogs.len());
+        for n in 0..1_000_u32 {
+            if method == "OPTIONS" {
+                bench
+                    .peer
+                    .remote
+                    .set_port(5070 + u16::try_from(n % 2).unwrap());
+            }
+            bench.receive(format!(
+                "{method} sip:bob@192.0.2.9 SIP/2.0\r\n\
+                 Via: SIP/2.0/UDP 192.0.2.1:5070;branch=z9hG4bKm{n}\r\nMax-Forwards: 70\r\n\
+                 From: <sip:kim@example.com>;tag=p\r\nTo: {to}\r\nCall-ID: call-1\r\n\
+                 CSeq: {} {method}\r\nContact: <sip:kim@10.0.0.1>\r\nContent-Length: 0\r\n\r\n",
+                n + 100
+            ));
+            let log = bench.play("20 refuse 488; 20 end");
+            events += log.matches('!').count();
+        }
+        let moves = bench.dialogs.len() - known;
+        assert_eq!(events + moves, 64, "{method}");
+        // Where it is now is reported as soon as there is room, and then nothing more.
+        bench.play("5000 end");
+        let last = bench.dialogs.len() - known - moves;
+        assert_eq!(last, usize::from(method == "OPTIONS"), "{method}");
+    }
+}
+
 #[test]
 fn a_flood_of_forks_stops_being_answered() {
     let mut bench = Bench::new();

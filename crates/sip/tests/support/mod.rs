@@ -38,6 +38,7 @@ impl Directory for OneClient {
         Ok((login == LOGIN && domain == REALM).then(|| Secret {
             ha1_md5: ha1_md5(LOGIN, REALM, PASSWORD),
             ha1_sha256: ha1_sha256(LOGIN, REALM, PASSWORD),
+            credential: "c1".to_owned(),
         }))
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use model::naming::Claimant;
+use model::naming::{self, Claimant};
 use model::record::{Account, Application, Client, Number, Recording};
 use model::{AccountStatus, HttpMethod, Timestamp};
 use store::{
@@ -222,6 +222,35 @@ pub(crate) async fn clients_are_found_by_login_and_domain(db: &Database) {
         "hot: {:?}",
         start.elapsed()
     );
+}
+
+/// Strangers send such texts, and each answer is kept in memory.
+pub(crate) async fn a_text_longer_than_any_name_is_not_looked_up(db: &Database) {
+    let store = db.open().await;
+    let one = organization(&store, 1, "one.example").await;
+    for (n, more, is_found) in [(1, 0, true), (2, 1, false)] {
+        let login = "k".repeat(naming::MAX_LOGIN_CHARS + more);
+        store.insert_client(client(n, one, &login)).await.unwrap();
+        let found = store.client_in(one, &login).await.unwrap();
+        assert_eq!(found.is_some(), is_found, "login {}", login.len());
+
+        let text = "7".repeat(naming::MAX_NUMBER_BYTES + more);
+        store.insert_number(number(n, one, &text)).await.unwrap();
+        let found = store.number_candidates(Some(one), &[text]).await.unwrap();
+        assert_eq!(!found.exact.is_empty(), is_found, "number {more}");
+
+        let email = format!("{}@{n}", "a".repeat(Account::MAX_EMAIL_BYTES - 2 + more));
+        insert_account(&store, n, None, one).await;
+        let account = store.account(account_sid(n)).await.unwrap().unwrap();
+        let account = Account {
+            sid: account_sid(n + 10),
+            email: email.clone(),
+            ..(*account).clone()
+        };
+        store.insert_account(account, None).await.unwrap();
+        let found = store.account_of_login(&email).await.unwrap();
+        assert_eq!(found.is_some(), is_found, "e-mail {}", email.len());
+    }
 }
 
 pub(crate) async fn a_row_that_changed_since_it_was_read_is_not_replaced(db: &Database) {

@@ -18,6 +18,7 @@ mod lanes;
 mod lists;
 mod messages;
 pub(crate) mod raw;
+mod recordings;
 mod registrations;
 pub(crate) mod values;
 
@@ -27,6 +28,7 @@ pub(crate) use directory::*;
 pub(crate) use lanes::*;
 pub(crate) use lists::*;
 pub(crate) use messages::*;
+pub(crate) use recordings::*;
 pub(crate) use registrations::*;
 use values::*;
 
@@ -56,6 +58,7 @@ macro_rules! for_each_case {
             many_commits_at_once_are_all_kept,
             calls_are_filtered_sorted_and_counted,
             recordings_notifications_and_traces_come_back,
+            a_recording_in_progress_is_listed_with_its_state,
             only_the_own_server_of_a_call_may_still_store_its_trace,
             orphans_are_closed_once,
             a_call_ended_by_another_server_is_lost_for_its_own,
@@ -79,6 +82,7 @@ macro_rules! for_each_case {
             nothing_is_added_to_a_closed_account,
             closing_an_account_takes_its_tree_along,
             clients_are_found_by_login_and_domain,
+            a_text_longer_than_any_name_is_not_looked_up,
             a_row_that_changed_since_it_was_read_is_not_replaced,
             digests_of_an_earlier_release_are_sealed,
             numbers_are_found_by_spelling_then_pattern,
@@ -375,7 +379,7 @@ pub(crate) async fn recordings_notifications_and_traces_come_back(db: &Database)
     let rows = store.recordings(&longest).await.unwrap();
     assert_eq!(
         (rows.total, rows.items),
-        (2, vec![first.clone(), second.clone()])
+        (2, vec![first.clone().into(), second.clone().into()])
     );
     let of_call = RecordingFilter {
         call: Some(call_sid(2).to_string()),
@@ -383,7 +387,7 @@ pub(crate) async fn recordings_notifications_and_traces_come_back(db: &Database)
     };
     assert_eq!(
         store.recordings(&of_call).await.unwrap().items,
-        vec![second]
+        vec![second.into()]
     );
     assert!(store.delete_recordings(vec![first.sid]).await.unwrap());
     assert!(!store.delete_recordings(vec![first.sid]).await.unwrap());

@@ -69,6 +69,8 @@ pub(crate) async fn registrations_of_an_earlier_release_go_to_the_first_server(d
          ALTER TABLE calls DROP COLUMN queue;
          ALTER TABLE calls DROP COLUMN queue_since;
          ALTER TABLE calls DROP COLUMN conference_coaches;
+         ALTER TABLE started_recordings DROP COLUMN status;
+         ALTER TABLE started_recordings DROP COLUMN updated;
          DELETE FROM migrations WHERE version >= 16;
          INSERT INTO bindings VALUES ('{organization}', 'kim', 'old'), ('{organization}', 'ann', 'old');"
     );

@@ -22,6 +22,10 @@ fn owner(kind: u8, bytes: [u8; 16]) -> Lane {
     }
 }
 
+fn account(n: u8) -> AccountSid {
+    AccountSid::from_bytes([n; 16])
+}
+
 fn row(account: u8, call: u8, sequence: u8, host: &str, now: Timestamp) -> PendingCallback {
     let mut event = [0; 16];
     event[..3].copy_from_slice(&[account, call, sequence]);
@@ -255,6 +259,7 @@ impl World {
                 let takes = Duration::from_millis(3);
                 self.pages.insert((now + takes, self.next), (read, page));
             }
+            Output::Ask(account) => self.machine.handle_customer(account, Some(account)),
             Output::Opened { origin, .. } => self.changes.push(format!("{origin} opened")),
             Output::Closed { origin, .. } => self.changes.push(format!("{origin} closed")),
         }
@@ -273,7 +278,7 @@ impl World {
             *hosts.entry(host.clone()).or_default() += 1;
             assert!(lanes.insert((host, callback.lane)), "two of a lane at once");
         }
-        assert!(accounts.values().all(|n| *n <= self.config.per_account));
+        assert!(accounts.values().all(|n| *n <= self.config.per_customer));
         assert!(hosts.values().all(|n| *n <= self.config.per_host));
     }
 
@@ -464,6 +469,7 @@ fn old_rows_are_given_up_even_if_their_host_is_never_tried() {
 fn a_row_that_comes_again_goes_before_those_behind_it() {
     let config = CallbackConfig::default();
     let mut machine = Delivery::new(config);
+    machine.handle_customer(account(1), Some(account(1)));
     let send = |machine: &mut Delivery, now| match machine.poll_output(now) {
         Some(Output::Send(row)) => Some(row.callback.sequence),
         _ => None,
@@ -685,6 +691,7 @@ fn a_row_that_is_wanted_again_goes_before_those_behind_it_without_room() {
 #[test]
 fn a_page_that_is_late_does_not_bring_back_what_has_ended() {
     let mut machine = Delivery::new(small(10));
+    machine.handle_customer(account(1), Some(account(1)));
     let row = row(1, 1, 1, "a", at(0));
     machine.look_through(1);
     let Some(Output::Read(first)) = machine.poll_output(at(0)) else {
@@ -708,4 +715,78 @@ fn a_page_that_is_late_does_not_bring_back_what_has_ended() {
     machine.handle_page(old, Some(vec![row]), at(2));
     assert!(matches!(machine.poll_output(at(2)), Some(Output::Read(_))));
     assert!(machine.known.is_empty());
+}
+
+/// Accounts 1 to 3 are of customer 1, and account 4 is a customer. `None`: nothing is to be sent.
+fn next_sent(machine: &mut Delivery, now: Timestamp) -> Option<PendingCallback> {
+    loop {
+        match machine.poll_output(now)? {
+            Output::Send(row) => return Some(*row),
+            Output::Ask(sid) => {
+                let customer = if sid == account(4) { 4 } else { 1 };
+                machine.handle_customer(sid, Some(account(customer)));
+            }
+            Output::End(row, outcome) => machine.handle_stored(row.callback.event, &outcome),
+            Output::Retry(..) | Output::Read(_) | Output::Opened { .. } | Output::Closed { .. } => {
+            }
+        }
+    }
+}
+
+#[test]
+fn the_accounts_of_a_customer_share_its_slots() {
+    let mut machine = Delivery::new(CallbackConfig {
+        per_customer: 4,
+        at_once: 6,
+        ..CallbackConfig::default()
+    });
+    for n in 1..=4 {
+        for call in 0..10 {
+            machine.handle_row(row(n, call, 0, "a", at(0)));
+        }
+    }
+    let mut flying: VecDeque<PendingCallback> = VecDeque::new();
+    let mut sent = BTreeMap::new();
+    let mut order = Vec::new();
+    loop {
+        while let Some(row) = next_sent(&mut machine, at(0)) {
+            let account = row.callback.account;
+            *sent.entry(account).or_insert(0) += 1;
+            order.push(account);
+            flying.push_back(row);
+        }
+        let of_four = flying
+            .iter()
+            .filter(|row| row.callback.account == account(4));
+        let of_four = of_four.count();
+        assert!(of_four <= 4 && flying.len() - of_four <= 4 && flying.len() <= 6);
+        let Some(row) = flying.pop_front() else { break };
+        machine.handle_attempt(row.callback.event, taken(), at(0), 0.0);
+    }
+    assert_eq!(sent, (1..=4).map(|n| (account(n), 10)).collect());
+    for n in 1..=4 {
+        let first = order.iter().position(|sid| *sid == account(n));
+        assert!(
+            first.is_some_and(|at| at < 20),
+            "account {n} waits for all others"
+        );
+    }
+    assert!(machine.accounts.is_empty() && machine.is_idle());
+}
+
+#[test]
+fn the_customer_with_most_rows_makes_room() {
+    let mut machine = Delivery::new(small(10));
+    for n in 1..=3 {
+        for call in 0..3 {
+            machine.handle_row(row(n, call, 0, "b", at(10)));
+        }
+    }
+    while next_sent(&mut machine, at(0)).is_some() {}
+    for call in 0..6 {
+        machine.handle_row(row(4, call, 0, "b", at(10)));
+    }
+    let rows = |n| machine.accounts.get(&account(n)).map_or(0, |of| of.rows);
+    let of_one: usize = (1..=3).map(rows).sum();
+    assert!(rows(4) >= 4 && of_one <= 6, "{of_one} and {}", rows(4));
 }

@@ -1,5 +1,7 @@
 //! Recordings of `<Dial>` and `<Record>`: whose tones are in the file, on which channel, from when.
 
+use std::time::Instant;
+
 use e2e::phone::Setup;
 use e2e::sipp::Scenario;
 use e2e::tone::Heard;
@@ -178,6 +180,72 @@ fn a_recording_from_the_ringing_has_the_ring_tone() -> anyhow::Result<()> {
     assert!(rings.level(american) < rings.level(ring) - 20.0);
     assert!(left.part(0.5, 2.4).share(scene.kims) >= 0.9);
     assert!(left.share(ring) < 0.05);
+    Ok(())
+}
+
+/// Requests to `…/Calls/{sid}/Recordings`, as Twilio's libraries send them.
+fn ask(rest: &Rest, path: &str, form: &str) -> anyhow::Result<Value> {
+    let path = format!("/2010-04-01/Accounts/{}/{path}.json", rest.account());
+    let message = rest.send("POST", &path, Some(form))?;
+    anyhow::ensure!(message.status() < 300, "{path} {form}: {}", message.start);
+    Ok(serde_json::from_slice(&message.body)?)
+}
+
+#[test]
+fn the_api_records_a_live_call_and_leaves_out_a_pause() -> anyhow::Result<()> {
+    let scene = Scene::new()?;
+    scene
+        .app
+        .on("/v", Reply::document("<Gather timeout=\"60\"/>"));
+    scene.app.on("/told", Reply::status(200));
+    scene.kim.dial("1000")?;
+    scene.kim.wait_for("CALL_ESTABLISHED")?;
+    let rest = scene.server.rest();
+    let call = wait::until("the call is in progress", SOON, || {
+        let calls = rest.calls().ok()?;
+        let call = calls.iter().find(|call| call["status"] == "in-progress")?;
+        Some(call["sid"].as_str()?.to_owned())
+    })?;
+    // A second in which the phone opens its audio.
+    talk(1.0);
+    let recordings = format!("Calls/{call}/Recordings");
+    let current = format!("{recordings}/Twilio.CURRENT");
+    let told = format!("RecordingStatusCallback={}", scene.app.url("/told"));
+    let started = ask(&rest, &recordings, &told)?;
+    assert_eq!(started["status"], "in-progress");
+    let begun = Instant::now();
+    talk(1.5);
+    let paused = ask(&rest, &current, "Status=paused&PauseBehavior=skip")?;
+    let first = begun.elapsed();
+    assert_eq!(
+        (&paused["status"], &paused["sid"]),
+        (&"paused".into(), &started["sid"])
+    );
+    talk(1.5);
+    let resumed = ask(&rest, &current, "Status=in-progress")?;
+    assert_eq!(resumed["status"], "in-progress");
+    let resumed = Instant::now();
+    talk(1.5);
+    ask(&rest, &current, "Status=stopped")?;
+    let expected = (first + resumed.elapsed()).as_secs_f64();
+    let told = scene.app.wait_for("/told", 1, SOON)?;
+    assert_eq!(told[0].param("RecordingStatus"), Some("completed"));
+    assert_eq!(
+        told[0].param("RecordingSource"),
+        Some("StartCallRecordingAPI")
+    );
+    let recorded = fetched(&rest, &told[0])?;
+    let length = recorded.seconds();
+    // The requests take their time.
+    assert!((length - expected).abs() < 0.5, "{length} and {expected} s");
+    let own = recorded.span_of(scene.kims);
+    assert!(own.seconds() > length - 0.2, "{:.2} s", own.seconds());
+    assert!(own.share(scene.kims) >= 0.95, "no gap at the pause");
+    let sid = started["sid"].as_str().unwrap_or_default();
+    let shown = rest.get(&format!("{recordings}/{sid}"))?;
+    assert_eq!(shown["status"], "completed");
+    let shown: f64 = shown["duration"].as_str().unwrap_or_default().parse()?;
+    assert!((shown - length).abs() < 0.01, "{shown} and {length} s");
     Ok(())
 }
 

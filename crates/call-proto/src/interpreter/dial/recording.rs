@@ -2,13 +2,12 @@
 //!
 //! One from the answer belongs to the bridge, which starts it when the parties hear each other; one
 //! from the ringing, or without a bridge, belongs to the verb. Both record the caller's leg, which hears everyone else.
-//! **Invariant: a `<Dial>` makes at most one recording.** Left to others: its callbacks
-//! (`recording`).
+//! **Invariant: a `<Dial>` makes at most one recording**, and knows it by its SID: the leg may have others.
+//! Left to others: its callbacks (`recording`).
 
 use model::{RecordingSid, RecordingSource};
 use rcml::{DialRecording, RecordingStart};
 
-use crate::command::MediaCommand;
 use crate::context::Context;
 use crate::interpreter::verb::Site;
 use crate::recording::{RecordingNews, RecordingTerms};
@@ -20,6 +19,8 @@ pub(in crate::interpreter) struct DialRecorder {
     /// The verb starts and stops it, rather than the bridge.
     is_own: bool,
     begun: bool,
+    /// The recording that the bridge is to start.
+    of_bridge: Option<RecordingSid>,
     /// The recording that the verb has to stop, even if it has failed.
     to_stop: Option<RecordingSid>,
     /// The current or finished recording, unless it failed.
@@ -34,6 +35,7 @@ impl DialRecorder {
             wanted: dial.record,
             callback: dial.recording_callback.clone(),
             begun: false,
+            of_bridge: None,
             to_stop: None,
             recording: None,
         }
@@ -68,8 +70,8 @@ impl DialRecorder {
                 (None, RecordingTerms::default())
             }
             Some(wanted) => {
-                let recording = cx.recording_sid();
-                (Some(recording), self.terms(wanted, site, cx))
+                self.of_bridge = Some(cx.recording_sid());
+                (self.of_bridge, self.terms(wanted, site, cx))
             }
         }
     }
@@ -77,9 +79,7 @@ impl DialRecorder {
     /// The verb ends, or loses its leg; the bridge stops its own recording.
     pub(in crate::interpreter) fn stop(&mut self, site: &mut Site<'_>, cx: &mut Context) {
         if let Some(recording) = self.to_stop.take() {
-            site.recordings.stop(recording, cx);
-            let command = MediaCommand::StopRecord { recording };
-            cx.media(site.leg.profile.sid, command);
+            site.recordings.stop(recording, site.leg, cx);
         }
     }
 
@@ -96,10 +96,11 @@ impl DialRecorder {
         news: RecordingNews,
     ) -> bool {
         match news {
-            RecordingNews::Started => {
+            RecordingNews::Started if self.of_bridge == Some(of) => {
                 self.recording = Some(of);
                 false
             }
+            RecordingNews::Started => false,
             RecordingNews::Silent => false,
             RecordingNews::Over { .. } if self.recording != Some(of) => false,
             RecordingNews::Over { stored_ms } => {

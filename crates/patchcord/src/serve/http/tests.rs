@@ -176,6 +176,36 @@ fn an_idle_connection_of_the_greediest_makes_room() {
     assert_eq!(held(&seats), [0, 3, 4, 5]);
 }
 
+#[test]
+fn connections_of_a_proxy_make_room_last() {
+    let limits = Limits {
+        connections: 4,
+        per_source: 3,
+        idle: Duration::from_secs(10),
+        ..limits()
+    };
+    let (mut seats, start) = (Seats::default(), Instant::now());
+    let take = |seats: &mut Seats, text: &str, is_proxy, second| {
+        let now = start + Duration::from_secs(second);
+        let taken = seats.take(source(text), is_proxy, &limits, now);
+        taken.map(|(id, _)| id).ok()
+    };
+    for second in 0..3 {
+        assert!(take(&mut seats, "10.0.0.1", true, second).is_some());
+    }
+    assert_eq!(take(&mut seats, "192.0.2.1", false, 3), Some(3));
+    assert_eq!(take(&mut seats, "192.0.2.2", false, 20), Some(4));
+    assert!(
+        !seats.held.contains_key(&3),
+        "the one that is not a proxy's"
+    );
+    assert_eq!(take(&mut seats, "192.0.2.3", false, 21), Some(5));
+    assert!(
+        !seats.held.contains_key(&0),
+        "no other has waited long enough"
+    );
+}
+
 #[tokio::test]
 async fn a_connection_that_makes_room_is_closed() {
     let quick = Limits {

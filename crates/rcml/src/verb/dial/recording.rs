@@ -26,16 +26,16 @@ pub enum RecordingStart {
     Ringing,
 }
 
-/// Who is in the recording of a `<Dial>`.
+/// Who is in the recording of a leg; that of a `<Dial>` records the caller's.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Sides {
     /// Both, mixed.
     Mixed,
-    /// Both, on a channel each: left what the caller says, right what the caller hears.
+    /// Both, on a channel each: left what the recorded party says, right what it hears.
     Apart,
-    /// Only what the caller says.
+    /// Only what the recorded party says.
     Inbound,
-    /// Only what the caller hears.
+    /// Only what the recorded party hears.
     Outbound,
 }
 
@@ -71,6 +71,20 @@ const TRACKS: [(&str, Option<Sides>); 3] = [
 ];
 
 impl Sides {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Mixed, Self::Apart, Self::Inbound, Self::Outbound];
+
+    /// A word for each.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Mixed => "mixed",
+            Self::Apart => "apart",
+            Self::Inbound => "inbound",
+            Self::Outbound => "outbound",
+        }
+    }
+
     /// The value of `recordingTrack`.
     #[must_use]
     pub const fn track(self) -> &'static str {

@@ -1,0 +1,124 @@
+//! The names and addresses under which this server is reached.
+//!
+//! **Invariant: [`OurNames`] alone decides whether a host is ours**, for requests that arrive and for addresses that are
+//! to be called. Left to others: which addresses the machine has.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use crate::uri::{Host, Uri};
+
+/// The names and addresses of this server.
+#[derive(Clone, Debug, Default)]
+pub struct OurNames {
+    /// The organization's domain, also the digest realm.
+    pub domain: String,
+    /// Further host names.
+    pub names: Vec<String>,
+    /// Address at which peers outside private networks reach us, if it is not the bound one.
+    pub public_address: Option<IpAddr>,
+}
+
+impl OurNames {
+    /// Whether a host is one of ours.
+    ///
+    /// - `is_own`: whether an address is one of this machine's
+    pub fn include(&self, host: &Host, is_own: impl Fn(IpAddr) -> bool) -> bool {
+        match host {
+            Host::Name(name) => is_localhost(name) || self.has_name(name),
+            host => host.ip().is_some_and(|ip| self.has_address(ip, is_own)),
+        }
+    }
+
+    /// The number or login, unescaped, of a `sip:` address at which a request would arrive here, so that it need not be
+    /// sent. `None` if the address leads elsewhere: another server may use another port of an address of ours, but not of
+    /// our domain.
+    ///
+    /// - `ports`: on which we receive SIP
+    /// - `is_own`: as for [`OurNames::include`]
+    #[must_use]
+    pub fn local_user(
+        &self,
+        uri: &str,
+        ports: &[u16],
+        is_own: impl Fn(IpAddr) -> bool,
+    ) -> Option<String> {
+        let uri = Uri::parse(uri).ok()?;
+        let sip = uri.as_sip().filter(|sip| !sip.secure)?;
+        let is_ours = match &sip.host {
+            Host::Name(name) if self.has_name(name) => true,
+            host => {
+                let ip = match host {
+                    Host::Name(name) if is_localhost(name) => Some(Ipv4Addr::LOCALHOST.into()),
+                    host => host.ip(),
+                };
+                ports.contains(&sip.port.unwrap_or(5060))
+                    && ip.is_some_and(|ip| self.has_address(ip, is_own))
+            }
+        };
+        let user = uri
+            .subscriber()
+            .filter(|user| is_ours && !user.is_empty())?;
+        Some(user.into_owned())
+    }
+
+    fn has_name(&self, name: &str) -> bool {
+        self.all().any(|ours| ours.eq_ignore_ascii_case(name))
+    }
+
+    fn has_address(&self, ip: IpAddr, is_own: impl Fn(IpAddr) -> bool) -> bool {
+        is_own(ip)
+            || self.public_address == Some(ip)
+            || self.all().any(|ours| ours.parse() == Ok(ip))
+    }
+
+    fn all(&self) -> impl Iterator<Item = &String> {
+        self.names.iter().chain([&self.domain])
+    }
+}
+
+fn is_localhost(name: &str) -> bool {
+    name.eq_ignore_ascii_case("localhost")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_of_ours_is_not_sent_to() {
+        let ours = OurNames {
+            domain: "pbx.example".to_owned(),
+            names: vec!["pbx2.example".to_owned(), "198.51.100.7".to_owned()],
+            public_address: Some([203, 0, 113, 1].into()),
+        };
+        let is_own = |ip: IpAddr| ip.is_loopback() || ip == IpAddr::from([192, 0, 2, 9]);
+        // The address, and its user if requests for it arrive here, at port 5060 or 5080.
+        let table = [
+            ("sip:bob@pbx.example", Some("bob")),
+            ("sip:bob@PBX2.example:7000;transport=tcp", Some("bob")),
+            ("sip:m%C3%BCller@pbx.example", Some("m\u{fc}ller")),
+            ("sip:+12025550100;npdi@pbx.example", Some("+12025550100")),
+            ("sip:bob@192.0.2.9", Some("bob")),
+            ("sip:bob@192.0.2.9:5080", Some("bob")),
+            ("sip:bob@192.0.2.9:5999", None),
+            ("sip:bob@203.0.113.1", Some("bob")),
+            ("sip:bob@198.51.100.7", Some("bob")),
+            ("sip:bob@localhost:5080", Some("bob")),
+            ("sip:bob@localhost:5999", None),
+            ("sip:bob@[::1]:5080", Some("bob")),
+            ("sip:bob@192.0.2.10", None),
+            ("sip:bob@elsewhere.example", None),
+            ("sips:bob@pbx.example", None),
+            ("sip:pbx.example", None),
+            ("tel:+12025550100", None),
+        ];
+        for (uri, expected) in table {
+            let found = ours.local_user(uri, &[5060, 5080], is_own);
+            assert_eq!(found.as_deref(), expected, "{uri}");
+            // An INVITE for it that arrives is for us.
+            if let (Some(_), Ok(uri)) = (expected, Uri::parse(uri)) {
+                assert!(uri.host().is_some_and(|host| ours.include(host, is_own)));
+            }
+        }
+    }
+}
