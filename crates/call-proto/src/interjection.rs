@@ -20,13 +20,66 @@ use crate::trace::Lane;
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Interjection {
     /// Account whose rights apply to the address of a sound.
-    pub author: AccountSid,
+    author: AccountSid,
     /// One `<Say>` or `<Play>`; any other verb has no effect.
     #[serde(with = "crate::journal::serde_as::verbs")]
-    pub verb: Vec<Verb>,
+    verb: Vec<Verb>,
 }
 
 impl Interjection {
+    /// Words to say; `None` if the language is not known.
+    #[must_use]
+    pub fn say(
+        author: AccountSid,
+        text: &str,
+        is_woman: bool,
+        language: Option<&str>,
+    ) -> Option<Self> {
+        let mut say = rcml::Say {
+            text: text.to_owned(),
+            ..rcml::Say::default()
+        };
+        if is_woman {
+            say.voice = rcml::Voice::Woman;
+        }
+        if let Some(language) = language {
+            say.language = rcml::known_language(language)?;
+        }
+        let verb = vec![Verb::Say(say)];
+        Some(Self { author, verb })
+    }
+
+    /// A sound to play, by its absolute address.
+    #[must_use]
+    pub fn play(author: AccountSid, url: String) -> Self {
+        let play = rcml::Play {
+            url,
+            ..rcml::Play::default()
+        };
+        let verb = vec![Verb::Play(play)];
+        Self { author, verb }
+    }
+
+    /// Keys to press: `0`–`9`, `*`, `#`, `A`–`D`, and `w` for half a second of silence.
+    #[must_use]
+    pub fn keys(author: AccountSid, keys: String) -> Self {
+        let play = rcml::Play {
+            digits: Some(keys),
+            ..rcml::Play::default()
+        };
+        let verb = vec![Verb::Play(play)];
+        Self { author, verb }
+    }
+
+    /// Replaces what its addresses must not reveal in a journal.
+    pub(crate) fn redact(&mut self, redacted: impl Fn(&str) -> String) {
+        for verb in &mut self.verb {
+            if let Verb::Play(play) = verb {
+                play.url = redacted(&play.url);
+            }
+        }
+    }
+
     /// The name of its verb.
     pub(crate) fn name(&self) -> &'static str {
         match self.verb.first() {
@@ -34,6 +87,28 @@ impl Interjection {
             Some(Verb::Play(play)) if play.digits.is_some() => "press keys",
             _ => "play",
         }
+    }
+}
+
+/// Why a sound was not said or played, nor keys pressed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum InterjectionRefusal {
+    /// Nobody hears the call yet.
+    #[error("the call has not been answered yet")]
+    NotUp,
+    /// The call hears another one.
+    #[error(
+        "the call still hears an earlier Say, Play or SendDigits: send the request again when that has ended"
+    )]
+    Earlier,
+    /// The sound is not available, for the reason with this number of the error table.
+    #[error("the sound is not available (error {0}); the notification of the call says why")]
+    NoSound(u16),
+}
+
+impl From<InterjectionRefusal> for ModifyError {
+    fn from(refusal: InterjectionRefusal) -> Self {
+        Self::Interjection(refusal)
     }
 }
 
@@ -72,10 +147,10 @@ impl Call {
             return Err(ModifyError::NotLive);
         }
         if !self.leg.is_up() {
-            return Err(ModifyError::NotUp);
+            return Err(InterjectionRefusal::NotUp.into());
         }
         if !matches!(self.interjections, Interjections::Nothing) {
-            return Err(ModifyError::Interjecting);
+            return Err(InterjectionRefusal::Earlier.into());
         }
         let (sid, req) = (self.sid(), cx.req());
         let author = what.author;
@@ -130,7 +205,7 @@ impl Call {
             Err(failure) => {
                 let about = self.leg.profile.about(None);
                 cx.notify(about, failure.code, &failure.text);
-                Err(ModifyError::NoSound(failure.code))
+                Err(InterjectionRefusal::NoSound(failure.code).into())
             }
         };
         self.reply_to(ask, outcome, cx);

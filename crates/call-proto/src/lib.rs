@@ -64,7 +64,7 @@ pub use event::{
 pub use fact::{CallEnd, Fact, Reason};
 pub use family::{Family, Inbound, OutboundApi, Script};
 pub use farewell::{Farewell, MessageFarewell, RecordingFarewell, RecordingOutcome, RoomFarewell};
-pub use interjection::Interjection;
+pub use interjection::{Interjection, InterjectionRefusal};
 pub use lint::{can_run, lint};
 pub use membership::{
     Beep, Departure, Place, RoomCallback, RoomEnd, RoomEvent, RoomRecording, RoomRefusal, Terms,

@@ -9,6 +9,7 @@ use crate::callback::{CallbackTarget, LegCallback};
 use crate::command::Target;
 use crate::dialect::Dialect;
 use crate::event::{Headers, Planned, Unreachable};
+use crate::interjection::InterjectionRefusal;
 use crate::recording_request::{NewRecording, RecordingRefusal};
 
 /// A call to create.
@@ -129,17 +130,9 @@ pub enum ModifyError {
     /// It does not wait in the queue from which it was to be taken.
     #[error("the call does not wait in this queue")]
     NotInQueue,
-    /// It has not been answered, so nobody hears it.
-    #[error("the call has not been answered yet")]
-    NotUp,
-    /// It hears another sound of the API.
-    #[error(
-        "the call still hears an earlier Say, Play or SendDigits: send the request again when that has ended"
-    )]
-    Interjecting,
-    /// The sound is not available, for the reason with this number of the error table.
-    #[error("the sound is not available (error {0}); see the notification of the call")]
-    NoSound(u16),
+    /// It does not hear the sound.
+    #[error("{0}")]
+    Interjection(InterjectionRefusal),
     /// Its recording was not started or changed.
     #[error("{0}")]
     Recording(RecordingRefusal),

@@ -40,7 +40,7 @@ pub(crate) fn read(
     let Some(attribute) = element.attribute("language") else {
         return default.to_owned();
     };
-    tag(&attribute.value).unwrap_or_else(|| {
+    known(&attribute.value).unwrap_or_else(|| {
         let message = format!(
             "language `{}` is not known; {default} was used",
             quoted(&attribute.value)
@@ -51,8 +51,9 @@ pub(crate) fn read(
     })
 }
 
-/// The BCP-47 tag of a code or tag in any letter case, if its language can be spoken.
-fn tag(written: &str) -> Option<String> {
+/// The BCP-47 tag of a code or tag in any letter case; `None` if its language cannot be spoken.
+#[must_use]
+pub fn known(written: &str) -> Option<String> {
     let lower = written.to_ascii_lowercase().replace('_', "-");
     if let Some((_, tag)) = OLD_CODES.iter().find(|(code, _)| *code == lower) {
         return Some((*tag).to_owned());
@@ -103,7 +104,7 @@ mod tests {
             ("", None),
         ];
         for (written, expected) in table {
-            assert_eq!(tag(written).as_deref(), expected, "{written}");
+            assert_eq!(known(written).as_deref(), expected, "{written}");
         }
     }
 }

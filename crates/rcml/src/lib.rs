@@ -34,6 +34,7 @@ pub use address::{socket_fault, url_fault};
 pub use document::{Document, ParseError};
 pub use encoding::decode;
 pub use finding::{Finding, LeftOut, Position, add_warning};
+pub use language::known as known_language;
 pub use model::{HttpMethod as Method, Level};
 pub use reach::answers;
 pub use reply::{ReplyError, ReplyKind};

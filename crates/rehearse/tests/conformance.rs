@@ -25,6 +25,7 @@ mod cases {
     mod delay;
     mod dial;
     mod fetch;
+    mod interjections;
     mod live_recordings;
     mod modify;
     mod queues;

@@ -1,6 +1,7 @@
 //! `/Accounts/{sid}/Calls`: call legs, live and past.
 
 mod fields;
+mod interjection;
 
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use model::{ApplicationSid, Bare, CallSid, CallStatus, HttpMethod, LegEvent, Tar
 use store::{CallFilter, CallKey, Sort, Store};
 
 use self::fields::CALL;
+use self::interjection::{INTERJECTIONS, interjection};
 use super::recordings::{NEW_RECORDING, new_recording};
 use crate::context::{Answer, Context, now, owned};
 use crate::dialect::RestDialect;
@@ -61,9 +63,9 @@ pub(crate) static ROUTES: &[Route] = &[
         .doc("Reads a call."),
     Route::post(ONE, |c, a, sid| Box::pin(modify(c, a, sid)))
         .needs(Action::Modify, "Calls")
-        .params(&[NEXT_DOCUMENT, DOCUMENT, CHANGES])
+        .params(&[NEXT_DOCUMENT, DOCUMENT, CHANGES, INTERJECTIONS])
         .answers(Answers::One(&CALL))
-        .doc("Changes a live call: ends it, or runs another document."),
+        .doc("Changes a live call: ends it, runs another document, or has it hear something at once."),
 ];
 
 const FILTERS: &[Param] = &[
@@ -630,6 +632,7 @@ async fn modify(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
             ModifyError::NotAnswered
             | ModifyError::NotInConference
             | ModifyError::NotInQueue
+            | ModifyError::Interjection(_)
             | ModifyError::Recording(_) => {
                 Failure::of(error::CALL_NOT_LIVE).saying(refusal.to_string())
             }
@@ -665,6 +668,9 @@ async fn change(context: &Context<'_>, call: CallSid) -> Result<Modify, Failure>
     let params = &context.params;
     let status = params.word("Status");
     let next = sent_document(context)?;
+    if let Some(interjection) = interjection(context)? {
+        return Ok(Modify::Interject(Box::new(interjection)));
+    }
     let muted = params.flag("Mute")?;
     if let (None, None, Some(muted)) = (status, &next, muted) {
         let found = context.state.store.participant(call).await?;
@@ -687,7 +693,8 @@ async fn change(context: &Context<'_>, call: CallSid) -> Result<Modify, Failure>
             Ok(Modify::Redirect(Box::new(redirect)))
         }
         (None, None) => {
-            let text = "Url, Twiml or Status: one of these parameters is required";
+            let text =
+                "Url, Twiml, Status, Say, Play or SendDigits: one of these parameters is required";
             Err(Failure::of(error::BAD_PARAMETER).saying(text))
         }
     }

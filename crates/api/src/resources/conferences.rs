@@ -497,9 +497,10 @@ async fn ask(
 
 fn refused(refusal: ModifyError) -> Failure {
     match refusal {
-        ModifyError::NotLive | ModifyError::NotAnswered | ModifyError::Recording(_) => {
-            Failure::of(error::CALL_NOT_LIVE)
-        }
+        ModifyError::NotLive
+        | ModifyError::NotAnswered
+        | ModifyError::Interjection(_)
+        | ModifyError::Recording(_) => Failure::of(error::CALL_NOT_LIVE),
         ModifyError::NotInConference | ModifyError::NotInQueue => Failure::not_found(),
         ModifyError::Unconfirmed => {
             let late = Failure::of(error::INTERNAL).saying(refusal.to_string());

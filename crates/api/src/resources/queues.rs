@@ -494,6 +494,7 @@ async fn dequeue(context: &Context<'_>, account: &Account, sids: &str) -> Answer
             ModifyError::NotAnswered
             | ModifyError::NotInConference
             | ModifyError::NotInQueue
+            | ModifyError::Interjection(_)
             | ModifyError::Recording(_),
         ) => Err(Failure::not_found()),
     }

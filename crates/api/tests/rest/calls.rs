@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use call_proto::{Dialect, Document, Fallback, Modify, NewCall, Planned, Redirect, SetIn};
+use call_proto::{
+    Dialect, Document, Fallback, Interjection, Modify, NewCall, Planned, Redirect, SetIn,
+};
 use model::{CallStatus, Direction, HttpMethod, LegEvent, Target};
 
 use crate::server::{Server, account_sid, call, call_sid, of};
@@ -611,4 +613,40 @@ async fn live_calls_are_changed() {
         assert_eq!(answer.status, status, "{path} {form}: {}", answer.body);
     }
     assert_eq!(server.engine.modified.lock().unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn a_live_call_hears_something_at_once() {
+    let server = Server::start().await;
+    let p = server.account("p", server.admin).await;
+    server.keep(vec![call(1, p), call(5, p)]).await;
+    let path = |n| format!("/Accounts/{p}/Calls/{}.json", call_sid(n));
+    let said = Interjection::say(p, "Guten Tag", true, Some("de-DE"));
+    let played = Interjection::play(p, "http://a/beep.wav".to_owned());
+    let keys = Interjection::keys(p, "12w#".to_owned());
+    let table = [
+        (1, "Say=Guten+Tag&Voice=woman&Language=de-de", 200, said),
+        (1, "Play=http://a/beep.wav", 200, Some(played)),
+        (1, "SendDigits=12w%23", 200, Some(keys)),
+        // Not answered yet.
+        (5, "Say=Hello", 410, None),
+        (1, "Say=Hello&Language=klingon", 400, None),
+        (1, "Say=Hello&Voice=robot", 400, None),
+        (1, "Voice=woman", 400, None),
+        (1, "Status=completed&Language=de", 400, None),
+        (1, "Play=beep.wav", 400, None),
+        (1, "Play=http://a/beep.wav&Say=Hello", 400, None),
+        (1, "Say=Hello&Status=completed", 400, None),
+        (1, "SendDigits=12x", 400, None),
+        (1, "SendDigits=1&Mute=true", 400, None),
+    ];
+    for (n, form, status, expected) in table {
+        let answer = server.post(&of("p"), &path(n), form).await;
+        assert_eq!(answer.status, status, "{form}: {}", answer.body);
+        let made: Vec<_> = std::mem::take(&mut server.engine.modified.lock().unwrap());
+        let expected = expected.map(|what| (call_sid(n), Modify::Interject(Box::new(what))));
+        assert_eq!(made, Vec::from_iter(expected), "{form}");
+    }
+    let long = format!("Say={}", "a".repeat(4097));
+    server.post(&of("p"), &path(1), &long).await.is(400);
 }

@@ -368,7 +368,11 @@ impl Calls for TestEngine {
                 let sid = change.recording.unwrap_or(newest);
                 return self.change_recording(sid, change.turn).await;
             }
-            Modify::Complete | Modify::Cancel | Modify::Redirect(_) | Modify::Participant(_) => {}
+            Modify::Complete
+            | Modify::Cancel
+            | Modify::Redirect(_)
+            | Modify::Interject(_)
+            | Modify::Participant(_) => {}
         }
         if ends {
             let ended = Change::CallEnded {

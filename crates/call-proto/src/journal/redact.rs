@@ -75,13 +75,7 @@ pub(super) fn event(event: &Event) -> Event {
         Event::Ask {
             modify: Modify::Interject(what),
             ..
-        } => {
-            for verb in &mut what.verb {
-                if let rcml::Verb::Play(play) = verb {
-                    play.url = addresses(&play.url);
-                }
-            }
-        }
+        } => what.redact(addresses),
         Event::Ask {
             modify: Modify::Participant(change),
             ..

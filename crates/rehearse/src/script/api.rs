@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use call_proto::{
-    CallbackTarget, Document, Modify, NewRecording, ParticipantChange, Pause, RecordingChange,
-    Redirect, SetIn, Sides, Turn,
+    CallbackTarget, Document, Interjection, Modify, NewRecording, ParticipantChange, Pause,
+    RecordingChange, Redirect, SetIn, Sides, Turn,
 };
 use model::{ConferenceSid, HttpMethod, RecordingEvent};
 use url::Url;
@@ -42,11 +42,13 @@ pub(super) fn read(base: &Url, node: &Node) -> Result<Vec<ApiStep>, Problem> {
 fn step(base: &Url, node: &Node) -> Result<ApiStep, Problem> {
     const STEPS: &[&str] = &[
         "complete", "cancel", "redirect", "mute", "unmute", "hold", "unhold", "announce", "remove",
-        "record", "pause", "resume", "stop",
+        "record", "pause", "resume", "stop", "say", "play", "press",
     ];
     /// Further keys, each with the steps that it belongs to.
     const MORE: &[(&str, &[&str])] = &[
-        ("to", &["redirect", "hold", "announce"]),
+        ("to", &["redirect", "hold", "announce", "play"]),
+        ("text", &["say"]),
+        ("keys", &["press"]),
         ("both", &["redirect"]),
         ("document", &["redirect"]),
         ("channels", &["record"]),
@@ -84,6 +86,10 @@ fn step(base: &Url, node: &Node) -> Result<ApiStep, Problem> {
         "complete" => Does::Modify(Modify::Complete),
         "cancel" => Does::Modify(Modify::Cancel),
         "redirect" => Does::Modify(Modify::Redirect(Box::new(redirect(base, &map)?))),
+        "say" | "play" | "press" => {
+            let interjection = interjection(what, base, &map)?;
+            Does::Modify(Modify::Interject(Box::new(interjection)))
+        }
         "record" => Does::Modify(Modify::Record(Box::new(recording(base, &map)?))),
         "pause" | "resume" | "stop" => change_of_recording(what, &map)?,
         _ => Does::Modify(Modify::Participant(Box::new(participant(
@@ -96,6 +102,32 @@ fn step(base: &Url, node: &Node) -> Result<ApiStep, Problem> {
         leg: read::text(leg, what)?,
         does,
         refused: flag(&map, "refused")?,
+    })
+}
+
+/// What the leg hears at once, or the keys pressed towards it.
+fn interjection(what: &str, base: &Url, map: &Map<'_>) -> Result<Interjection, Problem> {
+    let missing =
+        |key: &str, sense: &str| Problem::new(map.line, format!("`{what}` needs `{key}`: {sense}"));
+    Ok(match what {
+        "say" => {
+            let text = map.text("text")?;
+            let text = text.ok_or_else(|| missing("text", "the words"))?;
+            let spoken = Interjection::say(ACCOUNT, &text, false, None);
+            spoken.ok_or_else(|| missing("text", "the words"))?
+        }
+        "play" => {
+            let to = map.get("to");
+            let to = to.ok_or_else(|| missing("to", "the path of a sound"))?;
+            Interjection::play(ACCOUNT, address(base, to, "to")?)
+        }
+        _ => {
+            let keys = map.text("keys")?;
+            Interjection::keys(
+                ACCOUNT,
+                keys.ok_or_else(|| missing("keys", "those to press"))?,
+            )
+        }
     })
 }
 

@@ -297,7 +297,8 @@ fn refused(refusal: ModifyError) -> Failure {
         ModifyError::NotLive
         | ModifyError::NotAnswered
         | ModifyError::NotInConference
-        | ModifyError::NotInQueue => Failure::of(error::CALL_NOT_LIVE).saying(text),
+        | ModifyError::NotInQueue
+        | ModifyError::Interjection(_) => Failure::of(error::CALL_NOT_LIVE).saying(text),
         ModifyError::Recording(refusal) => match refusal {
             RecordingRefusal::NotAnswered | RecordingRefusal::TooMany => {
                 Failure::of(error::CALL_NOT_LIVE).saying(text)
