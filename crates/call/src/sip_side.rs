@@ -130,7 +130,9 @@ pub(crate) fn event(event: sip::LegEvent) -> Option<LegEvent> {
         | sip::LegEvent::Dialog(_)
         | sip::LegEvent::MessageDone { .. }
         | sip::LegEvent::HeaderRefused { .. }
-        | sip::LegEvent::InfoDone { .. } => return None,
+        | sip::LegEvent::InfoDone { .. }
+        | sip::LegEvent::ReferAnswered { .. }
+        | sip::LegEvent::ReferReported { .. } => return None,
     })
 }
 

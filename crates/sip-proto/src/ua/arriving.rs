@@ -13,6 +13,7 @@ use super::config::{PROGRESS_REFRESH, RETRY_AFTER, TRYING};
 use super::core::{Core, Output};
 use super::gate::Gate;
 use super::leg::{Arriving, Awaited, Leg, Ours, Progress, Referrals, State, Talking};
+use super::transferring::Transfer;
 use super::{Caller, HeaderList, IncomingInvite, LegEvent, Peer};
 use crate::dialog::{AwaitAck, Dialog};
 use crate::digest::Party;
@@ -265,6 +266,7 @@ impl Core {
             unacked: None,
             bye: None,
             referrals: Referrals::default(),
+            transfer: Transfer::default(),
         }));
     }
 

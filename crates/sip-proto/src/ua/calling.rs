@@ -12,6 +12,7 @@ use super::config::MAX_FORKS;
 use super::core::Core;
 use super::leg::{Calling, Cancel, Leg, Ours, Referrals, State, Talking, Unacked};
 use super::pending::Kind;
+use super::transferring::Transfer;
 use super::{InviteSpec, LegEvent, LegId, Peer};
 use crate::dialog::Dialog;
 use crate::header::NameAddr;
@@ -246,6 +247,7 @@ impl Core {
             unacked,
             bye: None,
             referrals: Referrals::default(),
+            transfer: Transfer::default(),
         }));
     }
 

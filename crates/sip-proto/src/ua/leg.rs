@@ -12,6 +12,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::gate::Gate;
+use super::transferring::Transfer;
 use super::{HeaderList, LegId, Peer};
 use crate::dialog::{AwaitAck, Dialog};
 use crate::digest;
@@ -108,6 +109,7 @@ pub(super) struct Talking {
     /// A BYE that waits for the ACK of our first 2xx (§15).
     pub(super) bye: Option<HeaderList>,
     pub(super) referrals: Referrals,
+    pub(super) transfer: Transfer,
 }
 
 /// Their REFERs.
