@@ -36,6 +36,7 @@ pub(crate) fn command(command: LegCommand) -> Option<sip::LegCommand> {
             headers: reason_header(status, Some(reason)),
         },
         LegCommand::ReferDone { status } => sip::LegCommand::ReferDone { status },
+        LegCommand::Refer { target } => sip::LegCommand::Refer { target },
         LegCommand::Invite(_) => return None,
     })
 }
@@ -122,6 +123,10 @@ pub(crate) fn event(event: sip::LegEvent) -> Option<LegEvent> {
             transferor: refer.contact_user,
             transferee: refer.to_user,
         })),
+        sip::LegEvent::ReferAnswered { status } => LegEvent::ReferAnswered { status },
+        sip::LegEvent::ReferReported { status, is_last } => {
+            LegEvent::ReferReported { status, is_last }
+        }
         sip::LegEvent::Info { content_type, body } => LegEvent::Info {
             content_type,
             body: String::from_utf8_lossy(&body).into_owned(),
@@ -130,9 +135,7 @@ pub(crate) fn event(event: sip::LegEvent) -> Option<LegEvent> {
         | sip::LegEvent::Dialog(_)
         | sip::LegEvent::MessageDone { .. }
         | sip::LegEvent::HeaderRefused { .. }
-        | sip::LegEvent::InfoDone { .. }
-        | sip::LegEvent::ReferAnswered { .. }
-        | sip::LegEvent::ReferReported { .. } => return None,
+        | sip::LegEvent::InfoDone { .. } => return None,
     })
 }
 

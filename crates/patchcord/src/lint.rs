@@ -144,6 +144,7 @@ fn continuations(verb: &Verb) -> Vec<&str> {
         Verb::Connect(connect) => connect.action.as_deref().into_iter().collect(),
         Verb::Sms(sms) => sms.action.as_deref().into_iter().collect(),
         Verb::Enqueue(enqueue) => enqueue.action.as_deref().into_iter().collect(),
+        Verb::Refer(refer) => refer.action.as_deref().into_iter().collect(),
         Verb::Redirect(redirect) => vec![&redirect.url],
         Verb::Say(_)
         | Verb::Play(_)
@@ -153,6 +154,7 @@ fn continuations(verb: &Verb) -> Vec<&str> {
         | Verb::Start(_)
         | Verb::Stop(_)
         | Verb::Leave(_)
+        | Verb::Echo(_)
         | Verb::Unsupported(_) => Vec::new(),
     }
 }

@@ -12,7 +12,7 @@ use crate::address::url_fault;
 use crate::finding::{Finding, Findings, Position, quoted};
 use crate::source::Source;
 use crate::suggest::closest;
-use crate::{advice, verb, vocabulary};
+use crate::{advice, partner, verb, vocabulary};
 
 /// An element of a document and its place.
 #[derive(Clone, Copy)]
@@ -321,7 +321,7 @@ impl<'a> Element<'a> {
         text
     }
 
-    /// Reports attributes that are unknown or have no effect.
+    /// Reports attributes that are unknown or have no effect, by themselves or without another one.
     pub(crate) fn check_attributes(&self, known: &Attributes, findings: &mut Findings) {
         let mut seen = BTreeSet::new();
         for attribute in self.node.attributes() {
@@ -348,6 +348,7 @@ impl<'a> Element<'a> {
                 }
             });
         }
+        partner::check(self, known, findings);
     }
 
     /// The finding for an attribute that is unknown or has no effect.

@@ -32,6 +32,8 @@ pages! {
     "Stop" "stop",
     "Enqueue" "enqueue",
     "Leave" "leave",
+    "Refer" "refer",
+    "Echo" "echo",
     "Redirect" "redirect",
     "Reject" "reject",
     "Hangup" "hangup",
