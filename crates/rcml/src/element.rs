@@ -348,7 +348,16 @@ impl<'a> Element<'a> {
                 }
             });
         }
-        partner::check(self, known, findings);
+        for name in known.built {
+            let Some(attribute) = self.attribute(name) else {
+                continue;
+            };
+            let element = self.name();
+            if let Some(fault) = partner::fault(element, name, |other| self.string(other)) {
+                let message = format!("`{name}` of `{element}` has no effect{fault}");
+                findings.push(Finding::new(error::NO_PARTNER, attribute.at, message));
+            }
+        }
     }
 
     /// The finding for an attribute that is unknown or has no effect.

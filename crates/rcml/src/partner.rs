@@ -4,13 +4,8 @@
 //! of `Gather`, which have a number of their own (`verb/speech.rs`). An attribute with an empty
 //! value counts as absent.
 
-use model::error;
-
-use crate::element::{Attributes, Element};
-use crate::finding::{Finding, Findings};
-
 /// What an attribute depends on.
-enum Partner {
+pub(crate) enum Partner {
     /// At least one of these attributes.
     Attribute(&'static [&'static str]),
     /// That the attribute `input`, whose default is `dtmf`, names `dtmf`.
@@ -20,7 +15,7 @@ enum Partner {
 use Partner::{Attribute, KeysAsInput};
 
 /// The elements, their attributes, and what these depend on.
-const TABLE: &[(&[&str], &[&str], Partner)] = &[
+pub(crate) const TABLE: &[(&[&str], &[&str], Partner)] = &[
     (
         &["Connect", "Dial", "Enqueue", "Refer"],
         &["method"],
@@ -81,37 +76,32 @@ const TABLE: &[(&[&str], &[&str], Partner)] = &[
     ),
 ];
 
-/// Reports the attributes of an element that have no effect because another one is missing.
-pub(crate) fn check(element: &Element<'_>, known: &Attributes, findings: &mut Findings) {
-    let rows = TABLE
+/// Why an attribute of an element has no effect, as the end of a sentence; `None` if it has one.
+///
+/// - `value_of`: the value of another attribute of the element, if it is there.
+pub(crate) fn fault(
+    element: &str,
+    attribute: &str,
+    value_of: impl Fn(&str) -> Option<String>,
+) -> Option<String> {
+    let row = TABLE
         .iter()
-        .filter(|(elements, ..)| elements.contains(&element.name()));
-    for (_, names, partner) in rows {
-        for name in names.iter().filter(|name| known.built.contains(name)) {
-            let Some(attribute) = element.attribute(name) else {
-                continue;
-            };
-            if let Some(fault) = partner.fault(element) {
-                let message = format!("`{name}` of `{}` has no effect{fault}", element.name());
-                findings.push(Finding::new(error::NO_PARTNER, attribute.at, message));
-            }
-        }
-    }
+        .find(|(elements, names, _)| elements.contains(&element) && names.contains(&attribute));
+    row.and_then(|(.., partner)| partner.fault(value_of))
 }
 
 impl Partner {
-    /// What is missing, as the end of a sentence; `None` if nothing is.
-    fn fault(&self, element: &Element<'_>) -> Option<String> {
+    fn fault(&self, value_of: impl Fn(&str) -> Option<String>) -> Option<String> {
         match self {
             Attribute(names) => {
-                let is_missing = names.iter().all(|name| element.attribute(name).is_none());
+                let is_missing = names.iter().all(|name| value_of(name).is_none());
                 is_missing.then(|| {
                     let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
                     format!(" without {}", names.join(" or "))
                 })
             }
             KeysAsInput => {
-                let input = element.attribute("input")?.value.to_ascii_lowercase();
+                let input = value_of("input")?.to_ascii_lowercase();
                 let mut words = input.split_ascii_whitespace();
                 // Any other word means keys alone, and has a finding.
                 words
@@ -120,30 +110,13 @@ impl Partner {
             }
         }
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::verb::ELEMENTS;
-
-    #[test]
-    fn every_row_names_attributes_that_its_elements_have() {
-        for (elements, names, partner) in TABLE {
-            for element in *elements {
-                // An old name.
-                let element = if *element == "Uri" { "Sip" } else { element };
-                let known = ELEMENTS.iter().find(|(name, _)| *name == element);
-                let built = known.expect("it is an element").1.built;
-                let partners = match partner {
-                    Attribute(partners) => *partners,
-                    KeysAsInput => &["input"],
-                };
-                for name in names.iter().chain(partners) {
-                    assert!(built.contains(name), "`{name}` of {element}");
-                }
-                assert!(partners.iter().all(|partner| !names.contains(partner)));
-            }
+    /// The attributes that it is about.
+    #[cfg(test)]
+    pub(crate) const fn names(&self) -> &'static [&'static str] {
+        match self {
+            Attribute(names) => names,
+            KeysAsInput => &["input"],
         }
     }
 }

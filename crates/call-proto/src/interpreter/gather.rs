@@ -62,10 +62,10 @@ pub(super) enum Part {
     Silence(Duration),
 }
 
-pub(super) fn start(gather: rcml::Gather, site: &mut Site<'_>, cx: &mut Context) -> Step {
+pub(super) fn start(gather: Box<rcml::Gather>, site: &mut Site<'_>, cx: &mut Context) -> Step {
     match typed_ahead(gather, site, cx) {
         Ok(step) => step,
-        Err(gather) => prompt(gather, site, cx),
+        Err(gather) => prompt(*gather, site, cx),
     }
 }
 
@@ -74,10 +74,10 @@ pub(super) fn start(gather: rcml::Gather, site: &mut Site<'_>, cx: &mut Context)
 /// # Errors
 /// The verb, if none of them begins the input.
 fn typed_ahead(
-    gather: rcml::Gather,
+    gather: Box<rcml::Gather>,
     site: &mut Site<'_>,
     cx: &mut Context,
-) -> Result<Step, rcml::Gather> {
+) -> Result<Step, Box<rcml::Gather>> {
     // While a call waits, keys are for what it waits in.
     if site.run.role.is_companion() {
         return Err(gather);
@@ -88,7 +88,7 @@ fn typed_ahead(
     }
     site.leg.listen_to_keys(true, cx);
     let mut gathering = Gathering {
-        gather,
+        gather: *gather,
         keys: String::new(),
         phase: Phase::Preparing(VecDeque::new()),
         listening: None,
@@ -108,7 +108,7 @@ fn typed_ahead(
     }
     if gathering.keys.is_empty() {
         gathering.listen_to_keys_no_more(site, cx);
-        return Err(gathering.gather);
+        return Err(Box::new(gathering.gather));
     }
     Ok(Step::Run(Box::new(gathering)))
 }

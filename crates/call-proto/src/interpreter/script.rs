@@ -599,7 +599,7 @@ fn begin(verb: Verb, site: &mut Site<'_>, cx: &mut Context) -> Current {
         Verb::Reject(reject) => reject::start(&reject, site, cx),
         Verb::Redirect(redirect) => redirect::start(&redirect, site, cx),
         Verb::Dial(dial) => dial::start(*dial, site, cx),
-        Verb::Gather(gather) => gather::start(*gather, site, cx),
+        Verb::Gather(gather) => gather::start(gather, site, cx),
         Verb::Record(record) => record::start(*record, site, cx),
         Verb::Sms(sms) => sms::start(&sms, site, cx),
         Verb::Connect(verb) => connect::connect(*verb, site, cx),

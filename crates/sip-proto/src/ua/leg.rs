@@ -12,7 +12,6 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::gate::Gate;
-use super::transferring::Transfer;
 use super::{HeaderList, LegId, Peer};
 use crate::dialog::{AwaitAck, Dialog};
 use crate::digest;
@@ -121,6 +120,28 @@ pub(super) struct Referrals {
     pub(super) asked: Option<Asked>,
     /// Event of the subscription whose outcome is not known yet.
     pub(super) watched: Option<String>,
+}
+
+/// Our last REFER in a dialog.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) enum Transfer {
+    /// There is none, or its outcome is known.
+    #[default]
+    Settled,
+    /// It has no final response yet.
+    Asked { tx: TxId, seq: u32 },
+    /// It was accepted: reports are expected.
+    Accepted { seq: u32 },
+}
+
+impl Transfer {
+    /// Its CSeq number, which may be the `id` of its subscription (RFC 3515 §2.4.6).
+    pub(super) const fn seq(self) -> Option<u32> {
+        match self {
+            Self::Settled => None,
+            Self::Asked { seq, .. } | Self::Accepted { seq } => Some(seq),
+        }
+    }
 }
 
 /// A REFER without an answer.

@@ -9,7 +9,7 @@
 use std::time::Instant;
 
 use super::core::Core;
-use super::leg::{Leg, State, Talking};
+use super::leg::{Leg, State, Talking, Transfer};
 use super::pending::Kind;
 use super::referring::PACKAGE;
 use super::{HeaderList, LegEvent};
@@ -23,28 +23,6 @@ use super::calling::seq_of;
 const SIPFRAG: &str = "message/sipfrag";
 /// Status for an event package that is not awaited (RFC 6665 §8.3.2).
 const BAD_EVENT: u16 = 489;
-
-/// Our last REFER in a dialog.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(super) enum Transfer {
-    /// There is none, or its outcome is known.
-    #[default]
-    Settled,
-    /// It has no final response yet.
-    Asked { tx: TxId, seq: u32 },
-    /// It was accepted: reports are expected.
-    Accepted { seq: u32 },
-}
-
-impl Transfer {
-    /// Its CSeq number, which may be the `id` of its subscription (RFC 3515 §2.4.6).
-    const fn seq(self) -> Option<u32> {
-        match self {
-            Self::Settled => None,
-            Self::Asked { seq, .. } | Self::Accepted { seq } => Some(seq),
-        }
-    }
-}
 
 impl Core {
     /// The engine wants the remote party to call this URI.
