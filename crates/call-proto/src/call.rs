@@ -12,7 +12,7 @@ use crate::command::Command;
 use crate::context::{Context, Letter};
 use crate::event::{DigitWay, Document, Event, LegEvent, MediaEvent, ParticipantChange, Req};
 use crate::fact::Reason;
-use crate::interpreter::{Input, Parts, Script, Scripts};
+use crate::interpreter::{Input, Parts, ReferNews, Script, Scripts};
 use crate::keys::{Keys, keys_of};
 use crate::leg::{Leg, News};
 use crate::letter::{Ended, ForkId, ForkNews, FromAnswer, Role};
@@ -93,11 +93,12 @@ impl Call {
             // The family has handled them.
             Event::HandOver { .. } | Event::HandedOver { .. } => {}
             // The answers to a fork's requests went to the fork.
-            Event::Resolved { req, routes } => {
-                if self.messages.handle_routes(req, routes, &mut self.leg, cx) {
-                    self.tell(&Input::MessageLeft(req), cx);
-                }
+            Event::Resolved { req, routes } if self.messages.wait_for(req) => {
+                let leg = &mut self.leg;
+                self.messages.handle_routes(req, routes, leg, cx);
+                self.tell(&Input::MessageLeft(req), cx);
             }
+            Event::Resolved { req, routes } => self.tell(&Input::Routes(req, routes), cx),
             Event::MessageAnswered {
                 req,
                 status,
@@ -121,6 +122,13 @@ impl Call {
                 }
             }
             LegEvent::Refer(refer) => self.asks_for_transfer(refer, cx),
+            LegEvent::ReferAnswered { status } => {
+                self.tell(&Input::Refer(ReferNews::Answered(status)), cx);
+            }
+            LegEvent::ReferReported { status, is_last } => {
+                let news = ReferNews::Reported { status, is_last };
+                self.tell(&Input::Refer(news), cx);
+            }
             event => self.leg.handle_leg(event, cx),
         }
     }

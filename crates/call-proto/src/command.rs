@@ -310,6 +310,12 @@ pub enum LegCommand {
         /// Text of a Reason header.
         reason: String,
     },
+    /// Ask the remote party to call another address → `ReferAnswered`, and if it accepts
+    /// `ReferReported`. Another REFER replaces one whose outcome is not known yet.
+    Refer {
+        /// SIP URI with its header list.
+        target: String,
+    },
     /// Report the outcome of the REFER that was accepted.
     ReferDone {
         /// SIP status.
@@ -400,6 +406,11 @@ pub enum MediaCommand {
     /// media in any other way.
     ListenDigits {
         /// Whether to detect keys.
+        on: bool,
+    },
+    /// Starts or stops sending the remote party what it says.
+    Echo {
+        /// Whether it hears itself.
         on: bool,
     },
     /// Let this leg and another one of the family hear each other.
@@ -497,6 +508,8 @@ impl MediaCommand {
             Self::PassKey { .. } => ("pass on a key".to_owned(), String::new()),
             Self::ListenDigits { .. } => return None,
             Self::StopPlay { .. } => ("stop play".to_owned(), String::new()),
+            Self::Echo { on: true } => ("echo".to_owned(), String::new()),
+            Self::Echo { on: false } => ("stop echo".to_owned(), String::new()),
             Self::Bridge { with } | Self::Pair { with, .. } => {
                 ("bridge".to_owned(), with.to_string())
             }

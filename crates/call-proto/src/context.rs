@@ -39,6 +39,9 @@ pub struct Settings {
     pub screening_releases_both: bool,
     /// How long a `<Dial>` waits for its recording to be closed.
     pub recording_wait: Duration,
+    /// Whether keys that no verb takes are kept for the next `<Gather>`; false only to replay journals
+    /// from before they were.
+    pub type_ahead: bool,
 }
 
 /// Builds the address at which an application can fetch a recording without credentials, below the

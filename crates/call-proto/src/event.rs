@@ -310,6 +310,19 @@ pub enum LegEvent {
     },
     /// The remote party asks that the party connected to it be connected to another one instead.
     Refer(Box<Refer>),
+    /// The final response to our REFER: 408 if none came, 503 if it could not be sent.
+    ReferAnswered {
+        /// SIP status.
+        status: u16,
+    },
+    /// The remote party reports about the call that it makes because of our REFER, which it has
+    /// accepted.
+    ReferReported {
+        /// SIP status of that call; `None` if the report cannot be read.
+        status: Option<u16>,
+        /// Whether no report follows.
+        is_last: bool,
+    },
     /// INFO arrived; 200 is being sent.
     Info {
         /// Content type.

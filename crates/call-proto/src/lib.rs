@@ -47,6 +47,7 @@ mod stream_news;
 mod streams;
 mod trace;
 mod transfer;
+mod type_ahead;
 
 pub use callback::{CallbackTarget, LegCallback};
 pub use command::{

@@ -224,6 +224,11 @@ fn of_leg_event(event: &LegEvent) -> (String, String) {
         LegEvent::ByeDone => text("200 to BYE"),
         LegEvent::Reinvite { .. } => text("re-INVITE"),
         LegEvent::Refer(refer) => ("REFER".to_owned(), redacted_sip(&refer.target)),
+        LegEvent::ReferAnswered { status } => (format!("{status} to REFER"), String::new()),
+        LegEvent::ReferReported { status, .. } => {
+            let status = status.map_or_else(String::new, |status| status.to_string());
+            ("NOTIFY".to_owned(), status)
+        }
         LegEvent::Info { content_type, .. } => ("INFO".to_owned(), content_type.clone()),
         LegEvent::Lost { reason } => ("lost".to_owned(), reason.clone()),
     }
@@ -395,6 +400,7 @@ fn of_leg_command(command: &LegCommand) -> Option<(String, String)> {
             (format!("{status} to REFER"), reason.clone())
         }
         LegCommand::ReferDone { status } => ("NOTIFY".to_owned(), status.to_string()),
+        LegCommand::Refer { target } => ("REFER".to_owned(), redacted_sip(target)),
     })
 }
 

@@ -19,6 +19,7 @@ mod finding;
 mod language;
 #[cfg(test)]
 mod page;
+mod partner;
 mod reach;
 mod reply;
 mod source;
@@ -39,8 +40,9 @@ pub use reach::answers;
 pub use reply::{ReplyError, ReplyKind};
 pub use source::{MAX_BYTES, MAX_DEPTH};
 pub use verb::{
-    Beep, Branch, Conference, ConferenceRecording, Connect, Dial, DialRecording, Enqueue, Gather,
-    Hangup, Leave, LegEvent, Manner, Noun, Pause, Play, Prompt, Queue, Record, RecordingCallback,
-    RecordingEvent, RecordingStart, Redirect, Reject, RejectReason, RingTone, Say, Sides, Sms,
-    Speech, SpeechTimeout, Spoken, Start, Stop, Stream, Track, Unsupported, Verb, Voice, Wait,
+    Beep, Branch, Conference, ConferenceRecording, Connect, Dial, DialRecording, Echo, Enqueue,
+    Gather, Hangup, Leave, LegEvent, Manner, Noun, Pause, Play, Prompt, Queue, Record,
+    RecordingCallback, RecordingEvent, RecordingStart, Redirect, Refer, Reject, RejectReason,
+    RingTone, Say, Sides, Sms, Speech, SpeechTimeout, Spoken, Start, Stop, Stream, Track,
+    Unsupported, Verb, Voice, Wait,
 };

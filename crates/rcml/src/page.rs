@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::verb::{Conference, Dial, ELEMENTS, Gather, Noun, Pause, Record, Speech};
-use crate::{Document, Verb, advice, vocabulary};
+use crate::{Document, Verb, advice, partner, vocabulary};
 
 const INDEX: &str = include_str!("../../../docs/rcml.md");
 
@@ -32,6 +32,8 @@ pages! {
     "Stop" "stop",
     "Enqueue" "enqueue",
     "Leave" "leave",
+    "Refer" "refer",
+    "Echo" "echo",
     "Redirect" "redirect",
     "Reject" "reject",
     "Hangup" "hangup",
@@ -111,6 +113,29 @@ fn each_verb_and_noun_has_a_page_with_its_attributes() {
         assert!(text.starts_with(&format!("# `<{name}>`\n")), "{file}");
         let link = format!("| [`<{name}>`](rcml/{file}.md) |");
         assert!(INDEX.contains(&link), "{name} is not in the list");
+    }
+}
+
+#[test]
+fn attributes_depend_on_others_of_the_same_element() {
+    for (elements, names, partner) in partner::TABLE {
+        for element in *elements {
+            // An old name.
+            let element = if *element == "Uri" { "Sip" } else { element };
+            let known = ELEMENTS.iter().find(|(name, _)| *name == element);
+            let built = known.expect("it is an element").1.built;
+            for name in names.iter().chain(partner.names()) {
+                assert!(built.contains(name), "`{name}` of {element}");
+            }
+            assert!(partner.names().iter().all(|name| !names.contains(name)));
+            let rows = partner::TABLE.iter();
+            for name in *names {
+                let same = rows.clone().filter(|(elements, names, _)| {
+                    elements.contains(&element) && names.contains(name)
+                });
+                assert_eq!(same.count(), 1, "`{name}` of {element} is in one row");
+            }
+        }
     }
 }
 

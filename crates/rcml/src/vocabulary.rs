@@ -3,14 +3,13 @@
 /// Supported verbs.
 pub(crate) const BUILT: &[&str] = &[
     "Say", "Play", "Pause", "Hangup", "Reject", "Redirect", "Dial", "Gather", "Record", "Sms",
-    "Connect", "Start", "Stop", "Enqueue", "Leave",
+    "Connect", "Start", "Stop", "Enqueue", "Leave", "Refer", "Echo",
 ];
 
 /// Verbs in documents for this or other servers that are not supported.
 pub(crate) const UNBUILT: &[&str] = &[
     "Autopilot",
     "Conference",
-    "Echo",
     "Email",
     "Fax",
     "Geolocation",
@@ -19,7 +18,6 @@ pub(crate) const UNBUILT: &[&str] = &[
     "Pay",
     "Prompt",
     "Queue",
-    "Refer",
     "UssdCollect",
     "UssdMessage",
 ];
@@ -34,6 +32,9 @@ pub(crate) const UNBUILT_NOUNS: &[&str] = &["Application", "Sim", "VirtualAgent"
 pub(crate) const STREAM: &str = "Stream";
 /// Supported inside `Stream`.
 pub(crate) const PARAMETER: &str = "Parameter";
+
+/// Supported inside `Refer`; the second is another name of the first.
+pub(crate) const REFERRED: &[&str] = &["Sip", "ReferSip"];
 
 /// Elements allowed inside `Gather`.
 const PROMPTS: &[&str] = &["Say", "Play", "Pause"];
@@ -77,6 +78,7 @@ pub(crate) fn is_known(name: &str) -> bool {
     name == "Response"
         || name == STREAM
         || name == PARAMETER
+        || REFERRED.contains(&name)
         || verbs()
             .chain(NOUNS.iter().chain(UNBUILT_NOUNS).copied())
             .any(|known| known == name)
@@ -95,6 +97,7 @@ pub(crate) fn parts_of(parent: &str) -> impl Iterator<Item = &'static str> + use
         "Say" => &[MARKS],
         "Connect" | "Start" | "Stop" => &[&[STREAM]],
         "Stream" => &[&[PARAMETER]],
+        "Refer" => &[REFERRED],
         _ => &[],
     };
     parts

@@ -6,8 +6,8 @@
 use crate::document::unless_post;
 use crate::verb::{
     Branch, Conference, ConferenceRecording, Connect, Dial, Enqueue, Gather, LegEvent, Manner,
-    Noun, Pause, Play, Prompt, Queue, Record, RecordingCallback, RejectReason, RingTone, Say, Sms,
-    Speech, SpeechTimeout, Spoken, Stream, Track, Verb, Voice,
+    Noun, Pause, Play, Prompt, Queue, Record, RecordingCallback, Refer, RejectReason, RingTone,
+    Say, Sms, Speech, SpeechTimeout, Spoken, Stream, Track, Verb, Voice,
 };
 
 /// The document that holds these verbs.
@@ -62,6 +62,8 @@ impl Writer {
                 self.line(1, "Enqueue", enqueue_attributes(enqueue), &enqueue.name);
             }
             Verb::Leave(_) => self.line(1, "Leave", Vec::new(), ""),
+            Verb::Refer(refer) => self.refer(refer),
+            Verb::Echo(_) => self.line(1, "Echo", Vec::new(), ""),
             Verb::Unsupported(verb) => self.line(1, &verb.name, Vec::new(), ""),
         }
     }
@@ -99,6 +101,17 @@ impl Writer {
             }
         }
         self.0.push_str("  </Dial>\n");
+    }
+
+    fn refer(&mut self, refer: &Refer) {
+        let method = unless_post(refer.method).map(str::to_owned);
+        let attributes = vec![("action", refer.action.clone()), ("method", method)];
+        self.open(1, "Refer", attributes);
+        self.0.push_str(">\n");
+        if let Some(target) = &refer.target {
+            self.line(2, "Sip", Vec::new(), target);
+        }
+        self.0.push_str("  </Refer>\n");
     }
 
     fn gather(&mut self, gather: &Gather) {
@@ -290,6 +303,10 @@ fn gather_attributes(gather: &Gather) -> Pairs<'_> {
         (
             "actionOnEmptyResult",
             gather.action_on_empty_result.then(|| "true".to_owned()),
+        ),
+        (
+            "typeAhead",
+            (!gather.type_ahead).then(|| "false".to_owned()),
         ),
     ];
     if let Some(speech) = &gather.speech {

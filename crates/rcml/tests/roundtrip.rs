@@ -2,7 +2,7 @@
 
 use rcml::{Document, Noun, Prompt, Verb};
 
-const DOCUMENTS: [&str; 17] = [
+const DOCUMENTS: [&str; 18] = [
     "<Response><Say voice='woman' language='pt-br' loop='0'>a &lt; \"b\" &amp; c&#10;d</Say></Response>",
     "<Response><Play loop='2'>http://a/b.wav?x=1&y=2</Play><Play digits='1w2'/></Response>",
     "<Response><Pause length='7'/><Pause/><Reject reason='busy'/><Reject/><Hangup/></Response>",
@@ -46,6 +46,8 @@ const DOCUMENTS: [&str; 17] = [
     "<Response><Enqueue>x y</Enqueue><Enqueue action='/a' method='GET' maxQueueSize='3' waitUrl='/w' \
      waitUrlMethod='GET'>q</Enqueue><Enqueue waitUrl=''>q</Enqueue><Leave/><Dial><Queue>q</Queue></Dial>\
      <Dial><Queue url='/g' method='GET'>q</Queue></Dial></Response>",
+    "<Response><Refer action='/a' method='GET'><Sip>sip:ann@h;x=y?X-A=1%20%26&amp;User-to-User=5%3Bencoding%3Dhex</Sip></Refer>\
+     <Refer><ReferSip>pbx.example</ReferSip></Refer><Refer/><Echo/><Gather typeAhead='false'/></Response>",
     "<Response><Dial>a b c@d</Dial><Dial><Client>client:client:x?a=%E3%80%80</Client></Dial></Response>",
 ];
 
@@ -94,6 +96,8 @@ fn without_lines(mut verbs: Vec<Verb>) -> Vec<Verb> {
             Verb::Stop(verb) => verb.line = 0,
             Verb::Enqueue(verb) => verb.line = 0,
             Verb::Leave(verb) => verb.line = 0,
+            Verb::Refer(verb) => verb.line = 0,
+            Verb::Echo(verb) => verb.line = 0,
             Verb::Connect(verb) => {
                 verb.line = 0;
                 verb.stream.iter_mut().for_each(|stream| stream.line = 0);

@@ -29,10 +29,12 @@ mod cases {
     mod modify;
     mod queues;
     mod recorded_dial;
+    mod refer;
     mod screening;
     mod several;
     mod streams;
     mod transfer;
+    mod type_ahead;
     mod verbs;
     mod waiting;
 }

@@ -371,3 +371,17 @@ fn only_counted_keys_are_pressed_and_missing_ones_are_reported() {
         "{cut}"
     );
 }
+
+#[test]
+fn a_phone_answers_a_refer_again_as_it_did() {
+    let document = "<Refer action='/after'><Sip>sip:ann@pbx.example</Sip></Refer>";
+    let pages = [("/v", document), ("/after", "<Pause length='9'/>")];
+    let phone = "expect: {verbs: [Refer, Pause]}\ncaller: [{wait: 2s}, {answer_refer: 202}, {notify: 100}, {wait: 3s}, {notify: 200}, {wait: 1s}, hangup]\n";
+    let first = run(&format!("{HEAD}{phone}"), &pages);
+    assert_eq!(first.failures, []);
+    let made = made_of(&first);
+    let steps = "  - answer_refer: 202\n  - notify: 100\n  - wait: 3s\n  - notify: 200\n";
+    assert!(made.contains(steps), "{made}");
+    let again = run(&made, &pages);
+    assert_eq!(again.failures, [], "{made}");
+}

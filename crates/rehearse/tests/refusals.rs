@@ -77,7 +77,7 @@ fn scripts_that_cannot_be_right_are_refused_with_their_line() {
         ),
         (
             "caller:\n  - dance",
-            "line 4: a step does not accept `dance`; known: `expect`, `press`, `speak`, `refer`, `wait`, `silence`, `hangup`, `vanish`",
+            "line 4: a step does not accept `dance`; known: `expect`, `press`, `speak`, `refer`, `answer_refer`, `notify`, `wait`, `silence`, `hangup`, `vanish`",
         ),
         ("caller: [press]", "line 3: `press` needs a value"),
         (
@@ -148,7 +148,7 @@ fn scripts_that_cannot_be_right_are_refused_with_their_line() {
         ),
         (
             "caller: [{expect: {}}]",
-            "line 3: `expect` needs one of `say`, `play`, `pause`, `ring`, `beep`, `answer`, `refused`, `referred`, `notify`, `hangup`",
+            "line 3: `expect` needs one of `say`, `play`, `pause`, `ring`, `beep`, `answer`, `refused`, `refer`, `referred`, `notify`, `hangup`",
         ),
         (
             "parties: {ann: {answers_after: never, then: []}}",

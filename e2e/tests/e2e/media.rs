@@ -9,6 +9,7 @@ mod prompts;
 mod queue;
 mod readme;
 mod recording;
+mod refer;
 mod rehearsal;
 mod replay;
 mod screening;

@@ -9,11 +9,14 @@ use model::{AccountSid, ConferenceSid, HttpMethod, QueueSid, RecordingSid, Times
 use super::companion::{Companion, CompanionEnd};
 use super::fetching::Fetching;
 use super::findings::Told;
+use super::refer::ReferNews;
 use super::run::Run;
 use crate::callback::CallbackTarget;
 use crate::command::{MediaCommand, Sound};
 use crate::context::{About, Context};
-use crate::event::{AudioFailure, Clip, ParticipantChange, PlayId, Req, SpeechNews};
+use crate::event::{
+    AudioFailure, Clip, ParticipantChange, PlayId, Req, Route, SpeechNews, Unreachable,
+};
 use crate::fact::Reason;
 use crate::leg::Leg;
 use crate::letter::{Ended, ForkId, ForkNews};
@@ -135,6 +138,22 @@ pub(super) trait Running: Send {
         _site: &mut Site<'_>,
         _cx: &mut Context,
     ) -> Step {
+        Step::Wait
+    }
+
+    /// Targets were looked up.
+    fn routes(
+        &mut self,
+        _req: Req,
+        _found: &[Result<Vec<Route>, Unreachable>],
+        _site: &mut Site<'_>,
+        _cx: &mut Context,
+    ) -> Step {
+        Step::Wait
+    }
+
+    /// News of a REFER that was sent on the leg.
+    fn referral(&mut self, _news: ReferNews, _site: &mut Site<'_>, _cx: &mut Context) -> Step {
         Step::Wait
     }
 
@@ -260,6 +279,11 @@ pub(super) trait Running: Send {
 
     /// Whether keys concern the verb, so that they do not reach the script below a companion.
     fn takes_keys(&self) -> bool {
+        false
+    }
+
+    /// Whether keys wait for the next `<Gather>` while the verb runs.
+    fn keeps_keys(&self) -> bool {
         false
     }
 

@@ -17,6 +17,7 @@ struct Leg {
     closed: u32,
     playing: Option<PlayId>,
     listens: bool,
+    echoes: bool,
     /// REFERs without an answer, and whether one was accepted whose outcome is unknown.
     refers: u32,
     transfers: bool,
@@ -361,7 +362,8 @@ impl Rules {
             | LegCommand::RejectReinvite { .. }
             | LegCommand::AcceptRefer
             | LegCommand::RejectRefer { .. }
-            | LegCommand::ReferDone { .. } => 'r',
+            | LegCommand::ReferDone { .. }
+            | LegCommand::Refer { .. } => 'r',
         };
         self.refer(call, command);
         if let LegCommand::Invite(invite) = command {
@@ -442,6 +444,10 @@ impl Rules {
                 self.check(with_open, || {
                     format!("bridge to {with}, which has no media")
                 });
+            }
+            MediaCommand::Echo { on } => {
+                let was = std::mem::replace(&mut self.leg(call).echoes, *on);
+                self.check(was != *on, || format!("{call} echoes {on} again"));
             }
             MediaCommand::Pair { with, .. } => {
                 let leg = self.leg(call);

@@ -7,6 +7,7 @@
 mod conference;
 mod connect;
 mod dial;
+mod echo;
 mod enqueue;
 mod gather;
 mod hangup;
@@ -18,6 +19,7 @@ mod queue;
 mod record;
 mod recording;
 mod redirect;
+mod refer;
 mod reject;
 mod say;
 mod sms;
@@ -32,6 +34,7 @@ use crate::element::Attributes;
 pub use conference::{Beep, Conference, ConferenceRecording};
 pub use connect::{Connect, Start, Stop};
 pub use dial::{Dial, DialRecording, RecordingStart, RingTone, Sides};
+pub use echo::Echo;
 pub use enqueue::{Enqueue, Leave};
 pub use gather::{Gather, Prompt};
 pub use hangup::Hangup;
@@ -44,6 +47,7 @@ pub use queue::Queue;
 pub use record::Record;
 pub use recording::RecordingCallback;
 pub use redirect::Redirect;
+pub use refer::Refer;
 pub use reject::{Reject, RejectReason};
 pub use say::{Say, Voice};
 pub use sms::Sms;
@@ -69,6 +73,8 @@ pub(crate) const ELEMENTS: &[(&str, &Attributes)] = &[
     ("Stop", &connect::STOP),
     ("Enqueue", &enqueue::ENQUEUE),
     ("Leave", &enqueue::LEAVE),
+    ("Refer", &refer::ATTRIBUTES),
+    ("Echo", &echo::ATTRIBUTES),
     ("Conference", &conference::ATTRIBUTES),
     ("Queue", &queue::ATTRIBUTES),
     ("Number", &noun::NUMBER),
@@ -119,6 +125,10 @@ pub enum Verb {
     Enqueue(Box<Enqueue>),
     /// Leave the queue.
     Leave(Leave),
+    /// Have the remote party call another address.
+    Refer(Refer),
+    /// Let the remote party hear itself.
+    Echo(Echo),
     /// A known but unsupported verb, which has a finding and is skipped.
     Unsupported(Unsupported),
 }
@@ -143,6 +153,8 @@ impl Verb {
             Self::Stop(_) => "Stop",
             Self::Enqueue(_) => "Enqueue",
             Self::Leave(_) => "Leave",
+            Self::Refer(_) => "Refer",
+            Self::Echo(_) => "Echo",
             Self::Unsupported(verb) => &verb.name,
         }
     }
@@ -166,6 +178,8 @@ impl Verb {
             Self::Stop(verb) => verb.line,
             Self::Enqueue(verb) => verb.line,
             Self::Leave(verb) => verb.line,
+            Self::Refer(verb) => verb.line,
+            Self::Echo(verb) => verb.line,
             Self::Unsupported(verb) => verb.line,
         }
     }
