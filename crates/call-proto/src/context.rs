@@ -9,7 +9,7 @@ use model::address::redacted;
 use model::record::Notification;
 use model::{
     AccountSid, CallSid, EventSid, InstanceSid, Level, MessageSid, NotificationSid, RecordingSid,
-    StreamSid, Timestamp,
+    SessionSid, StreamSid, Timestamp,
 };
 
 use crate::command::{Addressed, Command, LegCommand, MediaCommand};
@@ -286,6 +286,10 @@ impl Context {
 
     pub(crate) fn stream_sid(&mut self) -> StreamSid {
         StreamSid::new(self.now, self.ids.bytes())
+    }
+
+    pub(crate) fn session_sid(&mut self) -> SessionSid {
+        SessionSid::new(self.now, self.ids.bytes())
     }
 
     pub(crate) fn message_sid(&mut self) -> MessageSid {

@@ -15,6 +15,7 @@ mod call;
 mod callback;
 mod command;
 mod context;
+mod conversation;
 mod dialect;
 mod event;
 mod fact;
@@ -37,6 +38,8 @@ mod queue;
 mod queueing;
 mod recording;
 mod refer;
+mod relay_news;
+mod relays;
 mod reporter;
 mod request;
 mod room;
@@ -71,6 +74,9 @@ pub use queue::{Queue, QueueTell};
 pub use queueing::{Parting, QueueEvent, QueueRequest, Standing};
 pub use rcml::{ReplyKind, RingTone, Sides};
 pub use refer::Refer;
+pub use relay_news::{
+    AgentManner, AgentText, FromAgent, RelayCommand, RelayNews, RelayRequest, RelaySetup, ToAgent,
+};
 pub use request::{CreateError, ModifyError, NewCall, NewMessage, NewParticipant, SendError};
 pub use room::{LONGEST_CONFERENCE, Room, RoomCommand, RoomInput, RoomOpening};
 pub use stream_news::{StreamCounts, StreamNews, StreamOver};

@@ -68,7 +68,7 @@ fn ends(verb: &Verb) -> bool {
         }
         Verb::Enqueue(enqueue) => enqueue.action.is_some() && !enqueue.name.is_empty(),
         Verb::Gather(gather) => gather.action_on_empty_result,
-        Verb::Connect(connect) => connect.action.is_some() && connect.stream.is_some(),
+        Verb::Connect(connect) => connect.action.is_some() && connect.noun.is_some(),
         Verb::Sms(sms) => sms.action.is_some() || !sms.is_sendable(),
         Verb::Say(say) => say.looping.is_none() && !say.text.is_empty(),
         Verb::Play(play) => play.looping.is_none() && play.digits.is_none() && !play.url.is_empty(),
@@ -93,7 +93,7 @@ fn answers(verb: &Verb) -> bool {
         Verb::Play(play) => !play.url.is_empty() || play.digits.is_some(),
         Verb::Gather(_) | Verb::Record(_) => true,
         Verb::Sms(sms) => sms.is_sendable(),
-        Verb::Connect(connect) => connect.stream.is_some(),
+        Verb::Connect(connect) => connect.noun.is_some(),
         Verb::Start(start) => !start.streams.is_empty(),
         Verb::Enqueue(enqueue) => !enqueue.name.is_empty(),
         _ => false,

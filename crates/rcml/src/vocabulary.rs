@@ -32,8 +32,12 @@ pub(crate) const UNBUILT_NOUNS: &[&str] = &["Application", "Sim", "VirtualAgent"
 
 /// Supported inside `Connect`, `Start` and `Stop`.
 pub(crate) const STREAM: &str = "Stream";
-/// Supported inside `Stream`.
+/// Supported inside `Connect`.
+pub(crate) const RELAY: &str = "ConversationRelay";
+/// Supported inside `Stream` and `ConversationRelay`.
 pub(crate) const PARAMETER: &str = "Parameter";
+/// Supported inside `ConversationRelay`.
+pub(crate) const LANGUAGE: &str = "Language";
 
 /// Elements allowed inside `Gather`.
 const PROMPTS: &[&str] = &["Say", "Play", "Pause"];
@@ -55,7 +59,6 @@ pub(crate) const UNBUILT_PARTS: &[(&str, &[&str])] = &[
             "Assistant",
             "Autopilot",
             "Conversation",
-            "ConversationRelay",
             "ConversationRelaySession",
             "Room",
             "VirtualAgent",
@@ -76,6 +79,7 @@ pub(crate) fn verbs() -> impl Iterator<Item = &'static str> {
 pub(crate) fn is_known(name: &str) -> bool {
     name == "Response"
         || name == STREAM
+        || name == RELAY
         || name == PARAMETER
         || verbs()
             .chain(NOUNS.iter().chain(UNBUILT_NOUNS).copied())
@@ -93,7 +97,9 @@ pub(crate) fn parts_of(parent: &str) -> impl Iterator<Item = &'static str> + use
         "Dial" => &[NOUNS, UNBUILT_NOUNS],
         "Gather" => &[PROMPTS],
         "Say" => &[MARKS],
-        "Connect" | "Start" | "Stop" => &[&[STREAM]],
+        "Connect" => &[&[STREAM, RELAY]],
+        "Start" | "Stop" => &[&[STREAM]],
+        RELAY => &[&[LANGUAGE, PARAMETER]],
         "Stream" => &[&[PARAMETER]],
         _ => &[],
     };

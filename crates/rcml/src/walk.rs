@@ -104,7 +104,8 @@ fn skipped(element: &Element<'_>) -> Finding {
         let place = match name {
             "Response" => "at the top",
             vocabulary::STREAM => "inside `Connect`, `Start` or `Stop`",
-            vocabulary::PARAMETER => "inside `Stream`",
+            vocabulary::RELAY => "inside `Connect`",
+            vocabulary::PARAMETER => "inside `Stream` or `ConversationRelay`",
             _ => "inside `Dial`",
         };
         let message = format!("`{name}` belongs {place}; it was skipped");

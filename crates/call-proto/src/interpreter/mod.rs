@@ -21,6 +21,7 @@ mod play;
 mod record;
 mod redirect;
 mod reject;
+mod relay;
 mod run;
 mod say;
 mod script;

@@ -22,6 +22,8 @@ use crate::message::Messages;
 use crate::params::Params;
 use crate::queueing::QueueEvent;
 use crate::recording::{RecordingNews, Recordings};
+use crate::relay_news::RelayNews;
+use crate::relays::Relays;
 use crate::streams::{StreamEnd, Streams};
 
 /// What follows a verb's action.
@@ -45,6 +47,7 @@ pub(crate) struct Host<'a> {
     pub(crate) messages: &'a mut Messages,
     pub(crate) recordings: &'a mut Recordings,
     pub(crate) streams: &'a mut Streams,
+    pub(crate) relays: &'a mut Relays,
 }
 
 /// The same but for what was reported so far, which is the scripts' own.
@@ -53,6 +56,7 @@ pub(crate) struct Parts<'a> {
     pub(crate) messages: &'a mut Messages,
     pub(crate) recordings: &'a mut Recordings,
     pub(crate) streams: &'a mut Streams,
+    pub(crate) relays: &'a mut Relays,
 }
 
 impl Parts<'_> {
@@ -63,6 +67,7 @@ impl Parts<'_> {
             messages: self.messages,
             recordings: self.recordings,
             streams: self.streams,
+            relays: self.relays,
         }
     }
 }
@@ -77,6 +82,7 @@ impl Host<'_> {
             messages: self.messages,
             recordings: self.recordings,
             streams: self.streams,
+            relays: self.relays,
         }
     }
 }
@@ -89,6 +95,7 @@ pub(super) struct Site<'a> {
     pub(super) messages: &'a mut Messages,
     pub(super) recordings: &'a mut Recordings,
     pub(super) streams: &'a mut Streams,
+    pub(super) relays: &'a mut Relays,
 }
 
 /// A verb that has started.
@@ -188,6 +195,17 @@ pub(super) trait Running: Send {
         &mut self,
         _req: Req,
         _end: &StreamEnd,
+        _site: &mut Site<'_>,
+        _cx: &mut Context,
+    ) -> Step {
+        Step::Wait
+    }
+
+    /// News of the connection of a conversation.
+    fn relay_news(
+        &mut self,
+        _req: Req,
+        _news: &RelayNews,
         _site: &mut Site<'_>,
         _cx: &mut Context,
     ) -> Step {

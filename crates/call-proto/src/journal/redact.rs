@@ -13,6 +13,7 @@ use crate::event::{
 };
 use crate::family::{Inbound, OutboundApi, Script};
 use crate::queueing::QueueEvent;
+use crate::relay_news::{FromAgent, RelayNews};
 use crate::room::RoomInput;
 
 /// Replaces a password that is never parsed.
@@ -75,6 +76,10 @@ pub(super) fn event(event: &Event) -> Event {
             let documents = [&mut change.hold_document, &mut change.announcement];
             documents.into_iter().flatten().for_each(document);
         }
+        Event::Relay {
+            news: RelayNews::Message(FromAgent::Play { source, .. }),
+            ..
+        } => *source = addresses(source),
         Event::Leg(LegEvent::Refer(refer)) => refer.target = addresses(&refer.target),
         Event::Queue {
             event:

@@ -19,6 +19,7 @@ mod record;
 mod recording;
 mod redirect;
 mod reject;
+mod relay;
 mod say;
 mod sms;
 mod speech;
@@ -30,7 +31,7 @@ mod wait;
 use crate::element::Attributes;
 
 pub use conference::{Beep, Conference, ConferenceRecording};
-pub use connect::{Connect, Start, Stop};
+pub use connect::{Connect, ConnectNoun, Start, Stop};
 pub use dial::{Dial, DialRecording, RecordingStart, RingTone, Sides};
 pub use enqueue::{Enqueue, Leave};
 pub use gather::{Gather, Prompt};
@@ -45,6 +46,7 @@ pub use record::Record;
 pub use recording::RecordingCallback;
 pub use redirect::Redirect;
 pub use reject::{Reject, RejectReason};
+pub use relay::{ConversationRelay, Inputs};
 pub use say::{Say, Voice};
 pub use sms::Sms;
 pub use speech::{Speech, SpeechTimeout};
@@ -75,6 +77,8 @@ pub(crate) const ELEMENTS: &[(&str, &Attributes)] = &[
     ("Client", &noun::CLIENT),
     ("Sip", &noun::SIP),
     ("Stream", &stream::ATTRIBUTES),
+    ("ConversationRelay", &relay::ATTRIBUTES),
+    ("Language", &relay::LANGUAGE),
     ("Parameter", &stream::PARAMETER),
 ];
 
@@ -109,7 +113,7 @@ pub enum Verb {
     Record(Box<Record>),
     /// Send a text message.
     Sms(Box<Sms>),
-    /// Talk to a server through a stream.
+    /// Talk to a server.
     Connect(Box<Connect>),
     /// Start streams beside the document.
     Start(Start),
