@@ -72,7 +72,7 @@ pub use membership::{
 pub use message::{MessageCommand, TextMessage};
 pub use queue::{Queue, QueueTell};
 pub use queueing::{Parting, QueueEvent, QueueRequest, Standing};
-pub use rcml::{ReplyKind, RingTone, Sides};
+pub use rcml::{Inputs, ReplyKind, RingTone, Sides};
 pub use refer::Refer;
 pub use relay_news::{
     AgentManner, AgentText, FromAgent, RelayCommand, RelayNews, RelayRequest, RelaySetup, ToAgent,

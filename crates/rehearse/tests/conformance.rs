@@ -28,6 +28,7 @@ mod cases {
     mod modify;
     mod queues;
     mod recorded_dial;
+    mod relay;
     mod screening;
     mod several;
     mod streams;

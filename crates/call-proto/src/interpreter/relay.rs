@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use model::address::redacted;
 use model::{HttpMethod, SessionSid, Timestamp, error};
 use rcml::ConversationRelay;
 
@@ -335,12 +336,9 @@ impl Relaying {
                 source,
                 times,
                 manner,
-            } => match site.address(&source, cx) {
+            } => match site.run.resolve(&source) {
                 Some(url) => self.conversation.play((url, times), manner, now),
-                None => {
-                    let text = "the source of `play` is not a valid address".to_owned();
-                    return self.complain(text, site, cx);
-                }
+                None => return self.cannot_play(&source, site, cx),
             },
             FromAgent::SendDigits { digits } => self.conversation.press(digits, now),
             FromAgent::Language { tts, transcription } => {
@@ -362,6 +360,13 @@ impl Relaying {
                 self.complain(text, site, cx);
             }
         }
+    }
+
+    fn cannot_play(&self, source: &str, site: &Site<'_>, cx: &mut Context) {
+        let source = redacted(source);
+        let text = format!("the source `{source}` of `play` is not a valid http address");
+        cx.notify(site.about_line(self.relay.line), error::BAD_URI, &text);
+        self.complain(text, site, cx);
     }
 
     fn strange(&mut self, fault: &str, site: &mut Site<'_>, cx: &mut Context) {
