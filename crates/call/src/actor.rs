@@ -42,6 +42,7 @@ use crate::live::{Inbox, Replies};
 use crate::records::Kept;
 use crate::resolve::Peers;
 use crate::strangers::Place;
+use crate::relays::Relays;
 use crate::streams::Streams;
 use crate::{facts, panics, resolve, rooms, sip_side};
 
@@ -130,6 +131,7 @@ struct Actor {
     jobs: JoinSet<()>,
     listenings: Listenings,
     streams: Streams,
+    relays: Relays,
     committed: Option<oneshot::Sender<Vec<CallRecord>>>,
     books: Books,
     /// Counters not yet stored.
@@ -181,6 +183,7 @@ async fn run(shared: Arc<Shared>, start: Start) {
         jobs: JoinSet::new(),
         listenings: Listenings::default(),
         streams: Streams::default(),
+        relays: Relays::default(),
         committed: start.committed,
         books: Books::new(&shared.records, start.clock),
         closed: Vec::new(),
@@ -461,6 +464,7 @@ impl Actor {
             Command::EndOfSpeech { req } => self.listenings.end_of_speech(req, &self.session),
             Command::StopListening { req } => self.listenings.stop(req, &self.session),
             Command::Stream(command) => self.stream_command(call, command),
+            Command::Relay(command) => self.relay_command(call, command),
             Command::SendMessage { req, message } => self.send_message(call, req, *message),
             Command::Room(request) => self.ask_room(call, request),
             Command::Queue(request) => self.ask_queue(call, request),

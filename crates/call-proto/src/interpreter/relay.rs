@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use model::address::redacted;
 use model::{HttpMethod, SessionSid, Timestamp, error};
-use rcml::ConversationRelay;
+use rcml::{ConversationRelay, Speech};
 
 use super::verb::{Running, Site, Step};
 use crate::command::{Command, ListenRequest, MediaCommand, Sound};
@@ -329,6 +329,10 @@ impl Relaying {
 
     /// Handles a message of the server.
     fn told(&mut self, message: FromAgent, site: &mut Site<'_>, cx: &mut Context) {
+        let message = match with_tags(message) {
+            Ok(message) => message,
+            Err(fault) => return self.strange(&fault, site, cx),
+        };
         let now = cx.now;
         let done = match message {
             FromAgent::Text(text) => self.conversation.say(text, now),
@@ -551,6 +555,25 @@ impl Relaying {
         }
         problems
     }
+}
+
+/// A message with the BCP-47 tags of its languages.
+fn with_tags(mut message: FromAgent) -> Result<FromAgent, String> {
+    let languages = match &mut message {
+        FromAgent::Text(text) => [text.language.as_mut(), None],
+        FromAgent::Language { tts, transcription } => [tts.as_mut(), transcription.as_mut()],
+        FromAgent::Play { .. } | FromAgent::SendDigits { .. } | FromAgent::End { .. } => {
+            [None, None]
+        }
+    };
+    for language in languages.into_iter().flatten() {
+        let Some(tag) = Speech::language_tag(language) else {
+            let written: String = language.chars().take(20).collect();
+            return Err(format!("the language `{written}`"));
+        };
+        *language = tag;
+    }
+    Ok(message)
 }
 
 impl End {
