@@ -10,6 +10,7 @@ mod queue;
 mod readme;
 mod recording;
 mod rehearsal;
+mod relay;
 mod replay;
 mod screening;
 mod speech;
