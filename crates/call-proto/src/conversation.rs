@@ -229,7 +229,9 @@ impl Conversation {
         }
         self.is_open = !said.last;
         let manner = self.manner(said.manner);
-        let language = said.language.unwrap_or_else(|| self.terms.tts_language.clone());
+        let language = said
+            .language
+            .unwrap_or_else(|| self.terms.tts_language.clone());
         let fits = |had: &Gathered| had.language == language && had.manner == manner;
         if !self.gathered.as_ref().is_some_and(fits) {
             self.flush();
@@ -455,8 +457,17 @@ impl Conversation {
     fn interruption(&self, now: Timestamp) -> ToAgent {
         let turn = self.pieces.front().map_or(self.turn, |piece| piece.turn);
         let is_same = self.heard.turn == turn;
-        let mut text = if is_same { self.heard.text.as_str() } else { "" }.to_owned();
-        let mut length = if is_same { self.heard.length } else { Duration::ZERO };
+        let mut text = if is_same {
+            self.heard.text.as_str()
+        } else {
+            ""
+        }
+        .to_owned();
+        let mut length = if is_same {
+            self.heard.length
+        } else {
+            Duration::ZERO
+        };
         if let (Some(since), Some(piece)) = (self.playing, self.pieces.front()) {
             let played = now.since(since);
             length += played;

@@ -401,7 +401,9 @@ fn of_relay_command(command: &RelayCommand) -> Option<(&'static str, String)> {
     };
     Some(match message {
         ToAgent::Setup(_) => ("begin conversation", String::new()),
-        ToAgent::Prompt { text, last: true, .. } => ("prompt", length(text)),
+        ToAgent::Prompt {
+            text, last: true, ..
+        } => ("prompt", length(text)),
         // The recognizer's own entry says the same.
         ToAgent::Prompt { last: false, .. } => return None,
         // The key is not shown: it may be part of a PIN.

@@ -40,9 +40,9 @@ use crate::engine::Shared;
 use crate::listening::Listenings;
 use crate::live::{Inbox, Replies};
 use crate::records::Kept;
+use crate::relays::Relays;
 use crate::resolve::Peers;
 use crate::strangers::Place;
-use crate::relays::Relays;
 use crate::streams::Streams;
 use crate::{facts, panics, resolve, rooms, sip_side};
 

@@ -6,9 +6,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use call_proto::{
-    AgentManner, AgentText, FromAgent, Inputs, RelayNews, RelaySetup, Req, ToAgent,
-};
+use call_proto::{AgentManner, AgentText, FromAgent, Inputs, RelayNews, RelaySetup, Req, ToAgent};
 use futures_util::{SinkExt as _, StreamExt as _};
 use stream_proto::{
     Pulse, RelayIncoming, RelayManner, RelayOutgoing, RelayPace, RelayPulse, read_relay,

@@ -5,7 +5,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::verb::{Conference, ConnectNoun, ConversationRelay, Dial, ELEMENTS, Gather, Noun, Pause, Record, Speech};
+use crate::verb::{
+    Conference, ConnectNoun, ConversationRelay, Dial, ELEMENTS, Gather, Noun, Pause, Record, Speech,
+};
 use crate::{Document, Verb, advice, vocabulary};
 
 const INDEX: &str = include_str!("../../../docs/rcml.md");
@@ -106,7 +108,9 @@ fn each_verb_and_noun_has_a_page_with_its_attributes() {
         let named = first_cells(page(name), "attribute");
         assert_eq!(named, set(attributes.built), "attributes of {name}");
     }
-    let nouns = vocabulary::NOUNS.iter().chain(&[vocabulary::STREAM, vocabulary::RELAY]);
+    let nouns = vocabulary::NOUNS
+        .iter()
+        .chain(&[vocabulary::STREAM, vocabulary::RELAY]);
     let mut known: BTreeSet<&str> = vocabulary::BUILT.iter().chain(nouns).copied().collect();
     known.remove("Uri"); // An old name of `Sip`.
     let paged: BTreeSet<&str> = PAGES.iter().map(|(name, ..)| *name).collect();

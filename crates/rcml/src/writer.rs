@@ -5,9 +5,10 @@
 
 use crate::document::unless_post;
 use crate::verb::{
-    Branch, Conference, ConferenceRecording, Connect, ConnectNoun, ConversationRelay, Dial, Enqueue, Gather, Inputs, LegEvent, Manner,
-    Noun, Pause, Play, Prompt, Queue, Record, RecordingCallback, RejectReason, RingTone, Say, Sms,
-    Speech, SpeechTimeout, Spoken, Stream, Track, Verb, Voice,
+    Branch, Conference, ConferenceRecording, Connect, ConnectNoun, ConversationRelay, Dial,
+    Enqueue, Gather, Inputs, LegEvent, Manner, Noun, Pause, Play, Prompt, Queue, Record,
+    RecordingCallback, RejectReason, RingTone, Say, Sms, Speech, SpeechTimeout, Spoken, Stream,
+    Track, Verb, Voice,
 };
 
 /// The document that holds these verbs.

@@ -73,7 +73,11 @@ pub struct RelayManner {
 
 /// A message to the server.
 #[derive(Serialize)]
-#[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
+#[serde(
+    tag = "type",
+    rename_all = "camelCase",
+    rename_all_fields = "camelCase"
+)]
 #[expect(missing_docs, reason = "the fields are those of Twilio's messages")]
 pub enum RelayOutgoing<'a> {
     /// The conversation begins.
@@ -153,9 +157,7 @@ pub fn read_relay(text: &str) -> Result<RelayIncoming, String> {
             let tts = fields.text("ttsLanguage")?;
             let transcription = fields.text("transcriptionLanguage")?;
             if tts.is_none() && transcription.is_none() {
-                return Err(
-                    "`language` without a ttsLanguage or transcriptionLanguage".to_owned()
-                );
+                return Err("`language` without a ttsLanguage or transcriptionLanguage".to_owned());
             }
             Ok(RelayIncoming::Language { tts, transcription })
         }
@@ -414,7 +416,10 @@ mod tests {
                     transcription: None,
                 }),
             ),
-            (r#"{"type":"end"}"#, Ok(RelayIncoming::End { handoff: None })),
+            (
+                r#"{"type":"end"}"#,
+                Ok(RelayIncoming::End { handoff: None }),
+            ),
             (
                 r#"{"type":"end","handoffData":"{\"a\":1}"}"#,
                 Ok(RelayIncoming::End {

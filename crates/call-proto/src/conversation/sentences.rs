@@ -20,7 +20,9 @@ pub(super) fn take_sentence(text: &mut String) -> Option<String> {
         }
         let ends = match c {
             '。' | '！' | '？' | '\n' => true,
-            '.' | '!' | '?' | '…' | ';' => chars.peek().is_some_and(|(_, next)| next.is_whitespace()),
+            '.' | '!' | '?' | '…' | ';' => {
+                chars.peek().is_some_and(|(_, next)| next.is_whitespace())
+            }
             _ => false,
         };
         if ends && characters >= SHORTEST {
@@ -87,7 +89,10 @@ mod tests {
             while let Some(sentence) = take_sentence(&mut rest) {
                 found.push(sentence);
             }
-            assert_eq!((found.as_slice(), rest.as_str()), (&expected.map_owned()[..], *left));
+            assert_eq!(
+                (found.as_slice(), rest.as_str()),
+                (&expected.map_owned()[..], *left)
+            );
         }
     }
 

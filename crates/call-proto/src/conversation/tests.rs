@@ -243,7 +243,10 @@ fn languages_voices_sounds_and_keys_are_in_order() {
     });
     let now = stage.now;
     stage.text("Press", false);
-    stage.conversation.press("12".to_owned(), now).expect("room");
+    stage
+        .conversation
+        .press("12".to_owned(), now)
+        .expect("room");
     let sound = ("http://app/a".to_owned(), None);
     let manner = AgentManner::default();
     stage.conversation.play(sound, manner, now).expect("room");
@@ -284,7 +287,10 @@ fn not_too_much_waits() {
     let long = text(&"word ".repeat(MAX_WAITING / 5));
     assert_eq!(stage.conversation.say(long, stage.now), Ok(()));
     let more = text("more");
-    assert_eq!(stage.conversation.say(more.clone(), stage.now), Err(Overflow));
+    assert_eq!(
+        stage.conversation.say(more.clone(), stage.now),
+        Err(Overflow)
+    );
     stage.carry_out();
     stage.end(4_000);
     assert_eq!(stage.conversation.say(more, stage.now), Ok(()));

@@ -205,10 +205,7 @@ impl Running for Relaying {
         cx: &mut Context,
     ) -> Step {
         let Ear::Listens {
-            req,
-            until,
-            so_far,
-            ..
+            req, until, so_far, ..
         } = &mut self.ear
         else {
             return Step::Wait;

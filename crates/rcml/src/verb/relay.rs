@@ -136,11 +136,7 @@ pub(super) const ATTRIBUTES: Attributes = Attributes {
 
 pub(super) const LANGUAGE: Attributes = Attributes {
     built: &["code", "voice"],
-    unbuilt: &[
-        "speechModel",
-        "transcriptionProvider",
-        "ttsProvider",
-    ],
+    unbuilt: &["speechModel", "transcriptionProvider", "ttsProvider"],
 };
 
 impl ConversationRelay {
@@ -216,12 +212,7 @@ fn voice(element: &Element<'_>, findings: &mut Findings) -> Voice {
     voice.unwrap_or_default()
 }
 
-fn inputs(
-    element: &Element<'_>,
-    name: &str,
-    default: Inputs,
-    findings: &mut Findings,
-) -> Inputs {
+fn inputs(element: &Element<'_>, name: &str, default: Inputs, findings: &mut Findings) -> Inputs {
     let instead = format!("{} was used", default.as_str());
     let is_known = |text: &str| Inputs::named(text).is_some();
     let written = element.checked(name, (error::BAD_VALUE, &instead), is_known, findings);
@@ -257,10 +248,7 @@ fn one_language(element: &Element<'_>, findings: &mut Findings) -> Option<(Strin
         None => (element.at(), "has no `code`".to_owned()),
         Some(Attribute { value, at }) => match language::tag(&value) {
             Some(tag) => return Some((tag, voice)),
-            None => (
-                at,
-                format!("has the unknown language `{}`", quoted(&value)),
-            ),
+            None => (at, format!("has the unknown language `{}`", quoted(&value))),
         },
     };
     let message = format!("`Language` of `ConversationRelay` {fault}; it was left out");

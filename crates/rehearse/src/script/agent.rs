@@ -124,8 +124,8 @@ impl fmt::Display for Awaited {
 }
 
 const WORDS: &[&str] = &[
-    "expect", "send", "mark", "clear", "text", "play", "keys", "language", "end", "strange", "wait",
-    "close", "break",
+    "expect", "send", "mark", "clear", "text", "play", "keys", "language", "end", "strange",
+    "wait", "close", "break",
 ];
 
 /// The agents of a script, by the address of the stream.
@@ -261,7 +261,11 @@ fn play(node: &Node) -> Result<FromAgent, Problem> {
             manner: AgentManner::default(),
         });
     }
-    let map = Map::of(node, "play", &["source", "loop", "interruptible", "preemptible"])?;
+    let map = Map::of(
+        node,
+        "play",
+        &["source", "loop", "interruptible", "preemptible"],
+    )?;
     let times = map.number("loop")?.unwrap_or(1);
     Ok(FromAgent::Play {
         source: map.text("source")?.unwrap_or_default(),
@@ -310,7 +314,15 @@ fn expect(node: &Node) -> Result<AgentAction, Problem> {
         "{error: ...}",
     ];
     const NAMES: &[&str] = &[
-        "start", "setup", "stop", "key", "mark", "prompt", "partial", "interrupt", "error",
+        "start",
+        "setup",
+        "stop",
+        "key",
+        "mark",
+        "prompt",
+        "partial",
+        "interrupt",
+        "error",
     ];
     let exactly = |noticed| AgentAction::Expect(Awaited::Exactly(noticed), None);
     if let Value::Text(word) = &node.value {

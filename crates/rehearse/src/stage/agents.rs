@@ -145,19 +145,19 @@ impl Stage<'_> {
             return;
         }
         match command {
-            RelayCommand::Open { req, request } => {
-                match self.accepts(&request.url) {
-                    Ok((url, steps)) => {
-                        self.agents.0.push(Stream::new(Kind::Relay, (call, req), url, steps, self.now));
-                        let news = RelayNews::Connected;
-                        self.tell_soon(call, Event::Relay { req, news });
-                    }
-                    Err(text) => {
-                        let news = RelayNews::Over(Some(text));
-                        self.tell_soon(call, Event::Relay { req, news });
-                    }
+            RelayCommand::Open { req, request } => match self.accepts(&request.url) {
+                Ok((url, steps)) => {
+                    self.agents
+                        .0
+                        .push(Stream::new(Kind::Relay, (call, req), url, steps, self.now));
+                    let news = RelayNews::Connected;
+                    self.tell_soon(call, Event::Relay { req, news });
                 }
-            }
+                Err(text) => {
+                    let news = RelayNews::Over(Some(text));
+                    self.tell_soon(call, Event::Relay { req, news });
+                }
+            },
             RelayCommand::Send { req, message } => {
                 if let Some(at) = self.stream(call, req) {
                     self.agents.0[at].has_begun = true;
@@ -187,7 +187,9 @@ impl Stage<'_> {
     fn opens_stream(&mut self, call: CallSid, req: Req, request: StreamRequest) {
         match self.accepts(&request.url) {
             Ok((url, steps)) => {
-                self.agents.0.push(Stream::new(Kind::Stream, (call, req), url, steps, self.now));
+                self.agents
+                    .0
+                    .push(Stream::new(Kind::Stream, (call, req), url, steps, self.now));
             }
             Err(text) => {
                 let news = StreamNews::Over(Box::new(StreamOver {

@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use call_proto::{
-    AgentText, AudioFailure, Event, Fetched, FromAgent, Headers, LegEvent, MediaEvent, PlayId, Refer,
-    RelayNews, Req, SpeechNews, StreamCounts, StreamNews, StreamOver,
+    AgentText, AudioFailure, Event, Fetched, FromAgent, Headers, LegEvent, MediaEvent, PlayId,
+    Refer, RelayNews, Req, SpeechNews, StreamCounts, StreamNews, StreamOver,
 };
 use model::{CallSid, RecordingSid, Timestamp, error};
 
