@@ -210,7 +210,11 @@ impl Conversation {
             preemptible: self.terms.preemptible,
         };
         let language = self.terms.tts_language.clone();
-        self.add(What::Sentence { text, language }, manner);
+        let mut rest = text;
+        while let Some(sentence) = take_sentence(&mut rest) {
+            self.add_sentence((sentence, language.clone(), manner));
+        }
+        self.add_sentence((rest, language, manner));
         self.proceed(now);
     }
 

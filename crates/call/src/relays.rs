@@ -180,7 +180,9 @@ impl Line {
         let goodbye = async {
             self.socket.close(None).await?;
             while let Some(message) = self.socket.next().await {
-                message?;
+                if let Message::Close(_) = message? {
+                    break;
+                }
             }
             Ok::<(), tungstenite::Error>(())
         };
@@ -284,4 +286,120 @@ fn setup_text(setup: &RelaySetup) -> String {
         custom_parameters: parameters.collect(),
     }
     .to_text()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::streams::tests::connected;
+    use model::error;
+
+    const REQ: Req = Req(1);
+
+    /// A conversation over a connection, and its news.
+    struct Stage {
+        relays: Relays,
+        news: UnboundedReceiver<RelayNews>,
+        jobs: JoinSet<()>,
+    }
+
+    impl Stage {
+        fn open(opened: Result<WebSocket, SocketError>) -> Self {
+            let (sender, news) = mpsc::unbounded_channel();
+            let (mut relays, mut jobs) = (Relays::default(), JoinSet::new());
+            let tell = move |news| {
+                let _ = sender.send(news);
+            };
+            relays.open(REQ, async { opened }, tell, &mut jobs);
+            Self { relays, news, jobs }
+        }
+
+        async fn news(&mut self) -> RelayNews {
+            self.news.recv().await.unwrap()
+        }
+
+        /// The job has ended, and nothing was reported after its end.
+        async fn is_over(mut self) {
+            self.jobs.join_next().await.unwrap().unwrap();
+            assert_eq!(self.news.recv().await, None);
+        }
+    }
+
+    #[tokio::test]
+    async fn messages_pass_in_order_until_it_is_closed() {
+        let (client, mut server) = connected().await;
+        let mut stage = Stage::open(Ok(client));
+        assert_eq!(stage.news().await, RelayNews::Connected);
+        for text in [r#"{"type":"text","token":"a"}"#, "hello"] {
+            server.send(Message::text(text)).await.unwrap();
+        }
+        server.send(Message::Ping(vec![1].into())).await.unwrap();
+        server.send(Message::binary(vec![0])).await.unwrap();
+        let said = AgentText {
+            token: "a".to_owned(),
+            ..AgentText::default()
+        };
+        let said = RelayNews::Message(FromAgent::Text(said));
+        assert_eq!(stage.news().await, said);
+        let fault = "not a message in JSON (line 1, column 1)".to_owned();
+        assert_eq!(stage.news().await, RelayNews::Strange(fault));
+        let fault = "a binary message".to_owned();
+        assert_eq!(stage.news().await, RelayNews::Strange(fault));
+        stage.relays.send(REQ, &ToAgent::Dtmf { digit: '5' });
+        stage.relays.close(REQ);
+        let mut seen = Vec::new();
+        while let Some(Ok(message)) = server.next().await {
+            seen.push(message);
+        }
+        let [Message::Pong(_), Message::Text(key), Message::Close(_)] = &seen[..] else {
+            panic!("{seen:?}");
+        };
+        assert_eq!(key.as_str(), r#"{"type":"dtmf","digit":"5"}"#);
+        assert_eq!(stage.news().await, RelayNews::Over(None));
+        stage.is_over().await;
+    }
+
+    #[tokio::test]
+    async fn what_the_server_does_is_reported() {
+        let (client, mut server) = connected().await;
+        let mut stage = Stage::open(Ok(client));
+        assert_eq!(stage.news().await, RelayNews::Connected);
+        server.close(None).await.unwrap();
+        let why = "the server closed the connection".to_owned();
+        assert_eq!(stage.news().await, RelayNews::Over(Some(why)));
+        stage.is_over().await;
+
+        let (client, server) = connected().await;
+        let mut stage = Stage::open(Ok(client));
+        assert_eq!(stage.news().await, RelayNews::Connected);
+        drop(server);
+        let RelayNews::Over(Some(why)) = stage.news().await else {
+            panic!("it is not over");
+        };
+        assert!(why.starts_with("the connection broke: "), "{why}");
+        stage.is_over().await;
+
+        let refused = SocketError {
+            code: error::STREAM_REFUSED,
+            text: "nothing is there".to_owned(),
+        };
+        let mut stage = Stage::open(Err(refused));
+        let why = Some("nothing is there".to_owned());
+        assert_eq!(stage.news().await, RelayNews::Over(why));
+        stage.is_over().await;
+    }
+
+    #[tokio::test]
+    async fn it_can_be_closed_before_there_is_a_connection() {
+        let (sender, mut news) = mpsc::unbounded_channel();
+        let (mut relays, mut jobs) = (Relays::default(), JoinSet::new());
+        let tell = move |news| {
+            let _ = sender.send(news);
+        };
+        let never = std::future::pending::<Result<WebSocket, SocketError>>();
+        relays.open(REQ, never, tell, &mut jobs);
+        relays.close(REQ);
+        assert_eq!(news.recv().await, Some(RelayNews::Over(None)));
+        assert_eq!(news.recv().await, None);
+    }
 }

@@ -169,20 +169,18 @@ impl Actor {
 
 /// Connects to the server of a stream or conversation, with the rights of the account that set its
 /// address.
-fn connect(
+async fn connect(
     shared: Arc<Shared>,
     (url, author): (String, AccountSid),
-) -> impl Future<Output = Result<WebSocket, SocketError>> {
-    async move {
-        let stamp = Stamp {
-            event: EventSid::new(crate::now(), rand::random()),
-            secrets: crate::outbox::secrets(&shared.parts.store, author).await,
-        };
-        let socket = SocketRequest {
-            url,
-            policy: shared.policy(author),
-            stamp: Some(stamp),
-        };
-        shared.parts.fetcher.open_socket(socket).await
-    }
+) -> Result<WebSocket, SocketError> {
+    let stamp = Stamp {
+        event: EventSid::new(crate::now(), rand::random()),
+        secrets: crate::outbox::secrets(&shared.parts.store, author).await,
+    };
+    let socket = SocketRequest {
+        url,
+        policy: shared.policy(author),
+        stamp: Some(stamp),
+    };
+    shared.parts.fetcher.open_socket(socket).await
 }

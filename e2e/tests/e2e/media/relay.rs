@@ -1,8 +1,12 @@
 //! A conversation in text with a real phone, real speech synthesis, and a WebSocket server in Python.
 
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
 use anyhow::{Context as _, ensure};
-use e2e::Reply;
+use e2e::process::Process;
 use e2e::server::{ADMIN_TOKEN, Options};
+use e2e::{Reply, wait};
 use serde_json::{Value, json};
 
 use super::streams::Agent;
@@ -37,10 +41,7 @@ sys.stdin.buffer.read()
 #[test]
 fn a_prompt_arrives_the_answer_is_heard_and_speech_stops_it() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
-    let program = folder.path().join("hear.py");
-    std::fs::write(&program, RECOGNIZER)?;
-    let config = format!("[speech]\nrecognizer = 'python3 {}'\n", program.display());
-    let scene = Scene::on(Options::default().config(&config).start()?, |kim| kim)?;
+    let scene = listening(folder.path())?;
     let sound = scene.app.url("/music.wav");
     let agent = Agent::run("relay.py", &[ADMIN_TOKEN, &sound])?;
     let document = format!(
@@ -114,6 +115,56 @@ fn a_prompt_arrives_the_answer_is_heard_and_speech_stops_it() -> anyhow::Result<
         text.contains("2 messages were not understood; the first: a binary message"),
         "{text}"
     );
+    Ok(())
+}
+
+/// A scene with the recognizer, which is put into this folder.
+fn listening(folder: &Path) -> anyhow::Result<Scene> {
+    let program = folder.join("hear.py");
+    std::fs::write(&program, RECOGNIZER)?;
+    let config = format!("[speech]\nrecognizer = 'python3 {}'\n", program.display());
+    Scene::on(Options::default().config(&config).start()?, |kim| kim)
+}
+
+#[test]
+fn the_example_agent_answers_is_interrupted_and_hands_over() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let scene = listening(folder.path())?;
+    let port = e2e::ports::free()?;
+    let example = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../examples/conversation-relay");
+    let mut command = Command::new(crate::sdk::cache()?.join("venv/bin/python"));
+    command
+        .arg("-B")
+        .arg(example.join("agent.py"))
+        .env("AGENT_PORT", port.to_string());
+    let out = folder.path().join("out");
+    let agent = Process::start(command, &out, &folder.path().join("log"))?;
+    let prints = |what: &str| {
+        let found = wait::until(what, SOON, || {
+            let text = std::fs::read_to_string(&out).ok()?;
+            text.lines()
+                .any(|line| line.starts_with(what))
+                .then_some(())
+        });
+        found.with_context(|| format!("{:?} {}", std::fs::read_to_string(&out), agent.tail()))
+    };
+    prints("listens at")?;
+    let document = std::fs::read_to_string(example.join("answer.xml"))?;
+    let document = document.replace("8766", &port.to_string());
+    let verbs = document.split("Response>").nth(1).unwrap_or_default();
+    let verbs = verbs.trim_end_matches("</");
+    scene.app.on("/v", Reply::document(verbs));
+    scene.app.on("/after.xml", Reply::document("<Hangup/>"));
+    scene.kim.dial("1000")?;
+    prints("call from kim")?;
+    prints("asked: what time is it")?;
+    prints("interrupted after: You said")?;
+    prints("asked: stop please")?;
+    scene.kim.press('0')?;
+    scene.kim.wait_for("CALL_CLOSED")?;
+    prints("over")?;
+    let after = scene.app.wait_for("/after.xml", 1, SOON)?;
+    assert_eq!(after[0].param("HandoffData"), Some("person"));
     Ok(())
 }
 
