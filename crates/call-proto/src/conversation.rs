@@ -24,6 +24,8 @@ use sentences::{spoken, take_sentence};
 const PREPARED: usize = 3;
 /// Without a further piece of text for so long, an incomplete sentence is spoken.
 const STALLED: Duration = Duration::from_millis(700);
+/// More of an interrupted answer that arrives within this time was on its way, and is dropped.
+const ON_ITS_WAY: Duration = Duration::from_millis(500);
 /// Maximum characters that wait to be spoken.
 const MAX_WAITING: usize = 50_000;
 /// Maximum pieces that wait.
@@ -77,6 +79,8 @@ pub(crate) struct Conversation {
     turn: u64,
     /// Whether more text of it follows.
     is_open: bool,
+    /// It was interrupted: until this time, more text of it is dropped.
+    drops_until: Option<Timestamp>,
     heard: Heard,
     next: u64,
     outputs: VecDeque<Output>,
@@ -179,6 +183,7 @@ impl Conversation {
             gathered: None,
             turn: 0,
             is_open: false,
+            drops_until: None,
             heard: Heard::default(),
             next: 0,
             outputs: VecDeque::new(),
@@ -228,7 +233,14 @@ impl Conversation {
         {
             return Err(Overflow);
         }
+        if self.is_on_its_way(now) {
+            self.is_open = !said.last;
+            return Ok(());
+        }
         if !self.is_open {
+            if said.token.trim().is_empty() {
+                return Ok(()); // The end of nothing.
+            }
             self.begin_turn();
         }
         self.is_open = !said.last;
@@ -339,6 +351,9 @@ impl Conversation {
         self.interrupt(Input::Speech, now);
         let is_wanted = !text.is_empty() && (last || self.terms.partial);
         if is_wanted && self.reports(Input::Speech) {
+            if last {
+                self.drops_until = None;
+            }
             self.outputs.push_back(Output::Send(ToAgent::Prompt {
                 text: text.to_owned(),
                 language: self.terms.transcription_language.clone(),
@@ -355,6 +370,7 @@ impl Conversation {
         }
         self.interrupt(Input::Key, now);
         if self.reports(Input::Key) {
+            self.drops_until = None;
             let message = ToAgent::Dtmf { digit };
             self.outputs.push_back(Output::Send(message));
         }
@@ -370,6 +386,12 @@ impl Conversation {
 
     fn reports(&self, input: Input) -> bool {
         !self.is_speaking() || input.is_in(self.terms.reported)
+    }
+
+    /// Whether text that arrives now belongs to an answer that has been interrupted, and was sent before the
+    /// server could know.
+    fn is_on_its_way(&self, now: Timestamp) -> bool {
+        self.is_open && self.drops_until.is_some_and(|until| now < until)
     }
 
     /// Characters that wait.
@@ -454,6 +476,7 @@ impl Conversation {
         self.gathered.take_if(|gathered| allows(gathered.manner));
         // More of the same answer is heard as another one.
         self.turn += 1;
+        self.drops_until = self.is_open.then(|| now + ON_ITS_WAY);
         self.outputs.push_back(Output::Send(message));
     }
 

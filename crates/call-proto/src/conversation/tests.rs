@@ -137,13 +137,43 @@ fn an_interruption_counts_the_words_that_were_played() {
     stage.text("Eight nine.", true);
     stage.pass(50);
     assert_eq!(stage.hear("", false), "silence, interrupt [Eight] 50");
-    // The rest of an interrupted answer is another one.
-    stage.text("Ten eleven. Twel", false);
-    stage.pass(30);
-    assert_eq!(stage.hear("", false), "silence, interrupt [Ten] 30");
-    assert_eq!(stage.text("ve.", true), "speak ve. (en-US man), play 30");
+    // If nothing of an answer was heard, it is empty.
+    stage.text("Ten.", true);
     assert_eq!(stage.hear("", false), "silence, interrupt [] 0");
     assert_eq!(stage.hear("x", false), "");
+}
+
+#[test]
+fn what_was_on_its_way_at_an_interruption_is_dropped() {
+    let interrupted = || {
+        let mut stage = Stage::new(|relay| relay.keys = true);
+        stage.text("One two three. Fo", false);
+        stage.pass(30);
+        assert_eq!(stage.hear("", false), "silence, interrupt [One] 30");
+        stage
+    };
+    // Until the end of the answer.
+    let mut stage = interrupted();
+    assert_eq!(stage.text("ur five six. Se", false), "");
+    assert_eq!(stage.text("ven.", true), "");
+    assert_eq!(stage.text("Yes?", true), "speak Yes? (en-US man), play 40");
+    // Until the server was asked something.
+    let mut stage = interrupted();
+    assert_eq!(stage.hear("no", true), "prompt no true");
+    assert_eq!(stage.text("Yes?", true), "speak Yes? (en-US man), play 40");
+    let mut stage = interrupted();
+    assert_eq!(stage.key('1'), "key 1");
+    assert_eq!(stage.text("Yes?", true), "speak Yes? (en-US man), play 40");
+    // Not for long; what comes then is heard as another answer.
+    let mut stage = interrupted();
+    stage.pass(500);
+    assert_eq!(stage.text("Yes?", true), "speak Yes? (en-US man), play 40");
+    stage.pass(40);
+    assert_eq!(stage.hear("", false), "silence, interrupt [Yes?] 40");
+    // Another end of a complete answer means nothing.
+    let mut stage = Stage::new(|relay| relay.preemptible = true);
+    stage.text("One two three.", true);
+    assert_eq!(stage.text("", true), "");
 }
 
 #[test]
