@@ -319,7 +319,7 @@ mod tests {
         }
 
         /// The job has ended, and nothing was reported after its end.
-        async fn is_over(mut self) {
+        async fn ends(mut self) {
             self.jobs.join_next().await.unwrap().unwrap();
             assert_eq!(self.news.recv().await, None);
         }
@@ -356,7 +356,7 @@ mod tests {
         };
         assert_eq!(key.as_str(), r#"{"type":"dtmf","digit":"5"}"#);
         assert_eq!(stage.news().await, RelayNews::Over(None));
-        stage.is_over().await;
+        stage.ends().await;
     }
 
     #[tokio::test]
@@ -367,7 +367,7 @@ mod tests {
         server.close(None).await.unwrap();
         let why = "the server closed the connection".to_owned();
         assert_eq!(stage.news().await, RelayNews::Over(Some(why)));
-        stage.is_over().await;
+        stage.ends().await;
 
         let (client, server) = connected().await;
         let mut stage = Stage::open(Ok(client));
@@ -377,7 +377,7 @@ mod tests {
             panic!("it is not over");
         };
         assert!(why.starts_with("the connection broke: "), "{why}");
-        stage.is_over().await;
+        stage.ends().await;
 
         let refused = SocketError {
             code: error::STREAM_REFUSED,
@@ -386,7 +386,7 @@ mod tests {
         let mut stage = Stage::open(Err(refused));
         let why = Some("nothing is there".to_owned());
         assert_eq!(stage.news().await, RelayNews::Over(why));
-        stage.is_over().await;
+        stage.ends().await;
     }
 
     #[tokio::test]

@@ -30,6 +30,10 @@ const RESTS: Duration = Duration::from_secs(1);
 /// So many failures in a row end the conversation.
 const MAX_FAILURES: u32 = 3;
 
+/// Maximum texts and sounds that cannot be played of which the owner of the account is notified; the server
+/// learns of each.
+const MAX_NOTIFIED: u32 = 10;
+
 /// A running conversation.
 struct Relaying {
     relay: ConversationRelay,
@@ -78,6 +82,7 @@ struct Counts {
     strange: u32,
     first_strange: Option<String>,
     dropped: u32,
+    notified: u32,
 }
 
 /// How a conversation ends.
@@ -175,9 +180,7 @@ impl Running for Relaying {
                     }
                     self.unspoken = Some(count);
                 }
-                let text = format!("ConversationRelay: {}", failure.text);
-                cx.notify(site.about_line(self.relay.line), failure.code, &text);
-                self.complain(failure.text.clone(), site, cx);
+                self.cannot_play(failure.code, failure.text.clone(), site, cx);
             }
         }
         self.carry_out(site, cx)
@@ -339,7 +342,12 @@ impl Relaying {
                 manner,
             } => match site.run.resolve(&source) {
                 Some(url) => self.conversation.play((url, times), manner, now),
-                None => return self.cannot_play(&source, site, cx),
+                None => {
+                    let source = redacted(&source);
+                    let text =
+                        format!("the source `{source}` of `play` is not a valid http address");
+                    return self.cannot_play(error::BAD_URI, text, site, cx);
+                }
             },
             FromAgent::SendDigits { digits } => self.conversation.press(digits, now),
             FromAgent::Language { tts, transcription } => {
@@ -363,10 +371,13 @@ impl Relaying {
         }
     }
 
-    fn cannot_play(&self, source: &str, site: &Site<'_>, cx: &mut Context) {
-        let source = redacted(source);
-        let text = format!("the source `{source}` of `play` is not a valid http address");
-        cx.notify(site.about_line(self.relay.line), error::BAD_URI, &text);
+    /// A text cannot be spoken, or a sound cannot be played.
+    fn cannot_play(&mut self, code: u16, text: String, site: &Site<'_>, cx: &mut Context) {
+        self.counts.notified += 1;
+        if self.counts.notified <= MAX_NOTIFIED {
+            let text = format!("ConversationRelay: {text}");
+            cx.notify(site.about_line(self.relay.line), code, &text);
+        }
         self.complain(text, site, cx);
     }
 

@@ -111,6 +111,15 @@ fn a_text_that_cannot_be_spoken_is_left_out_unless_none_can() {
 }
 
 #[test]
+fn the_owner_is_not_notified_without_end() {
+    let plays = "{play: ftp://x/}, ".repeat(12);
+    let does = format!("[{plays} end]");
+    let run = talking(CONNECT, does.leak()).run();
+    assert_eq!(run.codes(), [11_100; 10]);
+    assert_eq!(outcome(&run), ("ended".to_owned(), String::new()));
+}
+
+#[test]
 fn speech_without_an_end_is_ended() {
     let partial = |text: &str| SpeechNews::Partial(text.to_owned());
     let mut world = talking(CONNECT, "[{expect: {prompt: one two}}, end]");
