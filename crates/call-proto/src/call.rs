@@ -2,7 +2,7 @@
 //!
 //! The call decides nothing: it routes events to the part concerned, and the leg's reports to the
 //! scripts. Each part is a machine in its own file: `leg` with its `reporter`, `interpreter`,
-//! `recording`, `streams`, `message`, `keys`. `modify` and `transfer` add what the API and a REFER
+//! `recording`, `streams`, `relays`, `message`, `keys`. `modify` and `transfer` add what the API and a REFER
 //! change.
 
 use model::{AccountSid, CallSid, Direction, RecordingSid, RecordingSource, Timestamp};
@@ -19,6 +19,8 @@ use crate::letter::{Ended, ForkId, ForkNews, FromAnswer, Role};
 use crate::message::Messages;
 use crate::queueing::{Note, QueueEvent};
 use crate::recording::{RecordingNews, RecordingTerms, Recordings};
+use crate::relay_news::RelayNews;
+use crate::relays::Relays;
 use crate::stream_news::StreamNews;
 use crate::streams::Streams;
 
@@ -27,6 +29,7 @@ pub(crate) struct Call {
     pub(crate) scripts: Scripts,
     pub(crate) recordings: Recordings,
     streams: Streams,
+    relays: Relays,
     messages: Messages,
     keys: Keys,
     /// Keys to send to the remote party once it is connected, or before it is screened.
@@ -45,6 +48,7 @@ impl Call {
             scripts: Scripts::default(),
             recordings: Recordings::default(),
             streams: Streams::default(),
+            relays: Relays::default(),
             messages: Messages::default(),
             keys: Keys::default(),
             send_digits: None,
@@ -70,6 +74,7 @@ impl Call {
                 req,
                 event: QueueEvent::Passed { note },
             } => self.receives_note(req, note, cx),
+            Event::Relay { req, news } => self.relay_news(req, news, cx),
             Event::Queue { req, event } => self.tell(&Input::Queue(req, event), cx),
             Event::Room { req, event } => self.tell(&Input::Room(req, event), cx),
             Event::Ask { ask, modify } => {
@@ -172,6 +177,7 @@ impl Call {
             .chain(self.messages.poll_timeout())
             .chain(self.streams.poll_timeout())
             .chain(self.limit_at)
+            .chain(self.relays.poll_timeout())
             .min()
     }
 
@@ -187,6 +193,12 @@ impl Call {
         while let Some((req, end)) = self.streams.give_up(&mut self.leg, cx) {
             self.tell(&Input::StreamOver(req, end), cx);
         }
+        let call = self.sid();
+        while let Some((req, news)) = self.relays.give_up(call, cx) {
+            if let Some(news) = news {
+                self.tell(&Input::Relay(req, news), cx);
+            }
+        }
         while let Some(waited) = self.messages.give_up(&mut self.leg, cx) {
             self.tell(&Input::MessageLeft(waited), cx);
         }
@@ -200,6 +212,7 @@ impl Call {
             && self.recordings.is_empty()
             && self.messages.is_empty()
             && self.streams.is_empty()
+            && self.relays.is_empty()
     }
 
     /// At the end of a step, when no bridge needs the endpoint any more: lets the leg settle, and
@@ -269,6 +282,7 @@ impl Call {
             messages: &mut self.messages,
             recordings: &mut self.recordings,
             streams: &mut self.streams,
+            relays: &mut self.relays,
         };
         (&mut self.scripts, parts)
     }
@@ -380,6 +394,12 @@ impl Call {
         };
         if let Some(input) = input {
             self.tell(&input, cx);
+        }
+    }
+
+    fn relay_news(&mut self, req: Req, news: RelayNews, cx: &mut Context) {
+        if let Some(news) = self.relays.news(req, news) {
+            self.tell(&Input::Relay(req, news), cx);
         }
     }
 

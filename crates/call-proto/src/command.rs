@@ -11,6 +11,7 @@ use crate::fact::Fact;
 use crate::membership::{Beep, Departure, Place, Terms, Wish};
 use crate::queueing::QueueRequest;
 use crate::recording_request::Pause;
+use crate::relay_news::RelayCommand;
 use crate::request::{Changed, ModifyError};
 use crate::trace::Entry;
 
@@ -92,6 +93,8 @@ pub enum Command {
     },
     /// For a media stream of the leg.
     Stream(StreamCommand),
+    /// For the connection of a conversation → [`Event::Relay`](crate::Event::Relay).
+    Relay(RelayCommand),
     /// For a conference room → [`Event::Room`](crate::Event::Room).
     Room(RoomRequest),
     /// For a queue → [`Event::Queue`](crate::Event::Queue).

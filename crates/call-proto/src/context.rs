@@ -9,7 +9,7 @@ use model::address::redacted;
 use model::record::Notification;
 use model::{
     AccountSid, CallSid, EventSid, InstanceSid, Level, MessageSid, NotificationSid, QueueSid,
-    RecordingSid, StreamSid, Timestamp,
+    RecordingSid, SessionSid, StreamSid, Timestamp,
 };
 
 use crate::command::{Addressed, Command, LegCommand, MediaCommand};
@@ -302,6 +302,10 @@ impl Context {
     /// For a queue without a name or record.
     pub(crate) fn queue_sid(&mut self) -> QueueSid {
         QueueSid::new(self.now, self.ids.bytes())
+    }
+
+    pub(crate) fn session_sid(&mut self) -> SessionSid {
+        SessionSid::new(self.now, self.ids.bytes())
     }
 
     pub(crate) fn message_sid(&mut self) -> MessageSid {

@@ -11,6 +11,7 @@ use crate::membership::RoomEvent;
 use crate::queueing::QueueEvent;
 use crate::recording_request::{NewRecording, RecordingChange};
 use crate::refer::Refer;
+use crate::relay_news::RelayNews;
 use crate::stream_news::StreamNews;
 
 /// Number of a machine's request, returned with the answer. An answer whose number no machine waits
@@ -87,6 +88,13 @@ pub enum Event {
         req: Req,
         /// The news.
         news: StreamNews,
+    },
+    /// From a connection opened by [`RelayCommand::Open`](crate::RelayCommand::Open).
+    Relay {
+        /// The conversation.
+        req: Req,
+        /// The news.
+        news: RelayNews,
     },
     /// From the room addressed by [`Command::Room`](crate::Command::Room).
     Room {

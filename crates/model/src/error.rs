@@ -192,9 +192,16 @@ table! {
     STREAM_MESSAGE = 31951, Warning, 0, "Stream: messages from the WebSocket server were not understood; they were ignored.", "Send media, mark and clear as JSON text; over a stream of Start, send nothing.";
     STREAM_TOO_MANY = 31990, Error, 0, "Stream: the call already has four streams; this one was not opened.", "Stop one first: a call has at most four streams.";
     STREAM_UNKNOWN = 31991, Warning, 0, "Stop: the call has no open stream with this name.", "Write the name that the Stream had inside Start.";
-    STREAM_MISSING = 31992, Warning, 0, "Connect, Start or Stop has no Stream; it was skipped.", "Put a Stream inside.";
-    STREAM_PARAMETER = 31993, Warning, 0, "Stream: a Parameter has no name, or repeats an earlier one; it was left out.", "Give each Parameter a name of its own.";
+    STREAM_MISSING = 31992, Warning, 0, "Connect, Start or Stop has no Stream; it was skipped.", "Put a Stream inside; inside Connect, a ConversationRelay also works.";
+    STREAM_PARAMETER = 31993, Warning, 0, "Stream or ConversationRelay: a Parameter has no name, or repeats an earlier one; it was left out.", "Give each Parameter a name of its own.";
     STREAM_OVERFLOW = 31994, Warning, 0, "Stream: audio was dropped, because the WebSocket server was too slow to take it, or sent more than can wait to be played.", "Read messages as they arrive; let at most five minutes of audio wait to be played.";
+    RELAY_UNREACHABLE = 64102, Error, 0, "ConversationRelay: the WebSocket server could not be connected to; the conversation did not begin.", "See the text for the reason, and check the address and the server.";
+    RELAY_LOST = 64105, Error, 0, "ConversationRelay: the WebSocket server closed the connection without the message end, or the connection broke, during the call.", "Check the log of the WebSocket server; end a conversation with the message end.";
+    RELAY_LANGUAGE = 64106, Warning, 0, "ConversationRelay: a language is not known, or a Language has no code; another was used, or it was left out, as the text says.", "Write a BCP-47 tag such as en-GB.";
+    RELAY_MESSAGE = 64107, Warning, 0, "ConversationRelay: messages from the WebSocket server were not understood; they were ignored.", "Send text, play, sendDigits, language and end as JSON text, with the fields that docs/rcml/conversation-relay.md lists.";
+    RELAY_NO_RECOGNIZER = 64190, Error, 0, "ConversationRelay: no speech recognizer is configured; the conversation ended at once.", "Ask the operator to configure one.";
+    RELAY_SPEECH_FAILED = 64191, Error, 0, "ConversationRelay: the speech recognizer failed three times in a row; the conversation ended.", "See the text for the reason.";
+    RELAY_OVERFLOW = 64192, Warning, 0, "ConversationRelay: messages of the WebSocket server were dropped, because too much waited to be spoken.", "Send text as it is needed; let at most 50,000 characters and 500 sounds wait.";
 }
 
 /// The row with this number.

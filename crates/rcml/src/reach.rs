@@ -68,7 +68,7 @@ fn ends(verb: &Verb) -> bool {
         }
         Verb::Enqueue(enqueue) => enqueue.action.is_some() && !enqueue.name.is_empty(),
         Verb::Gather(gather) => gather.action_on_empty_result,
-        Verb::Connect(connect) => connect.action.is_some() && connect.stream.is_some(),
+        Verb::Connect(connect) => connect.action.is_some() && connect.noun.is_some(),
         Verb::Refer(refer) => refer.action.is_some() && refer.target.is_some(),
         Verb::Echo(_) => true,
         Verb::Sms(sms) => sms.action.is_some() || !sms.is_sendable(),
@@ -97,7 +97,7 @@ pub fn answers(verb: &Verb) -> bool {
         Verb::Gather(_) | Verb::Record(_) | Verb::Echo(_) => true,
         Verb::Refer(refer) => refer.target.is_some(),
         Verb::Sms(sms) => sms.is_sendable(),
-        Verb::Connect(connect) => connect.stream.is_some(),
+        Verb::Connect(connect) => connect.noun.is_some(),
         Verb::Start(start) => !start.streams.is_empty(),
         Verb::Enqueue(enqueue) => !enqueue.name.is_empty(),
         _ => false,

@@ -30,8 +30,12 @@ pub(crate) const UNBUILT_NOUNS: &[&str] = &["Application", "Sim", "VirtualAgent"
 
 /// Supported inside `Connect`, `Start` and `Stop`.
 pub(crate) const STREAM: &str = "Stream";
-/// Supported inside `Stream`.
+/// Supported inside `Connect`.
+pub(crate) const RELAY: &str = "ConversationRelay";
+/// Supported inside `Stream` and `ConversationRelay`.
 pub(crate) const PARAMETER: &str = "Parameter";
+/// Supported inside `ConversationRelay`.
+pub(crate) const LANGUAGE: &str = "Language";
 
 /// Supported inside `Refer`; the second is another name of the first.
 pub(crate) const REFERRED: &[&str] = &["Sip", "ReferSip"];
@@ -56,7 +60,6 @@ pub(crate) const UNBUILT_PARTS: &[(&str, &[&str])] = &[
             "Assistant",
             "Autopilot",
             "Conversation",
-            "ConversationRelay",
             "ConversationRelaySession",
             "Room",
             "VirtualAgent",
@@ -77,6 +80,7 @@ pub(crate) fn verbs() -> impl Iterator<Item = &'static str> {
 pub(crate) fn is_known(name: &str) -> bool {
     name == "Response"
         || name == STREAM
+        || name == RELAY
         || name == PARAMETER
         || REFERRED.contains(&name)
         || verbs()
@@ -95,7 +99,9 @@ pub(crate) fn parts_of(parent: &str) -> impl Iterator<Item = &'static str> + use
         "Dial" => &[NOUNS, UNBUILT_NOUNS],
         "Gather" => &[PROMPTS],
         "Say" => &[MARKS],
-        "Connect" | "Start" | "Stop" => &[&[STREAM]],
+        "Connect" => &[&[STREAM, RELAY]],
+        "Start" | "Stop" => &[&[STREAM]],
+        RELAY => &[&[LANGUAGE, PARAMETER]],
         "Stream" => &[&[PARAMETER]],
         "Refer" => &[REFERRED],
         _ => &[],

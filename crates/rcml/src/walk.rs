@@ -106,7 +106,8 @@ fn skipped(element: &Element<'_>) -> Finding {
         let place = match name {
             "Response" => "at the top",
             vocabulary::STREAM => "inside `Connect`, `Start` or `Stop`",
-            vocabulary::PARAMETER => "inside `Stream`",
+            vocabulary::RELAY => "inside `Connect`",
+            vocabulary::PARAMETER => "inside `Stream` or `ConversationRelay`",
             "Sip" => "inside `Dial` or `Refer`",
             "ReferSip" => "inside `Refer`",
             _ => "inside `Dial`",

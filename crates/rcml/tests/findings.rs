@@ -424,7 +424,7 @@ fn explains_broken_documents() {
             ],
         ),
         (
-            r#"<Response><Connect action="a b" method="PUT"><Stream url="http://x" track="both_tracks" connectorName="c">x<Parameter value="1"/><Parameter name="a"/><Parameter name="a" value="2">t</Parameter><Say>y</Say></Stream><Stream url="/b"/><ConversationRelay/></Connect></Response>"#,
+            r#"<Response><Connect action="a b" method="PUT"><Stream url="http://x" track="both_tracks" connectorName="c">x<Parameter value="1"/><Parameter name="a"/><Parameter name="a" value="2">t</Parameter><Say>y</Say></Stream><Stream url="/b"/><VirtualAgent/></Connect></Response>"#,
             &[
                 "11100 1:20 `action` of `Connect` contains spaces: `a b`",
                 "12203 1:33 `method` of `Connect` cannot be `PUT` (GET or POST); POST was used",
@@ -436,14 +436,14 @@ fn explains_broken_documents() {
                 "31993 1:151 `Parameter` of `Stream` has the name `a` of an earlier one; it was left out",
                 "12202 1:181 the text in `Parameter` has no effect",
                 "12202 1:194 `Say` does not belong inside `Stream`; it was skipped",
-                "12202 1:215 only the first `Stream` in `Connect` is used",
-                "12204 1:233 `ConversationRelay` inside `Connect` is not supported here; it was skipped",
+                "12202 1:215 only the first `Stream` or `ConversationRelay` in `Connect` is used",
+                "12204 1:233 `VirtualAgent` inside `Connect` is not supported here; it was skipped; `Gather` with `input=\"speech\"` listens to the caller",
             ],
         ),
         (
             r#"<Response><Connect/><Start action="/a"><Stream/><Stream url="/b" track="no_track"/></Start><Stop><Stream url="/a"/></Stop><Stream url="/c"/></Response>"#,
             &[
-                "31992 1:11 `Connect` has no `Stream`; it was skipped",
+                "31992 1:11 `Connect` has no `Stream` or `ConversationRelay`; it was skipped",
                 "12204 1:28 `action` of `Start` has no effect here",
                 "11100 1:40 `Stream` has no `url`; it was skipped",
                 "31941 1:66 `track` of `Stream` cannot be `no_track` (inbound_track or outbound_track or both_tracks); inbound_track was used",

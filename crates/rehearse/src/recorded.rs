@@ -76,7 +76,7 @@ pub fn script(
     if trace.iter().any(|entry| entry.lane == Lane::Api) {
         out.push_str("# The API changed the call while it was in progress; that is not part of this script.\n");
     }
-    if trace.iter().any(|entry| entry.what == streams::OPENED) {
+    if trace.iter().any(streams::is_opening) {
         out.push_str("# The audio and the messages of streams are not part of this script.\n");
     }
     match journal.last() {

@@ -30,6 +30,7 @@ mod cases {
     mod queues;
     mod recorded_dial;
     mod refer;
+    mod relay;
     mod screening;
     mod several;
     mod streams;

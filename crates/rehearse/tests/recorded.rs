@@ -50,6 +50,20 @@ fn made_with(run: &Run, journal: &[Line], keys: Keys) -> String {
     made.unwrap_or_else(|error| panic!("{error}"))
 }
 
+#[test]
+fn conversations_end_again_as_they_did() {
+    let agents = "agents:\n  ws://h/ends: [{text: Hello}, {wait: 2s}, end]\n  ws://h/closes: [{wait: 1s}, close]\n  ws://h/breaks: [{wait: 1500ms}, break]\n  ws://h/gone: unreachable\n";
+    let script = format!("{HEAD}{agents}caller: [{{expect: answer}}]\n");
+    let relay = |name| format!("<Connect><ConversationRelay url='ws://h/{name}?a=1'/></Connect>");
+    let document = ["ends", "closes", "breaks", "gone"].map(relay).concat();
+    let pages = [("/v", document.as_str())];
+    let first = run(&script, &pages);
+    assert_eq!(first.failures, []);
+    let made = made_of(&first);
+    let expected = "agents:\n  \"ws://h/breaks\": [{wait: 1.5s}, break]\n  \"ws://h/closes\": [{wait: 1s}, close]\n  \"ws://h/ends\": [{wait: 2s}, end]\n  \"ws://h/gone\": unreachable\n";
+    assert!(made.contains(expected), "{made}");
+}
+
 const HEAD: &str = "call: {to: '1000', from: kim}\napplication: {url: 'http://127.0.0.1:8000/v'}\n";
 
 #[test]

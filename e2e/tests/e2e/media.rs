@@ -11,6 +11,7 @@ mod readme;
 mod recording;
 mod refer;
 mod rehearsal;
+mod relay;
 mod replay;
 mod screening;
 mod speech;

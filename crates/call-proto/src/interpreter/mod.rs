@@ -24,6 +24,7 @@ mod record;
 mod redirect;
 mod refer;
 mod reject;
+mod relay;
 mod run;
 mod say;
 mod script;

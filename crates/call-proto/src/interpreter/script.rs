@@ -30,6 +30,7 @@ use crate::letter::{Ended, ForkId, ForkNews, Role};
 use crate::membership::RoomEvent;
 use crate::queueing::{QueueEvent, Rendezvous};
 use crate::recording::RecordingNews;
+use crate::relay_news::RelayNews;
 use crate::streams::StreamEnd;
 use crate::trace::Lane;
 
@@ -68,6 +69,8 @@ pub(crate) enum Input {
     StreamBegan(Req, PlayId),
     /// A stream of the leg has ended.
     StreamOver(Req, StreamEnd),
+    /// News of the connection of a conversation.
+    Relay(Req, RelayNews),
     /// The API changes the leg's part in a conference.
     Participant(Box<ParticipantChange>),
     /// The companion of the verb has ended by itself.
@@ -558,6 +561,7 @@ fn tell(verb: &mut dyn Running, input: &Input, site: &mut Site<'_>, cx: &mut Con
             Step::Wait
         }
         Input::StreamOver(req, end) => verb.stream_over(*req, end, site, cx),
+        Input::Relay(req, news) => verb.relay_news(*req, news, site, cx),
         Input::Participant(change) => verb.change_participant(change, site, cx),
         Input::CompanionOver(id, end) => verb.companion_over(*id, *end, site, cx),
         Input::Recording(sid, news) => verb.recording(*sid, *news, site, cx),
@@ -640,7 +644,7 @@ fn must_answer_for(verb: &Verb, site: &Site<'_>) -> bool {
     match verb {
         Verb::Reject(_) | Verb::Pause(_) | Verb::Stop(_) | Verb::Leave(_) => false,
         Verb::Enqueue(enqueue) => !enqueue.name.is_empty(),
-        Verb::Connect(connect) => connect.stream.is_some(),
+        Verb::Connect(connect) => connect.noun.is_some(),
         Verb::Start(start) => !start.streams.is_empty(),
         Verb::Dial(dial) if dial.conference().is_some() || dial.queue().is_some() => true,
         Verb::Dial(dial) => !dial.answer_on_bridge.unwrap_or(waiting) && !dial.nouns.is_empty(),

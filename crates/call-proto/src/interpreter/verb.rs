@@ -25,6 +25,8 @@ use crate::message::Messages;
 use crate::params::Params;
 use crate::queueing::QueueEvent;
 use crate::recording::{RecordingNews, Recordings};
+use crate::relay_news::RelayNews;
+use crate::relays::Relays;
 use crate::streams::{StreamEnd, Streams};
 
 /// What follows a verb's action.
@@ -48,6 +50,7 @@ pub(crate) struct Host<'a> {
     pub(crate) messages: &'a mut Messages,
     pub(crate) recordings: &'a mut Recordings,
     pub(crate) streams: &'a mut Streams,
+    pub(crate) relays: &'a mut Relays,
 }
 
 /// The same but for what was reported so far, which is the scripts' own.
@@ -56,6 +59,7 @@ pub(crate) struct Parts<'a> {
     pub(crate) messages: &'a mut Messages,
     pub(crate) recordings: &'a mut Recordings,
     pub(crate) streams: &'a mut Streams,
+    pub(crate) relays: &'a mut Relays,
 }
 
 impl Parts<'_> {
@@ -66,6 +70,7 @@ impl Parts<'_> {
             messages: self.messages,
             recordings: self.recordings,
             streams: self.streams,
+            relays: self.relays,
         }
     }
 }
@@ -80,6 +85,7 @@ impl Host<'_> {
             messages: self.messages,
             recordings: self.recordings,
             streams: self.streams,
+            relays: self.relays,
         }
     }
 }
@@ -92,6 +98,7 @@ pub(super) struct Site<'a> {
     pub(super) messages: &'a mut Messages,
     pub(super) recordings: &'a mut Recordings,
     pub(super) streams: &'a mut Streams,
+    pub(super) relays: &'a mut Relays,
 }
 
 /// A verb that has started.
@@ -207,6 +214,17 @@ pub(super) trait Running: Send {
         &mut self,
         _req: Req,
         _end: &StreamEnd,
+        _site: &mut Site<'_>,
+        _cx: &mut Context,
+    ) -> Step {
+        Step::Wait
+    }
+
+    /// News of the connection of a conversation.
+    fn relay_news(
+        &mut self,
+        _req: Req,
+        _news: &RelayNews,
         _site: &mut Site<'_>,
         _cx: &mut Context,
     ) -> Step {

@@ -216,6 +216,21 @@ fn of_media(way: Way, what: &str, detail: &str) -> Option<String> {
         (Way::Out, "open stream") => format!("opens the stream {detail}"),
         (Way::In, "stream connected") => "the server accepted the stream".to_owned(),
         (Way::Out, "begin stream") => "the stream begins".to_owned(),
+        (Way::Out, "open conversation") => format!("opens the conversation {detail}"),
+        (Way::In, "conversation connected") => "the server accepted the conversation".to_owned(),
+        (Way::Out, "begin conversation") => "the conversation begins".to_owned(),
+        (Way::Out, "close conversation") => "closes the conversation".to_owned(),
+        (Way::Out, "prompt") => format!("sends what was said: {detail}"),
+        (Way::Out, "interrupt") => format!("reports an interruption {detail} of text"),
+        (Way::Out, "error to the server") => format!("reports an error to the server: {detail}"),
+        (Way::In, "not understood") => format!("the server's message is not understood: {detail}"),
+        (Way::In, "server plays") => format!("the server plays {detail}"),
+        (Way::In, "server presses keys") => "the server presses keys".to_owned(),
+        (Way::In, "server changes the language") => {
+            format!("the server changes the language to {detail}")
+        }
+        (Way::In, "server ends the conversation") => "the server ends the conversation".to_owned(),
+        (Way::Here, "conversation ended") => format!("the conversation is over: {detail}"),
         (Way::Out, "close stream") => "closes the stream".to_owned(),
         (Way::Here, "stream ended") => format!("the stream is over: {detail}"),
         (Way::In, "silence") => "no more RTP is received".to_owned(),

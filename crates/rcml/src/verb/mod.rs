@@ -21,6 +21,7 @@ mod recording;
 mod redirect;
 mod refer;
 mod reject;
+mod relay;
 mod say;
 mod sms;
 mod speech;
@@ -32,7 +33,7 @@ mod wait;
 use crate::element::Attributes;
 
 pub use conference::{Beep, Conference, ConferenceRecording};
-pub use connect::{Connect, Start, Stop};
+pub use connect::{Connect, ConnectNoun, Start, Stop};
 pub use dial::{Dial, DialRecording, RecordingStart, RingTone, Sides};
 pub use echo::Echo;
 pub use enqueue::{Enqueue, Leave};
@@ -49,6 +50,7 @@ pub use recording::RecordingCallback;
 pub use redirect::Redirect;
 pub use refer::Refer;
 pub use reject::{Reject, RejectReason};
+pub use relay::{ConversationRelay, Inputs};
 pub use say::{Say, Voice};
 pub use sms::Sms;
 pub use speech::{Speech, SpeechTimeout};
@@ -81,6 +83,8 @@ pub(crate) const ELEMENTS: &[(&str, &Attributes)] = &[
     ("Client", &noun::CLIENT),
     ("Sip", &noun::SIP),
     ("Stream", &stream::ATTRIBUTES),
+    ("ConversationRelay", &relay::ATTRIBUTES),
+    ("Language", &relay::LANGUAGE),
     ("Parameter", &stream::PARAMETER),
 ];
 
@@ -115,7 +119,7 @@ pub enum Verb {
     Record(Box<Record>),
     /// Send a text message.
     Sms(Box<Sms>),
-    /// Talk to a server through a stream.
+    /// Talk to a server.
     Connect(Box<Connect>),
     /// Start streams beside the document.
     Start(Start),
