@@ -2,7 +2,7 @@
 //!
 //! The call decides nothing: it routes events to the part concerned, and the leg's reports to the
 //! scripts. Each part is a machine in its own file: `leg` with its `reporter`, `interpreter`,
-//! `recording`, `streams`, `message`, `keys`. `modify` and `transfer` add what the API and a REFER
+//! `recording`, `streams`, `relays`, `message`, `keys`. `modify` and `transfer` add what the API and a REFER
 //! change.
 
 use model::{AccountSid, CallSid, Direction, RecordingSid, RecordingSource, Timestamp};
@@ -15,13 +15,15 @@ use crate::event::{
 };
 use crate::fact::Reason;
 use crate::interjection::Interjections;
-use crate::interpreter::{Input, Parts, Script, Scripts};
+use crate::interpreter::{Input, Parts, ReferNews, Script, Scripts};
 use crate::keys::{Keys, keys_of};
 use crate::leg::{Leg, News};
 use crate::letter::{Ended, ForkId, ForkNews, FromAnswer, Role};
 use crate::message::Messages;
 use crate::queueing::{Note, QueueEvent};
 use crate::recording::{RecordingNews, RecordingTerms, Recordings};
+use crate::relay_news::RelayNews;
+use crate::relays::Relays;
 use crate::stream_news::StreamNews;
 use crate::streams::Streams;
 
@@ -30,6 +32,7 @@ pub(crate) struct Call {
     pub(crate) scripts: Scripts,
     pub(crate) recordings: Recordings,
     streams: Streams,
+    relays: Relays,
     messages: Messages,
     keys: Keys,
     pub(crate) interjections: Interjections,
@@ -49,6 +52,7 @@ impl Call {
             scripts: Scripts::default(),
             recordings: Recordings::default(),
             streams: Streams::default(),
+            relays: Relays::default(),
             messages: Messages::default(),
             keys: Keys::default(),
             interjections: Interjections::default(),
@@ -76,6 +80,7 @@ impl Call {
                 req,
                 event: QueueEvent::Passed { note },
             } => self.receives_note(req, note, cx),
+            Event::Relay { req, news } => self.relay_news(req, news, cx),
             Event::Queue { req, event } => self.tell(&Input::Queue(req, event), cx),
             Event::Room { req, event } => self.tell(&Input::Room(req, event), cx),
             Event::Ask {
@@ -103,11 +108,12 @@ impl Call {
             // The family has handled them.
             Event::HandOver { .. } | Event::HandedOver { .. } => {}
             // The answers to a fork's requests went to the fork.
-            Event::Resolved { req, routes } => {
-                if self.messages.handle_routes(req, routes, &mut self.leg, cx) {
-                    self.tell(&Input::MessageLeft(req), cx);
-                }
+            Event::Resolved { req, routes } if self.messages.wait_for(req) => {
+                let leg = &mut self.leg;
+                self.messages.handle_routes(req, routes, leg, cx);
+                self.tell(&Input::MessageLeft(req), cx);
             }
+            Event::Resolved { req, routes } => self.tell(&Input::Routes(req, routes), cx),
             Event::MessageAnswered {
                 req,
                 status,
@@ -131,6 +137,13 @@ impl Call {
                 }
             }
             LegEvent::Refer(refer) => self.asks_for_transfer(refer, cx),
+            LegEvent::ReferAnswered { status } => {
+                self.tell(&Input::Refer(ReferNews::Answered(status)), cx);
+            }
+            LegEvent::ReferReported { status, is_last } => {
+                let news = ReferNews::Reported { status, is_last };
+                self.tell(&Input::Refer(news), cx);
+            }
             event => self.leg.handle_leg(event, cx),
         }
     }
@@ -175,6 +188,7 @@ impl Call {
             .chain(self.messages.poll_timeout())
             .chain(self.streams.poll_timeout())
             .chain(self.limit_at)
+            .chain(self.relays.poll_timeout())
             .min()
     }
 
@@ -190,6 +204,12 @@ impl Call {
         while let Some((req, end)) = self.streams.give_up(&mut self.leg, cx) {
             self.tell(&Input::StreamOver(req, end), cx);
         }
+        let call = self.sid();
+        while let Some((req, news)) = self.relays.give_up(call, cx) {
+            if let Some(news) = news {
+                self.tell(&Input::Relay(req, news), cx);
+            }
+        }
         while let Some(waited) = self.messages.give_up(&mut self.leg, cx) {
             self.tell(&Input::MessageLeft(waited), cx);
         }
@@ -203,6 +223,7 @@ impl Call {
             && self.recordings.is_empty()
             && self.messages.is_empty()
             && self.streams.is_empty()
+            && self.relays.is_empty()
     }
 
     /// At the end of a step, when no bridge needs the endpoint any more: lets the leg settle, and
@@ -272,6 +293,7 @@ impl Call {
             messages: &mut self.messages,
             recordings: &mut self.recordings,
             streams: &mut self.streams,
+            relays: &mut self.relays,
         };
         (&mut self.scripts, parts)
     }
@@ -384,6 +406,12 @@ impl Call {
         };
         if let Some(input) = input {
             self.tell(&input, cx);
+        }
+    }
+
+    fn relay_news(&mut self, req: Req, news: RelayNews, cx: &mut Context) {
+        if let Some(news) = self.relays.news(req, news) {
+            self.tell(&Input::Relay(req, news), cx);
         }
     }
 

@@ -11,6 +11,7 @@ use crate::fact::Fact;
 use crate::membership::{Beep, Departure, Place, Terms, Wish};
 use crate::queueing::QueueRequest;
 use crate::recording_request::Pause;
+use crate::relay_news::RelayCommand;
 use crate::request::{Changed, ModifyError};
 use crate::trace::Entry;
 
@@ -92,6 +93,8 @@ pub enum Command {
     },
     /// For a media stream of the leg.
     Stream(StreamCommand),
+    /// For the connection of a conversation → [`Event::Relay`](crate::Event::Relay).
+    Relay(RelayCommand),
     /// For a conference room → [`Event::Room`](crate::Event::Room).
     Room(RoomRequest),
     /// For a queue → [`Event::Queue`](crate::Event::Queue).
@@ -310,6 +313,12 @@ pub enum LegCommand {
         /// Text of a Reason header.
         reason: String,
     },
+    /// Ask the remote party to call another address → `ReferAnswered`, and if it accepts
+    /// `ReferReported`. Another REFER replaces one whose outcome is not known yet.
+    Refer {
+        /// SIP URI with its header list.
+        target: String,
+    },
     /// Report the outcome of the REFER that was accepted.
     ReferDone {
         /// SIP status.
@@ -419,6 +428,11 @@ pub enum MediaCommand {
         /// Whether to detect keys.
         on: bool,
     },
+    /// Starts or stops sending the remote party what it says.
+    Echo {
+        /// Whether it hears itself.
+        on: bool,
+    },
     /// Let this leg and another one of the family hear each other.
     Bridge {
         /// The other leg.
@@ -525,6 +539,8 @@ impl MediaCommand {
             Self::PassKey { .. } => ("pass on a key".to_owned(), String::new()),
             Self::ListenDigits { .. } => return None,
             Self::StopPlay { .. } => ("stop play".to_owned(), String::new()),
+            Self::Echo { on: true } => ("echo".to_owned(), String::new()),
+            Self::Echo { on: false } => ("stop echo".to_owned(), String::new()),
             Self::Bridge { with } | Self::Pair { with, .. } => {
                 ("bridge".to_owned(), with.to_string())
             }

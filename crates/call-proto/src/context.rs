@@ -9,7 +9,7 @@ use model::address::redacted;
 use model::record::Notification;
 use model::{
     AccountSid, CallSid, EventSid, InstanceSid, Level, MessageSid, NotificationSid, QueueSid,
-    RecordingSid, StreamSid, Timestamp,
+    RecordingSid, SessionSid, StreamSid, Timestamp,
 };
 
 use crate::command::{Addressed, Command, LegCommand, MediaCommand};
@@ -39,6 +39,9 @@ pub struct Settings {
     pub screening_releases_both: bool,
     /// How long a `<Dial>` waits for its recording to be closed.
     pub recording_wait: Duration,
+    /// Whether keys that no verb takes are kept for the next `<Gather>`; false only to replay journals
+    /// from before they were.
+    pub type_ahead: bool,
 }
 
 /// Builds the address at which an application can fetch a recording without credentials, below the
@@ -299,6 +302,10 @@ impl Context {
     /// For a queue without a name or record.
     pub(crate) fn queue_sid(&mut self) -> QueueSid {
         QueueSid::new(self.now, self.ids.bytes())
+    }
+
+    pub(crate) fn session_sid(&mut self) -> SessionSid {
+        SessionSid::new(self.now, self.ids.bytes())
     }
 
     pub(crate) fn message_sid(&mut self) -> MessageSid {

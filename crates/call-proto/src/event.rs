@@ -12,6 +12,7 @@ use crate::membership::RoomEvent;
 use crate::queueing::QueueEvent;
 use crate::recording_request::{NewRecording, RecordingChange};
 use crate::refer::Refer;
+use crate::relay_news::RelayNews;
 use crate::stream_news::StreamNews;
 
 /// Number of a machine's request, returned with the answer. An answer whose number no machine waits
@@ -88,6 +89,13 @@ pub enum Event {
         req: Req,
         /// The news.
         news: StreamNews,
+    },
+    /// From a connection opened by [`RelayCommand::Open`](crate::RelayCommand::Open).
+    Relay {
+        /// The conversation.
+        req: Req,
+        /// The news.
+        news: RelayNews,
     },
     /// From the room addressed by [`Command::Room`](crate::Command::Room).
     Room {
@@ -311,6 +319,19 @@ pub enum LegEvent {
     },
     /// The remote party asks that the party connected to it be connected to another one instead.
     Refer(Box<Refer>),
+    /// The final response to our REFER: 408 if none came, 503 if it could not be sent.
+    ReferAnswered {
+        /// SIP status.
+        status: u16,
+    },
+    /// The remote party reports about the call that it makes because of our REFER, which it has
+    /// accepted.
+    ReferReported {
+        /// SIP status of that call; `None` if the report cannot be read.
+        status: Option<u16>,
+        /// Whether no report follows.
+        is_last: bool,
+    },
     /// INFO arrived; 200 is being sent.
     Info {
         /// Content type.

@@ -236,6 +236,8 @@ reasons! {
     Transferred = "transferred",
     /// The remote party of this leg asked for a transfer out of a conference.
     TransferRefused = "transfer-refused",
+    /// The remote party of this leg hung up after `<Refer>` had it call another address.
+    Referred = "referred",
     /// `timeLimit` ran out.
     TimeLimit = "time-limit",
     /// The conference that the leg was in ended.
@@ -289,7 +291,9 @@ impl Reason {
             Self::Busy | Self::Refused => HangupBy::Callee,
             Self::PartnerHungUp => other_party,
             Self::CallerCanceled | Self::ParentGone => HangupBy::Caller,
-            Self::DocumentEnd | Self::Hangup | Self::Rejected => HangupBy::Application,
+            Self::DocumentEnd | Self::Hangup | Self::Rejected | Self::Referred => {
+                HangupBy::Application
+            }
             Self::Api => HangupBy::Api,
             Self::NoAck | Self::Lost | Self::MediaSilence => HangupBy::Network,
             Self::NoAnswer

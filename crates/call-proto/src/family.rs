@@ -284,6 +284,7 @@ impl Family {
             | Event::Room { .. }
             | Event::Queue { .. }
             | Event::Stream { .. }
+            | Event::Relay { .. }
             | Event::Leg(_)
             | Event::Media(_)
             | Event::Ask { .. }

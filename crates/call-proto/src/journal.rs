@@ -162,6 +162,8 @@ struct Fixed {
     #[serde(default)]
     screening_releases_both: bool,
     recording_wait: Duration,
+    #[serde(default)]
+    type_ahead: bool,
 }
 
 impl Fixed {
@@ -173,6 +175,7 @@ impl Fixed {
             null_strings: settings.null_strings,
             screening_releases_both: settings.screening_releases_both,
             recording_wait: settings.recording_wait,
+            type_ahead: settings.type_ahead,
         }
     }
 
@@ -184,6 +187,7 @@ impl Fixed {
             null_strings: self.null_strings,
             screening_releases_both: self.screening_releases_both,
             recording_wait: self.recording_wait,
+            type_ahead: self.type_ahead,
         }
     }
 }

@@ -22,6 +22,7 @@ use crate::profile::Profile;
 use crate::queueing::Meeting;
 use crate::reporter::Reporter;
 use crate::trace::{Entry, Lane, Way};
+use crate::type_ahead::TypeAhead;
 
 /// The state of a leg.
 #[derive(Debug)]
@@ -78,6 +79,10 @@ pub(crate) struct Leg {
     sip_reason: Option<String>,
     /// How many verbs need the remote party's keys.
     key_listeners: u32,
+    /// Keys for the next `<Gather>`.
+    type_ahead: TypeAhead,
+    /// Whether its remote party was transferred elsewhere with a REFER, and is expected to hang up.
+    is_referred: bool,
     /// News for the scripts, passed on after the leg has finished its step.
     news: VecDeque<News>,
 }
@@ -116,6 +121,8 @@ impl Leg {
             sip_status: None,
             sip_reason: None,
             key_listeners: 0,
+            type_ahead: TypeAhead::default(),
+            is_referred: false,
             news: VecDeque::new(),
         }
     }
@@ -268,6 +275,43 @@ impl Leg {
         if (before == 0) != (self.key_listeners == 0) {
             cx.media(self.profile.sid, MediaCommand::ListenDigits { on });
         }
+    }
+
+    /// A key was pressed that no verb takes: it is kept for the next `<Gather>`.
+    pub(crate) fn keep_key(&mut self, key: char, cx: &mut Context) {
+        // Journals from before that replay as they were.
+        if !cx.settings.type_ahead {
+            return;
+        }
+        let what = if self.type_ahead.keep(key) {
+            "key kept"
+        } else {
+            "key dropped"
+        };
+        cx.trace(self.profile.sid, Lane::Rcml, what, "no verb takes it");
+    }
+
+    /// The kept keys, for a `<Gather>`.
+    pub(crate) fn take_kept_keys(&mut self) -> VecDeque<char> {
+        self.type_ahead.take()
+    }
+
+    /// Keeps the keys that a `<Gather>` did not need.
+    pub(crate) fn put_back_keys(&mut self, keys: VecDeque<char>) {
+        self.type_ahead.put_back(keys);
+    }
+
+    /// The kept keys no longer count.
+    pub(crate) fn drop_kept_keys(&mut self, cx: &mut Context) {
+        if self.type_ahead.drop_all() {
+            let why = "they were pressed too early";
+            cx.trace(self.profile.sid, Lane::Rcml, "kept keys dropped", why);
+        }
+    }
+
+    /// The remote party has called another address because of a REFER.
+    pub(crate) fn referred(&mut self) {
+        self.is_referred = true;
     }
 
     /// At the end of a step: stores the farewell, and closes the media of an ended leg.

@@ -15,6 +15,7 @@ mod call;
 mod callback;
 mod command;
 mod context;
+mod conversation;
 mod dialect;
 mod event;
 mod fact;
@@ -40,6 +41,8 @@ mod queueing;
 mod recording;
 mod recording_request;
 mod refer;
+mod relay_news;
+mod relays;
 mod reporter;
 mod request;
 mod room;
@@ -48,6 +51,7 @@ mod stream_news;
 mod streams;
 mod trace;
 mod transfer;
+mod type_ahead;
 
 pub use callback::{CallbackTarget, LegCallback};
 pub use command::{
@@ -73,9 +77,12 @@ pub use membership::{
 pub use message::{MessageCommand, TextMessage};
 pub use queue::{Queue, QueueTell};
 pub use queueing::{Note, Parting, QueueEvent, QueueRequest, Rendezvous, Standing};
-pub use rcml::{ReplyKind, RingTone, Sides};
+pub use rcml::{Inputs, ReplyKind, RingTone, Sides};
 pub use recording_request::{NewRecording, Pause, RecordingChange, RecordingRefusal, Turn};
 pub use refer::Refer;
+pub use relay_news::{
+    AgentManner, AgentText, FromAgent, RelayCommand, RelayNews, RelayRequest, RelaySetup, ToAgent,
+};
 pub use request::{
     Changed, CreateError, ModifyError, NewCall, NewMessage, NewParticipant, SendError,
 };

@@ -11,6 +11,7 @@ use crate::command::{Command, LegCommand, RoomRequest, StreamCommand, Target};
 use crate::event::{Event, LegEvent, MediaEvent, SpeechNews};
 use crate::membership::RoomEvent;
 use crate::queueing::{QueueEvent, QueueRequest};
+use crate::relay_news::{FromAgent, RelayCommand, RelayNews, ToAgent};
 use crate::stream_news::StreamNews;
 
 /// At most so many characters of a spoken text are in the trace.
@@ -135,6 +136,10 @@ pub(crate) fn of_event(at: Timestamp, call: CallSid, event: &Event) -> Option<En
             StreamNews::Connected => (Lane::Media, "stream connected".to_owned(), String::new()),
             StreamNews::Over(_) => return None, // The entry about its end says more.
         },
+        Event::Relay { news, .. } => {
+            let (what, detail) = of_relay(news)?;
+            (Lane::Media, what.to_owned(), detail)
+        }
         Event::Leg(event) => {
             let (what, detail) = of_leg_event(event);
             (Lane::Sip, what, detail)
@@ -175,6 +180,27 @@ fn of_speech(news: &SpeechNews) -> (&'static str, String) {
         SpeechNews::Unavailable => ("no recognizer", String::new()),
         SpeechNews::Failed { reason } => ("recognizer failed", reason.clone()),
     }
+}
+
+/// What the server says is shown when it is spoken.
+fn of_relay(news: &RelayNews) -> Option<(&'static str, String)> {
+    let text = |what| (what, String::new());
+    Some(match news {
+        RelayNews::Connected => text("conversation connected"),
+        RelayNews::Message(FromAgent::Text(_)) => return None,
+        RelayNews::Message(FromAgent::Play { source, .. }) => ("server plays", redacted(source)),
+        // The keys are not shown: they may be a PIN.
+        RelayNews::Message(FromAgent::SendDigits { .. }) => text("server presses keys"),
+        RelayNews::Message(FromAgent::Language { tts, transcription }) => {
+            let languages = [tts, transcription].into_iter().flatten();
+            let languages: Vec<&str> = languages.map(String::as_str).collect();
+            ("server changes the language", languages.join(", "))
+        }
+        RelayNews::Message(FromAgent::End { .. }) => text("server ends the conversation"),
+        RelayNews::Strange(fault) => ("not understood", fault.clone()),
+        // The entry about its end says more.
+        RelayNews::Over(_) => return None,
+    })
 }
 
 fn of_room_event(event: RoomEvent) -> (&'static str, String) {
@@ -224,6 +250,11 @@ fn of_leg_event(event: &LegEvent) -> (String, String) {
         LegEvent::ByeDone => text("200 to BYE"),
         LegEvent::Reinvite { .. } => text("re-INVITE"),
         LegEvent::Refer(refer) => ("REFER".to_owned(), redacted_sip(&refer.target)),
+        LegEvent::ReferAnswered { status } => (format!("{status} to REFER"), String::new()),
+        LegEvent::ReferReported { status, .. } => {
+            let status = status.map_or_else(String::new, |status| status.to_string());
+            ("NOTIFY".to_owned(), status)
+        }
         LegEvent::Info { content_type, .. } => ("INFO".to_owned(), content_type.clone()),
         LegEvent::Lost { reason } => ("lost".to_owned(), reason.clone()),
     }
@@ -323,6 +354,10 @@ pub(crate) fn of_command(at: Timestamp, call: CallSid, command: &Command) -> Opt
             let detail = if *accepted { "agreed" } else { "refused" };
             (Lane::Room, "hand-over".to_owned(), detail.to_owned())
         }
+        Command::Relay(command) => {
+            let (what, detail) = of_relay_command(command)?;
+            (Lane::Media, what.to_owned(), detail)
+        }
         Command::Queue(request) => {
             let (what, detail) = match request {
                 QueueRequest::Find { name, .. } => ("find the queue", name.clone()),
@@ -376,6 +411,34 @@ fn of_stream_command(command: &StreamCommand) -> Option<(&'static str, String)> 
     })
 }
 
+/// What was said is not shown: it may be a confidential number.
+fn of_relay_command(command: &RelayCommand) -> Option<(&'static str, String)> {
+    let length = |text: &str| format!("{} characters", text.chars().count());
+    let message = match command {
+        RelayCommand::Open { request, .. } => {
+            let detail = format!("{} {}", request.session, redacted(&request.url));
+            return Some(("open conversation", detail));
+        }
+        RelayCommand::Close { .. } => return Some(("close conversation", String::new())),
+        RelayCommand::Send { message, .. } => message,
+    };
+    Some(match message {
+        ToAgent::Setup(_) => ("begin conversation", String::new()),
+        ToAgent::Prompt {
+            text, last: true, ..
+        } => ("prompt", length(text)),
+        // The recognizer's own entry says the same.
+        ToAgent::Prompt { last: false, .. } => return None,
+        // The key is not shown: it may be part of a PIN.
+        ToAgent::Dtmf { .. } => return None,
+        ToAgent::Interrupt { utterance, after } => {
+            let detail = format!("after {} ms, {}", after.as_millis(), length(utterance));
+            ("interrupt", detail)
+        }
+        ToAgent::Error { description } => ("error to the server", description.clone()),
+    })
+}
+
 fn of_leg_command(command: &LegCommand) -> Option<(String, String)> {
     let text = |what: &str| (what.to_owned(), String::new());
     Some(match command {
@@ -395,6 +458,7 @@ fn of_leg_command(command: &LegCommand) -> Option<(String, String)> {
             (format!("{status} to REFER"), reason.clone())
         }
         LegCommand::ReferDone { status } => ("NOTIFY".to_owned(), status.to_string()),
+        LegCommand::Refer { target } => ("REFER".to_owned(), redacted_sip(target)),
     })
 }
 

@@ -31,6 +31,7 @@ mod cases {
     mod modify;
     mod own_messages;
     mod reinvite;
+    mod relays;
     mod several;
     mod speech;
     mod streams;

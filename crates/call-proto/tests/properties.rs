@@ -175,7 +175,8 @@ impl Seen {
             let end = (message.status, message.error_code);
             *self.messages.entry(end).or_default() += 1;
         }
-        for entry in run.trace.iter().filter(|it| it.what == "stream ended") {
+        let ends = ["stream ended", "conversation ended"];
+        for entry in run.trace.iter().filter(|it| ends.contains(&&*it.what)) {
             let (why, _) = entry.detail.split_once("; ").unwrap_or_default();
             let (_, why) = why.split_once(' ').unwrap_or_default();
             *self.streams.entry(why.to_owned()).or_default() += 1;
@@ -219,6 +220,8 @@ impl Seen {
             "closed by the server",
             "the call ended",
             "the connection broke",
+            "ended by the server",
+            "no speech recognizer is configured",
             "ws://app/gone could not be reached",
         ] {
             let often = self.streams.get(why).copied().unwrap_or_default();
@@ -275,6 +278,14 @@ fn random_world(seed: u64, weather: Weather) -> World {
         Recognizer::Missing,
     ]);
     world.agents = vec![
+        (
+            "ws://app/texts",
+            *random.pick(&[
+                "[{text: words. and more words}, {wait: 4s}, {text: last words}, {wait: 2s}, end]",
+                "[{text: {token: words, last: false}}, {play: /x.wav}, {keys: '12'}, {wait: 9s}, close]",
+                "[{strange: noise}, {language: {transcription: de-DE}}, {text: unspeakable}, {wait: 9s}]",
+            ]),
+        ),
         (
             "ws://app/bot",
             "[{wait: 2s}, clear, {send: 3s}, {mark: a}, {wait: 9s}]",
@@ -440,6 +451,10 @@ fn verb(random: &mut Random) -> String {
         "<Start><Stream name=\"m\" url=\"/talks\" statusCallback=\"/bot\"/><Stream url=\"/gone\"/></Start>",
         "<Stop><Stream name=\"n\"/></Stop>",
         "<Stop><Stream name=\"m\"/><Stream name=\"n\"/></Stop>",
+        "<Connect><ConversationRelay url=\"ws://app/texts\" welcomeGreeting=\"words\"/></Connect>",
+        "<Connect action=\"/a\"><ConversationRelay url=\"/texts\" dtmfDetection=\"true\" interruptible=\"dtmf\" preemptible=\"true\" partialPrompts=\"true\"/></Connect>",
+        "<Connect><ConversationRelay url=\"ws://app/gone\"/></Connect>",
+        "<Connect action=\"/b\"><ConversationRelay url=\"http://[\"/></Connect>",
     ];
     let messages = [
         "<Sms>words</Sms>",

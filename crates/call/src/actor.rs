@@ -42,6 +42,7 @@ use crate::engine::Shared;
 use crate::listening::Listenings;
 use crate::live::{Inbox, Replies};
 use crate::records::Kept;
+use crate::relays::Relays;
 use crate::resolve::Peers;
 use crate::strangers::Place;
 use crate::streams::Streams;
@@ -132,6 +133,7 @@ struct Actor {
     jobs: JoinSet<()>,
     listenings: Listenings,
     streams: Streams,
+    relays: Relays,
     committed: Option<oneshot::Sender<Vec<CallRecord>>>,
     books: Books,
     /// Counters not yet stored.
@@ -183,6 +185,7 @@ async fn run(shared: Arc<Shared>, start: Start) {
         jobs: JoinSet::new(),
         listenings: Listenings::default(),
         streams: Streams::default(),
+        relays: Relays::default(),
         committed: start.committed,
         books: Books::new(&shared.records, start.clock),
         closed: Vec::new(),
@@ -466,6 +469,7 @@ impl Actor {
             Command::EndOfSpeech { req } => self.listenings.end_of_speech(req, &self.session),
             Command::StopListening { req } => self.listenings.stop(req, &self.session),
             Command::Stream(command) => self.stream_command(call, command),
+            Command::Relay(command) => self.relay_command(call, command),
             Command::SendMessage { req, message } => self.send_message(call, req, *message),
             Command::Room(request) => self.ask_room(call, request),
             Command::Queue(request) => self.ask_queue(call, request),

@@ -161,6 +161,7 @@ impl Engine {
             null_strings: config.null_strings,
             screening_releases_both: config.screening_releases_both,
             recording_wait: Duration::from_secs(5),
+            type_ahead: true,
         });
         let callbacks = parts.callbacks.clone();
         let records = Records::new(

@@ -28,6 +28,7 @@ mod prompts;
 mod queues;
 mod records;
 mod refusals;
+mod relays;
 mod resolve;
 mod rooms;
 mod rows;

@@ -37,6 +37,7 @@ pub(crate) fn command(command: LegCommand) -> Option<sip::LegCommand> {
             headers: reason_header(status, Some(reason)),
         },
         LegCommand::ReferDone { status } => sip::LegCommand::ReferDone { status },
+        LegCommand::Refer { target } => sip::LegCommand::Refer { target },
         LegCommand::Invite(_) => return None,
     })
 }
@@ -129,6 +130,10 @@ pub(crate) fn event(
             transferee: refer.to_user,
             replaces: refer.replaces.and_then(call_of),
         })),
+        sip::LegEvent::ReferAnswered { status } => LegEvent::ReferAnswered { status },
+        sip::LegEvent::ReferReported { status, is_last } => {
+            LegEvent::ReferReported { status, is_last }
+        }
         sip::LegEvent::Info { content_type, body } => LegEvent::Info {
             content_type,
             body: String::from_utf8_lossy(&body).into_owned(),

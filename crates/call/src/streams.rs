@@ -492,7 +492,7 @@ fn counts(session: &Session) -> StreamCounts {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use base64::Engine as _;
     use base64::engine::general_purpose::STANDARD;
@@ -536,8 +536,8 @@ mod tests {
         WebSocketStream::from_raw_socket(stream, Role::Server, None).await
     }
 
-    /// A connection between a stream and a server.
-    async fn connected() -> (WebSocket, WebSocketStream<TcpStream>) {
+    /// A connection between us and a server.
+    pub(crate) async fn connected() -> (WebSocket, WebSocketStream<TcpStream>) {
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_recv_buffer_size(16 * 1024).unwrap();
         socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();

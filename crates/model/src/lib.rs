@@ -26,7 +26,7 @@ pub use lane::Lane;
 pub use sid::{
     AccountSid, ApplicationSid, CallSid, ClientSid, ConferenceSid, EventSid, InstanceSid,
     MessageSid, NotificationSid, NumberSid, OrganizationSid, QueueSid, RecordingSid, ServerSid,
-    SidError, StreamSid, VerificationSid,
+    SessionSid, SidError, StreamSid, VerificationSid,
 };
 pub use source::Source;
 pub use status::{

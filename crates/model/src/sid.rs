@@ -153,6 +153,9 @@ sid!(
     /// A media stream of a call.
     StreamSid, "MZ");
 sid!(
+    /// A conversation with a server in text (`<ConversationRelay>`).
+    SessionSid, "VX");
+sid!(
     /// A verification of a phone number.
     VerificationSid, "VE");
 

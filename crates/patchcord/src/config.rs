@@ -184,7 +184,7 @@ settings! {
         silence_timeout_s: NonZeroU32 = "60",
     }
 
-    /// Speech recognition for `<Gather input="speech">`.
+    /// Speech recognition for `<Gather input="speech">` and `<ConversationRelay>`.
     speech: Speech {
         /// Program that recognizes speech, with its arguments, separated by spaces; operating.md describes its input and output. Unset: speech is not recognized.
         recognizer: Option<CommandLine> = "",

@@ -166,6 +166,7 @@ fn continuations(verb: &Verb, answered: bool) -> Vec<&str> {
         Verb::Connect(connect) => connect.action.as_deref().into_iter().collect(),
         Verb::Sms(sms) => sms.action.as_deref().into_iter().collect(),
         Verb::Enqueue(enqueue) => enqueue.action.as_deref().into_iter().collect(),
+        Verb::Refer(refer) => refer.action.as_deref().into_iter().collect(),
         // It answers nothing itself.
         Verb::Redirect(redirect) if answered => vec![&redirect.url],
         Verb::Say(_)
@@ -177,6 +178,7 @@ fn continuations(verb: &Verb, answered: bool) -> Vec<&str> {
         | Verb::Stop(_)
         | Verb::Leave(_)
         | Verb::Redirect(_)
+        | Verb::Echo(_)
         | Verb::Unsupported(_) => Vec::new(),
     }
 }

@@ -191,6 +191,7 @@ mod tests {
             null_strings: false,
             screening_releases_both: false,
             recording_wait: Duration::from_secs(5),
+            type_ahead: true,
         });
         let document = Document {
             author: AccountSid::from_bytes([2; 16]),

@@ -15,7 +15,6 @@ const ELEMENTS: &[(&str, &str)] = &[
     ("Message", "`Sms` sends a text message"),
     ("Prompt", "write `Say` or `Play` inside `Gather`"),
     ("Task", "`Enqueue` queues callers by the name of the queue"),
-    ("Refer", "`Dial` connects the caller to another party"),
     ("UssdCollect", "`Gather` collects keys in a call"),
     (
         "UssdMessage",
@@ -97,9 +96,9 @@ mod tests {
     fn there_is_advice_for_every_verb_and_noun_that_is_not_built() {
         let nouns = vocabulary::UNBUILT_NOUNS.iter().copied();
         for name in vocabulary::UNBUILT.iter().copied().chain(nouns) {
-            // Nothing resembles an echo, card numbers must not be collected with `Gather`, and
-            // `Conference` and `Queue` are supported inside `Dial`.
-            let is_exempt = matches!(name, "Echo" | "Pay" | "Conference" | "Queue");
+            // Card numbers must not be collected with `Gather`, and `Conference` and `Queue` are
+            // supported inside `Dial`.
+            let is_exempt = matches!(name, "Pay" | "Conference" | "Queue");
             assert_eq!(for_element(name).is_empty(), is_exempt, "{name}");
         }
     }

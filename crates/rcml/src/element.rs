@@ -12,7 +12,7 @@ use crate::address::url_fault;
 use crate::finding::{Finding, Findings, Position, quoted};
 use crate::source::Source;
 use crate::suggest::closest;
-use crate::{advice, verb, vocabulary};
+use crate::{advice, partner, verb, vocabulary};
 
 /// An element of a document and its place.
 #[derive(Clone, Copy)]
@@ -321,7 +321,7 @@ impl<'a> Element<'a> {
         text
     }
 
-    /// Reports attributes that are unknown or have no effect.
+    /// Reports attributes that are unknown or have no effect, by themselves or without another one.
     pub(crate) fn check_attributes(&self, known: &Attributes, findings: &mut Findings) {
         let mut seen = BTreeSet::new();
         for attribute in self.node.attributes() {
@@ -347,6 +347,16 @@ impl<'a> Element<'a> {
                     self.repeated_attribute(name, at)
                 }
             });
+        }
+        for name in known.built {
+            let Some(attribute) = self.attribute(name) else {
+                continue;
+            };
+            let element = self.name();
+            if let Some(fault) = partner::fault(element, name, |other| self.string(other)) {
+                let message = format!("`{name}` of `{element}` has no effect{fault}");
+                findings.push(Finding::new(error::NO_PARTNER, attribute.at, message));
+            }
         }
     }
 

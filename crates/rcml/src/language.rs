@@ -1,4 +1,4 @@
-//! Languages of `<Say>` and `<Gather>`: the short codes of older documents and BCP-47 tags.
+//! Languages of `<Say>`, `<Gather>` and `<ConversationRelay>`: the short codes of older documents and BCP-47 tags.
 //!
 //! **Invariant: what [`read`] returns is a BCP-47 tag whose language is in the list**; the
 //! default if the document named another.
@@ -37,10 +37,21 @@ pub(crate) fn read(
     code: u16,
     findings: &mut Findings,
 ) -> String {
-    let Some(attribute) = element.attribute("language") else {
+    read_named(element, "language", default, code, findings)
+}
+
+/// As [`read`], of another attribute.
+pub(crate) fn read_named(
+    element: &Element<'_>,
+    name: &str,
+    default: &str,
+    code: u16,
+    findings: &mut Findings,
+) -> String {
+    let Some(attribute) = element.attribute(name) else {
         return default.to_owned();
     };
-    known(&attribute.value).unwrap_or_else(|| {
+    tag(&attribute.value).unwrap_or_else(|| {
         let message = format!(
             "language `{}` is not known; {default} was used",
             quoted(&attribute.value)
@@ -53,7 +64,7 @@ pub(crate) fn read(
 
 /// The BCP-47 tag of a code or tag in any letter case; `None` if its language cannot be spoken.
 #[must_use]
-pub fn known(written: &str) -> Option<String> {
+pub fn tag(written: &str) -> Option<String> {
     let lower = written.to_ascii_lowercase().replace('_', "-");
     if let Some((_, tag)) = OLD_CODES.iter().find(|(code, _)| *code == lower) {
         return Some((*tag).to_owned());
@@ -104,7 +115,7 @@ mod tests {
             ("", None),
         ];
         for (written, expected) in table {
-            assert_eq!(known(written).as_deref(), expected, "{written}");
+            assert_eq!(tag(written).as_deref(), expected, "{written}");
         }
     }
 }

@@ -19,6 +19,7 @@ mod finding;
 mod language;
 #[cfg(test)]
 mod page;
+mod partner;
 mod reach;
 mod reply;
 mod source;
@@ -34,14 +35,15 @@ pub use address::{socket_fault, url_fault};
 pub use document::{Document, ParseError};
 pub use encoding::decode;
 pub use finding::{Finding, LeftOut, Position, add_warning};
-pub use language::known as known_language;
+pub use language::tag as known_language;
 pub use model::{HttpMethod as Method, Level};
 pub use reach::answers;
 pub use reply::{ReplyError, ReplyKind};
 pub use source::{MAX_BYTES, MAX_DEPTH};
 pub use verb::{
-    Beep, Branch, Conference, ConferenceRecording, Connect, Dial, DialRecording, Enqueue, Gather,
-    Hangup, Leave, LegEvent, Manner, Noun, Pause, Play, Prompt, Queue, Record, RecordingCallback,
-    RecordingEvent, RecordingStart, Redirect, Reject, RejectReason, RingTone, Say, Sides, Sms,
-    Speech, SpeechTimeout, Spoken, Start, Stop, Stream, Track, Unsupported, Verb, Voice, Wait,
+    Beep, Branch, Conference, ConferenceRecording, Connect, ConnectNoun, ConversationRelay, Dial,
+    DialRecording, Echo, Enqueue, Gather, Hangup, Inputs, Leave, LegEvent, Manner, Noun, Pause,
+    Play, Prompt, Queue, Record, RecordingCallback, RecordingEvent, RecordingStart, Redirect,
+    Refer, Reject, RejectReason, RingTone, Say, Sides, Sms, Speech, SpeechTimeout, Spoken, Start,
+    Stop, Stream, Track, Unsupported, Verb, Voice, Wait,
 };

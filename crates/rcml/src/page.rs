@@ -5,8 +5,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::verb::{Conference, Dial, ELEMENTS, Gather, Noun, Pause, Record, Speech};
-use crate::{Document, Verb, advice, vocabulary};
+use crate::verb::{
+    Conference, ConnectNoun, ConversationRelay, Dial, ELEMENTS, Gather, Noun, Pause, Record, Speech,
+};
+use crate::{Document, Verb, advice, partner, vocabulary};
 
 const INDEX: &str = include_str!("../../../docs/rcml.md");
 
@@ -32,6 +34,8 @@ pages! {
     "Stop" "stop",
     "Enqueue" "enqueue",
     "Leave" "leave",
+    "Refer" "refer",
+    "Echo" "echo",
     "Redirect" "redirect",
     "Reject" "reject",
     "Hangup" "hangup",
@@ -41,12 +45,17 @@ pages! {
     "Conference" "conference",
     "Queue" "queue",
     "Stream" "stream",
+    "ConversationRelay" "conversation-relay",
 }
 
-/// The part of the page of an element that describes it: of the noun inside `Stream`, a section.
+/// The part of the page of an element that describes it: of an element inside a noun of `Connect`, a
+/// section.
 fn page(name: &str) -> &'static str {
     if name == vocabulary::PARAMETER {
         return section(page(vocabulary::STREAM), "## `<Parameter>`");
+    }
+    if name == vocabulary::LANGUAGE {
+        return section(page(vocabulary::RELAY), "## `<Language>`");
     }
     let found = PAGES.iter().find(|(element, ..)| *element == name);
     found.unwrap_or_else(|| panic!("`{name}` has no page")).2
@@ -101,7 +110,9 @@ fn each_verb_and_noun_has_a_page_with_its_attributes() {
         let named = first_cells(page(name), "attribute");
         assert_eq!(named, set(attributes.built), "attributes of {name}");
     }
-    let nouns = vocabulary::NOUNS.iter().chain(&[vocabulary::STREAM]);
+    let nouns = vocabulary::NOUNS
+        .iter()
+        .chain(&[vocabulary::STREAM, vocabulary::RELAY]);
     let mut known: BTreeSet<&str> = vocabulary::BUILT.iter().chain(nouns).copied().collect();
     known.remove("Uri"); // An old name of `Sip`.
     let paged: BTreeSet<&str> = PAGES.iter().map(|(name, ..)| *name).collect();
@@ -111,6 +122,29 @@ fn each_verb_and_noun_has_a_page_with_its_attributes() {
         assert!(text.starts_with(&format!("# `<{name}>`\n")), "{file}");
         let link = format!("| [`<{name}>`](rcml/{file}.md) |");
         assert!(INDEX.contains(&link), "{name} is not in the list");
+    }
+}
+
+#[test]
+fn attributes_depend_on_others_of_the_same_element() {
+    for (elements, names, partner) in partner::TABLE {
+        for element in *elements {
+            // An old name.
+            let element = if *element == "Uri" { "Sip" } else { element };
+            let known = ELEMENTS.iter().find(|(name, _)| *name == element);
+            let built = known.expect("it is an element").1.built;
+            for name in names.iter().chain(partner.names()) {
+                assert!(built.contains(name), "`{name}` of {element}");
+            }
+            assert!(partner.names().iter().all(|name| !names.contains(name)));
+            let rows = partner::TABLE.iter();
+            for name in *names {
+                let same = rows.clone().filter(|(elements, names, _)| {
+                    elements.contains(&element) && names.contains(name)
+                });
+                assert_eq!(same.count(), 1, "`{name}` of {element} is in one row");
+            }
+        }
     }
 }
 
@@ -136,6 +170,11 @@ fn the_defaults_are_those_of_the_code() {
         ("Gather", "timeout", &Gather::DEFAULT_TIMEOUT_S.to_string()),
         ("Gather", "finishOnKey", Gather::DEFAULT_FINISH_ON_KEY),
         ("Gather", "language", Speech::DEFAULT_LANGUAGE),
+        (
+            "ConversationRelay",
+            "language",
+            ConversationRelay::DEFAULT_LANGUAGE,
+        ),
         ("Record", "timeout", &Record::DEFAULT_TIMEOUT_S.to_string()),
         (
             "Record",
@@ -175,7 +214,11 @@ fn what_is_missing_is_all_listed() {
             assert!(attributes.unbuilt.is_empty(), "{name}");
             continue;
         }
-        let missing = section(page(name), "## What is missing");
+        let heading = match *name {
+            vocabulary::LANGUAGE => "### What is missing",
+            _ => "## What is missing",
+        };
+        let missing = section(page(name), heading);
         let idle = first_cells(missing, "attributes without effect");
         assert_eq!(idle, set(attributes.unbuilt), "{name}");
         let skipped = first_cells(missing, "elements inside it that do not run");
@@ -202,7 +245,11 @@ fn the_first_document_of_each_page_shows_its_verb_or_noun() {
         let parsed = Document::parse(document.expect("it has an example")).unwrap();
         let shows = |verb: &Verb| match verb {
             Verb::Dial(dial) => dial.nouns.iter().map(Noun::name).any(|noun| noun == *name),
-            Verb::Connect(connect) => *name == vocabulary::STREAM && connect.stream.is_some(),
+            Verb::Connect(connect) => match &connect.noun {
+                Some(ConnectNoun::Stream(_)) => *name == vocabulary::STREAM,
+                Some(ConnectNoun::Relay(_)) => *name == vocabulary::RELAY,
+                None => false,
+            },
             _ => false,
         };
         let is_shown = |verb: &Verb| verb.name() == *name || shows(verb);

@@ -48,7 +48,7 @@ fn effect(end: &Verb) -> &'static str {
         Verb::Hangup(_) => "ends the call",
         Verb::Reject(_) => "ends the call, unless it was answered before",
         Verb::Redirect(_) => "leaves the document",
-        Verb::Dial(_) | Verb::Gather(_) | Verb::Connect(_) | Verb::Enqueue(_) => {
+        Verb::Dial(_) | Verb::Gather(_) | Verb::Connect(_) | Verb::Enqueue(_) | Verb::Refer(_) => {
             "leaves the document for its `action`"
         }
         Verb::Sms(sms) if sms.is_sendable() => "leaves the document for its `action`",
@@ -68,7 +68,9 @@ fn ends(verb: &Verb) -> bool {
         }
         Verb::Enqueue(enqueue) => enqueue.action.is_some() && !enqueue.name.is_empty(),
         Verb::Gather(gather) => gather.action_on_empty_result,
-        Verb::Connect(connect) => connect.action.is_some() && connect.stream.is_some(),
+        Verb::Connect(connect) => connect.action.is_some() && connect.noun.is_some(),
+        Verb::Refer(refer) => refer.action.is_some() && refer.target.is_some(),
+        Verb::Echo(_) => true,
         Verb::Sms(sms) => sms.action.is_some() || !sms.is_sendable(),
         Verb::Say(say) => say.looping.is_none() && !say.text.is_empty(),
         Verb::Play(play) => play.looping.is_none() && play.digits.is_none() && !play.url.is_empty(),
@@ -92,9 +94,10 @@ pub fn answers(verb: &Verb) -> bool {
     match verb {
         Verb::Say(say) => !say.text.is_empty(),
         Verb::Play(play) => !play.url.is_empty() || play.digits.is_some(),
-        Verb::Gather(_) | Verb::Record(_) => true,
+        Verb::Gather(_) | Verb::Record(_) | Verb::Echo(_) => true,
+        Verb::Refer(refer) => refer.target.is_some(),
         Verb::Sms(sms) => sms.is_sendable(),
-        Verb::Connect(connect) => connect.stream.is_some(),
+        Verb::Connect(connect) => connect.noun.is_some(),
         Verb::Start(start) => !start.streams.is_empty(),
         Verb::Enqueue(enqueue) => !enqueue.name.is_empty(),
         _ => false,

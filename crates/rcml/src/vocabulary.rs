@@ -3,14 +3,13 @@
 /// Supported verbs.
 pub(crate) const BUILT: &[&str] = &[
     "Say", "Play", "Pause", "Hangup", "Reject", "Redirect", "Dial", "Gather", "Record", "Sms",
-    "Connect", "Start", "Stop", "Enqueue", "Leave",
+    "Connect", "Start", "Stop", "Enqueue", "Leave", "Refer", "Echo",
 ];
 
 /// Verbs in documents for this or other servers that are not supported.
 pub(crate) const UNBUILT: &[&str] = &[
     "Autopilot",
     "Conference",
-    "Echo",
     "Email",
     "Fax",
     "Geolocation",
@@ -19,7 +18,6 @@ pub(crate) const UNBUILT: &[&str] = &[
     "Pay",
     "Prompt",
     "Queue",
-    "Refer",
     "UssdCollect",
     "UssdMessage",
 ];
@@ -32,8 +30,15 @@ pub(crate) const UNBUILT_NOUNS: &[&str] = &["Application", "Sim", "VirtualAgent"
 
 /// Supported inside `Connect`, `Start` and `Stop`.
 pub(crate) const STREAM: &str = "Stream";
-/// Supported inside `Stream`.
+/// Supported inside `Connect`.
+pub(crate) const RELAY: &str = "ConversationRelay";
+/// Supported inside `Stream` and `ConversationRelay`.
 pub(crate) const PARAMETER: &str = "Parameter";
+/// Supported inside `ConversationRelay`.
+pub(crate) const LANGUAGE: &str = "Language";
+
+/// Supported inside `Refer`; the second is another name of the first.
+pub(crate) const REFERRED: &[&str] = &["Sip", "ReferSip"];
 
 /// Elements allowed inside `Gather`.
 const PROMPTS: &[&str] = &["Say", "Play", "Pause"];
@@ -55,7 +60,6 @@ pub(crate) const UNBUILT_PARTS: &[(&str, &[&str])] = &[
             "Assistant",
             "Autopilot",
             "Conversation",
-            "ConversationRelay",
             "ConversationRelaySession",
             "Room",
             "VirtualAgent",
@@ -76,7 +80,9 @@ pub(crate) fn verbs() -> impl Iterator<Item = &'static str> {
 pub(crate) fn is_known(name: &str) -> bool {
     name == "Response"
         || name == STREAM
+        || name == RELAY
         || name == PARAMETER
+        || REFERRED.contains(&name)
         || verbs()
             .chain(NOUNS.iter().chain(UNBUILT_NOUNS).copied())
             .any(|known| known == name)
@@ -93,8 +99,11 @@ pub(crate) fn parts_of(parent: &str) -> impl Iterator<Item = &'static str> + use
         "Dial" => &[NOUNS, UNBUILT_NOUNS],
         "Gather" => &[PROMPTS],
         "Say" => &[MARKS],
-        "Connect" | "Start" | "Stop" => &[&[STREAM]],
+        "Connect" => &[&[STREAM, RELAY]],
+        "Start" | "Stop" => &[&[STREAM]],
+        RELAY => &[&[LANGUAGE, PARAMETER]],
         "Stream" => &[&[PARAMETER]],
+        "Refer" => &[REFERRED],
         _ => &[],
     };
     parts

@@ -10,8 +10,8 @@ use crate::reach;
 use crate::source::Source;
 use crate::suggest::closest;
 use crate::verb::{
-    Connect, Dial, Enqueue, Gather, Hangup, Leave, Pause, Play, Record, Redirect, Reject, Say, Sms,
-    Start, Stop, Unsupported, Verb,
+    Connect, Dial, Echo, Enqueue, Gather, Hangup, Leave, Pause, Play, Record, Redirect, Refer,
+    Reject, Say, Sms, Start, Stop, Unsupported, Verb,
 };
 use crate::vocabulary;
 
@@ -85,6 +85,8 @@ fn read(element: &Element<'_>, findings: &mut Findings) -> Option<Verb> {
         "Stop" => Verb::Stop(Stop::read(element, findings)),
         "Enqueue" => Verb::Enqueue(Box::new(Enqueue::read(element, findings))),
         "Leave" => Verb::Leave(Leave::read(element, findings)),
+        "Refer" => Verb::Refer(Refer::read(element, findings)),
+        "Echo" => Verb::Echo(Echo::read(element, findings)),
         name @ ("Conference" | "Queue") => {
             let message = format!("`{name}` belongs inside `Dial`; it was skipped");
             findings.push(Finding::new(error::BAD_NESTING, element.at(), message));
@@ -104,7 +106,10 @@ fn skipped(element: &Element<'_>) -> Finding {
         let place = match name {
             "Response" => "at the top",
             vocabulary::STREAM => "inside `Connect`, `Start` or `Stop`",
-            vocabulary::PARAMETER => "inside `Stream`",
+            vocabulary::RELAY => "inside `Connect`",
+            vocabulary::PARAMETER => "inside `Stream` or `ConversationRelay`",
+            "Sip" => "inside `Dial` or `Refer`",
+            "ReferSip" => "inside `Refer`",
             _ => "inside `Dial`",
         };
         let message = format!("`{name}` belongs {place}; it was skipped");

@@ -22,7 +22,12 @@ fn render() -> String {
     text.push_str("## Verbs\n\n");
     text.push_str(&elements(sorted(vocabulary::BUILT.iter().copied())));
     text.push_str("\n## Nouns\n\n");
-    let parts = [vocabulary::STREAM, vocabulary::PARAMETER];
+    let parts = [
+        vocabulary::STREAM,
+        vocabulary::RELAY,
+        vocabulary::LANGUAGE,
+        vocabulary::PARAMETER,
+    ];
     let nouns = vocabulary::NOUNS.iter().copied().chain(parts);
     text.push_str(&elements(sorted(nouns)));
     text.push_str("\n## Verbs that do not run\n\n| verb | instead |\n|---|---|\n");
@@ -65,6 +70,8 @@ fn link(name: &str) -> String {
     let page = match name {
         "Uri" => "sip.md".to_owned(),
         vocabulary::PARAMETER => "stream.md#parameter".to_owned(),
+        vocabulary::RELAY => "conversation-relay.md".to_owned(),
+        vocabulary::LANGUAGE => "conversation-relay.md#language".to_owned(),
         name => format!("{}.md", name.to_lowercase()),
     };
     format!("[{}]({page})", quoted(name))

@@ -5,9 +5,10 @@
 
 use crate::document::unless_post;
 use crate::verb::{
-    Branch, Conference, ConferenceRecording, Connect, Dial, Enqueue, Gather, LegEvent, Manner,
-    Noun, Pause, Play, Prompt, Queue, Record, RecordingCallback, RejectReason, RingTone, Say, Sms,
-    Speech, SpeechTimeout, Spoken, Stream, Track, Verb, Voice,
+    Branch, Conference, ConferenceRecording, Connect, ConnectNoun, ConversationRelay, Dial,
+    Enqueue, Gather, Inputs, LegEvent, Manner, Noun, Pause, Play, Prompt, Queue, Record,
+    RecordingCallback, Refer, RejectReason, RingTone, Say, Sms, Speech, SpeechTimeout, Spoken,
+    Stream, Track, Verb, Voice,
 };
 
 /// The document that holds these verbs.
@@ -48,7 +49,13 @@ impl Writer {
             Verb::Sms(sms) => self.line(1, "Sms", sms_attributes(sms), &sms.text),
             Verb::Connect(connect) => {
                 let attributes = connect_attributes(connect);
-                self.streams("Connect", attributes, connect.stream.as_slice());
+                match &connect.noun {
+                    Some(ConnectNoun::Relay(relay)) => self.relay(attributes, relay),
+                    Some(ConnectNoun::Stream(stream)) => {
+                        self.streams("Connect", attributes, std::slice::from_ref(stream));
+                    }
+                    None => self.streams("Connect", attributes, &[]),
+                }
             }
             Verb::Start(start) => self.streams("Start", Vec::new(), &start.streams),
             Verb::Stop(stop) => {
@@ -62,6 +69,8 @@ impl Writer {
                 self.line(1, "Enqueue", enqueue_attributes(enqueue), &enqueue.name);
             }
             Verb::Leave(_) => self.line(1, "Leave", Vec::new(), ""),
+            Verb::Refer(refer) => self.refer(refer),
+            Verb::Echo(_) => self.line(1, "Echo", Vec::new(), ""),
             Verb::Unsupported(verb) => self.line(1, &verb.name, Vec::new(), ""),
         }
     }
@@ -72,14 +81,31 @@ impl Writer {
         for stream in streams {
             self.open(2, "Stream", stream_attributes(stream));
             self.0.push_str(">\n");
-            for (name, value) in &stream.parameters {
-                let value = (!value.is_empty()).then(|| value.clone());
-                let pairs = vec![("name", Some(name.clone())), ("value", value)];
-                self.line(3, "Parameter", pairs, "");
-            }
+            self.parameters(&stream.parameters);
             self.0.push_str("    </Stream>\n");
         }
         self.0.push_str(&format!("  </{verb}>\n"));
+    }
+
+    fn relay(&mut self, attributes: Pairs<'_>, relay: &ConversationRelay) {
+        self.open(1, "Connect", attributes);
+        self.0.push_str(">\n");
+        self.open(2, "ConversationRelay", relay_attributes(relay));
+        self.0.push_str(">\n");
+        for (code, voice) in &relay.languages {
+            let pairs = vec![("code", Some(code.clone())), ("voice", unless_man(*voice))];
+            self.line(3, "Language", pairs, "");
+        }
+        self.parameters(&relay.parameters);
+        self.0.push_str("    </ConversationRelay>\n  </Connect>\n");
+    }
+
+    fn parameters(&mut self, parameters: &[(String, String)]) {
+        for (name, value) in parameters {
+            let value = (!value.is_empty()).then(|| value.clone());
+            let pairs = vec![("name", Some(name.clone())), ("value", value)];
+            self.line(3, "Parameter", pairs, "");
+        }
     }
 
     fn dial(&mut self, dial: &Dial) {
@@ -99,6 +125,17 @@ impl Writer {
             }
         }
         self.0.push_str("  </Dial>\n");
+    }
+
+    fn refer(&mut self, refer: &Refer) {
+        let method = unless_post(refer.method).map(str::to_owned);
+        let attributes = vec![("action", refer.action.clone()), ("method", method)];
+        self.open(1, "Refer", attributes);
+        self.0.push_str(">\n");
+        if let Some(target) = &refer.target {
+            self.line(2, "Sip", Vec::new(), target);
+        }
+        self.0.push_str("  </Refer>\n");
     }
 
     fn gather(&mut self, gather: &Gather) {
@@ -290,6 +327,10 @@ fn gather_attributes(gather: &Gather) -> Pairs<'_> {
         (
             "actionOnEmptyResult",
             gather.action_on_empty_result.then(|| "true".to_owned()),
+        ),
+        (
+            "typeAhead",
+            (!gather.type_ahead).then(|| "false".to_owned()),
         ),
     ];
     if let Some(speech) = &gather.speech {
@@ -484,6 +525,46 @@ fn stream_attributes(stream: &Stream) -> Pairs<'_> {
             unless_post(stream.status_callback_method).map(str::to_owned),
         ),
     ]
+}
+
+fn relay_attributes(relay: &ConversationRelay) -> Pairs<'_> {
+    let default = ConversationRelay::new("");
+    let language = |written: &String| (*written != default.tts_language).then(|| written.clone());
+    let inputs = |written: Inputs, default: Inputs| {
+        (written != default).then(|| written.as_str().to_owned())
+    };
+    let flag = |on: bool| on.then(|| "true".to_owned());
+    let hints = (!relay.hints.is_empty()).then(|| relay.hints.join(","));
+    vec![
+        ("url", Some(relay.url.clone())),
+        ("welcomeGreeting", relay.greeting.clone()),
+        (
+            "welcomeGreetingInterruptible",
+            inputs(relay.greeting_interruptible, default.greeting_interruptible),
+        ),
+        (
+            "interruptible",
+            inputs(relay.interruptible, default.interruptible),
+        ),
+        (
+            "reportInputDuringAgentSpeech",
+            inputs(relay.reported, default.reported),
+        ),
+        ("preemptible", flag(relay.preemptible)),
+        ("dtmfDetection", flag(relay.keys)),
+        ("partialPrompts", flag(relay.partial_prompts)),
+        ("ttsLanguage", language(&relay.tts_language)),
+        (
+            "transcriptionLanguage",
+            language(&relay.transcription_language),
+        ),
+        ("voice", unless_man(relay.voice)),
+        ("hints", hints),
+    ]
+}
+
+fn unless_man(voice: Voice) -> Option<String> {
+    (voice != Voice::default()).then(|| voice.as_str().to_owned())
 }
 
 /// The target with its header list.

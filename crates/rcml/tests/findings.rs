@@ -254,6 +254,7 @@ fn explains_broken_documents() {
             &[
                 "13212 1:17 `timeout` of `Dial` cannot be `-5`; 30 was used",
                 "13216 1:30 `timeLimit` of `Dial` cannot be `forever`; 14400 was used",
+                "12210 1:50 `method` of `Dial` has no effect without `action`",
                 "13210 1:50 `method` of `Dial` cannot be `DELETE` (GET or POST); POST was used",
                 "12201 1:66 `Dial` has no attribute `timelimit` [timeLimit]",
                 "12203 1:80 `record` of `Dial` cannot be `yes` (do-not-record or record-from-answer or record-from-ringing or record-from-answer-dual or record-from-ringing-dual); do-not-record was used",
@@ -298,7 +299,7 @@ fn explains_broken_documents() {
     <Conference maxParticipants="900" muted="loud" coach="CA1" beep="yes">room<Number/></Conference>
   </Dial>
   <Dial><Conference maxParticipants="0">room</Conference></Dial>
-  <Dial><Conference statusCallbackEvent="start speaker jion" participantLabel="CA00000000000000000000000000000001">room</Conference></Dial>
+  <Dial><Conference statusCallbackEvent="start speaker jion" statusCallback="/s" participantLabel="CA00000000000000000000000000000001">room</Conference></Dial>
   <Dial><Conference/></Dial>
   <Dial><Conference record="record-from-ringing" trim="yes" recordingStatusCallback="/r" recordingStatusCallbackEvent="done">room</Conference></Dial>
 </Response>"#,
@@ -312,7 +313,7 @@ fn explains_broken_documents() {
                 "13226 5:21 `maxParticipants` of `Conference` cannot be `0`; 40 was used",
                 "13223 6:21 `statusCallbackEvent` cannot be `speaker`; it was left out",
                 "13223 6:21 `statusCallbackEvent` cannot be `jion`; it was left out [join]",
-                "13235 6:62 `participantLabel` of `Conference` cannot be `CA00000000000000000000000000000001`; it was left out",
+                "13235 6:82 `participantLabel` of `Conference` cannot be `CA00000000000000000000000000000001`; it was left out",
                 "13225 7:9 `Conference` does not name a room",
                 "12203 8:21 `record` of `Conference` cannot be `record-from-ringing` (do-not-record or record-from-start); do-not-record was used",
                 "12203 8:50 `trim` of `Conference` cannot be `yes` (trim-silence or do-not-trim); the default was used",
@@ -423,7 +424,7 @@ fn explains_broken_documents() {
             ],
         ),
         (
-            r#"<Response><Connect action="a b" method="PUT"><Stream url="http://x" track="both_tracks" connectorName="c">x<Parameter value="1"/><Parameter name="a"/><Parameter name="a" value="2">t</Parameter><Say>y</Say></Stream><Stream url="/b"/><ConversationRelay/></Connect></Response>"#,
+            r#"<Response><Connect action="a b" method="PUT"><Stream url="http://x" track="both_tracks" connectorName="c">x<Parameter value="1"/><Parameter name="a"/><Parameter name="a" value="2">t</Parameter><Say>y</Say></Stream><Stream url="/b"/><VirtualAgent/></Connect></Response>"#,
             &[
                 "11100 1:20 `action` of `Connect` contains spaces: `a b`",
                 "12203 1:33 `method` of `Connect` cannot be `PUT` (GET or POST); POST was used",
@@ -435,14 +436,14 @@ fn explains_broken_documents() {
                 "31993 1:151 `Parameter` of `Stream` has the name `a` of an earlier one; it was left out",
                 "12202 1:181 the text in `Parameter` has no effect",
                 "12202 1:194 `Say` does not belong inside `Stream`; it was skipped",
-                "12202 1:215 only the first `Stream` in `Connect` is used",
-                "12204 1:233 `ConversationRelay` inside `Connect` is not supported here; it was skipped",
+                "12202 1:215 only the first `Stream` or `ConversationRelay` in `Connect` is used",
+                "12204 1:233 `VirtualAgent` inside `Connect` is not supported here; it was skipped; `Gather` with `input=\"speech\"` listens to the caller",
             ],
         ),
         (
             r#"<Response><Connect/><Start action="/a"><Stream/><Stream url="/b" track="no_track"/></Start><Stop><Stream url="/a"/></Stop><Stream url="/c"/></Response>"#,
             &[
-                "31992 1:11 `Connect` has no `Stream`; it was skipped",
+                "31992 1:11 `Connect` has no `Stream` or `ConversationRelay`; it was skipped",
                 "12204 1:28 `action` of `Start` has no effect here",
                 "11100 1:40 `Stream` has no `url`; it was skipped",
                 "31941 1:66 `track` of `Stream` cannot be `no_track` (inbound_track or outbound_track or both_tracks); inbound_track was used",

@@ -1,8 +1,8 @@
 //! What is written reads back the same.
 
-use rcml::{Document, Noun, Prompt, Verb};
+use rcml::{ConnectNoun, Document, Noun, Prompt, Verb};
 
-const DOCUMENTS: [&str; 17] = [
+const DOCUMENTS: [&str; 19] = [
     "<Response><Say voice='woman' language='pt-br' loop='0'>a &lt; \"b\" &amp; c&#10;d</Say></Response>",
     "<Response><Play loop='2'>http://a/b.wav?x=1&y=2</Play><Play digits='1w2'/></Response>",
     "<Response><Pause length='7'/><Pause/><Reject reason='busy'/><Reject/><Hangup/></Response>",
@@ -39,6 +39,12 @@ const DOCUMENTS: [&str; 17] = [
      <Parameter name='a' value='&lt;'/><Parameter name='b'/></Stream></Connect><Start>\
      <Stream url='/a' track='both_tracks'/><Stream url='/b' track='outbound_track'/></Start>\
      <Stop><Stream name='n'/><Stream name='m'/></Stop><Connect/><Start/><Stop/></Response>",
+    "<Response><Connect><ConversationRelay url='wss://a/b'/></Connect><Connect action='/a'>\
+     <ConversationRelay url='/b' welcomeGreeting='a &quot;b&quot;' welcomeGreetingInterruptible='none' \
+     interruptible='dtmf' reportInputDuringAgentSpeech='any' preemptible='true' dtmfDetection='true' \
+     partialPrompts='true' language='de-DE' ttsLanguage='en-GB' voice='woman' hints='a b,c'>\
+     <Language code='fr' voice='woman'/><Parameter name='a' value='1'/><Language code='en-GB'/>\
+     </ConversationRelay></Connect></Response>",
     "<Response><Dial record='record-from-answer' ringTone='us-old' sequential='true'>1</Dial><Dial record='record-from-ringing' trim='trim-silence'>1</Dial>\
      <Dial record='record-from-answer-dual'>1</Dial><Dial record='record-from-ringing-dual'>1</Dial>\
      <Dial record='true' recordingTrack='inbound'>1</Dial>\
@@ -46,6 +52,8 @@ const DOCUMENTS: [&str; 17] = [
     "<Response><Enqueue>x y</Enqueue><Enqueue action='/a' method='GET' maxQueueSize='3' waitUrl='/w' \
      waitUrlMethod='GET'>q</Enqueue><Enqueue waitUrl=''>q</Enqueue><Leave/><Dial><Queue>q</Queue></Dial>\
      <Dial><Queue url='/g' method='GET'>q</Queue></Dial></Response>",
+    "<Response><Refer action='/a' method='GET'><Sip>sip:ann@h;x=y?X-A=1%20%26&amp;User-to-User=5%3Bencoding%3Dhex</Sip></Refer>\
+     <Refer><ReferSip>pbx.example</ReferSip></Refer><Refer/><Echo/><Gather typeAhead='false'/></Response>",
     "<Response><Dial>a b c@d</Dial><Dial><Client>client:client:x?a=%E3%80%80</Client></Dial></Response>",
 ];
 
@@ -94,9 +102,15 @@ fn without_lines(mut verbs: Vec<Verb>) -> Vec<Verb> {
             Verb::Stop(verb) => verb.line = 0,
             Verb::Enqueue(verb) => verb.line = 0,
             Verb::Leave(verb) => verb.line = 0,
+            Verb::Refer(verb) => verb.line = 0,
+            Verb::Echo(verb) => verb.line = 0,
             Verb::Connect(verb) => {
                 verb.line = 0;
-                verb.stream.iter_mut().for_each(|stream| stream.line = 0);
+                match &mut verb.noun {
+                    Some(ConnectNoun::Stream(stream)) => stream.line = 0,
+                    Some(ConnectNoun::Relay(relay)) => relay.line = 0,
+                    None => {}
+                }
             }
             Verb::Start(verb) => {
                 verb.line = 0;

@@ -1,8 +1,8 @@
 //! The fields of each verb, by its text.
 
 use rcml::{
-    Branch, Conference, Dial, DialRecording, Document, Gather, LegEvent, Method, Noun, Pause, Play,
-    Prompt, RecordingStart, Redirect, Reject, RejectReason, RingTone, Say, Sides, Speech,
+    Branch, Conference, Dial, DialRecording, Document, Echo, Gather, LegEvent, Method, Noun, Pause,
+    Play, Prompt, RecordingStart, Redirect, Reject, RejectReason, RingTone, Say, Sides, Speech,
     SpeechTimeout, Verb, Voice, Wait,
 };
 
@@ -333,12 +333,13 @@ fn reads_noun_attributes() {
     assert_eq!(number, Noun::Number(expected));
 
     let sip = noun(
-        "<Sip username='pbx' password=' s3 ' statusCallbackEvent='completed ringing,ringing'>\
-         sip:z@h</Sip>",
+        "<Sip username='pbx' password=' s3 ' statusCallback='/s' \
+         statusCallbackEvent='completed ringing,ringing'>sip:z@h</Sip>",
     );
     let expected = Branch {
         username: Some("pbx".to_owned()),
         password: Some("s3".to_owned()),
+        status_callback: Some("/s".to_owned()),
         status_callback_events: Some(vec![LegEvent::Completed, LegEvent::Ringing]),
         line: 1,
         ..Branch::new("sip:z@h")
@@ -383,6 +384,45 @@ fn leaves_out_headers_beyond_the_limit() {
 }
 
 #[test]
+fn reads_addresses_of_transfers() {
+    let table = [
+        ("<Sip>sip:ann@pbx.example</Sip>", "sip:ann@pbx.example"),
+        (
+            "<ReferSip>SIPS:ann@h:5061;a=b</ReferSip>",
+            "sips:ann@h:5061;a=b",
+        ),
+        ("<Sip>ann@h</Sip>", "sip:ann@h"),
+        ("<Sip>pbx.example</Sip>", "sip:pbx.example"),
+        (
+            "<Sip>sip:[2001:db8::1]:5070</Sip>",
+            "sip:[2001:db8::1]:5070",
+        ),
+        // Headers keep their names, and what is not allowed in a URI is escaped.
+        (
+            "<Sip>sip:ann@h?X-Id=1&amp;User-to-User=5%3bencoding=hex</Sip>",
+            "sip:ann@h?X-Id=1&User-to-User=5%3Bencoding%3Dhex",
+        ),
+        (
+            "<Sip>sip:ann@h?Subject=a b&amp;Flag</Sip>",
+            "sip:ann@h?Subject=a%20b&Flag=",
+        ),
+        (
+            "<Sip>sip:ann@h?Subject=%3C%22%40%C3%A4%3E%2C+</Sip>",
+            "sip:ann@h?Subject=%3C%22%40%C3%A4%3E%2C+",
+        ),
+    ];
+    for (inside, target) in table {
+        let verb = clean(&format!("<Refer>{inside}</Refer>"));
+        let Verb::Refer(refer) = verb else {
+            panic!("{verb:?}");
+        };
+        assert_eq!(refer.target.as_deref(), Some(target), "{inside}");
+        assert_eq!((refer.action, refer.method), (None, Method::Post));
+    }
+    assert_eq!(clean("<Echo/>"), Verb::Echo(Echo { line: 1 }));
+}
+
+#[test]
 fn gather() {
     let read = |xml: &str| match clean(xml) {
         Verb::Gather(gather) => *gather,
@@ -417,6 +457,13 @@ fn gather() {
                 action: Some(keys("/g?a=b")),
                 method: Method::Get,
                 action_on_empty_result: true,
+                ..plain.clone()
+            },
+        ),
+        (
+            "<Gather typeAhead='false'/>",
+            Gather {
+                type_ahead: false,
                 ..plain.clone()
             },
         ),

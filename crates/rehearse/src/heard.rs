@@ -25,6 +25,8 @@ pub(crate) enum Sense {
     Keys(String),
     Pause,
     Refused(u16),
+    /// The server's REFER to this address.
+    Refer(String),
     /// The answer to its REFER.
     Referred(u16),
     /// A report about the transfer that it asked for.
@@ -79,6 +81,7 @@ impl Heard {
             (Wanted::Refused(wanted), Sense::Refused(status))
             | (Wanted::Referred(wanted), Sense::Referred(status))
             | (Wanted::Notify(wanted), Sense::Notify(status)) => wanted == status,
+            (Wanted::Refer(wanted), Sense::Refer(target)) => wanted.fits(Some(target)),
             (Wanted::Say(wanted, moment), Sense::Say(what))
             | (Wanted::Play(wanted, moment), Sense::Play(what)) => {
                 wanted.fits(Some(what)) && far_enough(moment)
@@ -94,6 +97,7 @@ impl Heard {
                 | Wanted::Answer
                 | Wanted::Hangup
                 | Wanted::Refused(_)
+                | Wanted::Refer(_)
                 | Wanted::Referred(_)
                 | Wanted::Notify(_)
                 | Wanted::Say(..)
@@ -118,6 +122,7 @@ impl fmt::Display for Sense {
             Self::Keys(keys) => write!(f, "keys {keys}"),
             Self::Pause => f.write_str("pause"),
             Self::Refused(status) => write!(f, "refused {status}"),
+            Self::Refer(target) => write!(f, "refer {target}"),
             Self::Referred(status) => write!(f, "referred {status}"),
             Self::Notify(status) => write!(f, "notify {status}"),
             Self::Hangup => f.write_str("hangup"),
@@ -133,6 +138,7 @@ impl fmt::Display for Wanted {
             Self::Answer => f.write_str("answer"),
             Self::Hangup => f.write_str("hangup"),
             Self::Refused(status) => write!(f, "a refusal with {status}"),
+            Self::Refer(target) => write!(f, "a REFER to {target}"),
             Self::Referred(status) => write!(f, "the answer {status} to a REFER"),
             Self::Notify(status) => write!(f, "a NOTIFY with {status}"),
             Self::Pause(None) => f.write_str("pause"),

@@ -24,7 +24,7 @@ use model::{CallSid, Direction, Timestamp};
 use url::Url;
 
 use crate::expected::seconds;
-use steps::{Steps, is_key};
+use steps::{Steps, about_refer, is_key};
 
 /// Why a call cannot become a script.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -76,7 +76,7 @@ pub fn script(
     if trace.iter().any(|entry| entry.lane == Lane::Api) {
         out.push_str("# The API changed the call while it was in progress; that is not part of this script.\n");
     }
-    if trace.iter().any(|entry| entry.what == streams::OPENED) {
+    if trace.iter().any(streams::is_opening) {
         out.push_str("# The audio and the messages of streams are not part of this script.\n");
     }
     match journal.last() {
@@ -253,7 +253,11 @@ impl<'a> Recorded<'a> {
                     break;
                 }
                 _ if is_key(entry) => steps.press(entry.at),
-                _ => {}
+                _ => {
+                    if let Some(step) = about_refer(entry) {
+                        steps.do_at(step, entry.at);
+                    }
+                }
             }
         }
         let lines = steps.block();
@@ -322,8 +326,13 @@ impl<'a> Recorded<'a> {
             let bye = heard(&|what| what == "BYE").filter(|_| !is_root);
             let mut steps = self.steps(call, answer.at);
             if !is_root {
-                let keys = self.of(call).filter(|entry| is_key(entry));
-                keys.for_each(|entry| steps.press(entry.at));
+                for entry in self.of(call) {
+                    if is_key(entry) {
+                        steps.press(entry.at);
+                    } else if let Some(step) = about_refer(entry) {
+                        steps.do_at(step, entry.at);
+                    }
+                }
             }
             let text = match bye {
                 Some(bye) if steps.is_empty() => {

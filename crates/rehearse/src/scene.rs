@@ -142,6 +142,8 @@ pub enum Doing {
     HangUp,
     /// Vanishes without a message.
     Vanish(Vanishes),
+    /// Has not answered the REFER with this number: its transaction ends with 408.
+    GiveUpRefer(u32),
 }
 
 /// What fails when a phone vanishes.

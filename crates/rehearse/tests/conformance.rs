@@ -30,10 +30,13 @@ mod cases {
     mod modify;
     mod queues;
     mod recorded_dial;
+    mod refer;
+    mod relay;
     mod screening;
     mod several;
     mod streams;
     mod transfer;
+    mod type_ahead;
     mod verbs;
     mod waiting;
 }

@@ -50,6 +50,20 @@ fn made_with(run: &Run, journal: &[Line], keys: Keys) -> String {
     made.unwrap_or_else(|error| panic!("{error}"))
 }
 
+#[test]
+fn conversations_end_again_as_they_did() {
+    let agents = "agents:\n  ws://h/ends: [{text: Hello}, {wait: 2s}, end]\n  ws://h/closes: [{wait: 1s}, close]\n  ws://h/breaks: [{wait: 1500ms}, break]\n  ws://h/gone: unreachable\n";
+    let script = format!("{HEAD}{agents}caller: [{{expect: answer}}]\n");
+    let relay = |name| format!("<Connect><ConversationRelay url='ws://h/{name}?a=1'/></Connect>");
+    let document = ["ends", "closes", "breaks", "gone"].map(relay).concat();
+    let pages = [("/v", document.as_str())];
+    let first = run(&script, &pages);
+    assert_eq!(first.failures, []);
+    let made = made_of(&first);
+    let expected = "agents:\n  \"ws://h/breaks\": [{wait: 1.5s}, break]\n  \"ws://h/closes\": [{wait: 1s}, close]\n  \"ws://h/ends\": [{wait: 2s}, end]\n  \"ws://h/gone\": unreachable\n";
+    assert!(made.contains(expected), "{made}");
+}
+
 const HEAD: &str = "call: {to: '1000', from: kim}\napplication: {url: 'http://127.0.0.1:8000/v'}\n";
 
 #[test]
@@ -370,4 +384,18 @@ fn only_counted_keys_are_pressed_and_missing_ones_are_reported() {
         cut.contains("# The journal of the call is incomplete"),
         "{cut}"
     );
+}
+
+#[test]
+fn a_phone_answers_a_refer_again_as_it_did() {
+    let document = "<Refer action='/after'><Sip>sip:ann@pbx.example</Sip></Refer>";
+    let pages = [("/v", document), ("/after", "<Pause length='9'/>")];
+    let phone = "expect: {verbs: [Refer, Pause]}\ncaller: [{wait: 2s}, {answer_refer: 202}, {notify: 100}, {wait: 3s}, {notify: 200}, {wait: 1s}, hangup]\n";
+    let first = run(&format!("{HEAD}{phone}"), &pages);
+    assert_eq!(first.failures, []);
+    let made = made_of(&first);
+    let steps = "  - answer_refer: 202\n  - notify: 100\n  - wait: 3s\n  - notify: 200\n";
+    assert!(made.contains(steps), "{made}");
+    let again = run(&made, &pages);
+    assert_eq!(again.failures, [], "{made}");
 }

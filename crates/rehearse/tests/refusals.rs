@@ -44,7 +44,7 @@ fn scripts_that_cannot_be_right_are_refused_with_their_line() {
         ),
         (
             "agents: {ws://a/: [dance]}",
-            "line 3: a step does not accept `dance`; known: `expect`, `send`, `mark`, `clear`, `wait`, `close`, `break`",
+            "line 3: a step does not accept `dance`; known: `expect`, `send`, `mark`, `clear`, `text`, `play`, `keys`, `language`, `end`, `strange`, `wait`, `close`, `break`",
         ),
         ("agents: {ws://a/: [send]}", "line 3: `send` needs a value"),
         (
@@ -53,7 +53,7 @@ fn scripts_that_cannot_be_right_are_refused_with_their_line() {
         ),
         (
             "agents: {ws://a/: [{expect: begin}]}",
-            "line 3: `expect` does not accept `begin`; known: `start`, `stop`, `{key: ...}`, `{mark: ...}`",
+            "line 3: `expect` does not accept `begin`; known: `start`, `setup`, `stop`, `{key: ...}`, `{mark: ...}`, `{prompt: ...}`, `{partial: ...}`, `{interrupt: ...}`, `{error: ...}`",
         ),
         (
             "agents: {ws://a/: [{expect: {key: 12}}]}",
@@ -77,7 +77,7 @@ fn scripts_that_cannot_be_right_are_refused_with_their_line() {
         ),
         (
             "caller:\n  - dance",
-            "line 4: a step does not accept `dance`; known: `expect`, `press`, `speak`, `refer`, `wait`, `silence`, `hangup`, `vanish`",
+            "line 4: a step does not accept `dance`; known: `expect`, `press`, `speak`, `refer`, `answer_refer`, `notify`, `wait`, `silence`, `hangup`, `vanish`",
         ),
         ("caller: [press]", "line 3: `press` needs a value"),
         (
@@ -148,7 +148,7 @@ fn scripts_that_cannot_be_right_are_refused_with_their_line() {
         ),
         (
             "caller: [{expect: {}}]",
-            "line 3: `expect` needs one of `say`, `play`, `pause`, `ring`, `beep`, `answer`, `refused`, `referred`, `notify`, `hangup`",
+            "line 3: `expect` needs one of `say`, `play`, `pause`, `ring`, `beep`, `answer`, `refused`, `refer`, `referred`, `notify`, `hangup`",
         ),
         (
             "parties: {ann: {answers_after: never, then: []}}",
@@ -285,6 +285,14 @@ fn scripts_that_cannot_be_right_are_refused_with_their_line() {
         (
             "parties: {ann: {then: hangup}}",
             "line 3: `then` must be a list, such as `then: [hangup]`, not a string",
+        ),
+        (
+            "agents: {ws://a/: [{text: {token: a, last: maybe}}]}",
+            "line 3: `last` does not accept `maybe`; known: `true`, `false`",
+        ),
+        (
+            "agents: {ws://a/: [{play: {source: /a, interruptible: words}}]}",
+            "line 3: `interruptible` does not accept `words`; known: `none`, `dtmf`, `speech`, `any`",
         ),
         (
             "seed: x\nexpect: {verbs: []}",

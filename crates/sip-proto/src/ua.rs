@@ -36,6 +36,7 @@ mod reinvite;
 mod talking;
 #[cfg(test)]
 pub(crate) mod testing;
+mod transferring;
 mod via;
 
 pub use auth::{Found, Ha1, LookupId};

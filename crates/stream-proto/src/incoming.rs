@@ -92,7 +92,8 @@ pub(crate) fn read(text: &str, stream: &str, audio: &mut Vec<u8>) -> Result<Inco
     }
 }
 
-fn short(text: &str) -> String {
+/// The beginning of a server's text, to quote it.
+pub(crate) fn short(text: &str) -> String {
     text.chars()
         .filter(|c| !c.is_control())
         .take(QUOTED)

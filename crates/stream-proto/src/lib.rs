@@ -1,5 +1,5 @@
 //! The messages of a media stream, pure: the audio of a call as JSON text over a WebSocket, as in
-//! Twilio's Media Streams.
+//! Twilio's Media Streams; and those of a conversation in text (`relay`).
 //!
 //! A [`Session`] is one stream. Audio, keys and marks of the call go in, and so does what the server
 //! sends; messages for the server and orders for the media side come out. **Invariant: messages leave
@@ -14,6 +14,10 @@
 
 mod incoming;
 mod outgoing;
+mod relay;
 mod session;
 
+pub use relay::{
+    Pulse, RelayIncoming, RelayManner, RelayOutgoing, RelayPace, RelayPulse, read_relay,
+};
 pub use session::{Counts, FRAME, Order, Session, Start, Track};

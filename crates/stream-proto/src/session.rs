@@ -21,9 +21,9 @@ const MAX_MARKS: usize = 10_000;
 /// Maximum bytes of a mark's name.
 const MAX_NAME: usize = 1024;
 /// How often the connection is checked.
-const PING_EVERY: Duration = Duration::from_secs(20);
+pub(crate) const PING_EVERY: Duration = Duration::from_secs(20);
 /// A connection on which nothing has arrived for this long is broken.
-const SILENT_FOR: Duration = Duration::from_secs(60);
+pub(crate) const SILENT_FOR: Duration = Duration::from_secs(60);
 
 /// One direction of the call's audio, seen from the server.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

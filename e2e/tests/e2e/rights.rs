@@ -186,6 +186,35 @@ fn a_phone_that_lost_its_client_is_not_called() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// A tenant's document has the phone of a caller call an address on this machine, which the tenant may
+/// not call itself: the phone is not asked.
+#[test]
+fn a_tenant_cannot_have_a_phone_call_into_the_servers_network() -> anyhow::Result<()> {
+    let server = Options::default()
+        .variable("PATCHCORD_FETCH__ALLOW_PRIVATE", "true")
+        .start()?;
+    let app = App::start()?;
+    let document = "<Refer action=\"/after\"><Sip>sip:x@127.0.0.1:5999</Sip></Refer>";
+    app.on("/v", Reply::document(document));
+    app.on("/after", Reply::document(""));
+    let tenant = tenant(&server)?;
+    tenant.public_number("2000", &app.url("/v"), "")?;
+    let stranger = Setup::new("sue").start(&server, Pitch::of(700.0))?;
+    stranger.dial("2000")?;
+    let asked = app.wait_for("/after", 1, SOON)?;
+    ensure!(
+        asked[0].param("ReferCallStatus") == Some("failed"),
+        "{asked:?}"
+    );
+    ensure!(
+        asked[0].param("ReferSipResponseCode").is_none(),
+        "{asked:?}"
+    );
+    let codes = tenant.get("Notifications")?["notifications"].to_string();
+    ensure!(codes.contains("11110"), "{codes}");
+    Ok(())
+}
+
 fn text(value: &serde_json::Value, name: &str) -> String {
     value[name].as_str().unwrap_or_default().to_owned()
 }

@@ -1,10 +1,12 @@
-//! `<Connect>`, `<Start>` and `<Stop>`: streams of the leg, which `streams` keeps.
+//! `<Connect>`, `<Start>` and `<Stop>`: streams of the leg, which `streams` keeps; a conversation inside
+//! `<Connect>` is in `relay`.
 //!
 //! `<Connect>` waits for the end of its stream, and the leg hears what the server sends.
 //! **Invariant: a `<Connect>` that is left, whatever the reason, stops its stream.**
 
-use rcml::{Connect, Start, Stop, Stream};
+use rcml::{Connect, ConnectNoun, Start, Stop, Stream};
 
+use super::relay;
 use super::verb::{Running, Site, Step};
 use crate::callback::CallbackTarget;
 use crate::command::MediaCommand;
@@ -22,7 +24,7 @@ struct Connecting {
 }
 
 pub(super) fn connect(connect: Connect, site: &mut Site<'_>, cx: &mut Context) -> Step {
-    let Some(stream) = connect.stream else {
+    let Some(noun) = connect.noun else {
         return Step::Next;
     };
     let action = match &connect.action {
@@ -31,6 +33,10 @@ pub(super) fn connect(connect: Connect, site: &mut Site<'_>, cx: &mut Context) -
             Some(url) => Some((url, connect.method)),
             None => return site.bad_address(cx),
         },
+    };
+    let stream = match noun {
+        ConnectNoun::Stream(stream) => stream,
+        ConnectNoun::Relay(relay) => return relay::start(*relay, action, site, cx),
     };
     match open(stream, true, site, cx) {
         Ok(req) => {

@@ -1,6 +1,6 @@
 //! `<Gather>`: collects keys or speech, with prompts that either one interrupts.
 //!
-//! All prompts are prepared before the first is played. The time for a key or a word runs from the
+//! Keys that were pressed before it count as its first ones (`type_ahead`). All prompts are prepared before the first is played. The time for a key or a word runs from the
 //! end of the last prompt, and again from each key; speech is in `listening`. **Invariant: a
 //! `<Gather>` ends once: with the request of its action, or with the next verb, or with the leg.**
 //! Keys are never traced: they may be a PIN.
@@ -62,7 +62,59 @@ pub(super) enum Part {
     Silence(Duration),
 }
 
-pub(super) fn start(gather: rcml::Gather, site: &mut Site<'_>, cx: &mut Context) -> Step {
+pub(super) fn start(gather: Box<rcml::Gather>, site: &mut Site<'_>, cx: &mut Context) -> Step {
+    match typed_ahead(gather, site, cx) {
+        Ok(step) => step,
+        Err(gather) => prompt(*gather, site, cx),
+    }
+}
+
+/// Begins with the keys pressed before.
+///
+/// # Errors
+/// The verb, if none of them begins the input.
+fn typed_ahead(
+    gather: Box<rcml::Gather>,
+    site: &mut Site<'_>,
+    cx: &mut Context,
+) -> Result<Step, Box<rcml::Gather>> {
+    // While a call waits, keys are for what it waits in.
+    if site.run.role.is_companion() {
+        return Err(gather);
+    }
+    let mut typed = site.leg.take_kept_keys();
+    if !gather.keys || !gather.type_ahead || typed.is_empty() {
+        return Err(gather);
+    }
+    site.leg.listen_to_keys(true, cx);
+    let mut gathering = Gathering {
+        gather: *gather,
+        keys: String::new(),
+        phase: Phase::Preparing(VecDeque::new()),
+        listening: None,
+    };
+    while let Some(key) = typed.pop_front() {
+        // It ended an input that was complete before.
+        if gathering.keys.is_empty() && gathering.gather.finish_on_key.contains(key) {
+            continue;
+        }
+        match gathering.key(key, site, cx) {
+            Step::Wait => {}
+            step => {
+                site.leg.put_back_keys(typed);
+                return Ok(step);
+            }
+        }
+    }
+    if gathering.keys.is_empty() {
+        gathering.listen_to_keys_no_more(site, cx);
+        return Err(Box::new(gathering.gather));
+    }
+    Ok(Step::Run(Box::new(gathering)))
+}
+
+/// Prepares the prompts.
+fn prompt(gather: rcml::Gather, site: &mut Site<'_>, cx: &mut Context) -> Step {
     let mut parts = VecDeque::new();
     for prompt in &gather.prompts {
         match ask(prompt, site, cx) {

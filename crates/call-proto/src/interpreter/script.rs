@@ -10,17 +10,19 @@ use rcml::Verb;
 
 use super::companion::{Companion, CompanionEnd, Plays};
 use super::fetching::{Answer, Fetching, Problem};
+use super::refer::ReferNews;
 use super::run::Run;
 use super::sounding::Sounding;
 use super::verb::{Host, Running, Site, Step};
 use super::{
-    connect, dial, enqueue, gather, hangup, joining, leave, pause, play, record, redirect, reject,
-    say, sms,
+    connect, dial, echo, enqueue, gather, hangup, joining, leave, pause, play, record, redirect,
+    refer, reject, say, sms,
 };
 use crate::command::Sound;
 use crate::context::Context;
 use crate::event::{
-    AudioFailure, Clip, Document, FetchFailure, Fetched, ParticipantChange, PlayId, Req, SpeechNews,
+    AudioFailure, Clip, Document, FetchFailure, Fetched, ParticipantChange, PlayId, Req, Route,
+    SpeechNews, Unreachable,
 };
 use crate::fact::Reason;
 use crate::leg::verdict;
@@ -28,6 +30,7 @@ use crate::letter::{Ended, ForkId, ForkNews, Role};
 use crate::membership::RoomEvent;
 use crate::queueing::{QueueEvent, Rendezvous};
 use crate::recording::RecordingNews;
+use crate::relay_news::RelayNews;
 use crate::streams::StreamEnd;
 use crate::trace::Lane;
 
@@ -50,6 +53,10 @@ pub(crate) enum Input {
     Key(char),
     /// A text message has been sent, or failed.
     MessageLeft(Req),
+    /// Targets were looked up.
+    Routes(Req, Vec<Result<Vec<Route>, Unreachable>>),
+    /// News of a REFER that was sent on the leg.
+    Refer(ReferNews),
     /// A fork has ended.
     Fork(ForkId, ForkNews),
     /// The bridge of the leg has ended.
@@ -62,6 +69,8 @@ pub(crate) enum Input {
     StreamBegan(Req, PlayId),
     /// A stream of the leg has ended.
     StreamOver(Req, StreamEnd),
+    /// News of the connection of a conversation.
+    Relay(Req, RelayNews),
     /// The API changes the leg's part in a conference.
     Participant(Box<ParticipantChange>),
     /// The companion of the verb has ended by itself.
@@ -398,7 +407,7 @@ fn may_run(verb: &Verb, site: &mut Site<'_>, cx: &mut Context) -> bool {
     match site.run.role {
         Role::Main => true,
         Role::Screening => {
-            let is_dial = matches!(verb, Verb::Dial(_) | Verb::Enqueue(_));
+            let is_dial = matches!(verb, Verb::Dial(_) | Verb::Enqueue(_) | Verb::Refer(_));
             if is_dial {
                 dials_in_screening(verb, site, cx);
             }
@@ -422,7 +431,9 @@ fn may_wait(verb: &Verb, site: &mut Site<'_>, cx: &mut Context) -> bool {
         | Verb::Record(_)
         | Verb::Connect(_)
         | Verb::Start(_)
-        | Verb::Stop(_) => {
+        | Verb::Stop(_)
+        | Verb::Refer(_)
+        | Verb::Echo(_) => {
             let name = verb.name();
             let text = format!("`{name}` cannot run while the call waits; it was skipped");
             let place = format!("{:?} {} {name}", site.run.url(), verb.line());
@@ -466,6 +477,11 @@ fn answering(verb: Box<Verb>, input: &Input, site: &mut Site<'_>) -> Current {
 fn fetched(fetching: Fetching, input: &Input, site: &mut Site<'_>, cx: &mut Context) -> Current {
     let result = match input {
         Input::Fetched(req, result) if fetching.waits_for(*req) => result,
+        // In a document that a waiting call hears, keys are for what it waits in.
+        Input::Key(key) if !site.run.role.is_companion() => {
+            site.leg.keep_key(*key, cx);
+            return Current::Fetching(fetching);
+        }
         // A first document is no longer needed; a later one may still hold verbs that outlive the
         // leg.
         Input::LegOver(_) if fetching.is_first() => return Current::Finished,
@@ -524,8 +540,17 @@ fn tell(verb: &mut dyn Running, input: &Input, site: &mut Site<'_>, cx: &mut Con
         Input::Audio(req, result) => verb.audio(*req, result, site, cx),
         Input::Speech(req, news) => verb.speech(*req, news, site, cx),
         Input::Played(play) => verb.played(*play, site, cx),
-        Input::Key(key) => verb.key(*key, site, cx),
+        Input::Key(key) if verb.keeps_keys() => {
+            site.leg.keep_key(*key, cx);
+            Step::Wait
+        }
+        Input::Key(key) => {
+            site.leg.drop_kept_keys(cx);
+            verb.key(*key, site, cx)
+        }
         Input::MessageLeft(req) => verb.message_left(*req, site, cx),
+        Input::Routes(req, found) => verb.routes(*req, found, site, cx),
+        Input::Refer(news) => verb.referral(*news, site, cx),
         Input::Fork(fork, news) if verb.awaited_fork() == Some(*fork) => verb.fork(news, site, cx),
         Input::Fork(..) => Step::Wait,
         Input::BridgeOver(ended) => verb.bridge_over(*ended, site, cx),
@@ -536,6 +561,7 @@ fn tell(verb: &mut dyn Running, input: &Input, site: &mut Site<'_>, cx: &mut Con
             Step::Wait
         }
         Input::StreamOver(req, end) => verb.stream_over(*req, end, site, cx),
+        Input::Relay(req, news) => verb.relay_news(*req, news, site, cx),
         Input::Participant(change) => verb.change_participant(change, site, cx),
         Input::CompanionOver(id, end) => verb.companion_over(*id, *end, site, cx),
         Input::Recording(sid, news) => verb.recording(*sid, *news, site, cx),
@@ -583,6 +609,9 @@ fn begin(verb: Verb, site: &mut Site<'_>, cx: &mut Context) -> Current {
     }
     let name = format!("<{}>", verb.name());
     cx.trace(leg, Lane::Rcml, &name, &place(&verb));
+    if !lets_keys_wait(&verb) {
+        site.leg.drop_kept_keys(cx);
+    }
     let step = match verb {
         Verb::Say(say) => say::start(say, site, cx),
         Verb::Play(play) => play::start(&play, site, cx),
@@ -591,7 +620,7 @@ fn begin(verb: Verb, site: &mut Site<'_>, cx: &mut Context) -> Current {
         Verb::Reject(reject) => reject::start(&reject, site, cx),
         Verb::Redirect(redirect) => redirect::start(&redirect, site, cx),
         Verb::Dial(dial) => dial::start(*dial, site, cx),
-        Verb::Gather(gather) => gather::start(*gather, site, cx),
+        Verb::Gather(gather) => gather::start(gather, site, cx),
         Verb::Record(record) => record::start(*record, site, cx),
         Verb::Sms(sms) => sms::start(&sms, site, cx),
         Verb::Connect(verb) => connect::connect(*verb, site, cx),
@@ -599,6 +628,8 @@ fn begin(verb: Verb, site: &mut Site<'_>, cx: &mut Context) -> Current {
         Verb::Stop(stop) => connect::stop(&stop, site, cx),
         Verb::Enqueue(enqueue) => enqueue::start(*enqueue, site, cx),
         Verb::Leave(verb) => leave::start(&verb, site, cx),
+        Verb::Refer(refer) => refer::start(refer, site, cx),
+        Verb::Echo(_) => echo::start(site, cx),
         Verb::Unsupported(_) => Step::Next,
     };
     after(step, None, site)
@@ -613,12 +644,13 @@ fn must_answer_for(verb: &Verb, site: &Site<'_>) -> bool {
     match verb {
         Verb::Reject(_) | Verb::Pause(_) | Verb::Stop(_) | Verb::Leave(_) => false,
         Verb::Enqueue(enqueue) => !enqueue.name.is_empty(),
-        Verb::Connect(connect) => connect.stream.is_some(),
+        Verb::Connect(connect) => connect.noun.is_some(),
         Verb::Start(start) => !start.streams.is_empty(),
         Verb::Dial(dial) if dial.conference().is_some() || dial.queue().is_some() => true,
         Verb::Dial(dial) => !dial.answer_on_bridge.unwrap_or(waiting) && !dial.nouns.is_empty(),
         Verb::Hangup(_) => !waiting && !failed,
-        Verb::Gather(_) | Verb::Record(_) => true,
+        Verb::Gather(_) | Verb::Record(_) | Verb::Echo(_) => true,
+        Verb::Refer(refer) => refer.target.is_some(),
         Verb::Sms(sms) => sms.is_sendable(),
         Verb::Play(play) => !play.url.is_empty() || play.digits.is_some(),
         Verb::Say(say) => !say.text.is_empty(),
@@ -715,8 +747,35 @@ const fn outlives_leg(verb: &Verb) -> bool {
         | Verb::Start(_)
         | Verb::Stop(_)
         | Verb::Enqueue(_)
-        | Verb::Leave(_) => false,
+        | Verb::Leave(_)
+        | Verb::Refer(_)
+        | Verb::Echo(_) => false,
         Verb::Sms(_) | Verb::Unsupported(_) => true,
+    }
+}
+
+/// Verbs during which keys that were pressed before wait for the next `<Gather>`. The others take
+/// keys, or connect the remote party to somebody else.
+const fn lets_keys_wait(verb: &Verb) -> bool {
+    match verb {
+        Verb::Say(_)
+        | Verb::Play(_)
+        | Verb::Pause(_)
+        | Verb::Hangup(_)
+        | Verb::Reject(_)
+        | Verb::Redirect(_)
+        | Verb::Gather(_)
+        | Verb::Sms(_)
+        | Verb::Start(_)
+        | Verb::Stop(_)
+        | Verb::Leave(_)
+        | Verb::Unsupported(_) => true,
+        Verb::Dial(_)
+        | Verb::Record(_)
+        | Verb::Connect(_)
+        | Verb::Enqueue(_)
+        | Verb::Refer(_)
+        | Verb::Echo(_) => false,
     }
 }
 

@@ -161,6 +161,7 @@ impl Scripts {
 
     /// Leaves all of them without ending the leg: another script takes over.
     pub(crate) fn detach(&mut self, parts: &mut Parts<'_>, cx: &mut Context) {
+        parts.leg.drop_kept_keys(cx);
         while let Some(script) = self.stack.pop() {
             let host = parts.host(&mut self.told);
             script.detach(host, cx);

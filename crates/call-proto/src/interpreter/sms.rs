@@ -72,6 +72,10 @@ impl Running for Sending {
     fn leg_is_over(&mut self, _reason: Reason, _site: &mut Site<'_>, _cx: &mut Context) -> Step {
         Step::Wait
     }
+
+    fn keeps_keys(&self) -> bool {
+        true
+    }
 }
 
 fn after_message(action: Option<Action>, site: &Site<'_>, cx: &mut Context) -> Step {

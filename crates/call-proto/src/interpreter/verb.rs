@@ -9,11 +9,14 @@ use model::{AccountSid, ConferenceSid, HttpMethod, QueueSid, RecordingSid, Times
 use super::companion::{Companion, CompanionEnd};
 use super::fetching::Fetching;
 use super::findings::Told;
+use super::refer::ReferNews;
 use super::run::Run;
 use crate::callback::CallbackTarget;
 use crate::command::{MediaCommand, Sound};
 use crate::context::{About, Context};
-use crate::event::{AudioFailure, Clip, ParticipantChange, PlayId, Req, SpeechNews};
+use crate::event::{
+    AudioFailure, Clip, ParticipantChange, PlayId, Req, Route, SpeechNews, Unreachable,
+};
 use crate::fact::Reason;
 use crate::leg::Leg;
 use crate::letter::{Ended, ForkId, ForkNews};
@@ -22,6 +25,8 @@ use crate::message::Messages;
 use crate::params::Params;
 use crate::queueing::QueueEvent;
 use crate::recording::{RecordingNews, Recordings};
+use crate::relay_news::RelayNews;
+use crate::relays::Relays;
 use crate::streams::{StreamEnd, Streams};
 
 /// What follows a verb's action.
@@ -45,6 +50,7 @@ pub(crate) struct Host<'a> {
     pub(crate) messages: &'a mut Messages,
     pub(crate) recordings: &'a mut Recordings,
     pub(crate) streams: &'a mut Streams,
+    pub(crate) relays: &'a mut Relays,
 }
 
 /// The same but for what was reported so far, which is the scripts' own.
@@ -53,6 +59,7 @@ pub(crate) struct Parts<'a> {
     pub(crate) messages: &'a mut Messages,
     pub(crate) recordings: &'a mut Recordings,
     pub(crate) streams: &'a mut Streams,
+    pub(crate) relays: &'a mut Relays,
 }
 
 impl Parts<'_> {
@@ -63,6 +70,7 @@ impl Parts<'_> {
             messages: self.messages,
             recordings: self.recordings,
             streams: self.streams,
+            relays: self.relays,
         }
     }
 }
@@ -77,6 +85,7 @@ impl Host<'_> {
             messages: self.messages,
             recordings: self.recordings,
             streams: self.streams,
+            relays: self.relays,
         }
     }
 }
@@ -89,6 +98,7 @@ pub(super) struct Site<'a> {
     pub(super) messages: &'a mut Messages,
     pub(super) recordings: &'a mut Recordings,
     pub(super) streams: &'a mut Streams,
+    pub(super) relays: &'a mut Relays,
 }
 
 /// A verb that has started.
@@ -135,6 +145,22 @@ pub(super) trait Running: Send {
         _site: &mut Site<'_>,
         _cx: &mut Context,
     ) -> Step {
+        Step::Wait
+    }
+
+    /// Targets were looked up.
+    fn routes(
+        &mut self,
+        _req: Req,
+        _found: &[Result<Vec<Route>, Unreachable>],
+        _site: &mut Site<'_>,
+        _cx: &mut Context,
+    ) -> Step {
+        Step::Wait
+    }
+
+    /// News of a REFER that was sent on the leg.
+    fn referral(&mut self, _news: ReferNews, _site: &mut Site<'_>, _cx: &mut Context) -> Step {
         Step::Wait
     }
 
@@ -188,6 +214,17 @@ pub(super) trait Running: Send {
         &mut self,
         _req: Req,
         _end: &StreamEnd,
+        _site: &mut Site<'_>,
+        _cx: &mut Context,
+    ) -> Step {
+        Step::Wait
+    }
+
+    /// News of the connection of a conversation.
+    fn relay_news(
+        &mut self,
+        _req: Req,
+        _news: &RelayNews,
         _site: &mut Site<'_>,
         _cx: &mut Context,
     ) -> Step {
@@ -260,6 +297,11 @@ pub(super) trait Running: Send {
 
     /// Whether keys concern the verb, so that they do not reach the script below a companion.
     fn takes_keys(&self) -> bool {
+        false
+    }
+
+    /// Whether keys wait for the next `<Gather>` while the verb runs.
+    fn keeps_keys(&self) -> bool {
         false
     }
 

@@ -14,6 +14,7 @@ use crate::event::{
 use crate::family::{Inbound, OutboundApi, Script};
 use crate::queueing::{Note, QueueEvent};
 use crate::recording_request::NewRecording;
+use crate::relay_news::{FromAgent, RelayNews};
 use crate::room::RoomInput;
 
 /// Replaces a password that is never parsed.
@@ -87,6 +88,10 @@ pub(super) fn event(event: &Event) -> Event {
             modify: Modify::Record(new),
             ..
         } => recording(new),
+        Event::Relay {
+            news: RelayNews::Message(FromAgent::Play { source, .. }),
+            ..
+        } => *source = addresses(source),
         Event::Leg(LegEvent::Refer(refer)) => refer.target = addresses(&refer.target),
         Event::Queue {
             event:

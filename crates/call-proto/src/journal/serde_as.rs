@@ -106,3 +106,28 @@ pub(crate) mod verbs {
         }
     }
 }
+
+/// Optional kinds of input by their name.
+pub(crate) mod optional_inputs {
+    use rcml::Inputs;
+    use serde::de::Error as _;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(crate) fn serialize<S: Serializer>(
+        inputs: &Option<Inputs>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        inputs.map(Inputs::as_str).serialize(to)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<Inputs>, D::Error> {
+        let Some(name) = Option::<String>::deserialize(from)? else {
+            return Ok(None);
+        };
+        let found = Inputs::named(&name);
+        let found = found.ok_or_else(|| D::Error::custom(format!("unknown inputs `{name}`")))?;
+        Ok(Some(found))
+    }
+}

@@ -58,8 +58,13 @@ impl Leg {
                 self.sip_reason = reason;
                 self.far_side_hung_up(cx);
             }
-            // The scripts handle the keys in an INFO, the family a REFER.
-            LegEvent::Info { .. } | LegEvent::Refer(_) | LegEvent::ByeDone => {}
+            // The scripts handle the keys in an INFO and the outcome of our REFER, the family one that
+            // the remote party sends.
+            LegEvent::Info { .. }
+            | LegEvent::Refer(_)
+            | LegEvent::ReferAnswered { .. }
+            | LegEvent::ReferReported { .. }
+            | LegEvent::ByeDone => {}
             LegEvent::Reinvite { sdp } => self.reinvited(sdp, cx),
             LegEvent::Lost { reason } => {
                 cx.trace(self.profile.sid, Lane::Sip, "lost", &reason);
@@ -167,7 +172,12 @@ impl Leg {
             | State::Calling
             | State::Over => CallStatus::Canceled,
         };
-        self.finish(status, Reason::HungUp, cx);
+        let reason = if self.is_referred {
+            Reason::Referred
+        } else {
+            Reason::HungUp
+        };
+        self.finish(status, reason, cx);
     }
 
     fn reinvited(&mut self, sdp: Option<String>, cx: &mut Context) {

@@ -100,22 +100,25 @@ impl Messages {
         (sid, Some(req))
     }
 
-    /// The routes to the recipient of a message. Returns whether it is one of these messages, which
-    /// has now been sent, or failed.
+    /// Whether one of these messages waits for the answer to this request.
+    pub(crate) fn wait_for(&self, req: Req) -> bool {
+        self.that_waits_for(req).is_some()
+    }
+
+    /// The routes to the recipient of a message, which has now been sent, or failed.
     pub(crate) fn handle_routes(
         &mut self,
         answered: Req,
         routes: Vec<Result<Vec<Route>, Unreachable>>,
         leg: &mut Leg,
         cx: &mut Context,
-    ) -> bool {
+    ) {
         let Some(at) = self.that_waits_for(answered) else {
-            return false;
+            return;
         };
         let found = routes.into_iter().next().unwrap_or(Ok(Vec::new()));
         let step = self.open[at].sending.handle_routes(found, cx.now);
         self.follow(at, step, leg, cx);
-        true
     }
 
     /// The final response to a message.

@@ -185,6 +185,7 @@ fn settings() -> Settings {
         max_redirects: 20,
         null_strings: false,
         screening_releases_both: false,
+        type_ahead: true,
         recording_wait: Duration::from_secs(5),
     }
 }

@@ -96,6 +96,7 @@ fn settings() -> Settings {
         null_strings: false,
         recording_wait: Duration::from_secs(5),
         screening_releases_both: false,
+        type_ahead: true,
     }
 }
 

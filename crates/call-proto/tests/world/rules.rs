@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use call_proto::{
     Addressed, Command, Event, Fact, LegCommand, LegEvent, MediaCommand, PlayId, QueueEvent,
-    QueueRequest, Req, RoomEvent, RoomRequest, SpeechNews, StreamCommand, StreamNews, Via,
+    QueueRequest, RelayCommand, RelayNews, Req, RoomEvent, RoomRequest, SpeechNews, StreamCommand,
+    StreamNews, ToAgent, Via,
 };
 use model::{CallSid, CallStatus, MessageSid, MessageStatus, Timestamp};
 
@@ -19,6 +20,7 @@ struct Leg {
     /// What the API has it hear instead.
     interrupting: Option<PlayId>,
     listens: bool,
+    echoes: bool,
     /// REFERs without an answer, and whether one was accepted whose outcome is unknown.
     refers: u32,
     transfers: bool,
@@ -26,6 +28,8 @@ struct Leg {
     listening: Option<Req>,
     /// Its streams that were not closed: whether each has begun with a play-out.
     streams: BTreeMap<Req, bool>,
+    /// Its conversations that were not closed: whether each has begun.
+    relays: BTreeMap<Req, bool>,
     /// The play-out of a stream that is in progress.
     live: Option<PlayId>,
     /// The identifiers of the streams opened, and of those reported as ended.
@@ -133,6 +137,7 @@ impl Rules {
                 Command::Room(request) => self.room(*call, request),
                 Command::Queue(request) => self.queue(*call, request),
                 Command::Stream(command) => self.stream(*call, command),
+                Command::Relay(command) => self.relay(*call, command),
                 Command::Commit(_)
                 | Command::Resolve { .. }
                 | Command::HandOver { .. }
@@ -159,6 +164,12 @@ impl Rules {
                 news: StreamNews::Over(_),
             } => {
                 self.leg(call).streams.remove(req);
+            }
+            Event::Relay {
+                req,
+                news: RelayNews::Over(_),
+            } => {
+                self.leg(call).relays.remove(req);
             }
             Event::Room { req, event } => match event {
                 RoomEvent::Refused { .. } | RoomEvent::Over { .. } => {
@@ -198,6 +209,27 @@ impl Rules {
             }
             StreamCommand::Close { req } => {
                 let was = leg.streams.remove(req).is_some();
+                self.check(was, || format!("{call} closes {req:?}, which is not open"));
+            }
+        }
+    }
+
+    fn relay(&mut self, call: CallSid, command: &RelayCommand) {
+        let leg = self.leg(call);
+        match command {
+            RelayCommand::Open { req, .. } => {
+                let new = leg.relays.insert(*req, false).is_none();
+                self.check(new, || format!("{call} opens {req:?} again"));
+            }
+            RelayCommand::Send { req, message } => {
+                let begins = matches!(message, ToAgent::Setup(_));
+                let began = leg.relays.insert(*req, true);
+                self.check(began == Some(!begins), || {
+                    format!("{call} sends {message:?} to {req:?}: {began:?}")
+                });
+            }
+            RelayCommand::Close { req } => {
+                let was = leg.relays.remove(req).is_some();
                 self.check(was, || format!("{call} closes {req:?}, which is not open"));
             }
         }
@@ -363,7 +395,8 @@ impl Rules {
             | LegCommand::RejectReinvite { .. }
             | LegCommand::AcceptRefer
             | LegCommand::RejectRefer { .. }
-            | LegCommand::ReferDone { .. } => 'r',
+            | LegCommand::ReferDone { .. }
+            | LegCommand::Refer { .. } => 'r',
         };
         self.refer(call, command);
         if let LegCommand::Invite(invite) = command {
@@ -448,6 +481,10 @@ impl Rules {
                 self.check(with_open, || {
                     format!("bridge to {with}, which has no media")
                 });
+            }
+            MediaCommand::Echo { on } => {
+                let was = std::mem::replace(&mut self.leg(call).echoes, *on);
+                self.check(was != *on, || format!("{call} echoes {on} again"));
             }
             MediaCommand::Pair { with, .. } => {
                 let leg = self.leg(call);

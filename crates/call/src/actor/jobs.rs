@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use call_proto::routing::Place;
-use call_proto::{AudioFailure, Event, QueueEvent, Req, StreamCommand, StreamRequest};
+use call_proto::{AudioFailure, Event, QueueEvent, RelayCommand, Req, StreamCommand};
 use media::{PlayId, RecordingId};
 use model::{AccountSid, CallSid, EventSid};
 use webhook::{SocketError, SocketRequest, Stamp, WebSocket};
@@ -115,7 +115,8 @@ impl Actor {
                     taps: [0; 2].map(|_| RecordingId(self.shared.endpoint().0)),
                     session: &self.session,
                 };
-                let opening = connect(Arc::clone(&self.shared), &request);
+                let to = (request.url.clone(), request.author);
+                let opening = connect(Arc::clone(&self.shared), to);
                 let inbox = self.inbox.clone();
                 let tell = move |news| {
                     let event = Event::Stream { req, news };
@@ -130,6 +131,22 @@ impl Actor {
             }
             StreamCommand::Key { req, key } => self.streams.key(req, key),
             StreamCommand::Close { req } => self.streams.close(req),
+        }
+    }
+
+    pub(super) fn relay_command(&mut self, call: CallSid, command: RelayCommand) {
+        match command {
+            RelayCommand::Open { req, request } => {
+                let opening = connect(Arc::clone(&self.shared), (request.url, request.author));
+                let inbox = self.inbox.clone();
+                let tell = move |news| {
+                    let event = Event::Relay { req, news };
+                    let _ = inbox.send(Input::Event(call, event));
+                };
+                self.relays.open(req, opening, tell, &mut self.jobs);
+            }
+            RelayCommand::Send { req, message } => self.relays.send(req, &message),
+            RelayCommand::Close { req } => self.relays.close(req),
         }
     }
 
@@ -150,22 +167,20 @@ impl Actor {
     }
 }
 
-/// Connects to the server of a stream.
-fn connect(
+/// Connects to the server of a stream or conversation, with the rights of the account that set its
+/// address.
+async fn connect(
     shared: Arc<Shared>,
-    request: &StreamRequest,
-) -> impl Future<Output = Result<WebSocket, SocketError>> + use<> {
-    let (url, author) = (request.url.clone(), request.author);
-    async move {
-        let stamp = Stamp {
-            event: EventSid::new(crate::now(), rand::random()),
-            secrets: crate::outbox::secrets(&shared.parts.store, author).await,
-        };
-        let socket = SocketRequest {
-            url,
-            policy: shared.policy(author),
-            stamp: Some(stamp),
-        };
-        shared.parts.fetcher.open_socket(socket).await
-    }
+    (url, author): (String, AccountSid),
+) -> Result<WebSocket, SocketError> {
+    let stamp = Stamp {
+        event: EventSid::new(crate::now(), rand::random()),
+        secrets: crate::outbox::secrets(&shared.parts.store, author).await,
+    };
+    let socket = SocketRequest {
+        url,
+        policy: shared.policy(author),
+        stamp: Some(stamp),
+    };
+    shared.parts.fetcher.open_socket(socket).await
 }

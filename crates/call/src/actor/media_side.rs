@@ -74,6 +74,15 @@ impl Actor {
             },
             MediaCommand::PassKey { key } => EngineControl::PassKey { endpoint, key },
             MediaCommand::ListenDigits { on } => EngineControl::ListenDigits { endpoint, on },
+            // A bridge of an endpoint with itself is an echo.
+            MediaCommand::Echo { on } => {
+                let (a, b) = (endpoint, endpoint);
+                if on {
+                    EngineControl::Bridge { a, b }
+                } else {
+                    EngineControl::Unbridge { a, b }
+                }
+            }
             MediaCommand::Bridge { with } => {
                 let Some(other) = self.leg(with).map(|leg| leg.endpoint) else {
                     return;

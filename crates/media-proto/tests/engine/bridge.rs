@@ -257,3 +257,32 @@ fn on_hold_nothing_is_sent_and_music_comes_through() {
     assert_eq!(resumed.sequence, last.sequence.wrapping_add(1));
     assert_eq!(b.received.len(), 90);
 }
+
+/// A bridge of an endpoint with itself is an echo, until it is undone.
+#[test]
+fn one_alone_hears_itself() {
+    for phone in [
+        Phone::new(1, 440.0),
+        Phone::new(1, 440.0).laws(true),
+        Phone::new(1, 440.0).without_events(),
+        Phone::new(1, 440.0).speaking(audio::Codec::G722, 440.0),
+    ] {
+        let (mut world, mut a) = (World::new(), phone);
+        world.open(&a);
+        world.talk(&mut [&mut a], ms(200));
+        assert!(a.heard.is_empty());
+        world.bridge(1, 1);
+        world.talk(&mut [&mut a], ms(1000));
+        assert!(a.hears(440.0));
+        let seen = a.received.len();
+        assert_eq!(seen, 50);
+        let (a1, a2) = (EndpointId(1), EndpointId(1));
+        world.control(Control::Unbridge { a: a1, b: a2 });
+        world.talk(&mut [&mut a], ms(200));
+        assert_eq!(a.received.len(), seen);
+        // It can be closed like any other.
+        world.bridge(1, 1);
+        world.control(Control::Close { endpoint: a1 });
+        assert!(matches!(world.last_report(1), Report::Closed { .. }));
+    }
+}

@@ -187,6 +187,8 @@ fn of_media(way: Way, what: &str, detail: &str) -> Option<String> {
         // A built-in sound.
         (Way::Out, "play") => format!("plays the {detail}"),
         (Way::Out, "stop play") => "stops playing".to_owned(),
+        (Way::Out, "echo") => "sends back what the party says".to_owned(),
+        (Way::Out, "stop echo") => "no longer sends it back".to_owned(),
         (Way::In, "played") => "finishes playing".to_owned(),
         (Way::Out, "speak") if detail.chars().count() < TRACED_TEXT => format!("says: {detail}"),
         (Way::Out, "speak") => format!("says: {detail}…"),
@@ -214,6 +216,21 @@ fn of_media(way: Way, what: &str, detail: &str) -> Option<String> {
         (Way::Out, "open stream") => format!("opens the stream {detail}"),
         (Way::In, "stream connected") => "the server accepted the stream".to_owned(),
         (Way::Out, "begin stream") => "the stream begins".to_owned(),
+        (Way::Out, "open conversation") => format!("opens the conversation {detail}"),
+        (Way::In, "conversation connected") => "the server accepted the conversation".to_owned(),
+        (Way::Out, "begin conversation") => "the conversation begins".to_owned(),
+        (Way::Out, "close conversation") => "closes the conversation".to_owned(),
+        (Way::Out, "prompt") => format!("sends what was said: {detail}"),
+        (Way::Out, "interrupt") => format!("reports an interruption {detail} of text"),
+        (Way::Out, "error to the server") => format!("reports an error to the server: {detail}"),
+        (Way::In, "not understood") => format!("the server's message is not understood: {detail}"),
+        (Way::In, "server plays") => format!("the server plays {detail}"),
+        (Way::In, "server presses keys") => "the server presses keys".to_owned(),
+        (Way::In, "server changes the language") => {
+            format!("the server changes the language to {detail}")
+        }
+        (Way::In, "server ends the conversation") => "the server ends the conversation".to_owned(),
+        (Way::Here, "conversation ended") => format!("the conversation is over: {detail}"),
         (Way::Out, "close stream") => "closes the stream".to_owned(),
         (Way::Here, "stream ended") => format!("the stream is over: {detail}"),
         (Way::In, "silence") => "no more RTP is received".to_owned(),
@@ -229,6 +246,7 @@ fn of_document(what: &str, detail: &str) -> String {
     match (what, detail.rsplit_once("; ")) {
         ("transferred", _) => format!("the party is transferred to {detail}"),
         ("transfer failed", _) => format!("the transfer failed; {detail}"),
+        ("key kept", _) => "a key is kept for the next <Gather>".to_owned(),
         ("<Gather> ended", Some((why, keys))) => {
             let why = match why {
                 "all keys" => "all keys were pressed",
@@ -371,8 +389,12 @@ mod tests {
         (Lane::Rcml, Way::Here, "<Enqueue> ended"),
         (Lane::Rcml, Way::Here, "<Play>"),
         (Lane::Rcml, Way::Here, "<Record> ended"),
+        (Lane::Rcml, Way::Here, "<Refer> ended"),
         (Lane::Rcml, Way::Here, "end of document"),
         (Lane::Rcml, Way::Here, "error"),
+        (Lane::Rcml, Way::Here, "key dropped"),
+        (Lane::Rcml, Way::Here, "key ignored"),
+        (Lane::Rcml, Way::Here, "kept keys dropped"),
         (Lane::Rcml, Way::Here, "warning"),
         (Lane::Media, Way::In, "error"),
         (Lane::Room, Way::Here, "conference ended"),
@@ -435,6 +457,7 @@ mod tests {
         let expected = [
             "<Connect>",
             "<Dial>",
+            "<Echo>",
             "<Enqueue>",
             "<Gather>",
             "<Hangup>",
@@ -443,6 +466,7 @@ mod tests {
             "<Play>",
             "<Record>",
             "<Redirect>",
+            "<Refer>",
             "<Reject>",
             "<Say>",
             "<Sms>",
@@ -567,6 +591,14 @@ mod tests {
                 "stream ended",
                 "MZ1 the call ended",
                 "the stream is over: MZ1 the call ended",
+            ),
+            (Media, Out, "echo", "", "sends back what the party says"),
+            (
+                Rcml,
+                Here,
+                "key kept",
+                "no verb takes it",
+                "a key is kept for the next <Gather>",
             ),
             (Rcml, Here, "<Dial>", "line 2", "<Dial>, line 2"),
             (Rcml, Here, "<Dial> ended", "busy", "<Dial> ended: busy"),

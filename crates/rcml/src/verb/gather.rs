@@ -31,6 +31,8 @@ pub struct Gather {
     pub num_digits: Option<u32>,
     /// Whether to request the action even without input.
     pub action_on_empty_result: bool,
+    /// Whether keys pressed before the verb begins count, if no other verb took them.
+    pub type_ahead: bool,
     /// Line in the document, from 1; 0 if not read from a document.
     pub line: u32,
 }
@@ -66,6 +68,7 @@ impl Default for Gather {
             start_input_key: None,
             num_digits: None,
             action_on_empty_result: false,
+            type_ahead: true,
             line: 0,
         }
     }
@@ -86,6 +89,7 @@ pub(crate) const ATTRIBUTES: Attributes = Attributes {
         "speechTimeout",
         "partialResultCallback",
         "partialResultCallbackMethod",
+        "typeAhead",
     ],
     unbuilt: &[
         "bargeIn",
@@ -131,6 +135,7 @@ impl Gather {
             action_on_empty_result: element
                 .flag("actionOnEmptyResult", findings)
                 .unwrap_or(false),
+            type_ahead: element.flag("typeAhead", findings).unwrap_or(true),
             line: element.at().line,
         }
     }

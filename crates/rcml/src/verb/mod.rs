@@ -7,6 +7,7 @@
 mod conference;
 mod connect;
 mod dial;
+mod echo;
 mod enqueue;
 mod gather;
 mod hangup;
@@ -18,7 +19,9 @@ mod queue;
 mod record;
 mod recording;
 mod redirect;
+mod refer;
 mod reject;
+mod relay;
 mod say;
 mod sms;
 mod speech;
@@ -30,8 +33,9 @@ mod wait;
 use crate::element::Attributes;
 
 pub use conference::{Beep, Conference, ConferenceRecording};
-pub use connect::{Connect, Start, Stop};
+pub use connect::{Connect, ConnectNoun, Start, Stop};
 pub use dial::{Dial, DialRecording, RecordingStart, RingTone, Sides};
+pub use echo::Echo;
 pub use enqueue::{Enqueue, Leave};
 pub use gather::{Gather, Prompt};
 pub use hangup::Hangup;
@@ -44,7 +48,9 @@ pub use queue::Queue;
 pub use record::Record;
 pub use recording::RecordingCallback;
 pub use redirect::Redirect;
+pub use refer::Refer;
 pub use reject::{Reject, RejectReason};
+pub use relay::{ConversationRelay, Inputs};
 pub use say::{Say, Voice};
 pub use sms::Sms;
 pub use speech::{Speech, SpeechTimeout};
@@ -69,12 +75,16 @@ pub(crate) const ELEMENTS: &[(&str, &Attributes)] = &[
     ("Stop", &connect::STOP),
     ("Enqueue", &enqueue::ENQUEUE),
     ("Leave", &enqueue::LEAVE),
+    ("Refer", &refer::ATTRIBUTES),
+    ("Echo", &echo::ATTRIBUTES),
     ("Conference", &conference::ATTRIBUTES),
     ("Queue", &queue::ATTRIBUTES),
     ("Number", &noun::NUMBER),
     ("Client", &noun::CLIENT),
     ("Sip", &noun::SIP),
     ("Stream", &stream::ATTRIBUTES),
+    ("ConversationRelay", &relay::ATTRIBUTES),
+    ("Language", &relay::LANGUAGE),
     ("Parameter", &stream::PARAMETER),
 ];
 
@@ -109,7 +119,7 @@ pub enum Verb {
     Record(Box<Record>),
     /// Send a text message.
     Sms(Box<Sms>),
-    /// Talk to a server through a stream.
+    /// Talk to a server.
     Connect(Box<Connect>),
     /// Start streams beside the document.
     Start(Start),
@@ -119,6 +129,10 @@ pub enum Verb {
     Enqueue(Box<Enqueue>),
     /// Leave the queue.
     Leave(Leave),
+    /// Have the remote party call another address.
+    Refer(Refer),
+    /// Let the remote party hear itself.
+    Echo(Echo),
     /// A known but unsupported verb, which has a finding and is skipped.
     Unsupported(Unsupported),
 }
@@ -143,6 +157,8 @@ impl Verb {
             Self::Stop(_) => "Stop",
             Self::Enqueue(_) => "Enqueue",
             Self::Leave(_) => "Leave",
+            Self::Refer(_) => "Refer",
+            Self::Echo(_) => "Echo",
             Self::Unsupported(verb) => &verb.name,
         }
     }
@@ -166,6 +182,8 @@ impl Verb {
             Self::Stop(verb) => verb.line,
             Self::Enqueue(verb) => verb.line,
             Self::Leave(verb) => verb.line,
+            Self::Refer(verb) => verb.line,
+            Self::Echo(verb) => verb.line,
             Self::Unsupported(verb) => verb.line,
         }
     }

@@ -89,4 +89,4 @@ impl Say {
     }
 }
 
-const VOICES: &[(&str, Voice)] = &[("man", Voice::Man), ("woman", Voice::Woman)];
+pub(super) const VOICES: &[(&str, Voice)] = &[("man", Voice::Man), ("woman", Voice::Woman)];

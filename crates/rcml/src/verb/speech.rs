@@ -126,7 +126,7 @@ impl Speech {
 }
 
 /// The entries of a comma-separated list, without surrounding spaces.
-fn hints(element: &Element<'_>, findings: &mut Findings) -> Vec<String> {
+pub(super) fn hints(element: &Element<'_>, findings: &mut Findings) -> Vec<String> {
     let Some(attribute) = element.attribute("hints") else {
         return Vec::new();
     };
@@ -136,12 +136,13 @@ fn hints(element: &Element<'_>, findings: &mut Findings) -> Vec<String> {
         .map(str::to_owned)
         .collect();
     let (most, longest) = (Speech::MOST_HINTS, Speech::LONGEST_HINT);
+    let name = element.name();
     let message = if hints.len() > most {
         let count = hints.len();
-        format!("`hints` of `Gather` has {count} entries; at most {most} are allowed")
+        format!("`hints` of `{name}` has {count} entries; at most {most} are allowed")
     } else if let Some(at) = hints.iter().position(|hint| hint.chars().count() > longest) {
         let number = at + 1;
-        format!("entry {number} of `hints` of `Gather` has more than {longest} characters")
+        format!("entry {number} of `hints` of `{name}` has more than {longest} characters")
     } else {
         return hints;
     };

@@ -135,15 +135,17 @@ impl Stream {
     }
 }
 
-fn url(element: &Element<'_>, findings: &mut Findings) -> Option<String> {
+/// The address of a stream or conversation; `None`, with a finding, if there is none.
+pub(super) fn url(element: &Element<'_>, findings: &mut Findings) -> Option<String> {
+    let name = element.name();
     let Some(attribute) = element.attribute("url") else {
-        let message = "`Stream` has no `url`; it was skipped".to_owned();
+        let message = format!("`{name}` has no `url`; it was skipped");
         findings.push(Finding::new(error::BAD_URI, element.at(), message));
         return None;
     };
     if let Some(fault) = socket_fault(&attribute.value) {
         let value = quoted(&attribute.value);
-        let message = format!("`url` of `Stream` {fault}: `{value}`");
+        let message = format!("`url` of `{name}` {fault}: `{value}`");
         findings.push(Finding::new(error::BAD_URI, attribute.at, message));
     }
     Some(attribute.value)
@@ -161,24 +163,34 @@ fn parameters(element: &Element<'_>, findings: &mut Findings) -> Vec<(String, St
     let mut parameters = Vec::new();
     let mut names = BTreeSet::new();
     for child in element.children() {
-        if child.name() != vocabulary::PARAMETER {
+        if child.name() == vocabulary::PARAMETER {
+            parameters.extend(parameter(&child, element, &mut names, findings));
+        } else {
             child.refuse_in(element.name(), findings);
-            continue;
         }
-        child.check_attributes(&PARAMETER, findings);
-        child.refuse_content(findings);
-        let fault = match child.string("name") {
-            None => "has no `name`".to_owned(),
-            Some(name) if !names.insert(name.clone()) => {
-                format!("has the name `{}` of an earlier one", quoted(&name))
-            }
-            Some(name) => {
-                parameters.push((name, child.string("value").unwrap_or_default()));
-                continue;
-            }
-        };
-        let message = format!("`Parameter` of `Stream` {fault}; it was left out");
-        findings.push(Finding::new(error::STREAM_PARAMETER, child.at(), message));
     }
     parameters
+}
+
+/// The name and value of a `<Parameter>`; `None`, with a finding, if it cannot be used.
+///
+/// - `names`: of the earlier ones
+pub(super) fn parameter(
+    child: &Element<'_>,
+    of: &Element<'_>,
+    names: &mut BTreeSet<String>,
+    findings: &mut Findings,
+) -> Option<(String, String)> {
+    child.check_attributes(&PARAMETER, findings);
+    child.refuse_content(findings);
+    let fault = match child.string("name") {
+        None => "has no `name`".to_owned(),
+        Some(name) if !names.insert(name.clone()) => {
+            format!("has the name `{}` of an earlier one", quoted(&name))
+        }
+        Some(name) => return Some((name, child.string("value").unwrap_or_default())),
+    };
+    let message = format!("`Parameter` of `{}` {fault}; it was left out", of.name());
+    findings.push(Finding::new(error::STREAM_PARAMETER, child.at(), message));
+    None
 }

@@ -1,12 +1,32 @@
 //! The text of a noun: its target in canonical form, and the header list after the `?`.
 //! [`model::Target::parse`] decides what a text without a noun means.
 //!
-//! **Invariant: every header returned has a name that starts with `X-` and is a token (RFC 3261
-//! §25.1), and a value without control characters.**
+//! **Invariant: every header returned has a name that is a token (RFC 3261 §25.1), except in a REFER
+//! one that starts with `X-`, and a value without control characters.**
 
+use model::address::is_sip_address;
 use model::target::has_sip_scheme;
 use model::{Bare, number};
-use percent_encoding::percent_decode_str;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+
+/// The characters that are escaped in the header list of a URI (RFC 3261 §25.1, `hvalue`).
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'!')
+    .remove(b'~')
+    .remove(b'*')
+    .remove(b'\'')
+    .remove(b'(')
+    .remove(b')')
+    .remove(b'[')
+    .remove(b']')
+    .remove(b'/')
+    .remove(b'?')
+    .remove(b':')
+    .remove(b'+')
+    .remove(b'$');
 
 /// Maximum length of a target, in bytes.
 const MAX_TARGET: usize = 254;
@@ -67,8 +87,44 @@ pub(crate) fn recipient(text: &str) -> String {
     }
 }
 
+/// The URI for a REFER in canonical form, with its header list, and the header fields that were
+/// refused; no URI if the text is not a SIP address. Unlike in a `Dial`, a header keeps its name:
+/// the phone decides which ones it sends (RFC 3261 §19.1.5).
+pub(crate) fn referred(text: &str) -> (Option<String>, Vec<String>) {
+    let split = split_with(Kind::Sip, text, header);
+    let model::Target::Sip(mut uri) = model::Target::parse(&split.target, Bare::Number) else {
+        return (None, split.refused);
+    };
+    if !is_sip_uri(&uri) {
+        return (None, split.refused);
+    }
+    let mut mark = '?';
+    for (name, value) in split.headers {
+        uri.push(mark);
+        uri.extend(utf8_percent_encode(&name, ESCAPED));
+        uri.push('=');
+        uri.extend(utf8_percent_encode(&value, ESCAPED));
+        mark = '&';
+    }
+    (Some(uri), split.refused)
+}
+
+/// Whether a URI with a scheme and without a header list is valid, with or without a user part.
+fn is_sip_uri(uri: &str) -> bool {
+    if uri.contains('@') {
+        return is_sip_address(uri);
+    }
+    let host = uri.split_once(':').map(|(_, host)| host);
+    host.is_some_and(|host| is_sip_address(&format!("x@{host}")))
+}
+
 /// Splits a text such as `sip:desk@pbx.example?dept=7&X-Id=2`.
 pub(crate) fn split(kind: Kind, text: &str) -> Target {
+    split_with(kind, text, |field| header(field).map(extension))
+}
+
+/// - `header`: reads one `name=value`.
+fn split_with(kind: Kind, text: &str, header: impl Fn(&str) -> Option<(String, String)>) -> Target {
     // The user part of a SIP address may contain a `?` too.
     let from = if kind == Kind::Sip {
         text.rfind('@').unwrap_or(0)
@@ -151,14 +207,25 @@ fn header(field: &str) -> Option<(String, String)> {
         percent_decoded(name.trim())?,
         percent_decoded(value.trim())?,
     );
-    let bare = match name.get(..2) {
-        Some(prefix) if prefix.eq_ignore_ascii_case("x-") => &name[2..],
-        Some(_) | None => &name,
-    };
     let token = |b: u8| b.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&b);
+    let bare = &name[prefix_length(&name)..];
     let allowed =
         !bare.is_empty() && bare.bytes().all(token) && !value.chars().any(char::is_control);
-    allowed.then(|| (format!("X-{bare}"), value))
+    allowed.then_some((name, value))
+}
+
+/// Length of the `X-` in front of a header's name; 0 if there is none.
+fn prefix_length(name: &str) -> usize {
+    match name.get(..2) {
+        Some(prefix) if prefix.eq_ignore_ascii_case("x-") => 2,
+        Some(_) | None => 0,
+    }
+}
+
+/// A header of an INVITE, whose name always starts with `X-`.
+fn extension((name, value): (String, String)) -> (String, String) {
+    let bare = &name[prefix_length(&name)..];
+    (format!("X-{bare}"), value)
 }
 
 /// Decodes `%20` and the like; a `%` that starts no such code is kept. `None` if the bytes are not UTF-8.

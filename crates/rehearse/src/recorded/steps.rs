@@ -48,6 +48,19 @@ pub(super) fn is_key(entry: &Entry) -> bool {
         )
 }
 
+/// What the party did about a REFER of the server; nothing if it did not answer it.
+pub(super) fn about_refer(entry: &Entry) -> Option<String> {
+    if (entry.lane, entry.way) != (Lane::Sip, Way::In) {
+        return None;
+    }
+    match (entry.what.strip_suffix(" to REFER"), entry.what.as_str()) {
+        (Some("408"), _) => None,
+        (Some(status), _) => Some(format!("answer_refer: {status}")),
+        (None, "NOTIFY") if !entry.detail.is_empty() => Some(format!("notify: {}", entry.detail)),
+        (None, _) => None,
+    }
+}
+
 /// Steps under construction.
 pub(super) struct Steps {
     done: Vec<Step>,
@@ -97,6 +110,15 @@ impl Steps {
         let wait = seconds(at.since(self.over));
         self.add(format!("wait: {wait}"), at);
         self.add("hangup".to_owned(), at);
+    }
+
+    /// Adds a step that is done at a given time.
+    pub(super) fn do_at(&mut self, step: String, at: Timestamp) {
+        let wait = at.since(self.over);
+        if wait.as_millis() > 0 {
+            self.add(format!("wait: {}", seconds(wait)), at);
+        }
+        self.add(step, at);
     }
 
     /// Presses the keys that arrived by a given time.

@@ -1,6 +1,6 @@
-//! The servers behind the streams of a recorded call.
+//! The servers behind the streams and conversations of a recorded call.
 //!
-//! **Invariant: each stream of the script ends as that of the call did, and as late.** Left out: what was
+//! **Invariant: each stream or conversation of the script ends as that of the call did, and as late.** Left out: what was
 //! sent, which a trace does not hold.
 
 use std::collections::BTreeMap;
@@ -11,23 +11,48 @@ use call_proto::Entry;
 use super::quoted;
 use crate::expected::seconds;
 
-/// The entry of a stream that is opened: its identifier and address.
-pub(super) const OPENED: &str = "open stream";
-/// The entry of its beginning.
-const BEGAN: &str = "begin stream";
-/// The entry of its end: its identifier and the reason.
-const ENDED: &str = "stream ended";
+/// The entries of a stream or conversation.
+struct Entries {
+    /// It is opened: its identifier and address.
+    opened: &'static str,
+    began: &'static str,
+    /// It ends: its identifier and the reason.
+    ended: &'static str,
+}
+
+const ENTRIES: [Entries; 2] = [
+    Entries {
+        opened: "open stream",
+        began: "begin stream",
+        ended: "stream ended",
+    },
+    Entries {
+        opened: "open conversation",
+        began: "begin conversation",
+        ended: "conversation ended",
+    },
+];
+
 /// Reasons of ends that the server did not cause.
-const STOPPED: [&str; 3] = ["stopped by", "the call was", "the call ended"];
+const STOPPED: [&str; 5] = [
+    "stopped by",
+    "the call was",
+    "the call ended",
+    "no speech recognizer",
+    "speech was not recognized",
+];
+
+/// Whether something is opened.
+pub(super) fn is_opening(entry: &Entry) -> bool {
+    ENTRIES.iter().any(|kind| kind.opened == entry.what)
+}
 
 /// Writes what each server does: nothing but closing the stream, if it did that.
 pub(super) fn write(trace: &[Entry], out: &mut String) {
     let mut agents = BTreeMap::new();
     for (at, opened) in trace.iter().enumerate() {
-        if opened.what != OPENED {
-            continue;
-        }
-        let Some((sid, url)) = opened.detail.split_once(' ') else {
+        let kind = ENTRIES.iter().find(|kind| kind.opened == opened.what);
+        let (Some(kind), Some((sid, url))) = (kind, opened.detail.split_once(' ')) else {
             continue;
         };
         let url = url.split('?').next().unwrap_or_default();
@@ -36,14 +61,16 @@ pub(super) fn write(trace: &[Entry], out: &mut String) {
                 .iter()
                 .filter(|entry| entry.owner == opened.owner)
         };
-        let ended = later().find(|entry| entry.what == ENDED && entry.detail.starts_with(sid));
-        let began = later().find(|entry| entry.what == BEGAN);
+        let ended = later().find(|entry| entry.what == kind.ended && entry.detail.starts_with(sid));
+        let began = later().find(|entry| entry.what == kind.began);
         let does = match (ended, began) {
             (Some(ended), Some(began)) if began.at <= ended.at => {
                 let why = ended.detail[sid.len()..].trim_start();
                 let how = match why {
                     _ if STOPPED.iter().any(|stop| why.starts_with(stop)) => None,
+                    _ if why.starts_with("ended by") => Some("end"),
                     _ if why.starts_with("closed by") => Some("close"),
+                    _ if why.starts_with("the server closed the connection;") => Some("close"),
                     _ => Some("break"),
                 };
                 let wait = seconds(ended.at.since(began.at));

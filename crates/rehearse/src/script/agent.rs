@@ -1,4 +1,4 @@
-//! The WebSocket servers behind `<Stream>`: what each does, step by step.
+//! The WebSocket servers behind `<Stream>` and `<ConversationRelay>`: what each does, step by step.
 //!
 //! **Invariant: a step begins when the previous one has ended.**
 
@@ -6,13 +6,15 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use call_proto::{AgentManner, AgentText, FromAgent, Inputs};
 use url::Url;
 
 use crate::Problem;
+use crate::expected::Expected;
 use crate::read::{self, Map};
 use crate::yaml::{self, Key, Node, Value};
 
-/// A server that streams connect to.
+/// A server that streams and conversations connect to.
 #[derive(Clone, Debug)]
 pub(crate) enum Agent {
     /// It cannot be reached.
@@ -30,13 +32,17 @@ pub(crate) struct AgentStep {
 #[derive(Clone, Debug)]
 pub(crate) enum AgentAction {
     /// Wait for this, possibly with a time limit.
-    Expect(Noticed, Option<Duration>),
+    Expect(Awaited, Option<Duration>),
     /// Send audio of this length.
     Send(Duration),
     /// Send a mark.
     Mark(String),
     /// Drop the audio that is waiting to be played.
     Clear,
+    /// Send a message of a conversation.
+    Tell(FromAgent),
+    /// Send something that is not understood, for this reason.
+    Strange(String),
     Wait(Duration),
     /// Close the connection.
     Close,
@@ -49,7 +55,17 @@ pub(crate) enum AgentAction {
 pub(crate) enum Noticed {
     /// The stream began.
     Start,
-    /// The stream was stopped.
+    /// The conversation began.
+    Setup,
+    /// The caller said this.
+    Prompt(String),
+    /// The caller has said this so far.
+    Partial(String),
+    /// The caller interrupted, after having heard this.
+    Interrupt(String),
+    /// An error was reported.
+    Error(String),
+    /// The stream was stopped, or the conversation ended.
     Stop,
     Key(char),
     /// This mark was returned.
@@ -60,6 +76,11 @@ impl fmt::Display for Noticed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Start => f.write_str("start"),
+            Self::Setup => f.write_str("setup"),
+            Self::Prompt(text) => write!(f, "prompt `{text}`"),
+            Self::Partial(text) => write!(f, "partial `{text}`"),
+            Self::Interrupt(text) => write!(f, "interrupt `{text}`"),
+            Self::Error(text) => write!(f, "error `{text}`"),
             Self::Stop => f.write_str("stop"),
             Self::Key(key) => write!(f, "key {key}"),
             Self::Mark(name) => write!(f, "mark `{name}`"),
@@ -67,7 +88,45 @@ impl fmt::Display for Noticed {
     }
 }
 
-const WORDS: &[&str] = &["expect", "send", "mark", "clear", "wait", "close", "break"];
+/// What a server waits for.
+#[derive(Clone, Debug)]
+pub(crate) enum Awaited {
+    Exactly(Noticed),
+    Prompt(Expected),
+    Partial(Expected),
+    Interrupt(Expected),
+    Error(Expected),
+}
+
+impl Awaited {
+    pub(crate) fn is(&self, noticed: &Noticed) -> bool {
+        match (self, noticed) {
+            (Self::Exactly(wanted), noticed) => wanted == noticed,
+            (Self::Prompt(wanted), Noticed::Prompt(text))
+            | (Self::Partial(wanted), Noticed::Partial(text))
+            | (Self::Interrupt(wanted), Noticed::Interrupt(text))
+            | (Self::Error(wanted), Noticed::Error(text)) => wanted.fits(Some(text)),
+            (Self::Prompt(_) | Self::Partial(_) | Self::Interrupt(_) | Self::Error(_), _) => false,
+        }
+    }
+}
+
+impl fmt::Display for Awaited {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exactly(noticed) => noticed.fmt(f),
+            Self::Prompt(text) => write!(f, "prompt {text}"),
+            Self::Partial(text) => write!(f, "partial {text}"),
+            Self::Interrupt(text) => write!(f, "interrupt {text}"),
+            Self::Error(text) => write!(f, "error {text}"),
+        }
+    }
+}
+
+const WORDS: &[&str] = &[
+    "expect", "send", "mark", "clear", "text", "play", "keys", "language", "end", "strange",
+    "wait", "close", "break",
+];
 
 /// The agents of a script, by the address of the stream.
 pub(super) fn read_all(node: &Node) -> Result<BTreeMap<String, Agent>, Problem> {
@@ -119,7 +178,10 @@ impl AgentStep {
     fn ends(&self) -> bool {
         matches!(
             self.action,
-            AgentAction::Close | AgentAction::Break | AgentAction::Expect(Noticed::Stop, _)
+            AgentAction::Close
+                | AgentAction::Break
+                | AgentAction::Tell(FromAgent::End { .. })
+                | AgentAction::Expect(Awaited::Exactly(Noticed::Stop), _)
         )
     }
 }
@@ -131,7 +193,9 @@ fn step(node: &Node) -> Result<AgentStep, Problem> {
             "clear" => AgentAction::Clear,
             "close" => AgentAction::Close,
             "break" => AgentAction::Break,
-            "expect" | "send" | "mark" | "wait" => {
+            "end" => AgentAction::Tell(FromAgent::End { handoff: None }),
+            "expect" | "send" | "mark" | "wait" | "text" | "play" | "keys" | "language"
+            | "strange" => {
                 return Err(Problem::new(line, format!("`{word}` needs a value")));
             }
             other => return Err(read::unknown(line, other, "step", WORDS)),
@@ -152,6 +216,16 @@ fn action(name: &str, node: &Node) -> Result<AgentAction, Problem> {
         "send" => AgentAction::Send(read::duration(node, "send")?),
         "mark" => AgentAction::Mark(read::text(node, "mark")?),
         "wait" => AgentAction::Wait(read::duration(node, "wait")?),
+        "text" => AgentAction::Tell(FromAgent::Text(agent_text(node)?)),
+        "play" => AgentAction::Tell(play(node)?),
+        "keys" => AgentAction::Tell(FromAgent::SendDigits {
+            digits: read::text(node, "keys")?,
+        }),
+        "language" => AgentAction::Tell(language(node)?),
+        "end" => AgentAction::Tell(FromAgent::End {
+            handoff: Some(read::text(node, "end")?),
+        }),
+        "strange" => AgentAction::Strange(read::text(node, "strange")?),
         word => {
             let text = format!("`{word}` takes no value");
             return Err(Problem::new(node.line, text));
@@ -159,25 +233,122 @@ fn action(name: &str, node: &Node) -> Result<AgentAction, Problem> {
     })
 }
 
+/// `text`, or a map with `token`.
+fn agent_text(node: &Node) -> Result<AgentText, Problem> {
+    if let Value::Text(token) = &node.value {
+        return Ok(AgentText {
+            token: token.clone(),
+            last: true,
+            ..AgentText::default()
+        });
+    }
+    let keys = ["token", "last", "lang", "interruptible", "preemptible"];
+    let map = Map::of(node, "text", &keys)?;
+    Ok(AgentText {
+        token: map.text("token")?.unwrap_or_default(),
+        last: flag(&map, "last")?.unwrap_or(true),
+        language: map.text("lang")?,
+        manner: manner(&map)?,
+    })
+}
+
+/// An address, or a map with `source`.
+fn play(node: &Node) -> Result<FromAgent, Problem> {
+    if let Value::Text(source) = &node.value {
+        return Ok(FromAgent::Play {
+            source: source.clone(),
+            times: Some(1),
+            manner: AgentManner::default(),
+        });
+    }
+    let map = Map::of(
+        node,
+        "play",
+        &["source", "loop", "interruptible", "preemptible"],
+    )?;
+    let times = map.number("loop")?.unwrap_or(1);
+    Ok(FromAgent::Play {
+        source: map.text("source")?.unwrap_or_default(),
+        times: (times > 0).then_some(times),
+        manner: manner(&map)?,
+    })
+}
+
+fn language(node: &Node) -> Result<FromAgent, Problem> {
+    let map = Map::of(node, "language", &["tts", "transcription"])?;
+    Ok(FromAgent::Language {
+        tts: map.text("tts")?,
+        transcription: map.text("transcription")?,
+    })
+}
+
+fn manner(map: &Map<'_>) -> Result<AgentManner, Problem> {
+    let inputs = ["none", "dtmf", "speech", "any"];
+    let inputs = inputs.map(|name| (name, Inputs::named(name).unwrap_or(Inputs::Any)));
+    let interruptible = map.get("interruptible");
+    Ok(AgentManner {
+        interruptible: interruptible
+            .map(|node| read::word(node, "interruptible", &inputs))
+            .transpose()?,
+        preemptible: flag(map, "preemptible")?,
+    })
+}
+
+fn flag(map: &Map<'_>, name: &str) -> Result<Option<bool>, Problem> {
+    let words = [("true", true), ("false", false)];
+    map.get(name)
+        .map(|node| read::word(node, name, &words))
+        .transpose()
+}
+
 fn expect(node: &Node) -> Result<AgentAction, Problem> {
-    const FORMS: &[&str] = &["start", "stop", "{key: ...}", "{mark: ...}"];
+    const FORMS: &[&str] = &[
+        "start",
+        "setup",
+        "stop",
+        "{key: ...}",
+        "{mark: ...}",
+        "{prompt: ...}",
+        "{partial: ...}",
+        "{interrupt: ...}",
+        "{error: ...}",
+    ];
+    const NAMES: &[&str] = &[
+        "start",
+        "setup",
+        "stop",
+        "key",
+        "mark",
+        "prompt",
+        "partial",
+        "interrupt",
+        "error",
+    ];
+    let exactly = |noticed| AgentAction::Expect(Awaited::Exactly(noticed), None);
     if let Value::Text(word) = &node.value {
         return match word.as_str() {
-            "start" => Ok(AgentAction::Expect(Noticed::Start, None)),
-            "stop" => Ok(AgentAction::Expect(Noticed::Stop, None)),
+            "start" => Ok(exactly(Noticed::Start)),
+            "setup" => Ok(exactly(Noticed::Setup)),
+            "stop" => Ok(exactly(Noticed::Stop)),
             other => Err(read::unknown(node.line, other, "expect", FORMS)),
         };
     }
-    let map = Map::of(node, "expect", &["start", "stop", "key", "mark", "within"])?;
-    let (name, value) = map.one_of(&["start", "stop", "key", "mark"])?;
-    let noticed = match (name, &value.value) {
-        ("key", _) => Noticed::Key(key(value)?),
-        ("mark", _) => Noticed::Mark(read::text(value, "mark")?),
-        ("start", Value::Null) => Noticed::Start,
-        ("stop", Value::Null) => Noticed::Stop,
+    let known: Vec<&str> = NAMES.iter().copied().chain(["within"]).collect();
+    let map = Map::of(node, "expect", &known)?;
+    let (name, value) = map.one_of(NAMES)?;
+    let awaited = match (name, &value.value) {
+        ("key", _) => Awaited::Exactly(Noticed::Key(key(value)?)),
+        ("mark", _) => Awaited::Exactly(Noticed::Mark(read::text(value, "mark")?)),
+        ("prompt", _) => Awaited::Prompt(read::expected(value, name)?),
+        ("partial", _) => Awaited::Partial(read::expected(value, name)?),
+        ("interrupt", _) => Awaited::Interrupt(read::expected(value, name)?),
+        ("error", _) => Awaited::Error(read::expected(value, name)?),
+        ("start", Value::Null) => Awaited::Exactly(Noticed::Start),
+        ("setup", Value::Null) => Awaited::Exactly(Noticed::Setup),
+        ("stop", Value::Null) => Awaited::Exactly(Noticed::Stop),
         (word, _) => return Err(Problem::new(value.line, format!("`{word}` takes no value"))),
     };
-    Ok(AgentAction::Expect(noticed, map.duration("within")?))
+    Ok(AgentAction::Expect(awaited, map.duration("within")?))
 }
 
 fn key(node: &Node) -> Result<char, Problem> {

@@ -28,6 +28,10 @@ pub(crate) enum Action {
     Speak(String),
     /// Ask with a REFER that the other party be connected to somebody else.
     Refer(Referral),
+    /// Answer the server's REFER with this SIP status, as soon as it has arrived.
+    AnswerRefer(u16),
+    /// Report this SIP status of the call that the server's REFER asked for.
+    Notify(u16),
     /// Let time pass.
     Wait(Duration),
     /// Stay silent until the other side ends the call.
@@ -50,6 +54,8 @@ pub(crate) enum Wanted {
     Hangup,
     /// The call is refused with this SIP status.
     Refused(u16),
+    /// The server asks with a REFER that this address be called.
+    Refer(Expected),
     /// The REFER is answered with this SIP status.
     Referred(u16),
     /// A NOTIFY reports this SIP status for the transfer.
@@ -67,7 +73,16 @@ pub(crate) enum Moment {
 }
 
 const WORDS: &[&str] = &[
-    "expect", "press", "speak", "refer", "wait", "silence", "hangup", "vanish",
+    "expect",
+    "press",
+    "speak",
+    "refer",
+    "answer_refer",
+    "notify",
+    "wait",
+    "silence",
+    "hangup",
+    "vanish",
 ];
 
 /// - `what`: the key under which they are written.
@@ -98,7 +113,7 @@ fn step(node: &Node) -> Result<Step, Problem> {
             "hangup" => Action::Hangup,
             "silence" => Action::Silence,
             "vanish" => Action::Vanish(Vanishes::Sound),
-            "expect" | "press" | "speak" | "refer" | "wait" => {
+            "expect" | "press" | "speak" | "refer" | "answer_refer" | "notify" | "wait" => {
                 return Err(Problem::new(line, format!("`{word}` needs a value")));
             }
             other => return Err(read::unknown(line, other, "step", WORDS)),
@@ -119,6 +134,8 @@ fn action(name: &str, node: &Node) -> Result<Action, Problem> {
         "expect" => expect(node)?,
         "press" => press(node)?,
         "refer" => refer(node)?,
+        "answer_refer" => Action::AnswerRefer(status(node, name, 200)?),
+        "notify" => Action::Notify(status(node, name, 100)?),
         "wait" => Action::Wait(read::duration(node, "wait")?),
         "silence" if nothing => Action::Silence,
         "silence" => Action::Wait(read::duration(node, "silence")?),
@@ -185,6 +202,16 @@ fn refer(node: &Node) -> Result<Action, Problem> {
     Ok(Action::Refer(Referral { to, replaces }))
 }
 
+/// A SIP status, which is at least this.
+fn status(node: &Node, what: &str, least: u16) -> Result<u16, Problem> {
+    let status = read::number(node, what)?;
+    if (least..700).contains(&status) {
+        return Ok(status);
+    }
+    let text = format!("`{what}`: {status} is not a SIP status from {least} to 699");
+    Err(Problem::new(node.line, text))
+}
+
 fn speak(node: &Node) -> Result<Action, Problem> {
     let text = read::text(node, "speak")?;
     if text.trim().is_empty() {
@@ -195,7 +222,7 @@ fn speak(node: &Node) -> Result<Action, Problem> {
 
 fn expect(node: &Node) -> Result<Action, Problem> {
     const KEYS: &[&str] = &[
-        "say", "play", "pause", "ring", "beep", "answer", "refused", "referred", "notify",
+        "say", "play", "pause", "ring", "beep", "answer", "refused", "refer", "referred", "notify",
         "hangup", "at", "within",
     ];
     const FORMS: &[&str] = &[
@@ -207,6 +234,7 @@ fn expect(node: &Node) -> Result<Action, Problem> {
         "{say: ...}",
         "{play: ...}",
         "{refused: ...}",
+        "{refer: ...}",
         "{referred: ...}",
         "{notify: ...}",
     ];
@@ -220,7 +248,8 @@ fn expect(node: &Node) -> Result<Action, Problem> {
     }
     let map = Map::of(node, "expect", KEYS)?;
     let (name, value) = map.one_of(&[
-        "say", "play", "pause", "ring", "beep", "answer", "refused", "referred", "notify", "hangup",
+        "say", "play", "pause", "ring", "beep", "answer", "refused", "refer", "referred", "notify",
+        "hangup",
     ])?;
     let moment = match map.get("at") {
         Some(node) if !matches!(name, "say" | "play") => {
@@ -237,6 +266,7 @@ fn expect(node: &Node) -> Result<Action, Problem> {
         ("say", _) => Wanted::Say(sound(value, "say")?, moment),
         ("play", _) => Wanted::Play(sound(value, "play")?, moment),
         ("refused", _) => Wanted::Refused(read::number(value, "refused")?),
+        ("refer", _) => Wanted::Refer(sound(value, "refer")?),
         ("referred", _) => Wanted::Referred(read::number(value, "referred")?),
         ("notify", _) => Wanted::Notify(read::number(value, "notify")?),
         ("pause", Value::Text(_)) => Wanted::Pause(Some(read::span(value, "pause")?)),

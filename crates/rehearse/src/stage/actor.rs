@@ -89,6 +89,8 @@ impl Stage<'_> {
             Action::Press(..)
             | Action::Speak(_)
             | Action::Refer(_)
+            | Action::AnswerRefer(_)
+            | Action::Notify(_)
             | Action::Hangup
             | Action::Vanish(_)
                 if self.is_over(call) =>
@@ -100,6 +102,13 @@ impl Stage<'_> {
             {
                 return false;
             }
+            Action::AnswerRefer(_) if !self.is_asked_to_refer(call) => return false,
+            Action::Notify(_) if !self.has_accepted_refer(call) => {
+                let text = "there is no REFER that the phone has accepted".to_owned();
+                return self.actor_fails(at, line, text);
+            }
+            Action::AnswerRefer(status) => self.answers_refer(call, status),
+            Action::Notify(status) => self.reports_referral(call, status),
             Action::Press(keys, way) => self.press(at, call, &keys, way),
             Action::Speak(text) => self.say_aloud(at, call, line, &text),
             Action::Refer(referral) => self.refers(call, &referral, line),

@@ -1,4 +1,4 @@
-//! The WebSocket servers behind streams: what they notice, and when their audio is heard.
+//! The WebSocket servers behind streams and conversations: what they notice, and when their audio is heard.
 //!
 //! A leg hears the audio of a server as the sound `play` with the stream's address. **Invariant: audio
 //! is played in order, each piece once, and a mark is returned after what was sent before it.**
@@ -7,7 +7,8 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use call_proto::{
-    Event, PlayId, Req, StreamCommand, StreamCounts, StreamNews, StreamOver, StreamRequest,
+    Event, PlayId, RelayCommand, RelayNews, Req, StreamCommand, StreamCounts, StreamNews,
+    StreamOver, StreamRequest, ToAgent,
 };
 use model::{CallSid, Timestamp, error};
 
@@ -15,14 +16,15 @@ use super::{Due, START, Stage};
 use crate::expected::seconds;
 use crate::heard::{Heard, Sense};
 use crate::scene::Weather;
-use crate::script::{Agent, AgentAction, AgentStep, Noticed};
+use crate::script::{Agent, AgentAction, AgentStep, Awaited, Noticed};
 
-/// All streams of the run.
+/// All streams and conversations of the run.
 #[derive(Default)]
 pub(super) struct Agents(Vec<Stream>);
 
-/// The server at the end of one stream.
+/// The server at the end of one stream or conversation.
 struct Stream {
+    kind: Kind,
     call: CallSid,
     req: Req,
     url: String,
@@ -46,6 +48,12 @@ struct Stream {
     counts: StreamCounts,
 }
 
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Stream,
+    Relay,
+}
+
 /// Something due at a server.
 pub(super) struct AgentDue {
     stream: usize,
@@ -57,6 +65,48 @@ enum What {
     Begins,
     Ends,
     Mark,
+}
+
+impl Stream {
+    fn new(
+        kind: Kind,
+        (call, req): (CallSid, Req),
+        url: String,
+        steps: VecDeque<AgentStep>,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            kind,
+            call,
+            req,
+            url,
+            play: None,
+            has_begun: false,
+            is_over: false,
+            steps,
+            noticed: Vec::new(),
+            cursor: 0,
+            ready_at: now,
+            deadline: None,
+            played_at: now,
+            cleared: 0,
+            marks: VecDeque::new(),
+            playing: None,
+            counts: StreamCounts::default(),
+        }
+    }
+}
+
+/// What a message means to a server.
+fn noticed(message: ToAgent) -> Noticed {
+    match message {
+        ToAgent::Setup(_) => Noticed::Setup,
+        ToAgent::Prompt { text, last, .. } if last => Noticed::Prompt(text),
+        ToAgent::Prompt { text, .. } => Noticed::Partial(text),
+        ToAgent::Dtmf { digit } => Noticed::Key(digit),
+        ToAgent::Interrupt { utterance, .. } => Noticed::Interrupt(utterance),
+        ToAgent::Error { description } => Noticed::Error(description),
+    }
 }
 
 impl Stage<'_> {
@@ -90,39 +140,65 @@ impl Stage<'_> {
         }
     }
 
-    fn opens_stream(&mut self, call: CallSid, req: Req, request: StreamRequest) {
+    pub(super) fn relay_command(&mut self, call: CallSid, command: RelayCommand) {
+        if self.scene.faults.stuck_streams {
+            return;
+        }
+        match command {
+            RelayCommand::Open { req, request } => match self.accepts(&request.url) {
+                Ok((url, steps)) => {
+                    self.agents
+                        .0
+                        .push(Stream::new(Kind::Relay, (call, req), url, steps, self.now));
+                    let news = RelayNews::Connected;
+                    self.tell_soon(call, Event::Relay { req, news });
+                }
+                Err(text) => {
+                    let news = RelayNews::Over(Some(text));
+                    self.tell_soon(call, Event::Relay { req, news });
+                }
+            },
+            RelayCommand::Send { req, message } => {
+                if let Some(at) = self.stream(call, req) {
+                    self.agents.0[at].has_begun = true;
+                    self.agent_notices(at, noticed(message));
+                }
+            }
+            RelayCommand::Close { req } => {
+                if let Some(at) = self.stream(call, req) {
+                    self.agent_notices(at, Noticed::Stop);
+                    self.stream_over(at, None);
+                }
+            }
+        }
+    }
+
+    /// The bare address and the steps of the server at an address.
+    fn accepts(&self, url: &str) -> Result<(String, VecDeque<AgentStep>), String> {
         let agents = &self.scene.agents;
-        let bare = request.url.split('?').next().unwrap_or_default();
-        let found = agents.get(&request.url).or_else(|| agents.get(bare));
-        let Some(Agent::Accepts(steps)) = found else {
-            let text = match found {
-                Some(_) => format!("{bare} could not be reached"),
-                None => format!("{bare} is not among the agents of the script"),
-            };
-            let news = StreamNews::Over(Box::new(StreamOver {
-                failure: Some((error::STREAM_REFUSED, text)),
-                counts: StreamCounts::default(),
-            }));
-            return self.tell_soon(call, Event::Stream { req, news });
-        };
-        self.agents.0.push(Stream {
-            call,
-            req,
-            url: bare.to_owned(),
-            play: None,
-            has_begun: false,
-            is_over: false,
-            steps: steps.iter().cloned().collect(),
-            noticed: Vec::new(),
-            cursor: 0,
-            ready_at: self.now,
-            deadline: None,
-            played_at: self.now,
-            cleared: 0,
-            marks: VecDeque::new(),
-            playing: None,
-            counts: StreamCounts::default(),
-        });
+        let bare = url.split('?').next().unwrap_or_default();
+        match agents.get(url).or_else(|| agents.get(bare)) {
+            Some(Agent::Accepts(steps)) => Ok((bare.to_owned(), steps.iter().cloned().collect())),
+            Some(Agent::Unreachable) => Err(format!("{bare} could not be reached")),
+            None => Err(format!("{bare} is not among the agents of the script")),
+        }
+    }
+
+    fn opens_stream(&mut self, call: CallSid, req: Req, request: StreamRequest) {
+        match self.accepts(&request.url) {
+            Ok((url, steps)) => {
+                self.agents
+                    .0
+                    .push(Stream::new(Kind::Stream, (call, req), url, steps, self.now));
+            }
+            Err(text) => {
+                let news = StreamNews::Over(Box::new(StreamOver {
+                    failure: Some((error::STREAM_REFUSED, text)),
+                    counts: StreamCounts::default(),
+                }));
+                return self.tell_soon(call, Event::Stream { req, news });
+            }
+        }
         let news = StreamNews::Connected;
         self.tell_soon(call, Event::Stream { req, news });
     }
@@ -145,9 +221,18 @@ impl Stage<'_> {
         let stream = &mut self.agents.0[at];
         stream.is_over = true;
         let (call, req) = (stream.call, stream.req);
-        let counts = std::mem::take(&mut stream.counts);
-        let news = StreamNews::Over(Box::new(StreamOver { failure, counts }));
-        self.tell_soon(call, Event::Stream { req, news });
+        let event = match stream.kind {
+            Kind::Stream => {
+                let counts = std::mem::take(&mut stream.counts);
+                let news = StreamNews::Over(Box::new(StreamOver { failure, counts }));
+                Event::Stream { req, news }
+            }
+            Kind::Relay => {
+                let news = RelayNews::Over(failure.map(|(_, text)| text));
+                Event::Relay { req, news }
+            }
+        };
+        self.tell_soon(call, event);
     }
 
     /// The leg hears something else: what comes from a server from then on is not heard.
@@ -237,9 +322,19 @@ impl Stage<'_> {
             return false;
         }
         match action {
+            AgentAction::Send(_) | AgentAction::Mark(_) | AgentAction::Clear
+                if stream.kind == Kind::Relay =>
+            {
+                let text = "a conversation has no audio, marks and clearings".to_owned();
+                return self.agent_fails(at, line, text);
+            }
+            AgentAction::Tell(_) | AgentAction::Strange(_) if stream.kind == Kind::Stream => {
+                let text = "a stream has no texts and no other messages of a conversation";
+                return self.agent_fails(at, line, text.to_owned());
+            }
             AgentAction::Expect(wanted, within) => {
                 let mut rest = stream.noticed.iter().skip(stream.cursor);
-                match rest.position(|(_, noticed)| *noticed == wanted) {
+                match rest.position(|(_, noticed)| wanted.is(noticed)) {
                     Some(found) => {
                         let stream = &mut self.agents.0[at];
                         stream.cursor += found + 1;
@@ -254,6 +349,8 @@ impl Stage<'_> {
             }
             // Nothing can be sent any more.
             _ if stream.is_over => {}
+            AgentAction::Tell(message) => self.agent_tells(at, RelayNews::Message(message)),
+            AgentAction::Strange(fault) => self.agent_tells(at, RelayNews::Strange(fault)),
             AgentAction::Send(length) => self.agent_sends(at, length),
             AgentAction::Mark(name) => {
                 let after = stream.played_at.max(self.now).since(self.now);
@@ -269,6 +366,11 @@ impl Stage<'_> {
         }
         self.agents.0[at].steps.pop_front();
         true
+    }
+
+    fn agent_tells(&mut self, at: usize, news: RelayNews) {
+        let (call, req) = (self.agents.0[at].call, self.agents.0[at].req);
+        self.tell_soon(call, Event::Relay { req, news });
     }
 
     fn agent_sends(&mut self, at: usize, length: Duration) {
@@ -299,7 +401,7 @@ impl Stage<'_> {
         &mut self,
         at: usize,
         line: usize,
-        wanted: &Noticed,
+        wanted: &Awaited,
         within: Option<Duration>,
     ) -> bool {
         let stream = &self.agents.0[at];

@@ -104,6 +104,7 @@ impl<'a> Stage<'a> {
             }
             Command::SendMessage { req, message } => self.message(call, req, &message),
             Command::Stream(command) => self.stream_command(call, command),
+            Command::Relay(command) => self.relay_command(call, command),
             Command::Room(request) => self.asks_room(call, request),
             Command::Queue(request) => self.asks_queue(call, request),
             Command::HandOver {

@@ -131,6 +131,7 @@ pub(super) fn settings() -> Arc<Settings> {
         max_redirects: 20,
         null_strings: false,
         screening_releases_both: false,
+        type_ahead: true,
         recording_wait: Duration::from_secs(5),
     })
 }

@@ -209,6 +209,10 @@ impl Stage<'_> {
                 self.notices(call, Sense::Keys(keys));
             }
             MediaCommand::ListenDigits { .. } => {}
+            MediaCommand::Echo { on } => {
+                self.cut_off(call);
+                self.on_line(call, if on { "echo" } else { "stop echo" });
+            }
             MediaCommand::Pair { with, queue } => {
                 if self.queues.are_paired(queue, call, with) {
                     let with = format!("joins {}", self.run.name(with));

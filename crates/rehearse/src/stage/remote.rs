@@ -42,6 +42,20 @@ pub(super) struct Remote {
     answers_in_ack: bool,
     /// The call of the scene in which the API called it.
     called_by: Option<usize>,
+    referral: OurRefer,
+    /// REFERs that it got.
+    refers: u32,
+}
+
+/// What a remote party has done about the server's last REFER.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum OurRefer {
+    /// There is none, or it is settled.
+    Settled,
+    /// It has arrived.
+    Arrived,
+    /// It was accepted.
+    Accepted,
 }
 
 impl Remote {
@@ -54,6 +68,8 @@ impl Remote {
             ack: Some(Duration::ZERO),
             answers_in_ack: false,
             called_by: None,
+            referral: OurRefer::Settled,
+            refers: 0,
         }
     }
 }
@@ -146,6 +162,7 @@ impl Stage<'_> {
             }
             LegCommand::RejectRefer { status, .. } => self.referred(call, status),
             LegCommand::ReferDone { status } => self.notified(call, status),
+            LegCommand::Refer { target } => self.is_referred(call, target),
         }
     }
 
@@ -159,6 +176,59 @@ impl Stage<'_> {
     fn notified(&mut self, call: CallSid, status: u16) {
         self.sends(call, &format!("NOTIFY {status}"));
         self.notices(call, Sense::Notify(status));
+    }
+
+    /// We ask a party to call another address.
+    fn is_referred(&mut self, call: CallSid, target: String) {
+        self.sends(call, &format!("REFER {target}"));
+        self.notices(call, Sense::Refer(target));
+        if let Some(remote) = self.remotes.get_mut(&call) {
+            remote.referral = OurRefer::Arrived;
+            remote.refers += 1;
+            let number = remote.refers;
+            self.later(GIVES_UP, Due::Remote(call, Doing::GiveUpRefer(number)));
+        }
+    }
+
+    pub(super) fn is_asked_to_refer(&self, call: CallSid) -> bool {
+        self.referral(call) == OurRefer::Arrived
+    }
+
+    pub(super) fn has_accepted_refer(&self, call: CallSid) -> bool {
+        self.referral(call) == OurRefer::Accepted
+    }
+
+    fn referral(&self, call: CallSid) -> OurRefer {
+        let remote = self.remotes.get(&call);
+        remote.map_or(OurRefer::Settled, |remote| remote.referral)
+    }
+
+    fn set_referral(&mut self, call: CallSid, referral: OurRefer) {
+        if let Some(remote) = self.remotes.get_mut(&call) {
+            remote.referral = referral;
+        }
+    }
+
+    /// A party answers our REFER.
+    pub(super) fn answers_refer(&mut self, call: CallSid, status: u16) {
+        let is_accepted = (200..300).contains(&status);
+        let referral = if is_accepted {
+            OurRefer::Accepted
+        } else {
+            OurRefer::Settled
+        };
+        self.set_referral(call, referral);
+        self.tell_leg(call, LegEvent::ReferAnswered { status });
+    }
+
+    /// A party reports about the call that we asked it for.
+    pub(super) fn reports_referral(&mut self, call: CallSid, status: u16) {
+        let is_last = status >= 200;
+        if is_last {
+            self.set_referral(call, OurRefer::Settled);
+        }
+        let status = Some(status);
+        self.tell_leg(call, LegEvent::ReferReported { status, is_last });
     }
 
     fn sends(&mut self, call: CallSid, what: &str) {
@@ -285,6 +355,12 @@ impl Stage<'_> {
                 let reason = self.phone(call).and_then(|phone| phone.bye_reason.clone());
                 self.tell_leg(call, LegEvent::Bye { reason });
             }
+            (Doing::GiveUpRefer(number), State::Up) => {
+                let refers = self.remotes.get(&call).map(|remote| remote.refers);
+                if self.is_asked_to_refer(call) && refers == Some(number) {
+                    self.answers_refer(call, 408);
+                }
+            }
             (Doing::Vanish(Vanishes::Sound), _) => {
                 self.tell_soon(call, Event::Media(MediaEvent::Silence));
             }
@@ -302,6 +378,7 @@ impl Stage<'_> {
                 | Doing::HangUp
                 | Doing::Withdraw
                 | Doing::GiveUp
+                | Doing::GiveUpRefer(_)
                 | Doing::Reject(_),
                 _,
             ) => {}

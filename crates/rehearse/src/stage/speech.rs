@@ -83,7 +83,7 @@ impl Stage<'_> {
         let Some(ear) = self.ears.0.get_mut(&word.call) else {
             if word.is_first && !recorded {
                 let text = format!(
-                    "speech went unheard at {}: neither a <Record> nor a <Gather> with `speech` in its `input` was waiting",
+                    "speech went unheard at {}: no <Record>, <ConversationRelay> or <Gather> with `speech` in its `input` was waiting",
                     seconds(self.now.since(START))
                 );
                 self.actor_fails(word.actor, word.line, text);

@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use call_proto::{
-    AudioFailure, Event, Fetched, Headers, LegEvent, MediaEvent, PlayId, Refer, Req, SpeechNews,
-    StreamCounts, StreamNews, StreamOver,
+    AgentText, AudioFailure, Event, Fetched, FromAgent, Headers, LegEvent, MediaEvent, PlayId,
+    Refer, RelayNews, Req, SpeechNews, StreamCounts, StreamNews, StreamOver,
 };
 use model::{CallSid, RecordingSid, Timestamp, error};
 
@@ -143,6 +143,10 @@ impl Stage<'_> {
                 req,
                 news: self.random.pick(&stream_noise()).clone(),
             },
+            _ if self.random.once_in(3) => Event::Relay {
+                req,
+                news: self.random.pick(&relay_noise()).clone(),
+            },
             _ => {
                 let speech = [
                     SpeechNews::Partial(text()),
@@ -171,6 +175,21 @@ fn stream_noise() -> [StreamNews; 3] {
         StreamNews::Connected,
         over(None),
         over(Some((error::STREAM_LOST, text()))),
+    ]
+}
+
+fn relay_noise() -> [RelayNews; 5] {
+    let said = AgentText {
+        token: text(),
+        last: true,
+        ..AgentText::default()
+    };
+    [
+        RelayNews::Connected,
+        RelayNews::Message(FromAgent::Text(said)),
+        RelayNews::Message(FromAgent::End { handoff: None }),
+        RelayNews::Strange(text()),
+        RelayNews::Over(None),
     ]
 }
 

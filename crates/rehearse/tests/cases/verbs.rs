@@ -154,3 +154,8 @@ fn no_callback_names_an_empty_recording() {
 fn the_recording_of_a_connection_is_reported() {
     check("recorded-dial-with-a-callback");
 }
+
+#[test]
+fn an_echo_lasts_until_the_call_goes_elsewhere() {
+    check("echo");
+}

@@ -12,7 +12,7 @@ use super::build::{SDP, custom_headers};
 use super::config::{PROGRESS_REFRESH, RETRY_AFTER, TRYING};
 use super::core::{Core, Output};
 use super::gate::Gate;
-use super::leg::{Arriving, Awaited, Leg, Ours, Progress, Referrals, State, Talking};
+use super::leg::{Arriving, Awaited, Leg, Ours, Progress, Referrals, State, Talking, Transfer};
 use super::{Caller, HeaderList, IncomingInvite, LegEvent, Peer};
 use crate::dialog::{AwaitAck, Dialog};
 use crate::digest::Party;
@@ -267,6 +267,7 @@ impl Core {
             unacked: None,
             bye: None,
             referrals: Referrals::default(),
+            transfer: Transfer::default(),
         }));
     }
 

@@ -10,7 +10,7 @@ use super::body::Body;
 use super::build::{ALLOW, Ends, SDP, all_sendable, custom_headers};
 use super::config::MAX_FORKS;
 use super::core::Core;
-use super::leg::{Calling, Cancel, Leg, Ours, Referrals, State, Talking, Unacked};
+use super::leg::{Calling, Cancel, Leg, Ours, Referrals, State, Talking, Transfer, Unacked};
 use super::pending::Kind;
 use super::{InviteSpec, LegEvent, LegId, Peer};
 use crate::dialog::Dialog;
@@ -247,6 +247,7 @@ impl Core {
             unacked,
             bye: None,
             referrals: Referrals::default(),
+            transfer: Transfer::default(),
         }));
     }
 

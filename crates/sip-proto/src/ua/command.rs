@@ -94,6 +94,12 @@ pub enum LegCommand {
         /// Final status.
         status: u16,
     },
+    /// Ask the remote party to call another address → `LegEvent::ReferAnswered`. Another REFER
+    /// replaces one whose outcome is not known yet.
+    Refer {
+        /// The URI, with its header list.
+        target: String,
+    },
     /// Send INFO within the dialog.
     Info {
         /// Content-Type.

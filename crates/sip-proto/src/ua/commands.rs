@@ -61,6 +61,7 @@ impl Core {
                 | LegCommand::AcceptRefer
                 | LegCommand::RejectRefer { .. }
                 | LegCommand::ReferDone { .. }
+                | LegCommand::Refer { .. }
                 | LegCommand::Info { .. } => leg.state = State::Arriving(arriving),
             },
             State::Calling(mut calling) => {

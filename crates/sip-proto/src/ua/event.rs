@@ -109,6 +109,19 @@ pub enum LegEvent {
         /// Reason phrase.
         reason: String,
     },
+    /// The final response to our REFER: 408 if none came, 503 if it could not be sent, 400 if the
+    /// command could not be made into a message.
+    ReferAnswered {
+        /// Status.
+        status: u16,
+    },
+    /// The remote party reports about the call that it makes because of our REFER.
+    ReferReported {
+        /// Status of that call; `None` if the report cannot be read.
+        status: Option<u16>,
+        /// Whether no report follows.
+        is_last: bool,
+    },
     /// The final response to our INFO.
     InfoDone {
         /// Status; 408 if none came.

@@ -110,6 +110,7 @@ pub(super) struct Talking {
     /// A BYE that waits for the ACK of our first 2xx (§15).
     pub(super) bye: Option<HeaderList>,
     pub(super) referrals: Referrals,
+    pub(super) transfer: Transfer,
 }
 
 /// Their REFERs.
@@ -121,6 +122,28 @@ pub(super) struct Referrals {
     pub(super) asked: Option<Asked>,
     /// Event of the subscription whose outcome is not known yet.
     pub(super) watched: Option<String>,
+}
+
+/// Our last REFER in a dialog.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) enum Transfer {
+    /// There is none, or its outcome is known.
+    #[default]
+    Settled,
+    /// It has no final response yet.
+    Asked { tx: TxId, seq: u32 },
+    /// It was accepted: reports are expected.
+    Accepted { seq: u32 },
+}
+
+impl Transfer {
+    /// Its CSeq number, which may be the `id` of its subscription (RFC 3515 §2.4.6).
+    pub(super) const fn seq(self) -> Option<u32> {
+        match self {
+            Self::Settled => None,
+            Self::Asked { seq, .. } | Self::Accepted { seq } => Some(seq),
+        }
+    }
 }
 
 /// A REFER without an answer.

@@ -71,7 +71,8 @@ impl Core {
     fn receive_other(&mut self, key: ServerKey, request: &Request, reply_to: Peer, now: Instant) {
         let refusal = match &request.method {
             Method::Options => self.refusal(request),
-            Method::Bye | Method::Info => Some(self.plain(request, 481)),
+            // A NOTIFY belongs to a dialog, like the REFERs that we send.
+            Method::Bye | Method::Info | Method::Notify => Some(self.plain(request, 481)),
             Method::Refer => Some(self.stray_refer(request)),
             method => Some(self.not_allowed(request, method)),
         };

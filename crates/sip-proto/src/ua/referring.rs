@@ -22,7 +22,7 @@ use crate::uri::{Uri, unescape};
 use super::calling::seq_of;
 
 /// The event package of transfers.
-const PACKAGE: &str = "refer";
+pub(super) const PACKAGE: &str = "refer";
 /// Content-Type of the outcome: the status line of a response.
 const SIPFRAG: &str = "message/sipfrag;version=2.0";
 /// The option tag of a REFER that may not create a subscription (RFC 4488 §7).

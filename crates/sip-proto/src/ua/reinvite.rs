@@ -71,6 +71,7 @@ impl Core {
                 self.reject_refer(leg, talking, (status, headers), now);
             }
             LegCommand::ReferDone { status } => self.refer_done(leg, talking, status, now),
+            LegCommand::Refer { target } => self.refer(leg, talking, &target, now),
             LegCommand::Invite(_)
             | LegCommand::Message(_)
             | LegCommand::SetHeaders(_)

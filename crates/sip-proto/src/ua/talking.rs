@@ -137,6 +137,10 @@ impl Core {
                 self.receive_refer(leg, &mut talking, tx, request, now);
                 leg.state = State::Talking(talking);
             }
+            Method::Notify => {
+                self.receive_notify(leg, &mut talking, tx, &request, now);
+                leg.state = State::Talking(talking);
+            }
             _ => {
                 leg.state = State::Talking(talking);
                 self.in_any_dialog(leg, tx, &request, now);
@@ -153,6 +157,7 @@ impl Core {
             Method::Info => return self.receive_info(leg, tx, request, now),
             Method::Invite => self.plain(request, 491),
             Method::Refer => self.stray_refer(request),
+            Method::Notify => self.plain(request, 481),
             method => {
                 let method = method.clone();
                 self.not_allowed(request, &method)

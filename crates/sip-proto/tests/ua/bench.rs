@@ -3,10 +3,10 @@
 //! A script is a list of steps, `time in ms` and words, separated by `;`. The engine's steps:
 //! `invite`, `invite late` (no offer), `invite auth`, `cancel`, `bye`, `ring`, `answer`, `reject
 //! N`, `challenge`, `reinvite`, `accept`, `refuse N`, `ack`, `info`,
-//! `transfer` (accept a REFER), `no-transfer N`, `transferred N`. The peer's steps start with
+//! `transfer` (accept a REFER), `no-transfer N`, `transferred N`, `refer URI`. The peer's steps start with
 //! `<`: `< 180 INVITE a` answers our last INVITE with To tag `a` (`sdp` adds a description), `<
 //! BYE` sends a request; `| Name: value` adds a header field, `sdp` a description, `text` a body of
-//! another type, `again` repeats the last message, `seq=`, `tag=` and `branch=` overwrite, `new`
+//! another type, `frag=200` a report about a transfer, `again` repeats the last message, `seq=`, `tag=` and `branch=` overwrite, `new`
 //! leaves the To tag out. `end` lets the timers run until then.
 //!
 //! The log has what the core sends (`>`) and reports to the engine (`!`).
@@ -264,6 +264,12 @@ impl Bench {
                 "Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{SDP}",
                 SDP.len()
             );
+        } else if let Some(status) = value("frag=") {
+            let body = format!("SIP/2.0 {status} Words\r\n");
+            request += &format!(
+                "Content-Type: message/sipfrag;version=2.0\r\nContent-Length: {}\r\n\r\n{body}",
+                body.len()
+            );
         } else if words.contains(&"text") {
             request += "Content-Type: text/plain\r\nContent-Length: 2\r\n\r\nhi";
         } else {
@@ -439,6 +445,9 @@ fn command(verb: &str, argument: &str, route: Peer) -> LegCommand {
             headers: vec![("Reason".to_owned(), "why".to_owned())],
         },
         "transferred" => LegCommand::ReferDone { status: status() },
+        "refer" => LegCommand::Refer {
+            target: argument.to_owned(),
+        },
         "info" => LegCommand::Info {
             content_type: "text/plain".to_owned(),
             body: b"hi".to_vec(),
@@ -467,6 +476,14 @@ pub(crate) fn name(event: &LegEvent) -> String {
         LegEvent::ReinviteAcked { sdp } => with("ReinviteAcked", sdp),
         LegEvent::ReinviteDone { status, sdp } => with(&format!("ReinviteDone {status}"), sdp),
         LegEvent::Refer(refer) => format!("Refer {}", refer.target_user),
+        LegEvent::ReferAnswered { status } => format!("ReferAnswered {status}"),
+        LegEvent::ReferReported { status, is_last } => {
+            let status = status.map_or_else(|| "?".to_owned(), |status| status.to_string());
+            format!(
+                "ReferReported {status}{}",
+                if *is_last { " last" } else { "" }
+            )
+        }
         LegEvent::Info { .. } => "Info".to_owned(),
         LegEvent::InfoDone { status } => format!("InfoDone {status}"),
         LegEvent::MessageDone { status, .. } => format!("MessageDone {status}"),

@@ -13,3 +13,4 @@ mod referring;
 mod refusals;
 mod routing;
 mod session;
+mod transferring;

@@ -19,7 +19,7 @@ fn outside_dialogs() {
         ("0 < OPTIONS | Require: timer", "0 > 420 OPTIONS"),
         ("0 < MESSAGE", "0 > 405 MESSAGE"),
         ("0 < SUBSCRIBE", "0 > 405 SUBSCRIBE"),
-        ("0 < NOTIFY", "0 > 405 NOTIFY"),
+        ("0 < NOTIFY", "0 > 481 NOTIFY"),
         ("0 < PUBLISH", "0 > 405 PUBLISH"),
         ("0 < REFER", "0 > 404 REFER"),
         ("0 < REFER tag=gone", "0 > 404 REFER"),
@@ -59,7 +59,7 @@ fn outside_dialogs() {
 fn answers_list_the_supported_methods() {
     let mut bench = Bench::new();
     bench.play("0 < MESSAGE");
-    let allow = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, REFER, REGISTER";
+    let allow = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, REFER, NOTIFY, REGISTER";
     assert_eq!(response(&bench).headers.get(HeaderName::Allow), Some(allow));
     bench.play("1 < OPTIONS");
     assert_eq!(response(&bench).headers.get(HeaderName::Allow), Some(allow));

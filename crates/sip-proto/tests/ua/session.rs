@@ -154,7 +154,7 @@ fn answers_other_requests_for_itself() {
         ("100 < OPTIONS", "100 > 200 OPTIONS"),
         ("100 < UPDATE", "100 > 405 UPDATE"),
         ("100 < PRACK", "100 > 405 PRACK"),
-        ("100 < NOTIFY", "100 > 405 NOTIFY"),
+        ("100 < NOTIFY", "100 > 489 NOTIFY"),
         ("100 < FROBNICATE", "100 > 501 FROBNICATE"),
         ("100 < INVITE sdp | Require: timer", "100 > 420 INVITE"),
         ("100 < INFO | Require: 100rel", "100 > 420 INFO"),

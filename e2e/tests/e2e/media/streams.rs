@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 
 use super::{SOON, Scene};
 
-/// The program in `e2e/sdk/agent.py`.
-struct Agent {
+/// A program in `e2e/sdk` that is a WebSocket server.
+pub(super) struct Agent {
     _process: Process,
     folder: tempfile::TempDir,
     port: u64,
@@ -21,16 +21,23 @@ struct Agent {
 impl Agent {
     /// An agent that plays these tones.
     fn start(scene: &Scene, pitches: &[Pitch]) -> anyhow::Result<Self> {
-        let folder = tempfile::tempdir()?;
-        let sdk = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("sdk/agent.py");
-        let mut command = Command::new(crate::sdk::cache()?.join("venv/bin/python"));
-        command.arg(sdk);
-        command.args(pitches.iter().map(|pitch| pitch.hz().to_string()));
+        let mut arguments: Vec<String> = pitches.iter().map(|it| it.hz().to_string()).collect();
         let base = scene.server.ready()["http"]
             .as_str()
             .context("no address")?;
-        let account = scene.server.rest().account().to_owned();
-        command.args([e2e::server::ADMIN_TOKEN, base, &account]);
+        let rest = scene.server.rest();
+        let rest = [e2e::server::ADMIN_TOKEN, base, rest.account()];
+        arguments.extend(rest.map(str::to_owned));
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        Self::run("agent.py", &arguments)
+    }
+
+    /// The program of this name.
+    pub(super) fn run(program: &str, arguments: &[&str]) -> anyhow::Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let sdk = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("sdk");
+        let mut command = Command::new(crate::sdk::cache()?.join("venv/bin/python"));
+        command.arg(sdk.join(program)).args(arguments);
         let log = folder.path().join("log");
         let process = Process::start(command, &folder.path().join("out"), &log)?;
         let mut agent = Self {
@@ -43,7 +50,7 @@ impl Agent {
         Ok(agent)
     }
 
-    fn url(&self, path: &str) -> String {
+    pub(super) fn url(&self, path: &str) -> String {
         format!("ws://127.0.0.1:{}{path}", self.port)
     }
 
@@ -56,7 +63,7 @@ impl Agent {
     }
 
     /// The first line like this, once it is there.
-    fn wait_for(&self, like: impl Fn(&Value) -> bool) -> anyhow::Result<Value> {
+    pub(super) fn wait_for(&self, like: impl Fn(&Value) -> bool) -> anyhow::Result<Value> {
         let found = wait::until("the agent", SOON, || {
             self.lines().into_iter().find(|line| like(line))
         });
