@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 pub use model::Target;
-use model::{AccountSid, CallSid, ConferenceSid, HttpMethod, QueueSid, RecordingSid, StreamSid};
+use model::{
+    AccountSid, AnswerTiming, CallSid, ConferenceSid, HttpMethod, QueueSid, RecordingSid, StreamSid,
+};
 use rcml::{RingTone, Sides};
 
 use crate::event::{Ask, Clip, Headers, PlayId, Req, Route, Via};
@@ -451,6 +453,13 @@ pub enum MediaCommand {
         /// Leave out the silence at both ends.
         trim: bool,
     },
+    /// Find out whether a person or a machine has answered → `Answerer`, up to twice.
+    DetectMachine {
+        /// Lengths of speech and silence.
+        timing: AnswerTiming,
+    },
+    /// No longer find that out; no event follows.
+    StopDetecting,
     /// Close a recording.
     StopRecord {
         /// The recording.
@@ -498,9 +507,11 @@ impl MediaCommand {
             Self::Record { recording, .. } | Self::RecordVoice { recording, .. } => {
                 ("record".to_owned(), recording.to_string())
             }
+            Self::DetectMachine { .. } => ("detect machine".to_owned(), String::new()),
             Self::StopRecord { recording } => ("stop record".to_owned(), recording.to_string()),
-            // The room's own entry is better.
+            // The room's own entry is better, and the one about the result.
             Self::JoinRoom { .. }
+            | Self::StopDetecting
             | Self::LeaveRoom
             | Self::Open { .. }
             | Self::Remote { .. }

@@ -15,11 +15,13 @@ use model::{AccountSid, CallSid, Direction, NumberSid, Timestamp};
 use rcml::Verb;
 use serde::{Deserialize, Serialize};
 
+use crate::answering::Answering;
 use crate::bridge::Bridge;
 use crate::call::Call;
 use crate::callback::{CallbackTarget, LegCallback};
 use crate::command::{Addressed, Invite, MediaCommand, Target};
 use crate::context::{Context, Letter, Settings};
+use crate::detection::Detection;
 use crate::dialect::Dialect;
 use crate::event::{Document, Event, Headers, MediaEvent, Planned, PlayId, Redirect, Req, Route};
 use crate::fact::Reason;
@@ -106,6 +108,9 @@ pub struct OutboundApi {
     /// second of silence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub send_digits: Option<String>,
+    /// What is to be found out about who answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detection: Option<Detection>,
     /// Receives the events of each leg.
     pub callback: Option<LegCallback>,
     /// How long it may ring.
@@ -209,6 +214,7 @@ impl Family {
             callback: outbound.callback,
             screening: None,
             send_digits: outbound.send_digits,
+            detection: outbound.detection,
         };
         let id = cx.fork_id();
         let (fork, legs) = Fork::ring(
@@ -524,6 +530,7 @@ impl Family {
         leg.start_outbound(&mut self.cx);
         let mut call = Call::new(leg);
         call.send_digits = dialled.send_digits;
+        call.answering = Answering::new(dialled.detection);
         self.calls.insert(sid, call);
     }
 

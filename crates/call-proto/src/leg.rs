@@ -76,6 +76,8 @@ pub(crate) struct Leg {
     sip_status: Option<u16>,
     /// The remote party's reason for the end.
     sip_reason: Option<String>,
+    /// Parameters about what has answered, if the document waited for them.
+    pub(crate) answerer: Params,
     /// How many verbs need the remote party's keys.
     key_listeners: u32,
     /// News for the scripts, passed on after the leg has finished its step.
@@ -115,6 +117,7 @@ impl Leg {
             last_response: None,
             sip_status: None,
             sip_reason: None,
+            answerer: Params::new(),
             key_listeners: 0,
             news: VecDeque::new(),
         }
@@ -216,7 +219,8 @@ impl Leg {
 
     /// Parameters of every document request.
     pub(crate) fn voice_params(&self, cx: &Context) -> Params {
-        let params = self.reporter.voice_params(&self.profile, cx);
+        let mut params = self.reporter.voice_params(&self.profile, cx);
+        params.extend(self.answerer.iter().cloned());
         if self.screened.is_none() {
             return params;
         }

@@ -10,11 +10,13 @@
 
 #![forbid(unsafe_code)]
 
+mod answering;
 mod bridge;
 mod call;
 mod callback;
 mod command;
 mod context;
+mod detection;
 mod dialect;
 mod event;
 mod fact;
@@ -53,6 +55,7 @@ pub use command::{
     OutgoingMessage, RoomRequest, Sound, StreamCommand, StreamRequest, Target,
 };
 pub use context::{MakeAddress, RecordingAddress, Settings};
+pub use detection::{Answerer, Detection};
 pub use dialect::Dialect;
 pub use event::{
     Ask, AudioFailure, Clip, Coaching, Confidence, DigitWay, Document, Event, Fallback,

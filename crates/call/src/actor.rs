@@ -72,6 +72,8 @@ struct Leg {
     jar: CookieJar,
     /// Headers for every message of the leg; the SIP side knows it only once there is an INVITE.
     headers: Headers,
+    /// Finds out what has answered.
+    detection: Option<RecordingId>,
 }
 
 /// Source of an inbound leg's INVITE.
@@ -279,6 +281,7 @@ impl Actor {
                 endpoint,
                 jar: CookieJar::default(),
                 headers: Headers::new(),
+                detection: None,
             },
         );
         let inbox = self.inbox.clone();
@@ -555,6 +558,7 @@ impl Actor {
                 at,
                 muted: None,
                 sip_call_id: None,
+                answered_by: None,
                 dialog: Some(dialog),
             }))
         };

@@ -51,6 +51,7 @@ impl Engine {
             credentials: new.credentials,
             planned: new.planned,
             send_digits: new.send_digits,
+            detection: new.detection,
             callback: new.callback,
             timeout: new.timeout,
             dialect: new.dialect,

@@ -38,8 +38,9 @@ pub use model::{HttpMethod as Method, Level};
 pub use reply::{ReplyError, ReplyKind};
 pub use source::{MAX_BYTES, MAX_DEPTH};
 pub use verb::{
-    Beep, Branch, Conference, ConferenceRecording, Connect, Dial, DialRecording, Enqueue, Gather,
-    Hangup, Leave, LegEvent, Manner, Noun, Pause, Play, Prompt, Queue, Record, RecordingCallback,
-    RecordingEvent, RecordingStart, Redirect, Reject, RejectReason, RingTone, Say, Sides, Sms,
-    Speech, SpeechTimeout, Spoken, Start, Stop, Stream, Track, Unsupported, Verb, Voice, Wait,
+    Beep, Branch, Conference, ConferenceRecording, Connect, Detection, Dial, DialRecording,
+    Enqueue, Gather, Hangup, Leave, LegEvent, Manner, Noun, Pause, Play, Prompt, Queue, Record,
+    RecordingCallback, RecordingEvent, RecordingStart, Redirect, Reject, RejectReason, RingTone,
+    Say, Sides, Sms, Speech, SpeechTimeout, Spoken, Start, Stop, Stream, Track, Unsupported, Verb,
+    Voice, Wait,
 };

@@ -1,5 +1,6 @@
 //! `/Accounts/{sid}/Calls`: call legs, live and past.
 
+mod answering;
 mod fields;
 
 use std::time::Duration;
@@ -13,6 +14,7 @@ use model::record::{Account, Application};
 use model::{ApplicationSid, Bare, CallSid, CallStatus, HttpMethod, LegEvent, Target, error};
 use store::{CallFilter, CallKey, Sort, Store};
 
+use self::answering::DETECTION;
 use self::fields::CALL;
 use crate::context::{Answer, Context, now, owned};
 use crate::dialect::RestDialect;
@@ -39,7 +41,14 @@ pub(crate) static ROUTES: &[Route] = &[
         .doc("Lists calls, newest first."),
     Route::post(LIST, |c, a, _| Box::pin(create(c, a)))
         .needs(Action::Create, "Calls")
-        .params(&[PARTIES, CREDENTIALS, NEW_DOCUMENT, DOCUMENT, EVENTS])
+        .params(&[
+            PARTIES,
+            CREDENTIALS,
+            NEW_DOCUMENT,
+            DOCUMENT,
+            EVENTS,
+            DETECTION,
+        ])
         .instead(&[
             (
                 "Record",
@@ -338,6 +347,7 @@ async fn new_call(context: &Context<'_>, account: &Account) -> Result<NewCall, F
     };
     let mut new = new_call_of(context, account, planned.into())?;
     new.send_digits = send_digits(&context.params)?;
+    new.detection = answering::detection(context)?;
     new.callback = new.callback.or(callback);
     new.dialect = Dialect::of(dialect);
     Ok(new)
@@ -440,6 +450,7 @@ pub(super) fn new_call_of(
         headers: headers.into_iter().map(custom).collect(),
         planned,
         send_digits: None,
+        detection: None,
         callback: leg_callback(context)?,
         timeout: timeout(params)?,
         credentials: username.zip(password),

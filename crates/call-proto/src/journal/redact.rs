@@ -50,6 +50,10 @@ pub(super) fn outbound(outbound: &OutboundApi) -> OutboundApi {
     if let Some(leg) = &mut outbound.callback {
         callback(&mut leg.target);
     }
+    let detection = outbound.detection.as_mut();
+    if let Some(target) = detection.and_then(|it| it.callback.as_mut()) {
+        callback(target);
+    }
     outbound
 }
 

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use call_proto::{Beep, DigitWay, Lane, MediaCommand, MediaEvent, Sides, Sound, Via};
+use audio::answerer::{Heard, Timing};
+use call_proto::{Answerer, Beep, DigitWay, Lane, MediaCommand, MediaEvent, Sides, Sound, Via};
 use media::{Control, EndpointId, EngineControl, Part, PlayId, RecordingId, Report, Terms};
 use model::record::MediaCounts;
 use model::{CallSid, RecordingSid};
@@ -112,6 +113,28 @@ impl Actor {
                 };
                 return self.record(endpoint, recording, terms);
             }
+            MediaCommand::DetectMachine { timing } => {
+                let recording = RecordingId(self.shared.endpoint().0);
+                if let Some(leg) = self.legs.get_mut(&call) {
+                    leg.detection = Some(recording);
+                }
+                EngineControl::DetectAnswerer {
+                    endpoint,
+                    recording,
+                    timing: Timing {
+                        speech: timing.speech,
+                        speech_end: timing.speech_end,
+                        silence: timing.silence,
+                    },
+                }
+            }
+            MediaCommand::StopDetecting => {
+                let leg = self.legs.get_mut(&call);
+                let Some(recording) = leg.and_then(|leg| leg.detection.take()) else {
+                    return;
+                };
+                EngineControl::StopRecord { recording }
+            }
             MediaCommand::StopRecord { recording } => {
                 let known = self.recordings.iter().find(|(_, sid)| **sid == recording);
                 let Some((id, _)) = known else { return };
@@ -218,6 +241,7 @@ impl Actor {
             Report::RecordSilence { recording } => MediaEvent::RecordSilence {
                 recording: *self.recordings.get(&recording)?,
             },
+            Report::Answerer { heard } => MediaEvent::Answerer(answerer(heard)),
             Report::Recorded {
                 recording,
                 duration_ms,
@@ -233,6 +257,17 @@ impl Actor {
             },
             Report::Closed { stats } => MediaEvent::Closed(counts_of(&stats)),
         })
+    }
+}
+
+const fn answerer(heard: Heard) -> Answerer {
+    match heard {
+        Heard::Human => Answerer::Human,
+        Heard::Machine => Answerer::Machine,
+        Heard::Beep => Answerer::Beep,
+        Heard::Silence => Answerer::Silence,
+        Heard::Fax => Answerer::Fax,
+        Heard::Nothing => Answerer::Nothing,
     }
 }
 

@@ -4,7 +4,8 @@
 
 use std::time::Duration;
 
-use call_proto::{Dialect, Headers};
+use call_proto::{CallbackTarget, Detection, Dialect, Headers};
+use model::{DetectionMode, HttpMethod};
 use url::Url;
 
 use super::application::address;
@@ -12,6 +13,7 @@ use super::headers;
 use super::steps::{self, Step};
 use crate::Problem;
 use crate::read::{self, Map, Problems};
+use crate::stage::ACCOUNT;
 use crate::yaml::Node;
 
 /// Default name of the leg that starts the call.
@@ -35,6 +37,8 @@ pub(crate) struct Call {
     pub(crate) timeout: Duration,
     /// Keys sent after the answer of a call from the API.
     pub(crate) send_digits: Option<String>,
+    /// What is to be found out about who answers a call from the API.
+    pub(crate) detection: Option<Detection>,
     /// Text of its first document, if the API sends it.
     pub(crate) document: Option<String>,
     /// Address of its first document; `None`: the application's.
@@ -53,6 +57,8 @@ const KEYS: &[&str] = &[
     "timeout",
     "send_digits",
     "document",
+    "machine_detection",
+    "async_amd",
 ];
 /// Additional keys of each of several calls.
 const MORE: &[&str] = &["at", "start", "steps"];
@@ -73,19 +79,19 @@ pub(super) fn read_all(script: &Map<'_>, base: &Url) -> Result<Vec<Call>, Proble
             }
             read_several(node, base)
         }
-        None => read_one(script).map(|call| vec![call]),
+        None => read_one(script, base).map(|call| vec![call]),
     };
     problems.and(calls)
 }
 
 /// `call` and, even if that is missing, `caller`.
-fn read_one(script: &Map<'_>) -> Result<Call, Problem> {
+fn read_one(script: &Map<'_>, base: &Url) -> Result<Call, Problem> {
     let mut problems = Problems::default();
     let caller = script.get("caller");
     let steps = caller.map(|node| steps::read(node, "caller"));
     let steps = problems.keep(steps.transpose()).flatten();
     let call = match script.get("call") {
-        Some(node) => Map::of(node, "call", KEYS).and_then(|map| read(&map, CALLER)),
+        Some(node) => Map::of(node, "call", KEYS).and_then(|map| read(&map, CALLER, base)),
         None => Err(Problem::new(script.line, "the script needs `call`")),
     };
     Ok(Call {
@@ -108,7 +114,7 @@ fn read_several(node: &Node, base: &Url) -> Result<Vec<Call>, Problem> {
         let start = problems.keep(start.transpose()).flatten();
         let steps = map.get("steps").map(|node| steps::read(node, "steps"));
         let steps = problems.keep(steps.transpose()).flatten();
-        let call = problems.and(read(&map, name))?;
+        let call = problems.and(read(&map, name, base))?;
         Ok(Call {
             at: at.unwrap_or_default(),
             start,
@@ -123,7 +129,7 @@ fn read_several(node: &Node, base: &Url) -> Result<Vec<Call>, Problem> {
     read::all(entries.iter().map(call))
 }
 
-fn read(map: &Map<'_>, leg: &str) -> Result<Call, Problem> {
+fn read(map: &Map<'_>, leg: &str, base: &Url) -> Result<Call, Problem> {
     let by_api = match map.get("direction") {
         Some(node) => read::word(node, "direction", &[("inbound", false), ("api", true)])?,
         None => false,
@@ -137,7 +143,7 @@ fn read(map: &Map<'_>, leg: &str) -> Result<Call, Problem> {
         let text = "`timeout` is how long a call made by the API may ring; it has no meaning here";
         return Err(Problem::new(node.line, text));
     }
-    for name in ["send_digits", "document"] {
+    for name in ["send_digits", "document", "machine_detection", "async_amd"] {
         if let Some(node) = map.get(name).filter(|_| !by_api) {
             let text = format!("`{name}` belongs to a call with `direction: api`");
             return Err(Problem::new(node.line, text));
@@ -157,9 +163,41 @@ fn read(map: &Map<'_>, leg: &str) -> Result<Call, Problem> {
         },
         dialect,
         send_digits: map.text("send_digits")?,
+        detection: detection(map, base)?,
         document: map.text("document")?,
         timeout: map.duration("timeout")?.unwrap_or(Duration::from_secs(60)),
         start: None,
         steps: Vec::new(),
     })
+}
+
+/// Machine detection, as the API is asked for it.
+fn detection(map: &Map<'_>, base: &Url) -> Result<Option<Detection>, Problem> {
+    let callback = map.get("async_amd");
+    let Some(node) = map.get("machine_detection") else {
+        return match callback {
+            Some(node) => {
+                let text = "`async_amd` has no meaning without `machine_detection`";
+                Err(Problem::new(node.line, text))
+            }
+            None => Ok(None),
+        };
+    };
+    let modes = [DetectionMode::Enable, DetectionMode::DetectMessageEnd];
+    let mode = read::word(
+        node,
+        "machine_detection",
+        &modes.map(|it| (it.as_str(), it)),
+    )?;
+    let url = callback.map(|node| address(base, node, "async_amd"));
+    let target = |url| CallbackTarget {
+        url,
+        method: HttpMethod::Post,
+        author: ACCOUNT,
+    };
+    Ok(Some(Detection {
+        terms: mode.into(),
+        holds: callback.is_none(),
+        callback: url.transpose()?.map(target),
+    }))
 }

@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use call_proto::{
-    AudioFailure, Event, Fetched, Headers, LegEvent, MediaEvent, PlayId, Refer, Req, SpeechNews,
-    StreamCounts, StreamNews, StreamOver,
+    Answerer, AudioFailure, Event, Fetched, Headers, LegEvent, MediaEvent, PlayId, Refer, Req,
+    SpeechNews, StreamCounts, StreamNews, StreamOver,
 };
 use model::{CallSid, RecordingSid, Timestamp, error};
 
@@ -217,7 +217,7 @@ fn leg_noise() -> [LegEvent; 12] {
     ]
 }
 
-fn media_noise(recording: RecordingSid, play: PlayId) -> [MediaEvent; 10] {
+fn media_noise(recording: RecordingSid, play: PlayId) -> [MediaEvent; 12] {
     [
         MediaEvent::Opened { sdp: text() },
         MediaEvent::Refused {
@@ -239,5 +239,7 @@ fn media_noise(recording: RecordingSid, play: PlayId) -> [MediaEvent; 10] {
             reason: text(),
         },
         MediaEvent::RecordSilence { recording },
+        MediaEvent::Answerer(Answerer::Machine),
+        MediaEvent::Answerer(Answerer::Beep),
     ]
 }
