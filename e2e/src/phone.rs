@@ -1,6 +1,7 @@
 //! A baresip softphone: a real phone that registers, calls, answers, and records what it hears.
 //!
-//! **Invariant: a phone plays its own tone from connection to the end of a call**, and what it
+//! **Invariant: a phone plays its own tone from connection to the end of a call**, unless it is set up to play
+//! less, and what it
 //! heard can be read after the call. It is driven over its control connection; its events are kept
 //! in order.
 
@@ -40,6 +41,8 @@ pub struct Setup {
     transport: &'static str,
     answers: bool,
     info: bool,
+    /// It plays only so many milliseconds of its tone.
+    burst_ms: Option<u32>,
 }
 
 impl Setup {
@@ -52,6 +55,7 @@ impl Setup {
             transport: "udp",
             answers: false,
             info: false,
+            burst_ms: None,
         }
     }
 
@@ -70,6 +74,12 @@ impl Setup {
     /// Sends keys by SIP INFO instead of telephone events.
     pub fn keys_by_info(mut self) -> Self {
         self.info = true;
+        self
+    }
+
+    /// Plays only so many milliseconds of its tone, and then silence.
+    pub fn plays_ms(mut self, ms: u32) -> Self {
+        self.burst_ms = Some(ms);
         self
     }
 
@@ -159,7 +169,11 @@ impl Setup {
     ) -> anyhow::Result<()> {
         let path = folder.path();
         let rate = self.rate();
-        pitch.write_wav(&path.join("tone.wav"), TONE_SECONDS, rate)?;
+        let tone = path.join("tone.wav");
+        match self.burst_ms {
+            Some(ms) => pitch.write_burst(&tone, ms, TONE_SECONDS, rate)?,
+            None => pitch.write_wav(&tone, TONE_SECONDS, rate)?,
+        }
         let rtp = ports::block(4)?;
         let config = format!(
             "sip_listen 127.0.0.1:{sip_port}\nnet_interface 127.0.0.1\n\

@@ -74,6 +74,17 @@ impl Pitch {
             .with_context(|| path.display().to_string())
     }
 
+    /// A WAV file of `seconds` with `ms` milliseconds of the tone at its beginning, at `rate` Hz.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn write_burst(self, path: &Path, ms: u32, seconds: u32, rate: u32) -> anyhow::Result<()> {
+        let mut samples = Tone::at_rate(self.0, LEVEL_DBM0, rate).samples(ms);
+        samples.resize((seconds * rate) as usize, 0);
+        std::fs::write(path, wav::encode_at(&samples, rate))
+            .with_context(|| path.display().to_string())
+    }
+
     /// The bytes of a WAV file with `seconds` of the tone.
     pub fn wav(self, seconds: u32) -> Vec<u8> {
         wav::encode(&self.samples(seconds))

@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod answerer;
 pub mod codec;
 pub mod dtmf;
 pub mod g711;

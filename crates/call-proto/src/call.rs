@@ -2,12 +2,13 @@
 //!
 //! The call decides nothing: it routes events to the part concerned, and the leg's reports to the
 //! scripts. Each part is a machine in its own file: `leg` with its `reporter`, `interpreter`,
-//! `recording`, `streams`, `relays`, `message`, `keys`. `modify` and `transfer` add what the API and a REFER
+//! `recording`, `streams`, `relays`, `message`, `keys`, `answering`. `modify` and `transfer` add what the API and a REFER
 //! change.
 
 use model::{AccountSid, CallSid, Direction, RecordingSid, RecordingSource, Timestamp};
 use rcml::Verb;
 
+use crate::answering::Answering;
 use crate::command::Command;
 use crate::context::{Context, Letter};
 use crate::event::{
@@ -36,6 +37,8 @@ pub(crate) struct Call {
     messages: Messages,
     keys: Keys,
     pub(crate) interjections: Interjections,
+    /// Finds out what has answered.
+    pub(crate) answering: Answering,
     /// Keys to send to the remote party once it is connected, or before it is screened.
     pub(crate) send_digits: Option<String>,
     /// What applies once a call of the API is answered; empty from then on.
@@ -56,6 +59,7 @@ impl Call {
             messages: Messages::default(),
             keys: Keys::default(),
             interjections: Interjections::default(),
+            answering: Answering::default(),
             send_digits: None,
             from_answer: FromAnswer::default(),
             limit_at: None,
@@ -144,7 +148,10 @@ impl Call {
                 let news = ReferNews::Reported { status, is_last };
                 self.tell(&Input::Refer(news), cx);
             }
-            event => self.leg.handle_leg(event, cx),
+            event => {
+                self.leg.handle_leg(event, cx);
+                self.answering.begin(&self.leg, cx);
+            }
         }
     }
 
@@ -152,6 +159,11 @@ impl Call {
         match event {
             MediaEvent::PlayDone { play } if self.interjection_played(play) => {}
             MediaEvent::PlayDone { play } => self.tell(&Input::Played(play), cx),
+            MediaEvent::Answerer(heard) => {
+                if let Some(script) = self.answering.heard(heard, &mut self.leg, cx) {
+                    self.start(script, cx);
+                }
+            }
             MediaEvent::Digit { digit, way } => self.key_pressed(digit, way, cx),
             MediaEvent::RecordSilence { recording } => {
                 let news = self.recordings.is_open(recording);
@@ -189,6 +201,7 @@ impl Call {
             .chain(self.streams.poll_timeout())
             .chain(self.limit_at)
             .chain(self.relays.poll_timeout())
+            .chain(self.answering.poll_timeout())
             .min()
     }
 
@@ -213,6 +226,9 @@ impl Call {
         while let Some(waited) = self.messages.give_up(&mut self.leg, cx) {
             self.tell(&Input::MessageLeft(waited), cx);
         }
+        if let Some(script) = self.answering.give_up(&mut self.leg, cx) {
+            self.start(script, cx);
+        }
         self.tell(&Input::Timeout, cx);
     }
 
@@ -224,6 +240,7 @@ impl Call {
             && self.messages.is_empty()
             && self.streams.is_empty()
             && self.relays.is_empty()
+            && self.answering.holds_nothing()
     }
 
     /// At the end of a step, when no bridge needs the endpoint any more: lets the leg settle, and
@@ -238,7 +255,11 @@ impl Call {
     }
 
     /// Runs a script on the leg, above those already running.
+    /// If the leg's document waits until it is known what has answered, so does the script.
     pub(crate) fn start(&mut self, script: Script, cx: &mut Context) {
+        let Some(script) = self.answering.hold(script) else {
+            return;
+        };
         self.scripts.push(script);
         self.tell(&Input::Start, cx);
     }
@@ -328,6 +349,7 @@ impl Call {
                     self.limit_at = None;
                     self.streams.stop_all(&self.leg, cx);
                     self.recordings.stop_all(&self.leg, cx);
+                    self.answering.leg_over(reason, &mut self.leg, cx);
                     Input::LegOver(reason)
                 }
             };
@@ -344,6 +366,7 @@ impl Call {
 
     /// Detaches the scripts, because another one takes over the leg.
     pub(crate) fn detach_scripts(&mut self, cx: &mut Context) {
+        self.answering.release();
         let (scripts, mut parts) = self.parts();
         scripts.detach(&mut parts, cx);
     }

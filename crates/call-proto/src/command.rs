@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 pub use model::Target;
-use model::{AccountSid, CallSid, ConferenceSid, HttpMethod, QueueSid, RecordingSid, StreamSid};
+use model::{
+    AccountSid, AnswerTiming, CallSid, ConferenceSid, HttpMethod, QueueSid, RecordingSid, StreamSid,
+};
 use rcml::{RingTone, Sides};
 
 use crate::event::{Ask, Clip, Headers, PlayId, Req, Route, Via};
@@ -490,6 +492,13 @@ pub enum MediaCommand {
         /// What it contains in place of the pause; `None`: it continues.
         pause: Option<Pause>,
     },
+    /// Find out whether a person or a machine has answered → `Answerer`, up to twice.
+    DetectMachine {
+        /// Lengths of speech and silence.
+        timing: AnswerTiming,
+    },
+    /// No longer find that out; no event follows.
+    StopDetecting,
     /// Close a recording.
     StopRecord {
         /// The recording.
@@ -557,9 +566,11 @@ impl MediaCommand {
                 };
                 (what.to_owned(), recording.to_string())
             }
+            Self::DetectMachine { .. } => ("detect machine".to_owned(), String::new()),
             Self::StopRecord { recording } => ("stop record".to_owned(), recording.to_string()),
-            // The room's own entry is better.
+            // The room's own entry is better, and the one about the result.
             Self::JoinRoom { .. }
+            | Self::StopDetecting
             | Self::LeaveRoom
             | Self::Open { .. }
             | Self::Remote { .. }

@@ -6,6 +6,7 @@ use model::record::MediaCounts;
 use model::{AccountSid, CallSid, ConferenceSid, HttpMethod, QueueSid, RecordingSid};
 use serde::{Deserialize, Serialize};
 
+use crate::detection::Answerer;
 use crate::dialect::Dialect;
 use crate::interjection::Interjection;
 use crate::membership::RoomEvent;
@@ -409,6 +410,9 @@ pub enum MediaEvent {
         /// The recording.
         recording: RecordingSid,
     },
+    /// What was heard of the party that answered, after
+    /// [`MediaCommand::DetectMachine`](crate::MediaCommand::DetectMachine).
+    Answerer(Answerer),
     /// A recording is closed and readable.
     Recorded {
         /// The recording.

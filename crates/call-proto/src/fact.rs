@@ -5,8 +5,8 @@ use model::record::{
     StartedRecording,
 };
 use model::{
-    CallSid, CallStatus, ConferenceSid, ConferenceStatus, Direction, EventSid, HangupBy, QueueSid,
-    RecordingSid, RecordingStatus, Timestamp,
+    AnsweredBy, CallSid, CallStatus, ConferenceSid, ConferenceStatus, Direction, EventSid,
+    HangupBy, QueueSid, RecordingSid, RecordingStatus, Timestamp,
 };
 
 use crate::farewell::{Farewell, MessageFarewell, RecordingFarewell, RoomFarewell};
@@ -33,6 +33,15 @@ pub enum Fact {
         answered_by: Option<String>,
         /// SIP Call-ID, if not known before.
         sip_call_id: Option<String>,
+    },
+    /// It was found out what has answered the leg.
+    AnsweredBy {
+        /// The leg.
+        call: CallSid,
+        /// When.
+        at: Timestamp,
+        /// Who or what.
+        by: AnsweredBy,
     },
     /// The leg ended. Exactly once per leg.
     Ended {

@@ -15,11 +15,13 @@ use model::{AccountSid, CallSid, Direction, NumberSid, Timestamp};
 use rcml::Verb;
 use serde::{Deserialize, Serialize};
 
+use crate::answering::Answering;
 use crate::bridge::Bridge;
 use crate::call::Call;
 use crate::callback::{CallbackTarget, LegCallback};
 use crate::command::{Addressed, Invite, MediaCommand, Target};
 use crate::context::{Context, Letter, Settings};
+use crate::detection::Detection;
 use crate::dialect::Dialect;
 use crate::event::{Document, Event, Headers, MediaEvent, Planned, PlayId, Redirect, Req, Route};
 use crate::fact::Reason;
@@ -107,6 +109,9 @@ pub struct OutboundApi {
     /// second of silence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub send_digits: Option<String>,
+    /// What is to be found out about who answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detection: Option<Detection>,
     /// Receives the events of each leg.
     pub callback: Option<LegCallback>,
     /// Records the leg that answers, from its answer on.
@@ -220,6 +225,7 @@ impl Family {
                 recording: outbound.recording,
                 time_limit: outbound.time_limit,
             },
+            detection: outbound.detection,
         };
         let id = cx.fork_id();
         let (fork, legs) = Fork::ring(
@@ -536,6 +542,7 @@ impl Family {
         let mut call = Call::new(leg);
         call.send_digits = dialled.send_digits;
         call.from_answer = dialled.from_answer;
+        call.answering = Answering::new(dialled.detection);
         self.calls.insert(sid, call);
     }
 

@@ -77,6 +77,8 @@ pub(crate) struct Leg {
     sip_status: Option<u16>,
     /// The remote party's reason for the end.
     sip_reason: Option<String>,
+    /// Parameters about what has answered, if the document waited for them.
+    pub(crate) answerer: Params,
     /// How many verbs need the remote party's keys.
     key_listeners: u32,
     /// Keys for the next `<Gather>`.
@@ -120,6 +122,7 @@ impl Leg {
             last_response: None,
             sip_status: None,
             sip_reason: None,
+            answerer: Params::new(),
             key_listeners: 0,
             type_ahead: TypeAhead::default(),
             is_referred: false,
@@ -223,7 +226,8 @@ impl Leg {
 
     /// Parameters of every document request.
     pub(crate) fn voice_params(&self, cx: &Context) -> Params {
-        let params = self.reporter.voice_params(&self.profile, cx);
+        let mut params = self.reporter.voice_params(&self.profile, cx);
+        params.extend(self.answerer.iter().cloned());
         if self.screened.is_none() {
             return params;
         }

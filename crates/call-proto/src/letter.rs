@@ -7,6 +7,7 @@ use model::{AccountSid, CallSid, CallStatus, Direction, RecordingSid, number};
 
 use crate::callback::LegCallback;
 use crate::command::Target;
+use crate::detection::Detection;
 use crate::event::{Document, Headers, Route};
 use crate::fact::Reason;
 use crate::recording::RecordingTerms;
@@ -47,6 +48,8 @@ pub(crate) struct Dialled {
     pub(crate) screening: Option<Document>,
     /// Keys sent to it once it is connected, or before it is screened.
     pub(crate) send_digits: Option<String>,
+    /// What is to be found out about who answers.
+    pub(crate) detection: Option<Detection>,
     /// For a call of the API: what applies to the leg that answers.
     pub(crate) from_answer: FromAnswer,
 }

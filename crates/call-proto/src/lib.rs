@@ -10,12 +10,14 @@
 
 #![forbid(unsafe_code)]
 
+mod answering;
 mod bridge;
 mod call;
 mod callback;
 mod command;
 mod context;
 mod conversation;
+mod detection;
 mod dialect;
 mod event;
 mod fact;
@@ -59,6 +61,7 @@ pub use command::{
     MediaCommand, OutgoingMessage, RoomRequest, Sound, StreamCommand, StreamRequest, Target,
 };
 pub use context::{MakeAddress, RecordingAddress, Settings};
+pub use detection::{Answerer, Detection};
 pub use dialect::Dialect;
 pub use event::{
     Ask, AudioFailure, Clip, Coaching, Confidence, DigitWay, Document, Event, Fallback,

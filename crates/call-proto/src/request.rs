@@ -7,6 +7,7 @@ use model::{AccountSid, CallSid, HttpMethod, RecordingSid};
 
 use crate::callback::{CallbackTarget, LegCallback};
 use crate::command::Target;
+use crate::detection::Detection;
 use crate::dialect::Dialect;
 use crate::event::{Headers, Planned, Unreachable};
 use crate::interjection::InterjectionRefusal;
@@ -27,6 +28,8 @@ pub struct NewCall {
     pub planned: Planned,
     /// Keys sent to the party that answers, before anything runs, as [`OutboundApi::send_digits`](crate::OutboundApi::send_digits).
     pub send_digits: Option<String>,
+    /// What is to be found out about who answers.
+    pub detection: Option<Detection>,
     /// Receives the events of each leg.
     pub callback: Option<LegCallback>,
     /// Records the leg that answers, from its answer on.

@@ -274,6 +274,7 @@ fn of_media_event(event: &MediaEvent) -> (String, String) {
         MediaEvent::RecordSilence { recording } => {
             ("nothing to record".to_owned(), recording.to_string())
         }
+        MediaEvent::Answerer(heard) => ("answerer".to_owned(), heard.as_str().to_owned()),
         MediaEvent::Recorded {
             recording,
             duration_ms,

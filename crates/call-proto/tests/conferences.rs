@@ -206,6 +206,7 @@ fn a_party_that_the_api_calls_enters_the_conference() {
         credentials: None,
         planned: new.planned(world::account(1)),
         send_digits: None,
+        detection: None,
         callback: None,
         recording: None,
         timeout: Duration::from_secs(30),

@@ -75,6 +75,8 @@ struct Leg {
     jar: CookieJar,
     /// Headers for every message of the leg; the SIP side knows it only once there is an INVITE.
     headers: Headers,
+    /// Finds out what has answered.
+    detection: Option<RecordingId>,
 }
 
 /// The host that an inbound leg's INVITE came from.
@@ -284,6 +286,7 @@ impl Actor {
                 endpoint,
                 jar: CookieJar::default(),
                 headers: Headers::new(),
+                detection: None,
             },
         );
         let inbox = self.inbox.clone();
@@ -562,6 +565,7 @@ impl Actor {
                 at,
                 muted: None,
                 sip_call_id: None,
+                answered_by: None,
                 dialog: Some(dialog),
             }))
         };

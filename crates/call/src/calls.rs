@@ -53,6 +53,7 @@ impl Engine {
             credentials: new.credentials,
             planned: new.planned,
             send_digits: new.send_digits,
+            detection: new.detection,
             callback: new.callback,
             recording: new.recording,
             timeout: new.timeout,

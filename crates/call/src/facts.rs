@@ -30,6 +30,7 @@ pub(crate) fn changes(facts: Vec<Fact>, dialogs: &mut BTreeMap<CallSid, String>)
                     at: record.created,
                     muted: None,
                     sip_call_id: None,
+                    answered_by: None,
                     dialog: Some(dialog),
                 }))
             }));
@@ -53,6 +54,14 @@ pub(crate) fn changes(facts: Vec<Fact>, dialogs: &mut BTreeMap<CallSid, String>)
             ring_duration_s: None,
             dialog: dialogs.remove(&call),
         },
+        Fact::AnsweredBy { call, at, by } => Change::CallUpdated(Box::new(CallUpdate {
+            sid: call,
+            at,
+            muted: None,
+            sip_call_id: None,
+            answered_by: Some(by.as_str().to_owned()),
+            dialog: None,
+        })),
         Fact::Ended { call, end } => Change::CallEnded {
             sid: call,
             status: end.status,
@@ -217,6 +226,9 @@ pub(crate) fn log(fact: &Fact) {
         }
         Fact::LeftQueue { call, queue, .. } => {
             info!(call.sid = %call, queue.sid = %queue, "call no longer waits in a queue");
+        }
+        Fact::AnsweredBy { call, by, .. } => {
+            info!(call.sid = %call, by = by.as_str(), "what answered the call is known");
         }
         Fact::Ringing { .. }
         | Fact::Farewell { .. }

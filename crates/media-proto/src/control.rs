@@ -7,6 +7,7 @@
 
 use crate::recorder::Pause;
 use crate::report::{EndpointId, MixId, PlayId, RecordingId, Report};
+use audio::answerer::Timing;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -199,6 +200,16 @@ pub enum Control {
         /// What it contains in place of the pause; `None`: it continues.
         pause: Option<Pause>,
     },
+    /// Listens to an endpoint until it is known what has answered there, beginning now → `Answerer`, up to
+    /// twice. Ends with [`Control::StopRecord`], or with the endpoint.
+    DetectAnswerer {
+        /// The endpoint.
+        endpoint: EndpointId,
+        /// A new identifier, also distinct from those of recordings.
+        recording: RecordingId,
+        /// Lengths of speech and silence.
+        timing: Timing,
+    },
     /// Ends a recording or tap that is in progress.
     StopRecord {
         /// The recording or tap to end.
@@ -239,6 +250,7 @@ impl Control {
             | Self::SendDigits { endpoint, .. }
             | Self::PassKey { endpoint, .. }
             | Self::ListenDigits { endpoint, .. }
+            | Self::DetectAnswerer { endpoint, .. }
             | Self::Leave { endpoint }
             | Self::Unbridge { a: endpoint, .. }
             | Self::Close { endpoint } => Subject::Endpoint(*endpoint),

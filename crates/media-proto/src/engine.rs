@@ -6,6 +6,7 @@
 //! sockets, its play, its bridge and its recordings end with it. Left to others: the
 //! content of packets (`endpoint`), and where it goes (`paths`).
 
+mod answering;
 mod joins;
 mod keys;
 mod moving;
@@ -308,6 +309,11 @@ impl Engine {
                     recording.pause(pause, now);
                 }
             }
+            Control::DetectAnswerer {
+                endpoint,
+                recording,
+                timing,
+            } => self.detect_answerer(endpoint, recording, timing, now),
             Control::StopRecord { recording } => {
                 let slot = self.recording_names.get(&recording).copied();
                 self.end_recording(slot, now, out);
@@ -605,6 +611,9 @@ impl Engine {
             .get_mut(slot)
             .filter(|recording| recording.next_at == at);
         let Some(recording) = due else { return };
+        if recording.answerer.is_some() {
+            return self.hear_answerer(slot, at, out);
+        }
         let id = recording.id;
         let silent = recording.frame(at, |samples| out.record(id, samples));
         if let (true, Object::Endpoint(endpoint)) = (silent, recording.of) {
@@ -628,6 +637,9 @@ impl Engine {
                 }
             }
             Object::Mix(mix) => self.forget_recording(mix),
+        }
+        if recording.answerer.is_some() {
+            return;
         }
         let (samples, keep) = recording.finish(now, |samples| out.record(id, samples));
         out.end_recording(id, RecordingEnd::Finished { samples, keep });

@@ -136,6 +136,8 @@ pub(crate) struct Recording {
     voice: Option<Voice>,
     /// The last frames before the first voice, in a ring.
     before: Vec<[i16; WHOLE_FRAME]>,
+    /// If it is not a recording, but finds out what has answered: gets the samples.
+    pub(crate) answerer: Option<Box<audio::answerer::Detector>>,
     /// When the next frame is due.
     pub(crate) next_at: Instant,
 }
@@ -198,6 +200,7 @@ impl Recording {
                 reported: false,
             }),
             before: vec![[0; WHOLE_FRAME]; before],
+            answerer: None,
             next_at,
         }
     }

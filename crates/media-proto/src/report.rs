@@ -96,6 +96,11 @@ pub enum Report {
         /// The recording.
         recording: RecordingId,
     },
+    /// What was found out about the party that answered.
+    Answerer {
+        /// A sound of it.
+        heard: audio::answerer::Heard,
+    },
     /// A recording is complete under its final name. Reported for the first leg.
     Recorded {
         /// The recording.

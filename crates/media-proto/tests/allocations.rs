@@ -139,6 +139,18 @@ fn steady_state_allocates_nothing() {
         let (now, log) = (world.log.now, &mut world.log);
         world.engine.overhear(recording, endpoint, now, log);
     }
+    for endpoint in [1, 5, 9] {
+        let ms = std::time::Duration::from_millis;
+        world.control(Control::DetectAnswerer {
+            endpoint: EndpointId(endpoint),
+            recording: RecordingId(200 + endpoint),
+            timing: audio::answerer::Timing {
+                speech: ms(2400),
+                speech_end: ms(1200),
+                silence: ms(5000),
+            },
+        });
+    }
     for _ in 0..50 {
         for phone in &mut phones {
             let mut packet = phone.packet();

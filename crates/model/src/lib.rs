@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod address;
+pub mod answering;
 pub mod egress;
 pub mod error;
 pub mod guesses;
@@ -21,6 +22,7 @@ pub mod target;
 pub mod text;
 pub mod time;
 
+pub use answering::{AnswerTiming, AnsweredBy, DetectionMode, MachineDetection};
 pub use error::{ErrorEntry, Level};
 pub use lane::Lane;
 pub use sid::{

@@ -48,7 +48,6 @@ const IDLE: &[(&str, &str)] = &[
     ("bargeIn", "true"),
     ("debug", "false"),
     ("enhanced", "false"),
-    ("machineDetection", "Disable"),
     ("media", "audio_only"),
     ("profanityFilter", "false"),
     ("record", "do-not-record"),

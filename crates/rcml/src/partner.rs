@@ -43,6 +43,22 @@ pub(crate) const TABLE: &[(&[&str], &[&str], Partner)] = &[
     ),
     (&["Sip", "Uri"], &["username"], Attribute(&["password"])),
     (&["Sip", "Uri"], &["password"], Attribute(&["username"])),
+    (
+        &["Number", "Sip", "Uri"],
+        &[
+            "machineDetectionTimeout",
+            "machineDetectionSpeechThreshold",
+            "machineDetectionSpeechEndThreshold",
+            "machineDetectionSilenceTimeout",
+            "amdStatusCallback",
+        ],
+        Attribute(&["machineDetection"]),
+    ),
+    (
+        &["Number", "Sip", "Uri"],
+        &["amdStatusCallbackMethod"],
+        Attribute(&["amdStatusCallback"]),
+    ),
     (&["Dial"], &["referMethod"], Attribute(&["referUrl"])),
     (
         &["Dial"],

@@ -416,7 +416,7 @@ fn branch_attributes(branch: &Branch) -> Pairs<'_> {
             .collect();
         words.join(" ")
     });
-    vec![
+    let mut pairs = vec![
         ("url", branch.url.clone()),
         ("method", unless_post(branch.method).map(str::to_owned)),
         ("statusCallback", branch.status_callback.clone()),
@@ -428,7 +428,10 @@ fn branch_attributes(branch: &Branch) -> Pairs<'_> {
         ("sendDigits", branch.send_digits.clone()),
         ("username", branch.username.clone()),
         ("password", branch.password.clone()),
-    ]
+    ];
+    let detection = branch.detection.iter();
+    pairs.extend(detection.flat_map(|detection| detection.attributes()));
+    pairs
 }
 
 fn conference_attributes(conference: &Conference) -> Pairs<'_> {

@@ -371,10 +371,10 @@ fn explains_broken_documents() {
             ],
         ),
         (
-            r#"<Response><Dial><Number sendDigits="12 x" machineDetection="Enable">+2000</Number></Dial></Response>"#,
+            r#"<Response><Dial><Number sendDigits="12 x" byoc="BY1">+2000</Number></Dial></Response>"#,
             &[
                 "12203 1:25 `sendDigits` of `Number` cannot be `12 x`; no keys are sent",
-                "12204 1:43 `machineDetection` of `Number` has no effect here",
+                "12204 1:43 `byoc` of `Number` has no effect here",
             ],
         ),
         (

@@ -18,7 +18,9 @@ const DOCUMENTS: [&str; 19] = [
      statusCallback='/s' statusCallbackMethod='GET' statusCallbackEvent='join, leave' record='record-from-start' trim='do-not-trim' \
      recordingStatusCallback='/r' recordingStatusCallbackMethod='GET' recordingStatusCallbackEvent='in-progress'>room</Conference>\
      </Dial><Dial><Conference waitUrl=''>room</Conference></Dial><Fax/><Dial/></Response>",
-    "<Response><Dial><Number sendDigits='w1'>+2000</Number><Uri>a?b@h</Uri></Dial></Response>",
+    "<Response><Dial><Number sendDigits='w1' machineDetection='Enable' \
+     machineDetectionTimeout='9' machineDetectionSilenceTimeout='5000' amdStatusCallback='/a?b=c'>+2000</Number>\
+     <Sip machineDetection='DetectMessageEnd' amdStatusCallbackMethod='GET'>sip:z@h</Sip><Uri>a?b@h</Uri></Dial></Response>",
     "<Response><Gather action='a' method='GET' timeout='9' finishOnKey='' startInputKey='1*' \
      numDigits='4' actionOnEmptyResult='true'><Say>x</Say><Pause length='2'/><Play>p</Play></Gather>\
      <Gather finishOnKey='*#'/><Gather/></Response>",

@@ -1,9 +1,10 @@
 //! The fields of each verb, by its text.
 
+use model::{DetectionMode, MachineDetection};
 use rcml::{
-    Branch, Conference, Dial, DialRecording, Document, Echo, Gather, LegEvent, Method, Noun, Pause,
-    Play, Prompt, RecordingStart, Redirect, Reject, RejectReason, RingTone, Say, Sides, Speech,
-    SpeechTimeout, Verb, Voice, Wait,
+    Branch, Conference, Detection, Dial, DialRecording, Document, Echo, Gather, LegEvent, Method,
+    Noun, Pause, Play, Prompt, RecordingStart, Redirect, Reject, RejectReason, RingTone, Say,
+    Sides, Speech, SpeechTimeout, Verb, Voice, Wait,
 };
 
 /// The only verb of a document whose only fault may be a repaired bare `&`.
@@ -331,6 +332,28 @@ fn reads_noun_attributes() {
         ..Branch::new("+2000")
     };
     assert_eq!(number, Noun::Number(expected));
+
+    let number = noun(
+        "<Number machineDetection='DetectMessageEnd' machineDetectionTimeout='10' \
+         machineDetectionSpeechThreshold='1000' machineDetectionSpeechEndThreshold='500' \
+         machineDetectionSilenceTimeout='2000' amdStatusCallback='/amd' \
+         amdStatusCallbackMethod='get'>+2000</Number>",
+    );
+    let detection = number.branch().and_then(|branch| branch.detection.clone());
+    let values = [10, 1000, 500, 2000].into_iter();
+    let mut values = values.map(Ok::<_, std::convert::Infallible>);
+    let terms = MachineDetection::read(DetectionMode::DetectMessageEnd, |_| values.next().unwrap());
+    let expected = Detection {
+        terms: terms.unwrap(),
+        callback: Some("/amd".to_owned()),
+        callback_method: Method::Get,
+    };
+    assert_eq!(detection.as_deref(), Some(&expected));
+    for off in ["", "machineDetection='Disable'"] {
+        let number = noun(&format!("<Number {off}>+2000</Number>"));
+        let branch = number.branch().unwrap();
+        assert_eq!(branch.detection, None, "{off}");
+    }
 
     let sip = noun(
         "<Sip username='pbx' password=' s3 ' statusCallback='/s' \

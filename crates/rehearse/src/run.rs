@@ -249,6 +249,7 @@ impl Run {
         let call = match fact {
             Fact::Ringing { call, .. }
             | Fact::Answered { call, .. }
+            | Fact::AnsweredBy { call, .. }
             | Fact::Ended { call, .. }
             | Fact::InConference { call, .. }
             | Fact::LeftConference { call, .. } => *call,
@@ -284,6 +285,9 @@ impl Run {
                 record.status = CallStatus::InProgress;
                 (record.started, record.answered) = (Some(*at), Some(*at));
                 record.answered_by.clone_from(answered_by);
+            }
+            Fact::AnsweredBy { by, .. } => {
+                record.answered_by = Some(by.as_str().to_owned());
             }
             Fact::Ended { end, .. } => {
                 (record.status, record.ended) = (end.status, Some(end.at));

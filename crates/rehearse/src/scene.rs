@@ -115,10 +115,35 @@ pub struct Phone {
     pub has_phrases: bool,
     /// Final response to a text message, and after what time; `None`: there is none.
     pub message: Option<(u16, Duration)>,
+    /// What machine detection hears once it has answered.
+    pub says: Says,
     /// Number among all phones of a script, from 1; 0 if it has no steps of its own.
     pub(crate) number: usize,
     /// What the person does once the call is answered.
     pub(crate) then: Vec<Step>,
+}
+
+/// What a phone says by itself once it has answered: only machine detection hears it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Says {
+    /// Speech of this length.
+    Speech {
+        /// From the answer on.
+        length: Duration,
+        /// Whether a beep follows after half a second.
+        beep: bool,
+    },
+    /// The tone of a fax machine.
+    Fax,
+    /// Nothing.
+    Nothing,
+}
+
+impl Says {
+    /// A person says so much.
+    pub(crate) const HELLO: Duration = Duration::from_millis(600);
+    /// The length of a machine's greeting.
+    pub(crate) const GREETING: Duration = Duration::from_secs(5);
 }
 
 /// What the remote party of a leg, or the SIP side on its behalf, does by itself.
@@ -415,6 +440,10 @@ impl Phone {
             forgets: false,
             has_phrases: false,
             message: Some((200, Duration::ZERO)),
+            says: Says::Speech {
+                length: Says::HELLO,
+                beep: false,
+            },
             number: 0,
             then: Vec::new(),
         }

@@ -6,6 +6,7 @@
 
 mod actor;
 mod agents;
+mod answering;
 mod commands;
 mod families;
 mod interruptions;
@@ -21,7 +22,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use call_proto::{
-    Addressed, Ask, Changed, Event, MediaEvent, Modify, ModifyError, Req, RoomCommand, RoomInput,
+    Addressed, Answerer, Ask, Changed, Event, MediaEvent, Modify, ModifyError, Req, RoomCommand,
+    RoomInput,
 };
 use model::{AccountSid, CallSid, RecordingSid, Timestamp};
 
@@ -93,6 +95,8 @@ enum Due {
     Hushed(CallSid, Req, usize),
     /// Silence since this word count, in a recording.
     Quiet(RecordingSid, usize),
+    /// Machine detection hears something on a leg, if it still listens.
+    Answers(CallSid, Answerer),
     /// A person has waited long enough.
     Wake,
     /// A room gets an input, by its number.
@@ -293,6 +297,7 @@ impl<'a> Stage<'a> {
             Due::Agent(due) => self.agent_due(due),
             Due::Hushed(call, req, count) => self.hushed(call, req, count),
             Due::Quiet(recording, words) => self.quiet(recording, words),
+            Due::Answers(call, heard) => self.answerer_is_heard(call, heard),
             Due::Wake => {}
             Due::Room(room, input) => self.room_gets(room, input),
             Due::Act(place) => {

@@ -20,6 +20,7 @@ use rules::Rules;
 
 mod cases {
     mod action;
+    mod answering;
     mod callbacks;
     mod conference;
     mod delay;

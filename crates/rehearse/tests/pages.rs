@@ -79,3 +79,21 @@ fn the_test_on_each_page_passes() {
     }
     assert!(failed.is_empty(), "{}", failed.join("\n"));
 }
+
+#[test]
+fn the_tests_in_the_index_pass() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/rcml.md");
+    let text = std::fs::read_to_string(path).expect("it can be read");
+    let blocks: Vec<&str> = text.split("```yaml\n").skip(1).collect();
+    assert!(!blocks.is_empty());
+    for block in blocks {
+        let script = block.split("```").next().expect("it ends");
+        let script = Script::parse(script).unwrap_or_else(|problem| panic!("{problem}"));
+        let mut page = Page {
+            url: String::new(),
+            document: "",
+        };
+        let run = rehearse::run(&script, &mut page);
+        assert!(run.passed(), "{:#?}", run.failures);
+    }
+}

@@ -1,5 +1,6 @@
 //! The real engines, where they are installed.
 
+use audio::answerer::{Detector, FRAME, Heard, Timing};
 use speech::{EmbeddedSpeech, Engine, Limits, Manner, SpeakRequest, Synthesizer, Voice, language};
 
 #[tokio::test]
@@ -113,5 +114,69 @@ async fn the_manner_changes_pace_and_loudness() {
         };
         let (high, _) = measured(&speech, language, high).await;
         assert!((0.9..1.1).contains(&(high / length)), "{language}");
+    }
+}
+
+/// What machine detection hears of a text, a pause, and a beep if there is one.
+async fn answered(
+    speech: &EmbeddedSpeech,
+    (language, voice): (&str, Voice),
+    text: &str,
+    beeps: bool,
+) -> Vec<Heard> {
+    let request = SpeakRequest {
+        text: text.to_owned(),
+        language: language.to_owned(),
+        voice,
+        manner: Manner::default(),
+    };
+    let samples = speech.speak(request).await.unwrap_or_default();
+    let mut line = vec![0; 4000];
+    line.extend_from_slice(&samples);
+    line.resize(line.len() + 4000, 0);
+    if beeps {
+        line.extend(audio::tone::Tone::new(1000.0, -12.0).samples(400));
+    }
+    line.resize(line.len() + 16_000, 0);
+    let ms = std::time::Duration::from_millis;
+    let mut detector = Detector::new(Timing {
+        speech: ms(2400),
+        speech_end: ms(1200),
+        silence: ms(5000),
+    });
+    let mut heard = Vec::new();
+    for frame in line.chunks(FRAME) {
+        detector.push(frame, |what| heard.push(what));
+    }
+    heard
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn greetings_are_told_from_hellos() {
+    let folder = tempfile::tempdir().unwrap();
+    let speech = EmbeddedSpeech::new(folder.path(), Limits::default()).unwrap();
+    if speech
+        .available()
+        .iter()
+        .any(|status| status.path.is_none())
+    {
+        eprintln!("skipped: not all engines are installed");
+        return;
+    }
+    let greeting = "You have reached the voicemail of Mary. I am not here. Please leave a message after the beep.";
+    let texts: &[(&str, bool, &[Heard])] = &[
+        ("Hello?", false, &[Heard::Human]),
+        ("Mary speaking.", false, &[Heard::Human]),
+        (greeting, true, &[Heard::Machine, Heard::Beep]),
+        (greeting, false, &[Heard::Machine, Heard::Silence]),
+        ("Leave a message.", true, &[Heard::Machine, Heard::Beep]),
+    ];
+    for (text, beeps, expected) in texts {
+        for language in ["en", "de", "fr"] {
+            for voice in [Voice::Man, Voice::Woman] {
+                let heard = answered(&speech, (language, voice), text, *beeps).await;
+                assert_eq!(heard, *expected, "{language} {voice:?}: {text}");
+            }
+        }
     }
 }

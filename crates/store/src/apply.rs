@@ -283,14 +283,15 @@ fn statement(context: Context, change: &Change) -> Sql {
         ),
         Change::CallUpdated(update) => Sql::new(
             "UPDATE calls SET updated = $2, muted = COALESCE($3, muted), \
-             sip_call_id = COALESCE($4, sip_call_id), dialog = COALESCE($5, dialog) \
-             WHERE sid = $1 AND ended IS NULL",
+             sip_call_id = COALESCE($4, sip_call_id), dialog = COALESCE($5, dialog), \
+             answered_by = COALESCE($6, answered_by) WHERE sid = $1 AND ended IS NULL",
             args![
                 update.sid,
                 update.at,
                 update.muted.map(i64::from),
                 update.sip_call_id.clone(),
-                update.dialog.clone()
+                update.dialog.clone(),
+                update.answered_by.clone()
             ],
         ),
         Change::CallFarewell { sid, farewell } => Sql::new(

@@ -307,6 +307,8 @@ pub struct CallUpdate {
     pub muted: Option<bool>,
     /// SIP Call-ID.
     pub sip_call_id: Option<String>,
+    /// What has answered, if that was found out; replaces the callee.
+    pub answered_by: Option<String>,
     /// Dialog snapshot.
     pub dialog: Option<String>,
 }

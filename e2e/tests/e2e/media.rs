@@ -2,6 +2,7 @@
 //!
 //! **Invariant: every party's tone is random per run**; levels and shares are judged by `e2e::tone`.
 
+mod answering;
 mod conference;
 mod dial;
 mod keys;

@@ -1,5 +1,6 @@
 //! `/Accounts/{sid}/Calls`: call legs, live and past.
 
+mod answering;
 mod fields;
 mod interjection;
 
@@ -15,6 +16,7 @@ use model::record::{Account, Application};
 use model::{ApplicationSid, Bare, CallSid, CallStatus, HttpMethod, LegEvent, Target, error};
 use store::{CallFilter, CallKey, Sort, Store};
 
+use self::answering::DETECTION;
 use self::fields::CALL;
 use self::interjection::{INTERJECTIONS, interjection};
 use super::recordings::{NEW_RECORDING, new_recording};
@@ -52,6 +54,7 @@ pub(crate) static ROUTES: &[Route] = &[
             EVENTS,
             FROM_ANSWER,
             NEW_RECORDING,
+            DETECTION,
         ])
         .instead(&[("CallerId", "send it as From")])
         .answers(Answers::Legs(&CALL))
@@ -361,6 +364,7 @@ async fn new_call(context: &Context<'_>, account: &Account) -> Result<NewCall, F
     new.send_digits = send_digits(&context.params)?;
     new.time_limit = time_limit(&context.params)?;
     new.recording = recording(context)?;
+    new.detection = answering::detection(context)?;
     new.callback = new.callback.or(callback);
     new.dialect = Dialect::of(dialect);
     Ok(new)
@@ -465,6 +469,7 @@ pub(super) fn new_call_of(
         headers: headers.into_iter().map(custom).collect(),
         planned,
         send_digits: None,
+        detection: None,
         callback: leg_callback(context)?,
         recording: None,
         timeout: timeout(params)?,

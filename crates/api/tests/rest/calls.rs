@@ -3,9 +3,13 @@
 use std::time::Duration;
 
 use call_proto::{
-    Dialect, Document, Fallback, Interjection, Modify, NewCall, Planned, Redirect, SetIn,
+    CallbackTarget, Detection, Dialect, Document, Fallback, Interjection, Modify, NewCall, Planned,
+    Redirect, SetIn,
 };
-use model::{CallStatus, Direction, HttpMethod, LegEvent, Target};
+use model::{
+    AnswerTiming, CallStatus, DetectionMode, Direction, HttpMethod, LegEvent, MachineDetection,
+    Target,
+};
 
 use crate::server::{Server, account_sid, call, call_sid, of};
 
@@ -398,6 +402,7 @@ async fn calls_are_created() {
             set_in: SetIn::Request,
         }),
         send_digits: None,
+        detection: None,
         callback: None,
         recording: None,
         timeout: Duration::from_secs(60),
@@ -649,4 +654,85 @@ async fn a_live_call_hears_something_at_once() {
     }
     let long = format!("Say={}", "a".repeat(4097));
     server.post(&of("p"), &path(1), &long).await.is(400);
+}
+
+#[tokio::test]
+async fn machine_detection_of_a_new_call() {
+    let server = Server::start().await;
+    let who = server.admin();
+    for base in ["", "/2010-04-01"] {
+        let path = format!("{base}/Accounts/{}/Calls.json", server.admin);
+        let post = async |more: &str| {
+            let form = format!("From=a&To=b&Url=http://a/d&{more}");
+            server.post(&who, &path, &form).await
+        };
+        let created = || server.engine.created.lock().unwrap().pop().unwrap();
+        for off in [
+            "",
+            "MachineDetection=",
+            "MachineDetection=disable&AsyncAmd=true",
+        ] {
+            assert!(post(off).await.status.is_success(), "{off}");
+            assert_eq!(created().detection, None, "{off}");
+        }
+        assert!(post("MachineDetection=Enable").await.status.is_success());
+        let plain = Detection {
+            terms: DetectionMode::Enable.into(),
+            holds: true,
+            callback: None,
+        };
+        assert_eq!(created().detection, Some(plain.clone()));
+        let form = "MachineDetection=DetectMessageEnd&MachineDetectionTimeout=59\
+                    &MachineDetectionSpeechThreshold=1000&MachineDetectionSpeechEndThreshold=500\
+                    &MachineDetectionSilenceTimeout=2000&AsyncAmd=true\
+                    &AsyncAmdStatusCallback=http://a/amd&AsyncAmdStatusCallbackMethod=GET";
+        assert!(post(form).await.status.is_success());
+        let ms = Duration::from_millis;
+        let all = Detection {
+            terms: MachineDetection {
+                mode: DetectionMode::DetectMessageEnd,
+                timeout: ms(59_000),
+                timing: AnswerTiming {
+                    speech: ms(1000),
+                    speech_end: ms(500),
+                    silence: ms(2000),
+                },
+            },
+            holds: false,
+            callback: Some(CallbackTarget {
+                url: "http://a/amd".to_owned(),
+                method: HttpMethod::Get,
+                author: server.admin,
+            }),
+        };
+        assert_eq!(created().detection, Some(all));
+        // The address is for asynchronous detection.
+        let sync = "MachineDetection=Enable&AsyncAmdStatusCallback=http://a/amd";
+        assert!(post(sync).await.status.is_success());
+        assert_eq!(created().detection, Some(plain));
+        for wrong in [
+            "MachineDetection=On",
+            "MachineDetectionTimeout=60",
+            "MachineDetectionTimeout=2",
+            "MachineDetectionSpeechThreshold=999",
+            "MachineDetectionSpeechEndThreshold=5001",
+            "MachineDetectionSilenceTimeout=-1",
+            "MachineDetectionSilenceTimeout=soon",
+            "AsyncAmd=yes",
+            "AsyncAmdStatusCallbackMethod=PUT",
+            "AsyncAmdStatusCallback=ftp://a/b",
+        ] {
+            let refused = post(&format!("MachineDetection=Enable&{wrong}")).await;
+            // The first value of a name counts.
+            let refused = if wrong.starts_with("MachineDetection=") {
+                post(wrong).await
+            } else {
+                refused
+            };
+            refused.is(400);
+            let message = refused.error()["message"].to_string();
+            let (name, _) = wrong.split_once('=').unwrap();
+            assert!(message.contains(name), "{wrong}: {message}");
+        }
+    }
 }

@@ -17,6 +17,7 @@ use super::{conference, dequeue};
 use crate::callback::{CallbackTarget, LegCallback};
 use crate::command::{Command, Sound, Target};
 use crate::context::{Context, Letter};
+use crate::detection::Detection;
 use crate::event::{AudioFailure, Clip, Document, PlayId, Req, SetIn};
 use crate::fact::Reason;
 use crate::letter::{
@@ -137,6 +138,23 @@ fn dialled_by(noun: &Noun, site: &mut Site<'_>, cx: &mut Context) -> Option<Dial
         screening,
         send_digits: branch.send_digits.clone(),
         from_answer: FromAnswer::default(),
+        detection: detection_of(branch, site, cx),
+    })
+}
+
+/// The parties are connected meanwhile.
+fn detection_of(branch: &Branch, site: &mut Site<'_>, cx: &mut Context) -> Option<Detection> {
+    let detection = branch.detection.as_deref()?;
+    let written = detection.callback.as_deref();
+    let url = written.and_then(|written| site.address(written, cx));
+    Some(Detection {
+        terms: detection.terms,
+        holds: false,
+        callback: url.map(|url| CallbackTarget {
+            url,
+            method: detection.callback_method,
+            author: site.author(),
+        }),
     })
 }
 

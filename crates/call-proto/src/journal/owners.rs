@@ -84,6 +84,7 @@ impl fmt::Debug for FactText<'_> {
             Fact::Created(_)
             | Fact::Ringing { .. }
             | Fact::Answered { .. }
+            | Fact::AnsweredBy { .. }
             | Fact::Ended { .. }
             | Fact::Farewell { .. }
             | Fact::ConferenceCreated(_)

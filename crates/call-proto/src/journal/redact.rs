@@ -55,6 +55,10 @@ pub(super) fn outbound(outbound: &OutboundApi) -> OutboundApi {
     if let Some(new) = &mut outbound.recording {
         recording(new);
     }
+    let detection = outbound.detection.as_mut();
+    if let Some(target) = detection.and_then(|it| it.callback.as_mut()) {
+        callback(target);
+    }
     outbound
 }
 

@@ -92,6 +92,7 @@ impl Leg {
             // For scripts, recordings, or only the trace.
             MediaEvent::PlayDone { .. }
             | MediaEvent::Digit { .. }
+            | MediaEvent::Answerer(_)
             | MediaEvent::Recorded { .. }
             | MediaEvent::RecordSilence { .. }
             | MediaEvent::RecordFailed { .. }

@@ -16,8 +16,8 @@ mod scene;
 use std::collections::{BTreeMap, BTreeSet};
 
 use call_proto::{
-    CallbackTarget, Confidence, Dialect, DigitWay, Document, Headers, LegCallback, Modify,
-    Redirect, SetIn, SpeechNews, Target,
+    CallbackTarget, Confidence, Detection, Dialect, DigitWay, Document, Headers, LegCallback,
+    Modify, Redirect, SetIn, SpeechNews, Target,
 };
 use model::HttpMethod;
 
@@ -82,6 +82,7 @@ pub(crate) struct ApiCall {
     pub(crate) headers: Headers,
     pub(crate) document: Document,
     pub(crate) callback: Option<LegCallback>,
+    pub(crate) detection: Option<Detection>,
     pub(crate) timeout_s: u64,
 }
 
@@ -180,6 +181,7 @@ impl World {
             headers: Headers::new(),
             document: document_at("http://app/v"),
             callback: None,
+            detection: None,
             timeout_s: 60,
         }));
         world

@@ -58,6 +58,12 @@ impl Phone {
         self
     }
 
+    /// Machine detection hears this once it has answered.
+    pub(crate) fn says(mut self, says: scene::Says) -> Self {
+        self.0.says = says;
+        self
+    }
+
     /// Answers our BYE with 404.
     pub(crate) fn forgets(mut self) -> Self {
         self.0.forgets = true;

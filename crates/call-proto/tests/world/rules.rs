@@ -46,6 +46,11 @@ struct Leg {
     /// The route for which media was opened.
     towards: Option<Via>,
     answered: Option<Timestamp>,
+    /// It was found out what has answered.
+    known: bool,
+    /// How often machine detection began, and whether it is in progress.
+    detections: u32,
+    detects: bool,
     created: Option<Timestamp>,
     status: Option<CallStatus>,
     ended: u32,
@@ -299,6 +304,12 @@ impl Rules {
                     format!("{call} is answered twice or after its end")
                 });
             }
+            Fact::AnsweredBy { call, .. } => {
+                let leg = self.leg(*call);
+                let first = !std::mem::replace(&mut leg.known, true);
+                let fits = first && leg.ended == 0 && leg.answered.is_some();
+                self.check(fits, || format!("{call} is known to be answered so"));
+            }
             Fact::Ended { call, end } => {
                 let leg = self.leg(*call);
                 leg.ended += 1;
@@ -518,6 +529,18 @@ impl Rules {
                 let steps = self.recordings.get(&recording.to_string());
                 let is_open = steps.is_some_and(|steps| steps[0] == 1 && steps[1] == 0);
                 self.check(is_open, || format!("{recording} is paused out of turn"));
+            }
+            MediaCommand::DetectMachine { .. } => {
+                let leg = self.leg(call);
+                leg.detections += 1;
+                leg.detects = true;
+                let once = leg.detections == 1 && leg.answered.is_some();
+                self.check(once, || format!("{call} detects a machine again"));
+            }
+            MediaCommand::StopDetecting => {
+                let leg = self.leg(call);
+                let ends = std::mem::take(&mut leg.detects) && leg.known;
+                self.check(ends, || format!("{call} detects no machine"));
             }
             MediaCommand::StopRecord { recording } => self.recording(&recording.to_string(), 1),
             MediaCommand::JoinRoom { .. } => {

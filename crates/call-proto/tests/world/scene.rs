@@ -153,6 +153,7 @@ impl World {
             credentials: None,
             planned: call.document.clone().into(),
             send_digits: None,
+            detection: call.detection.clone(),
             callback: call.callback.clone(),
             recording: None,
             timeout: Duration::from_secs(call.timeout_s),

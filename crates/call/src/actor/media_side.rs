@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use call_proto::{
-    Beep, DigitWay, Event, Interrupting, Lane, MediaCommand, MediaEvent, Pause, Sides, Sound, Via,
+    Answerer, Beep, DigitWay, Event, Interrupting, Lane, MediaCommand, MediaEvent, Pause, Sides,
+    Sound, Via,
+};
 };
 use media::{Control, EndpointId, EngineControl, Part, PlayId, RecordingId, Report, Terms};
 use model::record::MediaCounts;
@@ -153,6 +155,28 @@ impl Actor {
                 let pause = pause.map(pause_of);
                 EngineControl::PauseRecord { recording, pause }
             }
+            MediaCommand::DetectMachine { timing } => {
+                let recording = RecordingId(self.shared.endpoint().0);
+                if let Some(leg) = self.legs.get_mut(&call) {
+                    leg.detection = Some(recording);
+                }
+                EngineControl::DetectAnswerer {
+                    endpoint,
+                    recording,
+                    timing: Timing {
+                        speech: timing.speech,
+                        speech_end: timing.speech_end,
+                        silence: timing.silence,
+                    },
+                }
+            }
+            MediaCommand::StopDetecting => {
+                let leg = self.legs.get_mut(&call);
+                let Some(recording) = leg.and_then(|leg| leg.detection.take()) else {
+                    return;
+                };
+                EngineControl::StopRecord { recording }
+            }
             MediaCommand::StopRecord { recording } => {
                 let Some(recording) = self.recording_id(recording) else {
                     return;
@@ -264,7 +288,8 @@ impl Actor {
             | Report::Refused { .. }
             | Report::Failed { .. }
             | Report::Closed { .. } => place.opened(endpoint),
-            Report::Marked { .. }
+            Report::Answerer { .. }
+            | Report::Marked { .. }
             | Report::Overflow { .. }
             | Report::RemoteSet
             | Report::Renegotiated { .. }
@@ -294,7 +319,9 @@ impl Actor {
                 play: call_proto::PlayId(play.0),
             },
             // Those of live plays went to their stream.
-            Report::Marked { .. } | Report::Overflow { .. } => return None,
+            Report::Marked { .. } | Report::Overflow { .. } => {
+                return None;
+            }
             Report::PlayDone { stopped: true, .. } | Report::RemoteSet => return None,
             Report::Heard => MediaEvent::Heard,
             Report::Silence => MediaEvent::Silence,
@@ -308,6 +335,7 @@ impl Actor {
             Report::RecordSilence { recording } => MediaEvent::RecordSilence {
                 recording: *self.recordings.get(&recording)?,
             },
+            Report::Answerer { heard } => MediaEvent::Answerer(answerer(heard)),
             Report::Recorded {
                 recording,
                 duration_ms,
@@ -323,6 +351,17 @@ impl Actor {
             },
             Report::Closed { stats } => MediaEvent::Closed(counts_of(&stats)),
         })
+    }
+}
+
+const fn answerer(heard: Heard) -> Answerer {
+    match heard {
+        Heard::Human => Answerer::Human,
+        Heard::Machine => Answerer::Machine,
+        Heard::Beep => Answerer::Beep,
+        Heard::Silence => Answerer::Silence,
+        Heard::Fax => Answerer::Fax,
+        Heard::Nothing => Answerer::Nothing,
     }
 }
 

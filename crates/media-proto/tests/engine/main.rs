@@ -1,5 +1,6 @@
 //! The engine in virtual time: whole calls in milliseconds.
 
+mod answering;
 mod bridge;
 mod coach;
 mod common;

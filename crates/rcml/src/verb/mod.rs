@@ -4,6 +4,7 @@
 //! finding and the default. Addresses are as written: whatever runs the document resolves relative
 //! ones.
 
+mod answering;
 mod conference;
 mod connect;
 mod dial;
@@ -32,6 +33,7 @@ mod wait;
 
 use crate::element::Attributes;
 
+pub use answering::Detection;
 pub use conference::{Beep, Conference, ConferenceRecording};
 pub use connect::{Connect, ConnectNoun, Start, Stop};
 pub use dial::{Dial, DialRecording, RecordingStart, RingTone, Sides};

@@ -4,6 +4,7 @@ use model::{HttpMethod, LegEvent, error};
 
 use crate::element::{Attributes, Element};
 use crate::finding::{Finding, Findings, quoted};
+use crate::verb::answering::{self, Detection};
 use crate::verb::conference::Conference;
 use crate::verb::queue::Queue;
 use crate::verb::target::{self, is_digits};
@@ -49,6 +50,8 @@ pub struct Branch {
     /// Keys to send after the answer (`Number` only): `0`–`9`, `*`, `#`, `A`–`D`, and `w` for half
     /// a second of silence.
     pub send_digits: Option<String>,
+    /// What is to be found out about the party that answers (`Number` and `Sip` only).
+    pub detection: Option<Box<Detection>>,
     /// User name for a challenge (`Sip` only).
     pub username: Option<String>,
     /// Password for a challenge (`Sip` only).
@@ -94,6 +97,7 @@ impl Branch {
             status_callback_method: HttpMethod::Post,
             status_callback_events: None,
             send_digits: None,
+            detection: None,
             username: None,
             password: None,
             line: 0,
@@ -109,6 +113,8 @@ const COMMON: [&str; 5] = [
     "statusCallbackEvent",
 ];
 
+const DETECTION: [&str; 7] = answering::ATTRIBUTES;
+
 pub(super) const NUMBER: Attributes = Attributes {
     built: &[
         COMMON[0],
@@ -117,18 +123,18 @@ pub(super) const NUMBER: Attributes = Attributes {
         COMMON[3],
         COMMON[4],
         "sendDigits",
+        DETECTION[0],
+        DETECTION[1],
+        DETECTION[2],
+        DETECTION[3],
+        DETECTION[4],
+        DETECTION[5],
+        DETECTION[6],
     ],
     unbuilt: &[
-        "amdStatusCallback",
-        "amdStatusCallbackMethod",
         "byoc",
         "callReason",
         "endConferenceOnExit",
-        "machineDetection",
-        "machineDetectionSilenceTimeout",
-        "machineDetectionSpeechEndThreshold",
-        "machineDetectionSpeechThreshold",
-        "machineDetectionTimeout",
         "startConferenceOnEnter",
     ],
 };
@@ -140,20 +146,22 @@ pub(super) const CLIENT: Attributes = Attributes {
 
 pub(super) const SIP: Attributes = Attributes {
     built: &[
-        COMMON[0], COMMON[1], COMMON[2], COMMON[3], COMMON[4], "username", "password",
+        COMMON[0],
+        COMMON[1],
+        COMMON[2],
+        COMMON[3],
+        COMMON[4],
+        "username",
+        "password",
+        DETECTION[0],
+        DETECTION[1],
+        DETECTION[2],
+        DETECTION[3],
+        DETECTION[4],
+        DETECTION[5],
+        DETECTION[6],
     ],
-    unbuilt: &[
-        "amdStatusCallback",
-        "amdStatusCallbackMethod",
-        "codecs",
-        "machineDetection",
-        "machineDetectionSilenceTimeout",
-        "machineDetectionSpeechEndThreshold",
-        "machineDetectionSpeechThreshold",
-        "machineDetectionTimeout",
-        "name",
-        "sequential",
-    ],
+    unbuilt: &["codecs", "name", "sequential"],
 };
 
 impl Noun {
@@ -274,6 +282,9 @@ impl Branch {
                         findings,
                     )
                 })
+                .flatten(),
+            detection: has(DETECTION[0])
+                .then(|| Detection::read(element, findings))
                 .flatten(),
             username: has("username")
                 .then(|| element.string("username"))

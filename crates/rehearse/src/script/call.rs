@@ -4,7 +4,8 @@
 
 use std::time::Duration;
 
-use call_proto::{Dialect, Headers, NewRecording};
+use call_proto::{CallbackTarget, Detection, Dialect, Headers, NewRecording};
+use model::{DetectionMode, HttpMethod};
 use url::Url;
 
 use super::api;
@@ -13,6 +14,7 @@ use super::headers;
 use super::steps::{self, Step};
 use crate::Problem;
 use crate::read::{self, Map, Problems};
+use crate::stage::ACCOUNT;
 use crate::yaml::{Node, Value};
 
 /// Default name of the leg that starts the call.
@@ -40,6 +42,8 @@ pub(crate) struct Call {
     pub(crate) recording: Option<NewRecording>,
     /// How long a call from the API may last after its answer.
     pub(crate) time_limit: Option<Duration>,
+    /// What is to be found out about who answers a call from the API.
+    pub(crate) detection: Option<Detection>,
     /// Text of its first document, if the API sends it.
     pub(crate) document: Option<String>,
     /// Address of its first document; `None`: the application's.
@@ -60,6 +64,8 @@ const KEYS: &[&str] = &[
     "record",
     "time_limit",
     "document",
+    "machine_detection",
+    "async_amd",
 ];
 /// Additional keys of each of several calls.
 const MORE: &[&str] = &["at", "start", "steps"];
@@ -144,7 +150,15 @@ fn read(map: &Map<'_>, leg: &str, base: &Url) -> Result<Call, Problem> {
         let text = "`timeout` is how long a call made by the API may ring; it has no meaning here";
         return Err(Problem::new(node.line, text));
     }
-    for name in ["send_digits", "record", "time_limit", "document"] {
+    const OF_THE_API: &[&str] = &[
+        "send_digits",
+        "record",
+        "time_limit",
+        "document",
+        "machine_detection",
+        "async_amd",
+    ];
+    for name in OF_THE_API {
         if let Some(node) = map.get(name).filter(|_| !by_api) {
             let text = format!("`{name}` belongs to a call with `direction: api`");
             return Err(Problem::new(node.line, text));
@@ -166,6 +180,7 @@ fn read(map: &Map<'_>, leg: &str, base: &Url) -> Result<Call, Problem> {
         send_digits: map.text("send_digits")?,
         recording: recording(map, base)?,
         time_limit: map.duration("time_limit")?,
+        detection: detection(map, base)?,
         document: map.text("document")?,
         timeout: map.duration("timeout")?.unwrap_or(Duration::from_secs(60)),
         start: None,
@@ -184,4 +199,35 @@ fn recording(map: &Map<'_>, base: &Url) -> Result<Option<NewRecording>, Problem>
     }
     let map = Map::of(node, "record", api::OF_RECORDING)?;
     api::recording(base, &map).map(Some)
+}
+
+/// Machine detection, as the API is asked for it.
+fn detection(map: &Map<'_>, base: &Url) -> Result<Option<Detection>, Problem> {
+    let callback = map.get("async_amd");
+    let Some(node) = map.get("machine_detection") else {
+        return match callback {
+            Some(node) => {
+                let text = "`async_amd` has no meaning without `machine_detection`";
+                Err(Problem::new(node.line, text))
+            }
+            None => Ok(None),
+        };
+    };
+    let modes = [DetectionMode::Enable, DetectionMode::DetectMessageEnd];
+    let mode = read::word(
+        node,
+        "machine_detection",
+        &modes.map(|it| (it.as_str(), it)),
+    )?;
+    let url = callback.map(|node| address(base, node, "async_amd"));
+    let target = |url| CallbackTarget {
+        url,
+        method: HttpMethod::Post,
+        author: ACCOUNT,
+    };
+    Ok(Some(Detection {
+        terms: mode.into(),
+        holds: callback.is_none(),
+        callback: url.transpose()?.map(target),
+    }))
 }

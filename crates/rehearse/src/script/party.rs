@@ -11,6 +11,7 @@ use super::headers;
 use super::steps::{self, Action, Step};
 use crate::Problem;
 use crate::read::{self, Map, Problems};
+use crate::scene::{Phone, Says};
 use crate::yaml::{Node, Value};
 
 /// SIP status of a phone that rings.
@@ -40,6 +41,8 @@ pub(crate) struct Party {
     /// Added to each of its responses.
     pub(crate) headers: Headers,
     pub(crate) answer: Answer,
+    /// What machine detection hears.
+    pub(crate) says: Says,
     /// Final response to a text message.
     pub(crate) message: u16,
 }
@@ -79,6 +82,7 @@ impl Party {
             rings_with: RINGING,
             headers: Headers::new(),
             answer,
+            says: Phone::new().says,
             message: TAKEN,
         }
     }
@@ -133,6 +137,9 @@ fn read(node: &Node) -> Result<Party, Problem> {
         "hangs_up_after",
         "then",
         "message",
+        "answered_by",
+        "greeting",
+        "beep",
     ];
     if let Value::Text(word) = &node.value {
         return Ok(match word.as_str() {
@@ -154,10 +161,12 @@ fn read(node: &Node) -> Result<Party, Problem> {
     };
     let rings_with = problems.keep(rings_with(&map, rings_after.is_some()));
     let message = problems.keep(message(&map));
+    let says = problems.keep(says(&map));
     let headers = problems.keep(map.get("headers").map_or(Ok(Headers::new()), headers));
     let mut party = Party::that(rings_after, problems.and(answer)?);
     party.rings_with = rings_with.unwrap_or(RINGING);
     party.message = message.unwrap_or(TAKEN);
+    party.says = says.unwrap_or(party.says);
     party.headers = headers.unwrap_or_default();
     Ok(party)
 }
@@ -208,6 +217,47 @@ fn message(map: &Map<'_>) -> Result<u16, Problem> {
     }
     let text = format!("`message`: {status} is not a final SIP status (200 to 699)");
     Err(Problem::new(map.line, text))
+}
+
+/// What machine detection hears of it.
+fn says(map: &Map<'_>) -> Result<Says, Problem> {
+    #[derive(Clone, Copy)]
+    enum Who {
+        Human,
+        Machine,
+        Other(Says),
+    }
+    let words = [
+        ("human", Who::Human),
+        ("machine", Who::Machine),
+        ("fax", Who::Other(Says::Fax)),
+        ("silence", Who::Other(Says::Nothing)),
+    ];
+    let who = match map.get("answered_by") {
+        Some(node) => {
+            refuse(map, &["rejects"], "answered_by")?;
+            read::word(node, "answered_by", &words)?
+        }
+        None => Who::Human,
+    };
+    let (length, beeps) = match who {
+        Who::Human => (Says::HELLO, false),
+        Who::Machine => (Says::GREETING, true),
+        Who::Other(says) => {
+            let beside = "answered_by: fax` or `answered_by: silence";
+            refuse(map, &["greeting", "beep"], beside)?;
+            return Ok(says);
+        }
+    };
+    if let Who::Human = who {
+        refuse(map, &["beep"], "answered_by: human")?;
+    }
+    let beep = match map.get("beep") {
+        Some(node) => read::word(node, "beep", &[("true", true), ("false", false)])?,
+        None => beeps,
+    };
+    let length = map.duration("greeting")?.unwrap_or(length);
+    Ok(Says::Speech { length, beep })
 }
 
 fn status(map: &Map<'_>) -> Result<u16, Problem> {

@@ -126,6 +126,7 @@ impl Script {
             credentials: None,
             planned: self.document(call).into(),
             send_digits: call.send_digits.clone(),
+            detection: call.detection.clone(),
             callback: self.callback().map(|target| LegCallback {
                 target,
                 events: None,
@@ -161,6 +162,7 @@ fn phone(party: &Party) -> Phone {
     let mut phone = Phone {
         headers: party.headers.clone(),
         message: Some((party.message, Duration::ZERO)),
+        says: party.says,
         number: party.number,
         then: party.steps().cloned().collect(),
         ..Phone::new()

@@ -159,6 +159,7 @@ impl<'a> Stage<'a> {
             | Fact::LeftQueue { .. }
             | Fact::Ringing { .. }
             | Fact::Answered { .. }
+            | Fact::AnsweredBy { .. }
             | Fact::Ended { .. } => {}
             Fact::Recorded(recording) => self.run.recordings.push(recording),
         }

@@ -2,7 +2,7 @@
 //!
 //! **Invariant: one leg plays one thing at a time; the next replaces it.**
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use call_proto::{
@@ -37,6 +37,8 @@ pub(super) struct Media {
     /// What plays on a leg, and its index among what is heard there.
     playing: BTreeMap<CallSid, (PlayId, usize)>,
     recording: BTreeMap<RecordingSid, Take>,
+    /// Legs on which machine detection listens.
+    pub(super) detecting: BTreeSet<CallSid>,
 }
 
 /// How long it takes to press these keys.
@@ -257,6 +259,10 @@ impl Stage<'_> {
                     take.covered.pause(pause, self.now);
                 }
             }
+            MediaCommand::DetectMachine { timing } => self.detects(call, timing),
+            MediaCommand::StopDetecting => {
+                self.media.detecting.remove(&call);
+            }
             MediaCommand::StopRecord { recording } => self.recorded(call, recording),
             MediaCommand::JoinRoom { conference, place } => {
                 self.joins_mix(call, conference, place);
@@ -265,6 +271,7 @@ impl Stage<'_> {
             MediaCommand::Close => {
                 self.leaves_mix(call);
                 self.all_is_quiet(call);
+                self.media.detecting.remove(&call);
                 let closed = MediaEvent::Closed(MediaCounts::default());
                 self.tell_soon(call, Event::Media(closed));
             }

@@ -303,7 +303,7 @@ impl Stage<'_> {
         self.tell_in(self.scene.delays.bye, call, Event::Leg(event));
     }
 
-    fn phone(&self, call: CallSid) -> Option<&Phone> {
+    pub(super) fn phone(&self, call: CallSid) -> Option<&Phone> {
         self.remotes.get(&call)?.phone.as_ref()
     }
 

@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use call_proto::{
-    AgentText, AudioFailure, Event, Fetched, FromAgent, Headers, LegEvent, MediaEvent, PlayId,
-    Refer, RelayNews, Req, SpeechNews, StreamCounts, StreamNews, StreamOver,
+    AgentText, Answerer, AudioFailure, Event, Fetched, FromAgent, Headers, LegEvent, MediaEvent,
+    PlayId, Refer, RelayNews, Req, SpeechNews, StreamCounts, StreamNews, StreamOver,
 };
 use model::{CallSid, RecordingSid, Timestamp, error};
 
@@ -236,7 +236,7 @@ fn leg_noise() -> [LegEvent; 12] {
     ]
 }
 
-fn media_noise(recording: RecordingSid, play: PlayId) -> [MediaEvent; 10] {
+fn media_noise(recording: RecordingSid, play: PlayId) -> [MediaEvent; 12] {
     [
         MediaEvent::Opened { sdp: text() },
         MediaEvent::Refused {
@@ -258,5 +258,7 @@ fn media_noise(recording: RecordingSid, play: PlayId) -> [MediaEvent; 10] {
             reason: text(),
         },
         MediaEvent::RecordSilence { recording },
+        MediaEvent::Answerer(Answerer::Machine),
+        MediaEvent::Answerer(Answerer::Beep),
     ]
 }

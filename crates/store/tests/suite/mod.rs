@@ -188,6 +188,7 @@ pub(crate) async fn a_leg_lives_once(db: &Database) {
         at: Timestamp(25),
         muted: Some(true),
         sip_call_id: None,
+        answered_by: Some("machine_start".to_owned()),
         dialog: None,
     }));
     let done = store
@@ -210,7 +211,7 @@ pub(crate) async fn a_leg_lives_once(db: &Database) {
         ended: Some(Timestamp(30)),
         duration_s: Some(7),
         ring_duration_s: Some(3),
-        answered_by: Some("bob".to_owned()),
+        answered_by: Some("machine_start".to_owned()),
         reason: Some("caller-hung-up".to_owned()),
         hangup_by: Some(HangupBy::Caller),
         sip_status: Some(200),
@@ -645,6 +646,7 @@ pub(crate) async fn a_call_ended_by_another_server_is_lost_for_its_own(db: &Data
             at: Timestamp(20),
             muted: Some(true),
             sip_call_id: None,
+            answered_by: None,
             dialog: None,
         }))
     };

@@ -151,7 +151,7 @@ const FIELDS: &[Field<CallRecord>] = &[
         "AnsweredBy",
         Kind::Text,
         Null::Empty,
-        "Party that answered; empty if the server answered.",
+        "Result of machine detection, such as `human` or `machine_start`; without it, the party that answered, and empty if the server answered.",
         |c, _| Value::maybe(c.answered_by.as_deref()),
     ),
     field(
