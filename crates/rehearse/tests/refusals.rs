@@ -188,7 +188,7 @@ fn scripts_that_cannot_be_right_are_refused_with_their_line() {
         ),
         (
             "api: [{at: 1s, cancel: caller, to: /v}]",
-            "line 3: `to` belongs to `redirect`, `hold` and `announce`",
+            "line 3: `to` belongs to `redirect`, `hold`, `announce` and `play`",
         ),
         (
             "api: [{at: 1s, hold: caller, both: true}]",

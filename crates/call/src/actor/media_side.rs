@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use audio::answerer::{Heard, Timing};
 use call_proto::{
     Answerer, Beep, DigitWay, Event, Interrupting, Lane, MediaCommand, MediaEvent, Pause, Sides,
     Sound, Via,
-};
 };
 use media::{Control, EndpointId, EngineControl, Part, PlayId, RecordingId, Report, Terms};
 use model::record::MediaCounts;

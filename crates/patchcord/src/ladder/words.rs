@@ -302,6 +302,20 @@ fn of_room(way: Way, what: &str, detail: &str) -> String {
             "the call that it took has gone; waits for the next".to_owned()
         }
         (Way::In, "connected") => format!("is connected to {detail}"),
+        (Way::Out, "to the other call") => detail.to_owned(),
+        (Way::In, "the other call") => format!("the connected call {detail}"),
+        (Way::Out, "asks for the other party") => {
+            format!("asks {detail} for the party that it is connected to")
+        }
+        (Way::In, "asked to hand over") => format!("{detail} asks for the connected party"),
+        (Way::Out, "hand-over") => match detail {
+            "agreed" => "hands the connected party over".to_owned(),
+            _ => "has no party to hand over".to_owned(),
+        },
+        (Way::In, "hand-over") => match detail {
+            "agreed" => "the other call hands its party over".to_owned(),
+            _ => "the other call has no party to hand over".to_owned(),
+        },
         (Way::In, "parted") => plain("the other one has left", detail),
         (Way::In, "refused") => plain("the conference refused the call", detail),
         (Way::In, "conference over") => plain("the conference is over", detail),
@@ -393,6 +407,8 @@ mod tests {
         (Lane::Rcml, Way::Here, "<Play>"),
         (Lane::Rcml, Way::Here, "<Record> ended"),
         (Lane::Rcml, Way::Here, "<Refer> ended"),
+        (Lane::Rcml, Way::Here, "attended transfer"),
+        (Lane::Rcml, Way::Here, "connection ended"),
         (Lane::Rcml, Way::Here, "end of document"),
         (Lane::Rcml, Way::Here, "error"),
         (Lane::Rcml, Way::Here, "key dropped"),
