@@ -298,7 +298,7 @@ fn an_interruption_lets_the_other_play_go_on_where_it_was() {
     world.pass(ms(20));
     world.interrupt(1, 7, &tone(1700.0, 40));
     world.pass(ms(200));
-    let expected = [[1700; 4].as_slice(), &[700; 2]].concat();
+    let expected = [[1700; 5].as_slice(), &[700; 2]].concat();
     assert_eq!(pitches(&mut world, &mut phone), expected);
     let reports = world.reports(1);
     let ends = [done(5, true), done(7, false), done(6, false)];

@@ -194,6 +194,13 @@ fn of_media(way: Way, what: &str, detail: &str) -> Option<String> {
         (Way::Out, "speak") => format!("says: {detail}…"),
         (Way::Out, "load") => format!("fetches the sound {detail}"),
         (Way::Out, "send keys") => "sends keys".to_owned(),
+        (Way::Out, "interrupt with") => {
+            format!(
+                "plays {} of sound instead of anything else",
+                seconds(detail)
+            )
+        }
+        (Way::Out, "interrupt with keys") => "sends keys instead of any sound".to_owned(),
         (Way::Out, "pass on a key") => "passes the key on".to_owned(),
         (Way::Out, "record") => format!("starts the recording {detail}"),
         (Way::Out, "pause record") => format!("pauses the recording {detail}"),
@@ -335,6 +342,9 @@ fn of_api(what: &str, detail: &str) -> String {
         "stop recording" => "the API ends the recording".to_owned(),
         "refused" => plain("the change by the API was refused", detail),
         "shutdown" => "the server shuts down".to_owned(),
+        "say" => "the API says something to the call".to_owned(),
+        "play" => "the API plays a sound to the call".to_owned(),
+        "press keys" => "the API presses keys".to_owned(),
         _ => plain(what, detail),
     }
 }
