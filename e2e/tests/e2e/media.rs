@@ -5,6 +5,7 @@
 mod answering;
 mod conference;
 mod dial;
+mod interjection;
 mod keys;
 mod prompts;
 mod queue;
