@@ -10,6 +10,7 @@ use crate::detection::Answerer;
 use crate::dialect::Dialect;
 use crate::interjection::Interjection;
 use crate::membership::RoomEvent;
+pub use crate::params::Headers;
 use crate::queueing::QueueEvent;
 use crate::recording_request::{NewRecording, RecordingChange};
 use crate::refer::Refer;
@@ -38,9 +39,6 @@ pub struct Clip {
 /// Number of a play-out on a leg.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct PlayId(pub u64);
-
-/// Headers in order, as written on the wire.
-pub type Headers = Vec<(String, String)>;
 
 /// An input for one call of the family.
 #[derive(Clone, Debug, Serialize, Deserialize)]

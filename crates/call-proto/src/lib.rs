@@ -25,6 +25,7 @@ mod family;
 mod farewell;
 mod fork;
 mod ids;
+mod interjecting;
 mod interjection;
 mod interpreter;
 pub mod journal;

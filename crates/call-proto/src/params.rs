@@ -1,6 +1,7 @@
 //! Parameters of requests to applications.
 
-use crate::event::Headers;
+/// Headers in order, as written on the wire.
+pub type Headers = Vec<(String, String)>;
 
 pub(crate) type Params = Vec<(String, String)>;
 

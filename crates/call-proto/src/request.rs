@@ -171,3 +171,9 @@ pub enum SendError {
     #[error("the message could not be stored")]
     Store,
 }
+
+impl From<InterjectionRefusal> for ModifyError {
+    fn from(refusal: InterjectionRefusal) -> Self {
+        Self::Interjection(refusal)
+    }
+}
