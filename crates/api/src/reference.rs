@@ -147,8 +147,9 @@ static SECTIONS: &[Section] = &[
         about: "The sound file of a recording is at the recording's path with `.wav` appended; ranges can be requested. \
                 `file_uri` and `media_url` are links that need no credentials; they expire after \
                 `recordings.link_lifetime_s`, if it is set. Once it is set, links made without an expiry no longer work. \
-                A live call is recorded with POST to its `Recordings`, in whatever state it is after its answer; POST to the recording itself \
-                with `Status` pauses it, continues it and ends it. Each answer shows the recording with its new `status`. A refusal has a \
+                POST to the `Recordings` of a live call that has been answered starts a recording, whatever the call is doing. POST to a recording \
+                below its call or conference (`…/Calls/{call}/Recordings/{sid}`, `…/Conferences/{conference}/Recordings/{sid}`) pauses, \
+                continues or ends it, depending on `Status`. Each answer shows the recording with its new `status`. A refusal has a \
                 number: 21220 if the call is not live, not answered or already has as many recordings as it can have, 20404 if there is no such \
                 recording or none in progress, 21241 if its state does not allow the change.",
         routes: recordings::ROUTES,

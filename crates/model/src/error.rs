@@ -88,7 +88,7 @@ table! {
     ENCODING = 12207, Warning, 0, "The document's encoding is unknown, or some of its bytes are not valid in it.", "Send UTF-8, or name the right encoding in the content type or the XML declaration.";
     EMPTY_DOCUMENT = 12208, Warning, 0, "The document has no verb that answers the call; a call that is not answered yet would be refused.", "Add a verb such as Say, unless the document only ends a call or accepts one that was screened.";
     MORE_FINDINGS = 12209, Warning, 0, "There are more findings in the documents than are listed.", "Fix the listed findings, then check the documents again with `patchcord lint`.";
-    NO_PARTNER = 12210, Warning, 0, "The attribute has no effect: it depends on another one that the element does not have, or that has a value which excludes it.", "Add or change the attribute that the text names, or remove this one.";
+    NO_PARTNER = 12210, Warning, 0, "The attribute has no effect: it depends on another attribute, which is missing or has a value that rules this one out.", "Add or change the attribute that the text names, or remove this one.";
     BAD_CONTENT_TYPE = 12300, Error, 0, "The application's response has a content type that is not a document type.", "Send text/xml; for a sound, its audio type.";
     XML_AS_TEXT = 12301, Warning, 0, "The application's response looks like a document but has the content type text/plain; it was read aloud.", "Send it as text/xml.";
     INTERNAL = 12400, Error, 500, "An internal failure ended the call or the request.", "Report it, with the trace of the call or the log of the server.";
@@ -113,9 +113,9 @@ table! {
     WAIT_VERB = 13236, Error, 0, "A document that a waiting call hears has a verb that cannot run there; it was skipped.", "Use Say, Play, Pause, Gather and Redirect; in the waitUrl document of Enqueue also Leave and Hangup.";
     TRANSFER_REFUSED = 13240, Warning, 0, "Dial: a transfer that a party requested (SIP REFER) was refused; the text of the notification says why.", "Set ReferUrl or ReferApplicationSid of the number that was called, or referUrl of Dial. Only parties that are connected by a Dial or through a queue can transfer each other, not participants of a conference.";
     REFER_NOBODY = 13241, Warning, 0, "Refer: no SIP address is named; it was skipped.", "Put a Sip inside, with the address as its text.";
-    REFER_REFUSED = 13242, Warning, 0, "Refer: the remote party refused the transfer or did not answer it; the document continued.", "Check that the phone, PBX or provider accepts SIP REFER within a call; the text has its status.";
-    REFER_FAILED = 13243, Warning, 0, "Refer: the remote party accepted the transfer, but could not reach the address; the document continued.", "Check the address in Sip; the text has the status that the remote party reported.";
-    REFER_SILENT = 13244, Warning, 0, "Refer: the remote party accepted the transfer, but did not report its outcome; the document continued.", "Check that the phone, PBX or provider sends NOTIFY after REFER (RFC 3515), and how long the address rings.";
+    REFER_REFUSED = 13242, Warning, 0, "Refer: the remote party refused the transfer or did not answer it; the call continued.", "Check that the phone, PBX or provider accepts SIP REFER within a call; the text has its status.";
+    REFER_FAILED = 13243, Warning, 0, "Refer: the remote party accepted the transfer, but could not reach the address; the call continued.", "Check the address in Sip; the text has the status that the remote party reported.";
+    REFER_SILENT = 13244, Warning, 0, "Refer: the remote party accepted the transfer, but did not report its outcome; the call continued.", "Check that the phone, PBX or provider sends NOTIFY after REFER (RFC 3515), and how long the address rings.";
     QUEUE_NAME = 13251, Warning, 0, "Enqueue or Queue: no queue is named, or its name is too long or has control characters; the verb was skipped.", "Write the name as its text, at most 64 characters.";
     QUEUE_FULL = 13252, Warning, 0, "Enqueue: the queue is full; the call did not enter it.", "Raise the queue's MaxSize and the maxQueueSize of Enqueue, or handle QueueResult queue-full in the action.";
     QUEUE_FAILED = 13253, Error, 0, "Enqueue or Queue: the queue is not available; the verb ended.", "Check the server's log: the database cannot be read or written.";
@@ -196,12 +196,12 @@ table! {
     STREAM_PARAMETER = 31993, Warning, 0, "Stream or ConversationRelay: a Parameter has no name, or repeats an earlier one; it was left out.", "Give each Parameter a name of its own.";
     STREAM_OVERFLOW = 31994, Warning, 0, "Stream: audio was dropped, because the WebSocket server was too slow to take it, or sent more than can wait to be played.", "Read messages as they arrive; let at most five minutes of audio wait to be played.";
     RELAY_UNREACHABLE = 64102, Error, 0, "ConversationRelay: the WebSocket server could not be connected to; the conversation did not begin.", "See the text for the reason, and check the address and the server.";
-    RELAY_LOST = 64105, Error, 0, "ConversationRelay: the WebSocket server closed the connection without the message end, or the connection broke, during the call.", "Check the log of the WebSocket server; end a conversation with the message end.";
+    RELAY_LOST = 64105, Error, 0, "ConversationRelay: the WebSocket server closed the connection without sending an `end` message, or the connection broke during the call.", "Check the log of the WebSocket server; end a conversation by sending an `end` message.";
     RELAY_LANGUAGE = 64106, Warning, 0, "ConversationRelay: a language is not known, or a Language has no code; another was used, or it was left out, as the text says.", "Write a BCP-47 tag such as en-GB.";
     RELAY_MESSAGE = 64107, Warning, 0, "ConversationRelay: messages from the WebSocket server were not understood; they were ignored.", "Send text, play, sendDigits, language and end as JSON text, with the fields that docs/rcml/conversation-relay.md lists.";
     RELAY_NO_RECOGNIZER = 64190, Error, 0, "ConversationRelay: no speech recognizer is configured; the conversation ended at once.", "Ask the operator to configure one.";
     RELAY_SPEECH_FAILED = 64191, Error, 0, "ConversationRelay: the speech recognizer failed three times in a row; the conversation ended.", "See the text for the reason.";
-    RELAY_OVERFLOW = 64192, Warning, 0, "ConversationRelay: messages of the WebSocket server were dropped, because too much waited to be spoken.", "Send text as it is needed; let at most 50,000 characters and 500 sounds wait.";
+    RELAY_OVERFLOW = 64192, Warning, 0, "ConversationRelay: messages from the WebSocket server were dropped because too much was already waiting to be played.", "Send text as it is needed; let at most 50,000 characters, and 500 sentences, sounds or keys, wait.";
 }
 
 /// The row with this number.

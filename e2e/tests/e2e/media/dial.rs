@@ -1,6 +1,6 @@
 //! `<Dial>` between real phones: both hear each other, first the ring tone, and never themselves.
 
-use e2e::Reply;
+use e2e::{Phone, Reply};
 use e2e::phone::Setup;
 use e2e::tone::Heard;
 
@@ -168,5 +168,71 @@ fn dial_music_takes_the_place_of_the_ring_tone() -> anyhow::Result<()> {
         "ann is heard for {:.2} s",
         talking.seconds()
     );
+    Ok(())
+}
+
+/// Another phone that can be called.
+fn fay(scene: &Scene, setup: impl FnOnce(Setup) -> Setup) -> anyhow::Result<Phone> {
+    scene.server.rest().client("fay", "fay-Secret-1")?;
+    let phone = setup(Setup::new("fay").registers("fay-Secret-1"));
+    phone.start(&scene.server, scene.music)
+}
+
+fn kinds(phone: &Phone, kind: &str) -> usize {
+    let events = phone.events();
+    events.iter().filter(|event| event["type"] == kind).count()
+}
+
+#[test]
+fn two_phones_ring_one_after_the_other() -> anyhow::Result<()> {
+    let scene = Scene::new()?;
+    let dial = "<Dial sequential=\"true\" timeout=\"2\"><Client>ann</Client><Client>fay</Client></Dial>";
+    scene.app.on("/v", Reply::document(dial));
+    // Ann's phone rings until the time is up, and only then fay's.
+    let ann = scene.ann(|ann| ann)?;
+    let fay = fay(&scene, Setup::answers)?;
+    scene.kim.dial("1000")?;
+    ann.wait_for("CALL_INCOMING")?;
+    talk(0.5);
+    assert_eq!(kinds(&fay, "CALL_ESTABLISHED"), 0, "both rang at once");
+    ann.wait_for("CALL_CLOSED")?;
+    fay.wait_for("CALL_ESTABLISHED")?;
+    talk(1.5);
+    fay.hangup()?;
+    scene.kim.wait_for("CALL_CLOSED")?;
+    scene
+        .kim
+        .heard()?
+        .check_bridge(scene.music, scene.kims, 1.0)?;
+    let calls = scene.server.rest().finished_calls(3, SOON)?;
+    let statuses: Vec<_> = calls.iter().map(|call| call["status"].as_str()).collect();
+    let expected = [Some("completed"), Some("no-answer"), Some("completed")];
+    assert_eq!(statuses, expected, "{calls:#?}");
+    Ok(())
+}
+
+#[test]
+fn the_first_of_two_ringing_phones_to_answer_is_connected() -> anyhow::Result<()> {
+    let scene = Scene::new()?;
+    let dial = "<Dial><Client>ann</Client><Client>fay</Client></Dial>";
+    scene.app.on("/v", Reply::document(dial));
+    let ann = scene.ann(|ann| ann)?;
+    let fay = fay(&scene, |fay| fay)?;
+    scene.kim.dial("1000")?;
+    ann.wait_for("CALL_INCOMING")?;
+    fay.wait_for("CALL_INCOMING")?;
+    fay.answer()?;
+    fay.wait_for("CALL_ESTABLISHED")?;
+    ann.wait_for("CALL_CLOSED")?;
+    talk(1.5);
+    fay.hangup()?;
+    scene.kim.wait_for("CALL_CLOSED")?;
+    scene
+        .kim
+        .heard()?
+        .check_bridge(scene.music, scene.kims, 1.0)?;
+    let calls = scene.server.rest().finished_calls(3, SOON)?;
+    let reasons: Vec<_> = calls.iter().map(|call| call["reason"].as_str()).collect();
+    assert!(reasons.contains(&Some("answered-elsewhere")), "{reasons:?}");
     Ok(())
 }

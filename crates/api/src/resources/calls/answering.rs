@@ -19,7 +19,7 @@ pub(super) const DETECTION: &[Param] = &[
     param(
         MODE,
         Is::Word(DetectionMode::WORDS),
-        "Finds out whether a person or a machine answers, before the document is fetched; its requests then have `AnsweredBy` and `MachineDetectionDuration`. `DetectMessageEnd` also waits for the end of a machine's greeting. `Disable` does not.",
+        "Detects whether a person or a machine answers. Unless `AsyncAmd` is `true`, the document is requested only once there is a result, and its requests have `AnsweredBy` and `MachineDetectionDuration`. `DetectMessageEnd` also waits for the end of a machine's greeting. `Disable`, the default, turns detection off.",
     ),
     param(
         "MachineDetectionTimeout",
@@ -29,7 +29,7 @@ pub(super) const DETECTION: &[Param] = &[
     param(
         "MachineDetectionSpeechThreshold",
         Is::Number,
-        "Milliseconds, from 1000 to 6000: a machine speaks for longer; 2400 if not given.",
+        "Milliseconds, from 1000 to 6000; speech at least this long is taken for a machine's; 2400 if not given.",
     ),
     param(
         "MachineDetectionSpeechEndThreshold",
