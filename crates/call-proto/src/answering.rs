@@ -26,6 +26,8 @@ pub(crate) struct Answering {
     state: State,
     /// Runs once there is a result.
     held: Option<Script>,
+    /// Another document has taken over: nothing is kept any more.
+    released: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -54,7 +56,8 @@ impl Answering {
     /// Keeps a script until there is a result; returns it if it need not wait.
     pub(crate) fn hold(&mut self, script: Script) -> Option<Script> {
         let waits = |detection: &Detection| detection.holds;
-        if self.state == State::Over || !self.detection.as_ref().is_some_and(waits) {
+        let is_free = self.released || !self.detection.as_ref().is_some_and(waits);
+        if self.state == State::Over || is_free {
             return Some(script);
         }
         self.held = Some(script);
@@ -64,9 +67,7 @@ impl Answering {
     /// Another document takes over the leg: it does not wait for the result.
     pub(crate) fn release(&mut self) {
         self.held = None;
-        if let Some(detection) = &mut self.detection {
-            detection.holds = false;
-        }
+        self.released = true;
     }
 
     /// Whether no script is held back.
@@ -221,6 +222,7 @@ mod tests {
             }),
             state: State::Listening { since, machine },
             held: None,
+            released: false,
         }
     }
 

@@ -157,11 +157,11 @@ impl Call {
 
     fn handle_media(&mut self, event: MediaEvent, cx: &mut Context) {
         match event {
-            MediaEvent::PlayDone { play } if self.interjection_played(play) => {}
+            MediaEvent::PlayDone { play } if self.interjection_played(play, cx) => {}
             MediaEvent::PlayDone { play } => self.tell(&Input::Played(play), cx),
             MediaEvent::Answerer(heard) => {
                 if let Some(script) = self.answering.heard(heard, &mut self.leg, cx) {
-                    self.start(script, cx);
+                    self.start_pressing(script, cx);
                 }
             }
             MediaEvent::Digit { digit, way } => self.key_pressed(digit, way, cx),
@@ -227,7 +227,7 @@ impl Call {
             self.tell(&Input::MessageLeft(waited), cx);
         }
         if let Some(script) = self.answering.give_up(&mut self.leg, cx) {
-            self.start(script, cx);
+            self.start_pressing(script, cx);
         }
         self.tell(&Input::Timeout, cx);
     }
@@ -264,26 +264,35 @@ impl Call {
         self.tell(&Input::Start, cx);
     }
 
+    /// The same, but first presses the keys that are meant for the party that answers.
+    fn start_pressing(&mut self, script: Script, cx: &mut Context) {
+        let Some(script) = self.answering.hold(script) else {
+            return;
+        };
+        let keys = self.send_digits.take();
+        self.scripts.push(script.pressing(keys));
+        self.tell(&Input::Start, cx);
+    }
+
     /// Runs a document on the leg.
     pub(crate) fn start_document(&mut self, document: Document, role: Role, cx: &mut Context) {
         if role == Role::Main {
             self.begin_at_answer(cx);
         }
         let is_called_by_api = self.leg.profile.direction == Direction::OutboundApi;
-        let script = match role {
+        match role {
             Role::Main if is_called_by_api => {
-                Script::of_document(document, cx.now).pressing(self.send_digits.take())
+                self.start_pressing(Script::of_document(document, cx.now), cx);
             }
             // A verb starts its companion itself.
             Role::Main | Role::Waiting | Role::Queueing | Role::Announcing => {
-                Script::of_document(document, cx.now)
+                self.start(Script::of_document(document, cx.now), cx);
             }
             Role::Screening => {
                 self.leg.screen();
-                Script::of_screening(document, cx.now).pressing(self.send_digits.take())
+                self.start_pressing(Script::of_screening(document, cx.now), cx);
             }
-        };
-        self.start(script, cx);
+        }
     }
 
     /// Runs verbs that the API generated on the leg.
@@ -320,7 +329,7 @@ impl Call {
     }
 
     /// Passes an input to the scripts, then the resulting news of the leg.
-    fn tell(&mut self, input: &Input, cx: &mut Context) {
+    pub(crate) fn tell(&mut self, input: &Input, cx: &mut Context) {
         let (scripts, mut parts) = self.parts();
         scripts.handle(input, &mut parts, cx);
         self.hear_leg(cx);
@@ -366,6 +375,7 @@ impl Call {
 
     /// Detaches the scripts, because another one takes over the leg.
     pub(crate) fn detach_scripts(&mut self, cx: &mut Context) {
+        self.leg.no_longer_referred();
         self.answering.release();
         let (scripts, mut parts) = self.parts();
         scripts.detach(&mut parts, cx);

@@ -22,6 +22,8 @@ use sentences::{spoken, take_sentence};
 
 /// How many pieces are prepared, including the one that is played.
 const PREPARED: usize = 3;
+/// How many may be prepared at once, counting those that have been dropped meanwhile: preparing cannot be stopped.
+const MOST_ASKED: usize = 6;
 /// Without a further piece of text for so long, an incomplete sentence is spoken.
 const STALLED: Duration = Duration::from_millis(700);
 /// More of an interrupted answer that arrives within this time was on its way, and is dropped.
@@ -73,6 +75,10 @@ pub(crate) struct Conversation {
     pieces: VecDeque<Piece>,
     /// When the first piece began.
     playing: Option<Timestamp>,
+    /// How many pieces are being prepared.
+    asked: usize,
+    /// Since when another sound interrupts it.
+    halted: Option<Timestamp>,
     /// Text that is not yet a sentence.
     gathered: Option<Gathered>,
     /// Number of the current answer of the server.
@@ -180,6 +186,8 @@ impl Conversation {
             terms,
             pieces: VecDeque::new(),
             playing: None,
+            asked: 0,
+            halted: None,
             gathered: None,
             turn: 0,
             is_open: false,
@@ -298,7 +306,12 @@ impl Conversation {
     }
 
     /// Uses these languages from now on.
-    pub(crate) fn speak_in(&mut self, tts: Option<String>, transcription: Option<String>) {
+    pub(crate) fn speak_in(
+        &mut self,
+        tts: Option<String>,
+        transcription: Option<String>,
+        now: Timestamp,
+    ) {
         self.flush();
         if let Some(tts) = tts {
             self.terms.tts_language = tts;
@@ -306,6 +319,16 @@ impl Conversation {
         if let Some(transcription) = transcription {
             self.terms.transcription_language = transcription;
         }
+        self.proceed(now);
+    }
+
+    /// Another sound interrupts what is playing, or has ended.
+    pub(crate) fn halts(&mut self, is_halted: bool, now: Timestamp) {
+        let since = self.halted.take();
+        if let (Some(since), Some(playing)) = (since, &mut self.playing) {
+            *playing = *playing + now.since(since.max(*playing));
+        }
+        self.halted = is_halted.then_some(now);
     }
 
     /// The language that the remote party speaks.
@@ -315,6 +338,7 @@ impl Conversation {
 
     /// A piece is prepared.
     pub(crate) fn ready(&mut self, id: PieceId, clip: Clip, now: Timestamp) {
+        self.asked = self.asked.saturating_sub(1);
         if let Some(piece) = self.pieces.iter_mut().find(|piece| piece.id == id) {
             piece.state = State::Ready(clip);
         }
@@ -323,6 +347,7 @@ impl Conversation {
 
     /// A piece cannot be played: it is left out.
     pub(crate) fn failed(&mut self, id: PieceId, now: Timestamp) {
+        self.asked = self.asked.saturating_sub(1);
         self.pieces.retain(|piece| piece.id != id);
         self.proceed(now);
     }
@@ -496,7 +521,7 @@ impl Conversation {
             Duration::ZERO
         };
         if let (Some(since), Some(piece)) = (self.playing, self.pieces.front()) {
-            let played = now.since(since);
+            let played = self.halted.map_or(now, |at| at.max(since)).since(since);
             length += played;
             if let (What::Sentence { text: words, .. }, State::Ready(clip)) =
                 (&piece.what, piece.state)
@@ -513,8 +538,10 @@ impl Conversation {
     /// Prepares the next pieces, and plays the first if nothing is playing.
     fn proceed(&mut self, now: Timestamp) {
         for piece in self.pieces.iter_mut().take(PREPARED) {
-            if piece.state == State::Waiting {
-                self.outputs.extend(piece.prepare(&self.terms));
+            if piece.state == State::Waiting && self.asked < MOST_ASKED {
+                let output = piece.prepare(&self.terms);
+                self.asked += usize::from(output.is_some());
+                self.outputs.extend(output);
             }
         }
         if self.playing.is_some() {

@@ -8,6 +8,7 @@ use crate::command::{Command, Interrupting, MediaCommand};
 use crate::context::Context;
 use crate::event::{Ask, AudioFailure, Clip, PlayId, Req};
 use crate::interjection::{Interjection, InterjectionRefusal, Interjections};
+use crate::interpreter::Input;
 use crate::request::{Changed, ModifyError};
 use crate::trace::Lane;
 use rcml::Verb;
@@ -57,6 +58,7 @@ impl Call {
                     let sound = Interrupting::Keys(digits);
                     cx.media(sid, MediaCommand::Interject { play, sound });
                     self.interjections = Interjections::Playing(play);
+                    self.tell(&Input::Interrupted(true), cx);
                     return Ok(true);
                 }
                 let url = play.url;
@@ -89,6 +91,7 @@ impl Call {
                 let sound = Interrupting::Clip(*clip);
                 cx.media(self.sid(), MediaCommand::Interject { play, sound });
                 self.interjections = Interjections::Playing(play);
+                self.tell(&Input::Interrupted(true), cx);
                 Ok(())
             }
             Err(failure) => {
@@ -102,10 +105,11 @@ impl Call {
     }
 
     /// A play-out has reached its end; false if it is not this one.
-    pub(crate) fn interjection_played(&mut self, done: PlayId) -> bool {
+    pub(crate) fn interjection_played(&mut self, done: PlayId, cx: &mut Context) -> bool {
         let is_it = matches!(self.interjections, Interjections::Playing(play) if play == done);
         if is_it {
             self.interjections = Interjections::Nothing;
+            self.tell(&Input::Interrupted(false), cx);
         }
         is_it
     }

@@ -318,6 +318,11 @@ impl Leg {
         self.is_referred = true;
     }
 
+    /// It has something else to do by now.
+    pub(crate) fn no_longer_referred(&mut self) {
+        self.is_referred = false;
+    }
+
     /// At the end of a step: stores the farewell, and closes the media of an ended leg.
     pub(crate) fn settle(&mut self, cx: &mut Context) {
         if self.ended.is_none() {

@@ -12,8 +12,10 @@ use model::{CallSid, QueueSid, Timestamp, error};
 use crate::call::Call;
 use crate::command::LegCommand;
 use crate::context::{Context, Letter};
+use crate::event::Req;
 use crate::fact::Reason;
 use crate::interpreter::{Fetching, Problem};
+use crate::letter::BridgeId;
 use crate::params::Params;
 use crate::refer::Refer;
 
@@ -37,11 +39,22 @@ pub(crate) struct Transfer {
     pub(crate) fetching: Fetching,
 }
 
+/// How a leg is connected to another one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Connection {
+    /// In a bridge.
+    Bridge(BridgeId),
+    /// Through a queue, by the number of its place there.
+    Meeting(Req),
+}
+
 /// An attended transfer: the transferor's other call is asked to hand over the party connected to it.
 pub(crate) struct Attended {
     pub(crate) transferor: CallSid,
     /// If both are of one family.
     pub(crate) transferee: Option<CallSid>,
+    /// How the two were connected.
+    pub(crate) by: Option<Connection>,
     /// Where the two are to meet.
     pub(crate) queue: QueueSid,
     /// When the other call must have answered.

@@ -280,7 +280,9 @@ fn languages_voices_sounds_and_keys_are_in_order() {
     let sound = ("http://app/a".to_owned(), None);
     let manner = AgentManner::default();
     stage.conversation.play(sound, manner, now).expect("room");
-    stage.conversation.speak_in(Some("de-DE".to_owned()), None);
+    stage
+        .conversation
+        .speak_in(Some("de-DE".to_owned()), None, stage.now);
     stage.text("Danke", true);
     stage.log.insert(0, "-".to_owned());
     assert_eq!(stage.end(50), "-, press 12");
@@ -291,7 +293,9 @@ fn languages_voices_sounds_and_keys_are_in_order() {
     let mut stage = Stage::new(|relay| {
         relay.languages = vec![("de-DE".to_owned(), Voice::Woman)];
     });
-    stage.conversation.speak_in(Some("de-DE".to_owned()), None);
+    stage
+        .conversation
+        .speak_in(Some("de-DE".to_owned()), None, stage.now);
     assert_eq!(
         stage.text("Danke", true),
         "speak Danke (de-DE woman), play 50"

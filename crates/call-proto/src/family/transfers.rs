@@ -4,7 +4,9 @@
 //! ends and the transferee runs the document; if it cannot be fetched, the transferor is notified
 //! and both continue to hear each other. A transferor that hangs up meanwhile has done its part:
 //! the transferee waits for the document alone. The same holds for an attended transfer until the
-//! transferor's other call, usually of another family, has agreed to hand its party over.
+//! transferor's other call, usually of another family, has agreed to hand its party over. Parties that a
+//! queue has connected are of two families, which cannot wait for each other: there the transferor leaves
+//! as soon as its REFER is accepted, and one that hangs up before an answer has ended the connection.
 
 use std::time::Duration;
 
@@ -22,7 +24,7 @@ use crate::params::Params;
 use crate::queueing::{Note, Rendezvous};
 use crate::refer::Refer;
 use crate::trace::Lane;
-use crate::transfer::{self, Attended, Refusal, Transfer};
+use crate::transfer::{self, Attended, Connection, Refusal, Transfer};
 
 /// Reported to a transferor when the transferee runs the document.
 const TRANSFERRED: u16 = 200;
@@ -135,6 +137,8 @@ impl Family {
             return call.refuse_transfer(Refusal::Pending, cx);
         }
         let (bridge, account) = (call.leg.bridge, call.leg.profile.account);
+        let by = self.connection(transferor);
+        let cx = &mut self.cx;
         let bridge = bridge.and_then(|id| self.bridges.get(&id));
         cx.leg(transferor, LegCommand::AcceptRefer);
         let to = &refer.target_user;
@@ -143,9 +147,12 @@ impl Family {
         let attended = Attended {
             transferor,
             transferee: bridge.map(|bridge| bridge.partner(transferor)),
+            by,
             queue,
             until: cx.now + ANSWERS_WITHIN,
         };
+        // The answer must find the family, even if the transferor has left by then.
+        let asker = attended.transferee.unwrap_or(transferor);
         self.attended.insert(req, attended);
         let command = Command::HandOver {
             req,
@@ -153,7 +160,7 @@ impl Family {
             account,
             queue,
         };
-        cx.command(transferor, command);
+        cx.command(asker, command);
     }
 
     /// Another call of the remote party wants the party that this one is connected to.
@@ -186,7 +193,8 @@ impl Family {
         };
         let bridge = leg.bridge.and_then(|id| self.bridges.get(&id));
         let is_to_asker = bridge.is_some_and(|bridge| bridge.partner(call) == asker);
-        call != asker && !is_to_asker && !leg.is_over() && leg.profile.account == account
+        let is_free = call != asker && !is_to_asker && !self.is_in_transfer(call);
+        is_free && !leg.is_over() && leg.profile.account == account
     }
 
     /// The transferor's other call has answered.
@@ -202,13 +210,29 @@ impl Family {
             takes: true,
         };
         let transferor = attended.transferor;
-        if !self.partner_goes(transferor, rendezvous)
-            && let Some(call) = self.stranded(&attended)
+        let is_as_before = attended.by.is_some() && self.connection(transferor) == attended.by;
+        if is_as_before && self.partner_goes(transferor, rendezvous) {
+            return self.transferor_leaves(transferor);
+        }
+        if let Some(call) = self.stranded(&attended)
             && let Some(call) = self.calls.get_mut(&call)
         {
             call.joins(rendezvous, &mut self.cx);
+            return self.transferor_leaves(transferor);
         }
-        self.transferor_leaves(transferor);
+        // The API has given the transferor something else to do.
+        let call = self.calls.get(&transferor);
+        if call.is_some_and(|call| !call.leg.is_over()) {
+            let status = TERMINATED;
+            self.cx.leg(transferor, LegCommand::ReferDone { status });
+        }
+    }
+
+    /// How a leg is connected to another one now.
+    fn connection(&self, leg: CallSid) -> Option<Connection> {
+        let leg = &self.calls.get(&leg)?.leg;
+        let bridge = leg.bridge.map(Connection::Bridge);
+        bridge.or_else(|| Some(Connection::Meeting(leg.meeting.as_ref()?.req)))
     }
 
     /// Attended transfers whose answer is late.

@@ -24,6 +24,8 @@ pub(super) struct Gathering {
     pub(super) gather: rcml::Gather,
     keys: String,
     pub(super) phase: Phase,
+    /// Whether the remote party hears a sound of the API, and so cannot be expected to react.
+    is_interrupted: bool,
     /// Present while speech is recognised.
     pub(super) listening: Option<Listening>,
 }
@@ -90,6 +92,7 @@ fn typed_ahead(
     let mut gathering = Gathering {
         gather: *gather,
         keys: String::new(),
+        is_interrupted: false,
         phase: Phase::Preparing(VecDeque::new()),
         listening: None,
     };
@@ -128,6 +131,7 @@ fn prompt(gather: rcml::Gather, site: &mut Site<'_>, cx: &mut Context) -> Step {
     let mut gathering = Gathering {
         gather,
         keys: String::new(),
+        is_interrupted: false,
         phase: Phase::Preparing(parts),
         listening: None,
     };
@@ -173,6 +177,7 @@ fn ask(prompt: &Prompt, site: &mut Site<'_>, cx: &mut Context) -> Result<Option<
 impl Running for Gathering {
     fn poll_timeout(&self) -> Option<Timestamp> {
         match &self.phase {
+            Phase::Waiting { .. } if self.is_interrupted => None,
             Phase::Pausing { until, .. }
             | Phase::Waiting { until }
             | Phase::Speaking { until }
@@ -187,6 +192,7 @@ impl Running for Gathering {
                 let rest = std::mem::take(rest);
                 self.next_prompt(rest, site, cx)
             }
+            Phase::Waiting { .. } if self.is_interrupted => Step::Wait,
             Phase::Waiting { until } | Phase::Speaking { until } if *until <= cx.now => {
                 // The last word may be recognised a little later than it was said.
                 if self.speech_ends(site, cx) {
@@ -303,6 +309,15 @@ impl Running for Gathering {
         cx: &mut Context,
     ) -> Step {
         self.speech_news(of, news, site, cx)
+    }
+
+    fn interrupted(&mut self, on: bool, cx: &mut Context) -> Step {
+        self.is_interrupted = on;
+        let until = cx.now + self.timeout();
+        if let Phase::Waiting { until: before } = &mut self.phase {
+            *before = until;
+        }
+        Step::Wait
     }
 
     fn leg_is_over(&mut self, _reason: Reason, site: &mut Site<'_>, cx: &mut Context) -> Step {

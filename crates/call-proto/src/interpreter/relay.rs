@@ -273,6 +273,11 @@ impl Running for Relaying {
         self.carry_out(site, cx)
     }
 
+    fn interrupted(&mut self, on: bool, cx: &mut Context) -> Step {
+        self.conversation.halts(on, cx.now);
+        Step::Wait
+    }
+
     fn leg_is_over(&mut self, _reason: Reason, site: &mut Site<'_>, cx: &mut Context) -> Step {
         self.playing = None;
         self.ends(&End::Completed, site, cx)
@@ -352,7 +357,7 @@ impl Relaying {
             FromAgent::SendDigits { digits } => self.conversation.press(digits, now),
             FromAgent::Language { tts, transcription } => {
                 let relistens = transcription.is_some();
-                self.conversation.speak_in(tts, transcription);
+                self.conversation.speak_in(tts, transcription, cx.now);
                 if relistens {
                     self.stop_listening(site, cx);
                     self.listen(site, cx);

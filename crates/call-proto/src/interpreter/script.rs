@@ -77,6 +77,8 @@ pub(crate) enum Input {
     CompanionOver(Req, CompanionEnd),
     /// News of a recording of the leg.
     Recording(RecordingSid, RecordingNews),
+    /// A sound of the API interrupts what the leg hears, or has ended.
+    Interrupted(bool),
     /// The leg is up.
     LegUp,
     /// The leg has ended.
@@ -565,6 +567,7 @@ fn tell(verb: &mut dyn Running, input: &Input, site: &mut Site<'_>, cx: &mut Con
         Input::Participant(change) => verb.change_participant(change, site, cx),
         Input::CompanionOver(id, end) => verb.companion_over(*id, *end, site, cx),
         Input::Recording(sid, news) => verb.recording(*sid, *news, site, cx),
+        Input::Interrupted(on) => verb.interrupted(*on, cx),
         Input::LegUp => verb.leg_is_up(site, cx),
         Input::LegOver(reason) => {
             site.stop(verb.playing(), cx);

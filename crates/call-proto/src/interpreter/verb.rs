@@ -242,6 +242,11 @@ pub(super) trait Running: Send {
         Step::Wait
     }
 
+    /// A sound of the API interrupts what the leg hears, or has ended.
+    fn interrupted(&mut self, _on: bool, _cx: &mut Context) -> Step {
+        Step::Wait
+    }
+
     /// The leg is up.
     fn leg_is_up(&mut self, _site: &mut Site<'_>, _cx: &mut Context) -> Step {
         Step::Wait

@@ -22,3 +22,8 @@ fn there_is_no_result() {
     check("amd-hangs-up-first");
     check("amd-redirected");
 }
+
+#[test]
+fn amd_redirected_keys() {
+    check("amd-redirected-keys");
+}

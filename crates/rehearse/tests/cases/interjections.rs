@@ -11,3 +11,13 @@ fn in_a_say() {
 fn in_a_bridge() {
     check("interjection-in-a-bridge");
 }
+
+#[test]
+fn before_input() {
+    check("interjection-before-input");
+}
+
+#[test]
+fn in_a_conversation() {
+    check("interjection-in-a-conversation");
+}

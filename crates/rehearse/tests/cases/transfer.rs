@@ -72,3 +72,8 @@ fn transfer_attended_idle() {
 fn transfer_attended_both_queued() {
     check("transfer-attended-both-queued");
 }
+
+#[test]
+fn transfer_attended_left() {
+    check("transfer-attended-left");
+}

@@ -1,8 +1,8 @@
 //! `<Dial>` between real phones: both hear each other, first the ring tone, and never themselves.
 
-use e2e::{Phone, Reply};
 use e2e::phone::Setup;
 use e2e::tone::Heard;
+use e2e::{Phone, Reply};
 
 use super::{SOON, Scene, talk};
 
@@ -186,7 +186,8 @@ fn kinds(phone: &Phone, kind: &str) -> usize {
 #[test]
 fn two_phones_ring_one_after_the_other() -> anyhow::Result<()> {
     let scene = Scene::new()?;
-    let dial = "<Dial sequential=\"true\" timeout=\"2\"><Client>ann</Client><Client>fay</Client></Dial>";
+    let dial =
+        "<Dial sequential=\"true\" timeout=\"2\"><Client>ann</Client><Client>fay</Client></Dial>";
     scene.app.on("/v", Reply::document(dial));
     // Ann's phone rings until the time is up, and only then fay's.
     let ann = scene.ann(|ann| ann)?;
