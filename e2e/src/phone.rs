@@ -263,6 +263,14 @@ impl Phone {
         self.command(if hold { "hold" } else { "resume" }, "")
     }
 
+    /// Mutes the phone, or unmutes it if it is muted. A muted phone sends silence.
+    ///
+    /// # Errors
+    /// If the control connection is broken.
+    pub fn mute(&self) -> anyhow::Result<()> {
+        self.command("mute", "")
+    }
+
     /// Presses a key for a tenth of a second.
     ///
     /// # Errors

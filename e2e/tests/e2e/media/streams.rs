@@ -21,6 +21,11 @@ pub(super) struct Agent {
 impl Agent {
     /// An agent that plays these tones.
     fn start(scene: &Scene, pitches: &[Pitch]) -> anyhow::Result<Self> {
+        Self::playing("agent.py", scene, pitches)
+    }
+
+    /// The program of this name, which plays these tones and can use the API.
+    pub(super) fn playing(program: &str, scene: &Scene, pitches: &[Pitch]) -> anyhow::Result<Self> {
         let mut arguments: Vec<String> = pitches.iter().map(|it| it.hz().to_string()).collect();
         let base = scene.server.ready()["http"]
             .as_str()
@@ -29,7 +34,7 @@ impl Agent {
         let rest = [e2e::server::ADMIN_TOKEN, base, rest.account()];
         arguments.extend(rest.map(str::to_owned));
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        Self::run("agent.py", &arguments)
+        Self::run(program, &arguments)
     }
 
     /// The program of this name.
@@ -55,7 +60,7 @@ impl Agent {
     }
 
     /// What it has noticed so far.
-    fn lines(&self) -> Vec<Value> {
+    pub(super) fn lines(&self) -> Vec<Value> {
         let text = std::fs::read_to_string(self.folder.path().join("out")).unwrap_or_default();
         let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
         let lines = whole.lines().map(serde_json::from_str);
