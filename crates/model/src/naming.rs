@@ -150,7 +150,7 @@ pub enum NumberRule {
     Unusable,
 }
 
-/// The rule for a text that is to be stored as a number; the only place that tells numbers from patterns.
+/// The rule for a text that is to be stored as a number; the only place that decides what may be stored.
 #[must_use]
 pub fn number_rule(text: &str) -> NumberRule {
     let is_written = is_dialable(text) && !text.contains(char::is_whitespace) && !text.is_empty();

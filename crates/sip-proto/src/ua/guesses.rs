@@ -60,9 +60,13 @@ impl Guesses {
             all: Guessed::new(now),
             logins: BTreeMap::new(),
         });
-        of_source.all.note(now);
         let of_login = of_source.logins.entry(login.to_owned());
-        of_login.or_insert_with(|| Guessed::new(now)).note(now);
+        let of_login = of_login.or_insert_with(|| Guessed::new(now));
+        of_login.note(now);
+        // A phone that keeps trying an old password is not one that guesses at many: the others at its address need not wait.
+        if of_login.failures() <= OF_PAIR.free {
+            of_source.all.note(now);
+        }
     }
 
     /// A password was right: earlier wrong ones for this login are mistakes. Those of the source remain, or one right
@@ -164,6 +168,17 @@ mod tests {
         assert!(guesses.are_used_up(source(1), "ann", || false, start));
         let later = start + seconds(1);
         assert!(!guesses.are_used_up(source(1), "ann", || false, later));
+    }
+
+    #[test]
+    fn one_phone_with_an_old_password_makes_no_other_wait() {
+        let (mut guesses, start) = (Guesses::default(), start());
+        for tried in 0..100 {
+            guesses.note(source(1), "old", start + seconds(60 * tried));
+        }
+        let now = start + seconds(60 * 99);
+        assert!(guesses.are_used_up(source(1), "old", || false, now));
+        assert!(!guesses.are_used_up(source(1), "ann", || false, now));
     }
 
     #[test]
