@@ -559,7 +559,10 @@ impl Relaying {
             problems.push((*code, text.clone()));
         }
         if let Some(first) = &self.counts.first_strange {
-            let text = format!("{strange} messages were not understood; the first: {first}");
+            let text = match strange {
+                1 => format!("a message was not understood: {first}"),
+                _ => format!("{strange} messages were not understood; the first: {first}"),
+            };
             problems.push((error::RELAY_MESSAGE, text));
         }
         if dropped > 0 {

@@ -447,12 +447,23 @@ impl Stage<'_> {
         let found = |name: &String| self.run.leg(name).map(|leg| leg.record.sid);
         let replaces = referral.replaces.as_ref().and_then(found);
         if let (Some(name), None, true) = (&referral.replaces, replaces, line > 0) {
-            self.run.fails(line, format!("there is no leg `{name}`"));
-            return;
+            let legs: Vec<&str> = self.run.legs.iter().map(|leg| leg.name.as_str()).collect();
+            let legs = legs.join(", ");
+            let text = format!("there is no leg `{name}` (there is {legs})");
+            return self.run.fails(line, text);
         }
         let Some((own, other)) = self.run.parties(call) else {
             return;
         };
+        let of_other = replaces.and_then(|leg| self.run.parties(leg));
+        if let (Some((whose, _)), Some(name), true) = (of_other, &referral.replaces, line > 0)
+            && whose != own
+        {
+            let text = format!(
+                "the leg `{name}` is that of {whose}; `replaces` names another call of {own}"
+            );
+            return self.run.fails(line, text);
+        }
         let is_address = ["sip:", "sips:", "tel:"]
             .iter()
             .any(|scheme| to.starts_with(scheme));
