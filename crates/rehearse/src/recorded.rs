@@ -73,7 +73,8 @@ pub fn script(
         "# Made by `patchcord test --from {}`.\n# The application must be running.\n",
         root.sid
     );
-    if trace.iter().any(|entry| entry.lane == Lane::Api) {
+    let is_left_out = |entry: &Entry| entry.lane == Lane::Api && !is_api_end(entry);
+    if trace.iter().any(is_left_out) {
         out.push_str("# The API changed the call while it was in progress; that is not part of this script.\n");
     }
     if trace.iter().any(streams::is_opening) {
@@ -110,6 +111,7 @@ pub fn script(
     call.caller(&mut out);
     call.parties(&mut out);
     streams::write(trace, &mut out);
+    call.api(&mut out);
     call.expect(&mut out, url);
     Ok(out)
 }
@@ -131,6 +133,13 @@ struct Sound {
     what: String,
     /// Its length, in script notation.
     length: Option<String>,
+    /// Whether the API had it played, which is not part of the script.
+    is_of_api: bool,
+}
+
+/// Whether the API ends a leg.
+fn is_api_end(entry: &Entry) -> bool {
+    entry.lane == Lane::Api && matches!(entry.what.as_str(), "complete" | "cancel")
 }
 
 impl<'a> Recorded<'a> {
@@ -152,11 +161,19 @@ impl<'a> Recorded<'a> {
     /// Sounds of a leg in the order in which they were prepared.
     fn prepared(&self, call: CallSid) -> Vec<Sound> {
         let mut sounds: Vec<Sound> = Vec::new();
-        for entry in self.of(call).filter(|entry| entry.lane == Lane::Media) {
-            match (entry.way, entry.what.as_str()) {
-                (Way::Out, "speak") => sounds.push(Sound::new("say", spoken(&entry.detail))),
-                (Way::Out, "load") => sounds.push(Sound::new("play", entry.detail.clone())),
-                (Way::In, "audio") => {
+        // What the API has the leg hear is prepared right after its request.
+        let mut is_of_api = false;
+        for entry in self.of(call) {
+            let mut begins = |kind, what| {
+                let sound = Sound::new(kind, what);
+                sounds.push(Sound { is_of_api, ..sound });
+                is_of_api = false;
+            };
+            match (entry.lane, entry.way, entry.what.as_str()) {
+                (Lane::Api, Way::Here, "say" | "play") => is_of_api = true,
+                (Lane::Media, Way::Out, "speak") => begins("say", spoken(&entry.detail)),
+                (Lane::Media, Way::Out, "load") => begins("play", entry.detail.clone()),
+                (Lane::Media, Way::In, "audio") => {
                     let open = sounds.iter_mut().find(|sound| sound.length.is_none());
                     if let Some(sound) = open {
                         sound.length = Some(entry.detail.replace(' ', ""));
@@ -165,7 +182,55 @@ impl<'a> Recorded<'a> {
                 _ => {}
             }
         }
+        sounds.retain(|sound| !sound.is_of_api);
         sounds
+    }
+
+    /// The legs that the API ended.
+    fn api(&self, out: &mut String) {
+        let names = self.names();
+        let name_of = |entry: &Entry| {
+            let found = names.iter().find(|(leg, _)| entry.owner == leg.sid.into());
+            found.map(|(_, name)| quoted(name))
+        };
+        let ends = self.trace.iter().filter(|entry| is_api_end(entry));
+        let steps: Vec<String> = ends
+            .filter_map(|entry| {
+                let at = seconds(entry.at.since(self.start));
+                Some(format!(
+                    "  - {{at: {at}, {}: {}}}",
+                    entry.what,
+                    name_of(entry)?
+                ))
+            })
+            .collect();
+        if !steps.is_empty() {
+            let _ = writeln!(out, "api:\n{}", steps.join("\n"));
+        }
+    }
+
+    /// The records of the legs in order of appearance, with their names in a script.
+    fn names(&self) -> Vec<(&CallRecord, String)> {
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut names = Vec::new();
+        for sid in self.legs() {
+            let mut records = std::iter::once(self.root).chain(self.children);
+            let Some(leg) = records.find(|record| record.sid == sid) else {
+                continue;
+            };
+            let name = match leg.direction {
+                Direction::Inbound => "caller",
+                Direction::OutboundApi | Direction::OutboundDial => leg.to.as_str(),
+            };
+            let count = counts.entry(name).or_default();
+            *count += 1;
+            let name = match *count {
+                1 => name.to_owned(),
+                count => format!("{name} {count}"),
+            };
+            names.push((leg, name));
+        }
+        names
     }
 
     fn sounds(&self, out: &mut String) {
@@ -382,22 +447,7 @@ impl<'a> Recorded<'a> {
             );
         }
         out.push_str("  legs:\n");
-        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-        for sid in self.legs() {
-            let mut records = std::iter::once(self.root).chain(self.children);
-            let Some(leg) = records.find(|record| record.sid == sid) else {
-                continue;
-            };
-            let name = match leg.direction {
-                Direction::Inbound => "caller",
-                Direction::OutboundApi | Direction::OutboundDial => leg.to.as_str(),
-            };
-            let count = counts.entry(name).or_default();
-            *count += 1;
-            let name = match *count {
-                1 => name.to_owned(),
-                count => format!("{name} {count}"),
-            };
+        for (leg, name) in self.names() {
             let reason = leg.reason.as_deref().map_or(String::new(), |reason| {
                 format!(", reason: {}", quoted(reason))
             });
@@ -417,6 +467,7 @@ impl Sound {
             kind,
             what,
             length: None,
+            is_of_api: false,
         }
     }
 }

@@ -399,3 +399,21 @@ fn a_phone_answers_a_refer_again_as_it_did() {
     let again = run(&made, &pages);
     assert_eq!(again.failures, [], "{made}");
 }
+
+#[test]
+fn a_call_that_the_api_ended_ends_again_without_what_the_api_said() {
+    let api = "api: [{at: 2s, say: caller, text: One moment}, {at: 9s, complete: caller}]\n";
+    let script = format!("{HEAD}sounds: {{One moment: 2s}}\n{api}caller: [{{expect: answer}}]\n");
+    let pages = [("/v", "<Say>Hello</Say><Pause length='30'/>")];
+    let first = run(&script, &pages);
+    assert_eq!(first.failures, []);
+    let made = made_of(&first);
+    let ends = "api:\n  - {at: 9s, complete: \"caller\"}\n";
+    assert!(
+        made.contains(ends) && !made.contains("One moment"),
+        "{made}"
+    );
+    let again = run(&made, &pages);
+    assert_eq!(again.failures, [], "{made}");
+    assert!(made.contains("is not part of this script"), "{made}");
+}
