@@ -117,12 +117,7 @@ fn follow(
     let Some((url, method)) = action else {
         return Step::Next;
     };
-    if site.count_redirect(cx) {
-        return site.redirect_loop(&url, cx);
-    }
-    let mut params = site.voice_params(cx);
-    params.extend(end.params());
-    site.fetch(url, method, params, cx)
+    site.act(url, method, end.params(), cx)
 }
 
 impl Running for Connecting {

@@ -14,6 +14,7 @@ use crate::command::Command;
 use crate::context::Context;
 use crate::event::{Document, Req};
 use crate::fact::{Fact, Reason};
+use crate::params::Params;
 use crate::queueing::{Meeting, Parting, QueueEvent, QueueRequest};
 use crate::trace::Lane;
 
@@ -340,11 +341,8 @@ impl Queueing {
         let Some(url) = site.address(written, cx) else {
             return site.bad_address(cx);
         };
-        if site.count_redirect(cx) {
-            return site.redirect_loop(&url, cx);
-        }
-        let mut params = site.voice_params(cx);
-        let mut add = |name: &str, value: String| params.push((name.to_owned(), value));
+        let mut more = Params::new();
+        let mut add = |name: &str, value: String| more.push((name.to_owned(), value));
         add("QueueResult", result.to_owned());
         let place = match self.phase {
             Phase::Finding { .. } => None,
@@ -365,7 +363,7 @@ impl Queueing {
                 add("QueueTime", waited_s.to_string());
             }
         }
-        site.fetch(url, self.enqueue.method, params, cx)
+        site.act(url, self.enqueue.method, more, cx)
     }
 }
 

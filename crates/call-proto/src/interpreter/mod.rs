@@ -16,6 +16,7 @@ mod findings;
 mod gather;
 mod hangup;
 mod joining;
+mod kinds;
 mod leave;
 mod listening;
 mod pause;

@@ -270,10 +270,6 @@ impl Referring {
         let Some(url) = site.address(written, cx) else {
             return site.bad_address(cx);
         };
-        if site.count_redirect(cx) {
-            return site.redirect_loop(&url, cx);
-        }
-        let mut params = site.voice_params(cx);
         let more = [
             ("ReferCallStatus", status.map(str::to_owned)),
             (
@@ -286,7 +282,7 @@ impl Referring {
             ),
         ];
         let more = more.into_iter();
-        params.extend(more.filter_map(|(name, value)| Some((name.to_owned(), value?))));
-        site.fetch(url, self.refer.method, params, cx)
+        let more = more.filter_map(|(name, value)| Some((name.to_owned(), value?)));
+        site.act(url, self.refer.method, more, cx)
     }
 }

@@ -18,6 +18,7 @@ use crate::context::Context;
 use crate::conversation::{Conversation, Output, Overflow, PieceId};
 use crate::event::{AudioFailure, Clip, PlayId, Req, SpeechNews};
 use crate::fact::Reason;
+use crate::params::Params;
 use crate::relay_news::{FromAgent, RelayNews, RelayRequest, RelaySetup, ToAgent};
 use crate::trace::Lane;
 
@@ -643,11 +644,8 @@ fn follow(
     let Some((url, method)) = action else {
         return Step::Next;
     };
-    if site.count_redirect(cx) {
-        return site.redirect_loop(&url, cx);
-    }
-    let mut params = site.voice_params(cx);
-    let mut add = |name: &str, value: String| params.push((name.to_owned(), value));
+    let mut more = Params::new();
+    let mut add = |name: &str, value: String| more.push((name.to_owned(), value));
     add("SessionId", sid.to_string());
     add("SessionStatus", end.status().to_owned());
     add("SessionDuration", seconds.to_string());
@@ -659,5 +657,5 @@ fn follow(
         }
         End::Ended(None) | End::Completed | End::Moved => {}
     }
-    site.fetch(url, method, params, cx)
+    site.act(url, method, more, cx)
 }

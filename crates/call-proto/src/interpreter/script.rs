@@ -10,6 +10,7 @@ use rcml::Verb;
 
 use super::companion::{Companion, CompanionEnd, Plays};
 use super::fetching::{Answer, Fetching, Problem};
+use super::kinds::{lets_keys_wait, must_answer_for, outlives_leg};
 use super::refer::ReferNews;
 use super::run::Run;
 use super::sounding::Sounding;
@@ -638,30 +639,6 @@ fn begin(verb: Verb, site: &mut Site<'_>, cx: &mut Context) -> Current {
     after(step, None, site)
 }
 
-/// `<Reject>`, `<Pause>` and `<Stop>` run unanswered, and so does a `<Dial>` that answers on bridge.
-fn must_answer_for(verb: &Verb, site: &Site<'_>) -> bool {
-    if !site.leg.is_unanswered() {
-        return false;
-    }
-    let (waiting, failed) = (site.run.answer_on_bridge, site.run.failure_status.is_some());
-    match verb {
-        Verb::Reject(_) | Verb::Pause(_) | Verb::Stop(_) | Verb::Leave(_) => false,
-        Verb::Enqueue(enqueue) => !enqueue.name.is_empty(),
-        Verb::Connect(connect) => connect.noun.is_some(),
-        Verb::Start(start) => !start.streams.is_empty(),
-        Verb::Dial(dial) if dial.conference().is_some() || dial.queue().is_some() => true,
-        Verb::Dial(dial) => !dial.answer_on_bridge.unwrap_or(waiting) && !dial.nouns.is_empty(),
-        Verb::Hangup(_) => !waiting && !failed,
-        Verb::Gather(_) | Verb::Record(_) | Verb::Echo(_) => true,
-        Verb::Refer(refer) => refer.target.is_some(),
-        Verb::Sms(sms) => sms.is_sendable(),
-        Verb::Play(play) => !play.url.is_empty() || play.digits.is_some(),
-        Verb::Say(say) => !say.text.is_empty(),
-        Verb::Redirect(redirect) => !redirect.url.is_empty(),
-        Verb::Unsupported(_) => false,
-    }
-}
-
 fn document_failed(problem: &Problem, site: &mut Site<'_>, cx: &mut Context) {
     site.run.abandon();
     let leg = &mut *site.leg;
@@ -731,54 +708,6 @@ fn tell_nothing_ran(text: &str, site: &Site<'_>, cx: &mut Context) {
     if !site.run.implicit {
         let about = site.leg.profile.about(site.run.url());
         cx.notify(about, error::EMPTY_DOCUMENT, text);
-    }
-}
-
-/// Verbs that are carried out although the leg is over.
-const fn outlives_leg(verb: &Verb) -> bool {
-    match verb {
-        Verb::Say(_)
-        | Verb::Play(_)
-        | Verb::Pause(_)
-        | Verb::Hangup(_)
-        | Verb::Reject(_)
-        | Verb::Redirect(_)
-        | Verb::Dial(_)
-        | Verb::Gather(_)
-        | Verb::Record(_)
-        | Verb::Connect(_)
-        | Verb::Start(_)
-        | Verb::Stop(_)
-        | Verb::Enqueue(_)
-        | Verb::Leave(_)
-        | Verb::Refer(_)
-        | Verb::Echo(_) => false,
-        Verb::Sms(_) | Verb::Unsupported(_) => true,
-    }
-}
-
-/// Verbs during which keys that were pressed before wait for the next `<Gather>`. The others take
-/// keys, or connect the remote party to somebody else.
-const fn lets_keys_wait(verb: &Verb) -> bool {
-    match verb {
-        Verb::Say(_)
-        | Verb::Play(_)
-        | Verb::Pause(_)
-        | Verb::Hangup(_)
-        | Verb::Reject(_)
-        | Verb::Redirect(_)
-        | Verb::Gather(_)
-        | Verb::Sms(_)
-        | Verb::Start(_)
-        | Verb::Stop(_)
-        | Verb::Leave(_)
-        | Verb::Unsupported(_) => true,
-        Verb::Dial(_)
-        | Verb::Record(_)
-        | Verb::Connect(_)
-        | Verb::Enqueue(_)
-        | Verb::Refer(_)
-        | Verb::Echo(_) => false,
     }
 }
 

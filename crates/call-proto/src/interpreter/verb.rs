@@ -462,6 +462,24 @@ impl Site<'_> {
         )))
     }
 
+    /// Requests the document of an action: that follows now, unless documents lead to each other endlessly.
+    ///
+    /// - `more`: parameters besides the usual ones.
+    pub(super) fn act(
+        &mut self,
+        url: String,
+        method: HttpMethod,
+        more: impl IntoIterator<Item = (String, String)>,
+        cx: &mut Context,
+    ) -> Step {
+        if self.count_redirect(cx) {
+            return self.redirect_loop(&url, cx);
+        }
+        let mut params = self.voice_params(cx);
+        params.extend(more);
+        self.fetch(url, method, params, cx)
+    }
+
     /// Counts a document that follows another; true if too many in a row took no time.
     pub(super) fn count_redirect(&mut self, cx: &Context) -> bool {
         let endless = self.leg.is_over();
