@@ -152,6 +152,26 @@ impl Core {
         self.send_request(Some(leg.id), Kind::Notify, notify, peer, now);
     }
 
+    /// Answers a challenge to a request of ours within a confirmed dialog; returns the transaction and CSeq number of the new one.
+    pub(super) fn retry_in_dialog(
+        &mut self,
+        leg: &mut Leg,
+        tx: TxId,
+        response: &Response,
+        now: Instant,
+    ) -> Option<(TxId, u32)> {
+        let State::Talking(talking) = &leg.state else {
+            return None;
+        };
+        let peer = talking.dialog.next_hop();
+        let (again, sent) = self.retry_with_credentials(leg, tx, response, peer, now)?;
+        let seq = seq_of(&sent);
+        if let State::Talking(talking) = &mut leg.state {
+            talking.dialog.used_seq(seq);
+        }
+        Some((again, seq))
+    }
+
     /// The answer to a NOTIFY: a refusal ends only the subscription, not the call (RFC 5057 §5.1).
     pub(super) fn notify_response(
         &mut self,
@@ -163,16 +183,12 @@ impl Core {
         let Some(leg) = leg.filter(|_| response.status.is_final()) else {
             return;
         };
-        let State::Talking(talking) = &leg.state else {
-            return;
-        };
-        let peer = talking.dialog.next_hop();
-        let retried = self.retry_with_credentials(leg, tx, response, peer, now);
+        let retried = self.retry_in_dialog(leg, tx, response, now);
         let State::Talking(talking) = &mut leg.state else {
             return;
         };
         match retried {
-            Some((_, sent)) => talking.dialog.used_seq(seq_of(&sent)),
+            Some(_) => {}
             None if response.status.0 >= 300 => talking.referrals.watched = None,
             None => {}
         }

@@ -269,15 +269,8 @@ impl Core {
         let Some(leg) = leg.filter(|_| response.status.is_final()) else {
             return;
         };
-        if let State::Talking(talking) = &leg.state {
-            let peer = talking.dialog.next_hop();
-            let retried = self.retry_with_credentials(leg, tx, response, peer, now);
-            if let Some((_, sent)) = retried {
-                if let State::Talking(talking) = &mut leg.state {
-                    talking.dialog.used_seq(seq_of(&sent));
-                }
-                return;
-            }
+        if self.retry_in_dialog(leg, tx, response, now).is_some() {
+            return;
         }
         self.info_done(leg, response.status.0);
         if response.status.0 == 481 {

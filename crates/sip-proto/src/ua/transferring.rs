@@ -59,14 +59,11 @@ impl Core {
         let Some(leg) = leg.filter(|_| response.status.is_final()) else {
             return;
         };
-        let State::Talking(talking) = &leg.state else {
+        let State::Talking(_) = &leg.state else {
             return;
         };
-        let peer = talking.dialog.next_hop();
-        let retried = self.retry_with_credentials(leg, tx, response, peer, now);
-        if let (Some((again, sent)), State::Talking(talking)) = (retried, &mut leg.state) {
-            let seq = seq_of(&sent);
-            talking.dialog.used_seq(seq);
+        let retried = self.retry_in_dialog(leg, tx, response, now);
+        if let (Some((again, seq)), State::Talking(talking)) = (retried, &mut leg.state) {
             if matches!(talking.transfer, Transfer::Asked { tx: asked, .. } if asked == tx) {
                 talking.transfer = Transfer::Asked { tx: again, seq };
             }
