@@ -183,6 +183,16 @@ fn kinds(phone: &Phone, kind: &str) -> usize {
     events.iter().filter(|event| event["type"] == kind).count()
 }
 
+/// The caller and fay talk until fay hangs up; the caller has heard fay.
+fn talks_with_fay(scene: &Scene, fay: &Phone) -> anyhow::Result<()> {
+    fay.wait_for("CALL_ESTABLISHED")?;
+    talk(1.5);
+    fay.hangup()?;
+    scene.kim.wait_for("CALL_CLOSED")?;
+    let heard = scene.kim.heard()?;
+    heard.check_bridge(scene.music, scene.kims, 1.0)
+}
+
 #[test]
 fn two_phones_ring_one_after_the_other() -> anyhow::Result<()> {
     let scene = Scene::new()?;
@@ -197,14 +207,7 @@ fn two_phones_ring_one_after_the_other() -> anyhow::Result<()> {
     talk(0.5);
     assert_eq!(kinds(&fay, "CALL_ESTABLISHED"), 0, "both rang at once");
     ann.wait_for("CALL_CLOSED")?;
-    fay.wait_for("CALL_ESTABLISHED")?;
-    talk(1.5);
-    fay.hangup()?;
-    scene.kim.wait_for("CALL_CLOSED")?;
-    scene
-        .kim
-        .heard()?
-        .check_bridge(scene.music, scene.kims, 1.0)?;
+    talks_with_fay(&scene, &fay)?;
     let calls = scene.server.rest().finished_calls(3, SOON)?;
     let statuses: Vec<_> = calls.iter().map(|call| call["status"].as_str()).collect();
     let expected = [Some("completed"), Some("no-answer"), Some("completed")];
@@ -225,13 +228,7 @@ fn the_first_of_two_ringing_phones_to_answer_is_connected() -> anyhow::Result<()
     fay.answer()?;
     fay.wait_for("CALL_ESTABLISHED")?;
     ann.wait_for("CALL_CLOSED")?;
-    talk(1.5);
-    fay.hangup()?;
-    scene.kim.wait_for("CALL_CLOSED")?;
-    scene
-        .kim
-        .heard()?
-        .check_bridge(scene.music, scene.kims, 1.0)?;
+    talks_with_fay(&scene, &fay)?;
     let calls = scene.server.rest().finished_calls(3, SOON)?;
     let reasons: Vec<_> = calls.iter().map(|call| call["reason"].as_str()).collect();
     assert!(reasons.contains(&Some("answered-elsewhere")), "{reasons:?}");
