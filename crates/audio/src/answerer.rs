@@ -44,7 +44,7 @@ const VOICE_DELAY: u32 = 2;
 /// The tones of fax machines, in Hz.
 const FAX_HZ: [usize; 2] = [1100, 2100];
 
-/// The lengths by which a person and a machine are told apart.
+/// The lengths that distinguish a machine from a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timing {
     /// Speech of this length or longer is the greeting of a machine.
@@ -89,7 +89,7 @@ pub struct Detector {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// There was no speech yet.
+    /// No speech has been heard.
     Waiting,
     /// The first speech, which began with this frame.
     Speech(u32),

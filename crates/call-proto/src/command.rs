@@ -410,7 +410,7 @@ pub enum MediaCommand {
         /// `0`–`9`, `*`, `#`, `A`–`D`, and `w` for half a second of silence.
         digits: String,
     },
-    /// Play a sound once, or press keys, at once: whatever else the remote party hears waits and then goes on, or is not
+    /// Play a sound once, or press keys, immediately: a sound that is playing waits and then continues; anything else is not
     /// heard meanwhile → `PlayDone`. One that is still in progress is replaced.
     Interject {
         /// Its number.

@@ -1,6 +1,6 @@
 //! What the API has said, played or pressed on a leg, whatever the leg is doing. Data only.
 //!
-//! The sound interrupts everything else that the remote party hears: a verb's sound waits and then goes on where it was,
+//! The sound interrupts everything else that the remote party hears: a verb's sound waits, and then continues where it was,
 //! and a connected party or conference is not heard meanwhile (`media-proto`, `endpoint/playing.rs`). So only verbs that count
 //! time while they wait for the remote party have to know (`Running::interrupted`).
 

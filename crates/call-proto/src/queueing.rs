@@ -46,7 +46,7 @@ pub enum QueueRequest {
         queue: QueueSid,
     },
     /// For the call that this one is connected to → [`QueueEvent::Passed`], to that one; without effect if
-    /// there is none.
+    /// it is not connected.
     Pass {
         /// Number of the place or request.
         req: Req,

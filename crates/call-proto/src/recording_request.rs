@@ -69,9 +69,9 @@ pub enum RecordingRefusal {
     #[error("the call already has as many recordings as it can have at once")]
     TooMany,
     /// None of this call or conference has this identifier.
-    #[error("there is no such recording in progress")]
+    #[error("no such recording is in progress")]
     Unknown,
-    /// There is none that could be meant.
+    /// No recording is open that the request could mean.
     #[error("nothing is being recorded")]
     NothingToChange,
     /// `<Record>` ends it: the application waits for that.

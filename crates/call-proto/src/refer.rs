@@ -15,7 +15,7 @@ pub struct Refer {
     /// Number or name in To: the party that is to be connected elsewhere.
     pub transferee: String,
     /// The live call whose remote party is to be connected instead: the `Replaces` of Refer-To names its
-    /// dialog (RFC 3891). `None` in a blind transfer, or if there is no such call here.
+    /// dialog (RFC 3891). `None` in a blind transfer, or if no live call here has that dialog.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaces: Option<CallSid>,
 }

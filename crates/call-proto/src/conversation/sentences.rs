@@ -6,8 +6,8 @@ const SHORTEST: usize = 8;
 /// A piece has at most so many characters.
 const LONGEST: usize = 400;
 
-/// Removes the first complete sentence from a text, with the blanks after it; `None` if there is none
-/// yet. A text without sentences is cut at a blank when it has become too long.
+/// Removes the first complete sentence from a text, including the blanks after it; `None` if no sentence is
+/// complete. A text without sentences is cut at a blank when it has become too long.
 pub(super) fn take_sentence(text: &mut String) -> Option<String> {
     let mut characters = 0;
     let mut last_blank = None;

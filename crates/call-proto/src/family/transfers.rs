@@ -246,12 +246,12 @@ impl Family {
         }
     }
 
-    /// The two go on talking; one that is alone by now has nothing left to do.
+    /// The two continue to talk; a party that is alone by now has nothing left to do.
     fn attended_fails(&mut self, attended: &Attended, status: u16) {
         let transferor = attended.transferor;
         let stranded = self.stranded(attended);
         let cx = &mut self.cx;
-        let text = "the transferor's other call has no party to be connected to";
+        let text = "the transferor's other call is not connected to a party";
         cx.trace(transferor, Lane::Rcml, "transfer failed", text);
         let call = self.calls.get(&transferor);
         if call.is_some_and(|call| !call.leg.is_over()) {
@@ -269,7 +269,7 @@ impl Family {
         (is_alone && !call.leg.is_over()).then(|| call.sid())
     }
 
-    /// The party that a leg is connected to goes to meet another call; false if there is none.
+    /// Sends the party that a leg is connected to away, to meet another call; false if the leg is not connected.
     fn partner_goes(&mut self, leg: CallSid, rendezvous: Rendezvous) -> bool {
         let Some(call) = self.calls.get(&leg) else {
             return false;

@@ -24,7 +24,7 @@ pub(super) const DETECTION: &[Param] = &[
     param(
         "MachineDetectionTimeout",
         Is::Number,
-        "Seconds after which detection ends, from 3 to 59; 30 if not given. It has no effect without `MachineDetection`; nor do the following three.",
+        "Seconds after which detection ends, from 3 to 59; 30 if not given. Has no effect without `MachineDetection`; the same applies to the next three parameters.",
     ),
     param(
         "MachineDetectionSpeechThreshold",
