@@ -69,7 +69,7 @@ pub enum RecordingRefusal {
     #[error("the call already has as many recordings as it can have at once")]
     TooMany,
     /// None of this call or conference has this identifier.
-    #[error("no such recording is in progress")]
+    #[error("there is no such recording in progress")]
     Unknown,
     /// No recording is open that the request could mean.
     #[error("nothing is being recorded")]

@@ -247,7 +247,7 @@ fn a_conference_is_recorded_from_its_start_to_its_end() {
             ("0 pauses", "the recording is paused already"),
             ("0 resumes named", "in-progress, resume"),
             ("0 pauses", "paused, pause Silence"),
-            ("0 resumes other", "no such recording is in progress"),
+            ("0 resumes other", "there is no such recording in progress"),
             ("0 cuts", "stopped, stop"),
             ("0 cuts", "nothing is being recorded"),
             ("0 skips named", "the recording has ended"),
