@@ -36,6 +36,10 @@ enum About {
     Leg {
         event_names: bool,
         recording: Option<LegRecording>,
+        /// Events reported so far. `None` in a farewell of an earlier version, which numbered
+        /// them with all other callbacks.
+        #[serde(default)]
+        events: Option<i64>,
     },
 }
 
@@ -65,11 +69,14 @@ impl Farewell {
     }
 
     /// Adds the callback to the creator of the leg.
+    ///
+    /// - `events`: the number of events that were reported to the creator.
     pub(crate) fn tell_leg(
         &mut self,
         target: CallbackTarget,
         params: Params,
         event_names: bool,
+        events: i64,
         recording: Option<LegRecording>,
     ) {
         self.last.push(Last {
@@ -78,6 +85,7 @@ impl Farewell {
             about: About::Leg {
                 event_names,
                 recording,
+                events: Some(events),
             },
         });
     }
@@ -160,6 +168,7 @@ impl Farewell {
                 About::Leg {
                     event_names,
                     recording,
+                    events,
                 } => LegEnd {
                     status: record.status,
                     at,
@@ -167,7 +176,7 @@ impl Farewell {
                     sip_status: record.sip_status,
                     recording: recording.as_ref(),
                 }
-                .describe(event_names, sequence, &mut params),
+                .describe(event_names, events.unwrap_or(sequence), &mut params),
             }
             Callback {
                 event: event(),
