@@ -36,10 +36,9 @@ enum About {
     Leg {
         event_names: bool,
         recording: Option<LegRecording>,
-        /// Events reported so far. `None` in a farewell of an earlier version, which numbered
-        /// them with all other callbacks.
+        /// How many of the callbacks so far are not events of the leg, and do not count in their numbers.
         #[serde(default)]
-        events: Option<i64>,
+        others: i64,
     },
 }
 
@@ -85,7 +84,7 @@ impl Farewell {
             about: About::Leg {
                 event_names,
                 recording,
-                events: Some(events),
+                others: self.sequence - events,
             },
         });
     }
@@ -143,7 +142,13 @@ impl Farewell {
 
     /// Numbers these callbacks after all those that the leg has made: the next free number is this.
     pub fn follow(&mut self, sequence: i64) {
-        self.sequence = self.sequence.max(sequence);
+        let more = (sequence - self.sequence).max(0);
+        self.sequence += more;
+        for last in &mut self.last {
+            if let About::Leg { others, .. } = &mut last.about {
+                *others += more;
+            }
+        }
     }
 
     /// The callbacks for the end in `record`, made at `now`: their age counts from then, however
@@ -155,6 +160,7 @@ impl Farewell {
         mut event: impl FnMut() -> EventSid,
     ) -> Vec<Callback> {
         let at = record.ended.unwrap_or(record.updated);
+        let made = self.sequence;
         let complete = |(sequence, last): (i64, Last)| {
             let mut params = last.params;
             match last.about {
@@ -168,7 +174,7 @@ impl Farewell {
                 About::Leg {
                     event_names,
                     recording,
-                    events,
+                    others,
                 } => LegEnd {
                     status: record.status,
                     at,
@@ -176,7 +182,7 @@ impl Farewell {
                     sip_status: record.sip_status,
                     recording: recording.as_ref(),
                 }
-                .describe(event_names, events.unwrap_or(sequence), &mut params),
+                .describe(event_names, made - others, &mut params),
             }
             Callback {
                 event: event(),

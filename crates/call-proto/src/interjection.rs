@@ -96,7 +96,7 @@ pub enum InterjectionRefusal {
     )]
     Earlier,
     /// The sound is not available, for the reason with this number of the error table.
-    #[error("the sound is not available; error {0}: {}", meaning(*.0))]
+    #[error("the sound is not available; error {0}: {text}", text = meaning(*.0))]
     NoSound(u16),
 }
 
