@@ -39,7 +39,10 @@ const SOON: Duration = Duration::from_secs(20);
 const REQUESTS: [(&str, &str); 8] = [
     ("GET one", "/restcomm/2012-04-24/A/Calls/SID.json"),
     ("GET one, Twilio", "/2010-04-01/A/Calls/SID.json"),
-    ("list of 50", "/restcomm/2012-04-24/A/Calls.json?PageSize=50"),
+    (
+        "list of 50",
+        "/restcomm/2012-04-24/A/Calls.json?PageSize=50",
+    ),
     (
         "list of 50, last page",
         "/restcomm/2012-04-24/A/Calls.json?PageSize=50&Page=LAST",
@@ -341,7 +344,8 @@ fn send(
         // The connections do not send at the same moment.
         let mut due = Instant::now()
             + pause.map_or(Duration::ZERO, |pause| {
-                pause * u32::try_from(connection).unwrap_or(0) / u32::try_from(CONNECTIONS).unwrap_or(1)
+                pause * u32::try_from(connection).unwrap_or(0)
+                    / u32::try_from(CONNECTIONS).unwrap_or(1)
             });
         while Instant::now() < end {
             if let Some(pause) = pause {
@@ -362,7 +366,12 @@ fn send(
             http::write(&stream, &request)?;
             let answer = http::read(&stream)?;
             waits.push(begun.elapsed().as_secs_f64() * 1000.0);
-            ensure!(answer.status() == 200, "{}: {}", answer.start, answer.text());
+            ensure!(
+                answer.status() == 200,
+                "{}: {}",
+                answer.start,
+                answer.text()
+            );
         }
         Ok(waits)
     };

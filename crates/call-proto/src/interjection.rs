@@ -103,7 +103,9 @@ pub enum InterjectionRefusal {
 /// What the error table says about a number, as a part of a sentence.
 fn meaning(code: u16) -> &'static str {
     let entry = model::error::entry(code);
-    entry.map_or("The request failed", |entry| entry.text.trim_end_matches('.'))
+    entry.map_or("The request failed", |entry| {
+        entry.text.trim_end_matches('.')
+    })
 }
 
 /// The sound of a leg that interrupts the others.

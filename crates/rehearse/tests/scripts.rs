@@ -718,13 +718,15 @@ fn a_step_for_the_other_kind_of_connection_is_reported_at_once() {
         ("Stream", "{expect: {prompt: Hello}}", "ConversationRelay"),
     ];
     for (verb, step, other) in table {
-        let expected = format!(
-            "3: this step is for a <{other}>, but the document connected a <{verb}>"
-        );
+        let expected =
+            format!("3: this step is for a <{other}>, but the document connected a <{verb}>");
         assert_eq!(failures(verb, step), expected, "{step}");
     }
     let table = [
-        ("Stream", "{send: 1s}, {mark: a}, {expect: {mark: a}}, close"),
+        (
+            "Stream",
+            "{send: 1s}, {mark: a}, {expect: {mark: a}}, close",
+        ),
         ("ConversationRelay", "{text: Hello}, {wait: 1s}, end"),
     ];
     for (verb, steps) in table {

@@ -141,9 +141,13 @@ impl Stage<'_> {
         match command {
             RelayCommand::Open { req, request } => match self.accepts(&request.url) {
                 Ok((url, steps)) => {
-                    self.agents
-                        .0
-                        .push(Stream::new(AgentKind::Relay, (call, req), url, steps, self.now));
+                    self.agents.0.push(Stream::new(
+                        AgentKind::Relay,
+                        (call, req),
+                        url,
+                        steps,
+                        self.now,
+                    ));
                     let news = RelayNews::Connected;
                     self.tell_soon(call, Event::Relay { req, news });
                 }
@@ -181,9 +185,13 @@ impl Stage<'_> {
     fn opens_stream(&mut self, call: CallSid, req: Req, request: StreamRequest) {
         match self.accepts(&request.url) {
             Ok((url, steps)) => {
-                self.agents
-                    .0
-                    .push(Stream::new(AgentKind::Stream, (call, req), url, steps, self.now));
+                self.agents.0.push(Stream::new(
+                    AgentKind::Stream,
+                    (call, req),
+                    url,
+                    steps,
+                    self.now,
+                ));
             }
             Err(text) => {
                 let news = StreamNews::Over(Box::new(StreamOver {
