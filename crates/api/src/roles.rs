@@ -1,7 +1,7 @@
 //! The permissions of the roles of accounts.
 //!
-//! **Invariant: a role has no permission that nobody gave it.** A name that is not a role, such as one that was
-//! removed from the configuration, permits nothing.
+//! **Invariant: a role has only the permissions that are listed for it.** A name that is not a role, such as one
+//! that was removed from the configuration, permits nothing.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -80,8 +80,7 @@ impl FromStr for Permission {
     type Err = PermissionError;
 
     fn from_str(text: &str) -> Result<Self, PermissionError> {
-        let bare = text.trim();
-        let bare = bare.strip_prefix(PREFIX).unwrap_or(bare);
+        let bare = bare(text.trim());
         let form = || PermissionError::Form(shown(text));
         let (actions, kinds) = bare.split_once(':').ok_or_else(form)?;
         for name in actions.split(',').map(str::trim) {
@@ -117,35 +116,43 @@ impl Permission {
 pub struct Roles(BTreeMap<String, Vec<Permission>>);
 
 const PREFIX: &str = "RestComm:";
+
+/// A permission without its prefix.
+fn bare(text: &str) -> &str {
+    text.strip_prefix(PREFIX).unwrap_or(text)
+}
+
 /// The permissions of the role `Developer`, some of them for kinds of resources that exist only in Restcomm.
 const DEVELOPER: &[&str] = &[
-    "*:Accounts",
-    "*:Applications",
-    "*:Announcements",
-    "Read:AvailablePhoneNumbers",
-    "*:Calls",
-    "*:Clients",
-    "*:Conferences",
-    "Create,Delete,Read:Faxes",
-    "*:IncomingPhoneNumbers",
-    "Read:Notifications",
-    "*:OutgoingCallerIds",
-    "*:Queues",
-    "Delete,Read:Recordings",
-    "Read,Modify:SandBoxes",
-    "*:ShortCodes",
-    "Read:SmsMessages",
-    "Read:Transcriptions",
-    "*:OutboundProxies",
-    "*:EmailMessages",
-    "*:Usage",
-    "*:Geolocation",
-    "Read,Modify:Webhooks",
+    "RestComm:*:Accounts",
+    "RestComm:*:Applications",
+    "RestComm:*:Announcements",
+    "RestComm:Read:AvailablePhoneNumbers",
+    "RestComm:*:Calls",
+    "RestComm:*:Clients",
+    "RestComm:*:Conferences",
+    "RestComm:Create,Delete,Read:Faxes",
+    "RestComm:*:IncomingPhoneNumbers",
+    "RestComm:Read:Notifications",
+    "RestComm:*:OutgoingCallerIds",
+    "RestComm:*:Queues",
+    "RestComm:Delete,Read:Recordings",
+    "RestComm:Read,Modify:SandBoxes",
+    "RestComm:*:ShortCodes",
+    "RestComm:Read:SmsMessages",
+    "RestComm:Read:Transcriptions",
+    "RestComm:*:OutboundProxies",
+    "RestComm:*:EmailMessages",
+    "RestComm:*:Usage",
+    "RestComm:*:Geolocation",
+    "RestComm:Read,Modify:Webhooks",
 ];
 
 impl Default for Roles {
     fn default() -> Self {
-        let permissions = DEVELOPER.iter().map(|text| Permission((*text).to_owned()));
+        let permissions = DEVELOPER
+            .iter()
+            .map(|text| Permission(bare(text).to_owned()));
         Self(BTreeMap::new()).with("Developer", permissions.collect())
     }
 }
@@ -175,7 +182,7 @@ impl Roles {
     /// Every kind of resource that a permission may name; some more than once.
     fn kinds() -> impl Iterator<Item = &'static str> {
         let routes = resources::ROUTES.iter().copied().flatten();
-        let known = DEVELOPER.iter().filter_map(|text| text.split(':').nth(1));
+        let known = DEVELOPER.iter().filter_map(|text| text.rsplit(':').next());
         routes.map(|route| route.target).chain(known)
     }
 }
@@ -240,7 +247,7 @@ mod tests {
             );
         }
         for text in DEVELOPER {
-            assert_eq!(text.parse(), Ok(Permission((*text).to_owned())));
+            assert_eq!(text.parse(), Ok(Permission(bare(text).to_owned())));
         }
     }
 
