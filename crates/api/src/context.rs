@@ -80,8 +80,10 @@ impl Context<'_> {
         let Some(segment) = segment else {
             return Ok(Arc::clone(&self.caller));
         };
-        let account = self.resolve(segment).await?;
-        self.own(&account).await?;
+        let named = self.resolve(segment).await?;
+        let Some(account) = self.covered(named).await? else {
+            return Err(self.uncovered());
+        };
         if action == Action::Create && account.status == AccountStatus::Closed {
             return Err(Failure::of(error::ACCOUNT_NOT_ACTIVE));
         }
@@ -89,34 +91,44 @@ impl Context<'_> {
     }
 
     /// The account with this SID, e-mail address or friendly name.
-    pub(crate) async fn resolve(&self, segment: &str) -> Result<Arc<Account>, Failure> {
+    async fn resolve(&self, segment: &str) -> Result<Option<Arc<Account>>, Failure> {
         let store = &self.state.store;
-        let found = match segment.parse::<AccountSid>() {
+        Ok(match segment.parse::<AccountSid>() {
             Ok(sid) => store.account(sid).await?,
             Err(_) => match store.account_of_email(segment).await? {
                 Some(account) => Some(account),
                 None => store.account_of_name(segment).await?.map(Arc::new),
             },
-        };
-        found.ok_or_else(Failure::not_found)
+        })
     }
 
-    /// Refuses accounts that are neither the caller nor below it, as if they did not exist.
-    pub(crate) async fn own(&self, account: &Account) -> Result<(), Failure> {
-        let mut sid = account.sid;
-        let mut parent = account.parent;
+    /// The account, if it is the caller or below it.
+    pub(crate) async fn covered(
+        &self,
+        account: Option<Arc<Account>>,
+    ) -> Result<Option<Arc<Account>>, Failure> {
+        let mut next = account.clone();
         for _ in 0..Account::MAX_ANCESTRY {
-            if sid == self.caller.sid {
-                return Ok(());
+            let Some(at) = next else { break };
+            if at.sid == self.caller.sid {
+                return Ok(account);
             }
-            let Some(above) = parent else { break };
-            sid = above;
-            parent = match self.state.store.account(above).await? {
-                Some(account) => account.parent,
-                None => None,
-            };
+            let Some(above) = at.parent else { break };
+            next = self.state.store.account(above).await?;
         }
-        Err(Failure::not_found())
+        Ok(None)
+    }
+
+    /// The refusal for an account that is neither the caller nor below it. Whether such an account
+    /// exists is not revealed: one that does not exist is refused in the same way.
+    fn uncovered(&self) -> Failure {
+        if self.caller.parent.is_none() {
+            // It covers all accounts of the server, so there is no such account to hide.
+            return Failure::not_found();
+        }
+        let text = "The account does not exist, or the credentials do not cover it: they cover their own account and those below it.";
+        let refused = Failure::forbidden().saying(text);
+        self.dialect.pick([refused, Failure::not_found()])
     }
 
     /// Accounts above this one, nearest first.

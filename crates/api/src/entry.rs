@@ -405,17 +405,13 @@ async fn form(headers: &HeaderMap, body: Body) -> Result<Params, Failure> {
     }
 }
 
-/// Allows pages of the configured designer to read the answer.
+/// Allows web pages of the configured origins to read the answer (Fetch Standard §3.2).
 fn allow_origin(state: &ApiState, asked: &HeaderMap, headers: &mut HeaderMap) {
-    let (Some(designer), Some(origin)) = (&state.designer_url, asked.get(ORIGIN)) else {
+    let Some(origin) = asked.get(ORIGIN) else {
         return;
     };
-    let is_designer = origin.to_str().is_ok_and(|origin| {
-        designer
-            .strip_prefix(origin)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    });
-    if !is_designer {
+    let is_allowed = |allowed: &String| allowed.as_bytes() == origin.as_bytes();
+    if !state.allowed_origins.iter().any(is_allowed) {
         return;
     }
     headers.insert("access-control-allow-origin", origin.clone());

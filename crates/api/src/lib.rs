@@ -46,7 +46,7 @@ pub use entry::router;
 pub use messages::Messages;
 pub use openapi::openapi;
 pub use reference::{Example, examples, reference};
-pub use roles::Roles;
+pub use roles::{Permission, PermissionError, Roles};
 pub use route::{RouteInfo, routes};
 
 /// The services and settings that the API uses.
@@ -70,8 +70,8 @@ pub struct ApiState {
     pub roles: Roles,
     /// Returned by `Version`.
     pub build: Build,
-    /// Address of a designer whose pages may read answers.
-    pub designer_url: Option<String>,
+    /// Origins of web pages that may read answers: `https://host` or `https://host:port`.
+    pub allowed_origins: Vec<String>,
     /// Set when the server is about to stop, so that new calls are refused.
     pub draining: Arc<AtomicBool>,
 }

@@ -169,9 +169,9 @@ static SECTIONS: &[Section] = &[
     },
     Section {
         title: "Accounts",
-        about: "Accounts form a tree of at most three levels. An account can access itself and those below it; for any other \
-                account and its resources, the response is 404, as if they did not exist. `Role` is \
-                `Administrator` or `Developer`. An `Administrator` has every permission in the tables, for its own account and \
+        about: "Accounts form a tree of at most three levels. An account can access itself and those below it; any other \
+                account and its resources are refused with 403 at the Restcomm base and with 404 at the Twilio base, whether or not they exist; \
+                the top account always gets 404. `Role` is `Administrator`, `Developer` or a role from the configuration (`[[role]]`). An `Administrator` has every permission in the tables, for its own account and \
                 those below it. A `Developer` has all of them except `Create:SmsMessages` (sending text messages), and cannot \
                 change the accounts below it or their tokens, or choose roles. Number patterns and private addresses are reserved for the top \
                 account, whatever the role.",

@@ -6,6 +6,7 @@
 //! all of them at once. Turning settings into those of each crate is left to `serve`.
 
 mod document;
+mod role;
 mod setting;
 mod source;
 mod trunk;
@@ -20,8 +21,9 @@ use model::source::Network;
 
 pub(crate) use document::render as document;
 pub(crate) use document::template;
+pub(crate) use role::Role;
 pub(crate) use setting::{
-    CommandLine, Domain, Email, LogFormat, LogLevel, MediaBytes, PortRange, Secret,
+    CommandLine, Domain, Email, LogFormat, LogLevel, MediaBytes, Origin, PortRange, Secret,
 };
 pub(crate) use source::{Flags, load};
 pub(crate) use trunk::Trunk;
@@ -63,6 +65,8 @@ macro_rules! settings {
             $($(#[doc = $section_doc])+ pub(crate) $section: $Section,)+
             /// Providers that calls come from and go to; the first takes calls to numbers.
             pub(crate) trunks: Vec<Trunk>,
+            /// Roles besides the built-in ones.
+            pub(crate) roles: Vec<Role>,
         }
 
         impl Config {
@@ -70,6 +74,7 @@ macro_rules! settings {
                 Ok(Self {
                     $($section: $Section { $($key: <$kind as Setting>::read($default)?,)+ },)+
                     trunks: Vec::new(),
+                    roles: Vec::new(),
                 })
             }
 
@@ -130,6 +135,8 @@ settings! {
         max_connections_per_address: Option<NonZeroU32> = "",
         /// Addresses and networks of reverse proxies. A request from one of them counts as coming from the last address in its `X-Forwarded-For` (or `Forwarded`) that is not a trusted proxy. From any other address these headers are ignored.
         trusted_proxies: Vec<Network> = "",
+        /// Origins of web pages, such as `https://console.example`, whose scripts may use the API from a browser and read its answers (CORS). The scripts need credentials all the same.
+        allowed_origins: Vec<Origin> = "",
     }
 
     /// The top account; used only while the database is empty, that is, at the first start. The SID, token and password are generated if they are not set.

@@ -400,6 +400,7 @@ fn new_role(context: &Context<'_>, parent: &Account) -> Result<String, Failure> 
         return Ok(parent.role.clone());
     };
     if context.is_administrator() {
+        warn_of_role(context, &asked);
         return Ok(asked);
     }
     if asked != parent.role {
@@ -410,6 +411,17 @@ fn new_role(context: &Context<'_>, parent: &Account) -> Result<String, Failure> 
         context.warnings.add(error::REQUEST_WARNING, text);
     }
     Ok(parent.role.clone())
+}
+
+/// Warns of a role that permits nothing because nobody has defined it.
+fn warn_of_role(context: &Context<'_>, role: &str) {
+    if !context.state.roles.contain(role) {
+        let text = format!(
+            "Role: `{}` is not a role of this server, so the account may do nothing",
+            shown(role)
+        );
+        context.warnings.add(error::REQUEST_WARNING, text);
+    }
 }
 
 /// The organization of a new account: the parent's unless another is requested.
@@ -510,6 +522,9 @@ async fn update(context: &Context<'_>, account: &Account) -> Answer {
     };
     if change.role.is_some() && !context.is_administrator() {
         return Err(Failure::forbidden());
+    }
+    if let Some(role) = &change.role {
+        warn_of_role(context, role);
     }
     if status == Some(AccountStatus::Closed) && account.parent.is_none() {
         return Err(Failure::parameter(

@@ -394,7 +394,8 @@ pub(crate) async fn file(context: &Context<'_>, account: Option<&Account>, name:
             let found = context.state.store.recording(sid).await?;
             let found = found.ok_or_else(Failure::not_found)?;
             let owner = context.state.store.account(found.account).await?;
-            context.own(&*owner.ok_or_else(Failure::not_found)?).await?;
+            let owner = context.covered(owner).await?;
+            owner.ok_or_else(Failure::not_found)?;
         }
     }
     media::send(context.state, sid, context.headers).await

@@ -75,7 +75,10 @@ async fn sub_accounts_are_created() {
     let form = "EmailAddress=Lyra%40Example.org&Password=RestComm12";
     // Defaults: the name is the address, the role that of the account above.
     let created = server.post(&who, "/Accounts.json", form).await.json();
-    assert_eq!(created["status"], "active");
+    assert_eq!(
+        (&created["status"], &created["type"]),
+        (&"active".into(), &"Full".into())
+    );
     assert_eq!(created["friendly_name"], "lyra@example.org");
     assert_eq!(created["role"], "Administrator");
     assert_eq!(created["auth_token"].as_str().unwrap().len(), 32);
@@ -204,10 +207,12 @@ async fn a_role_that_was_not_given_is_reported() {
         .account_with("dev", Some(server.admin), "Developer", status)
         .await;
     let warning = "Role: only an account with the role `Administrator` can choose it; the account has the role `Developer`";
+    let unknown = "Role: `Keper` is not a role of this server, so the account may do nothing";
     let table = [
         (of("dev"), "Administrator", vec![warning]),
         (of("dev"), "Developer", vec![]),
         (server.admin(), "Keeper", vec![]),
+        (server.admin(), "Keper", vec![unknown]),
     ];
     for (at, (who, role, expected)) in table.into_iter().enumerate() {
         let form = format!("EmailAddress=n{at}%40example.org&Password=RestComm12&Role={role}");
@@ -217,6 +222,10 @@ async fn a_role_that_was_not_given_is_reported() {
         let lines: Vec<&str> = lines.map(|line| line.to_str().unwrap()).collect();
         assert_eq!(lines, expected, "{role}");
     }
+    let path = "/Accounts.json/dev@example.org";
+    let changed = server.put(&server.admin(), path, "Role=Keper").await;
+    assert_eq!(changed.headers["patchcord-warning"], unknown);
+    assert_eq!(changed.json()["role"], "Keper");
 }
 
 #[tokio::test]
@@ -259,6 +268,7 @@ async fn accounts_are_changed() {
     let same = server.put(&who, &path, "AuthToken=stolen").await.json();
     assert_eq!(same["auth_token"], created["auth_token"]);
     server.put(&who, &path, "Status=sleepy").await.is(400);
+    server.put(&who, &path, "Password=RestComm12").await.is(200);
     let changed = server
         .put(&who, "/Accounts.json/lyra@example.org", "FriendlyName=L")
         .await;

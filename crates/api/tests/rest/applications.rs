@@ -33,7 +33,10 @@ async fn applications_live() {
         .get(&who, &format!("{list}?includeNumbers=true"))
         .await
         .json();
-    let attached = &listed[0]["numbers"][0];
+    let mut listed = listed[0].clone();
+    let numbers = listed.as_object_mut().unwrap().remove("numbers").unwrap();
+    assert_eq!(listed, created);
+    let attached = &numbers[0];
     assert_eq!(attached["phone_number"], "9966");
     assert_eq!(attached["voice_application_sid"], sid);
     assert!(attached.get("sms_application_sid").is_none());

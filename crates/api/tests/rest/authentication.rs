@@ -64,6 +64,9 @@ async fn credentials_come_before_the_path_and_the_state_of_the_account() {
         format!("/Accounts/{admin}/Clients"),
         format!("/Accounts/{admin}/Recordings"),
         "/Accounts/AC00000000000000000000000000000000".to_owned(),
+        "/Organizations/OR00000000000000000000000000000000".to_owned(),
+        "/Profiles/PR00000000000000000000000000000000".to_owned(),
+        format!("/Accounts/{admin}/Clients/CL00000000000000000000000000000000"),
         format!("/Accounts/{admin}/Recordings/RE00000000000000000000000000000000"),
         "/".to_owned(),
         String::new(),
@@ -122,20 +125,29 @@ async fn some_things_need_no_credentials() {
 }
 
 #[tokio::test]
-async fn pages_of_the_designer_may_read_answers() {
+async fn pages_of_configured_origins_may_read_answers() {
     let server = Server::start().await;
     // The origin must match exactly; a prefix is not enough.
     for (origin, allowed) in [
         ("https://designer.example", true),
         ("https://designer.exam", false),
+        ("https://designer.example:8443", false),
+        ("http://designer.example", false),
         ("https://evil.example", false),
     ] {
-        let answer = server
-            .ask("GET", None, "/Logout", &[("origin", origin)], "")
-            .await;
-        let found = answer.headers.get("access-control-allow-origin");
-        let found = found.map(|value| value.to_str().unwrap());
-        assert_eq!(found, allowed.then_some(origin), "{origin}");
+        // The request itself, one that is refused, and the one that a browser sends before it.
+        for (method, path) in [
+            ("GET", "/Logout"),
+            ("GET", "/Accounts"),
+            ("OPTIONS", "/Accounts"),
+        ] {
+            let answer = server
+                .ask(method, None, path, &[("origin", origin)], "")
+                .await;
+            let found = answer.headers.get("access-control-allow-origin");
+            let found = found.map(|value| value.to_str().unwrap());
+            assert_eq!(found, allowed.then_some(origin), "{method} {path} {origin}");
+        }
     }
 }
 

@@ -611,7 +611,7 @@ async fn live_calls_are_changed() {
         (of("p"), live.clone(), "Status=ringing", 400),
         (of("p"), live.clone(), "Mute=loud", 400),
         (of("p"), live.clone(), "Url=ftp://h/", 400),
-        (of("s"), live, "Status=completed", 404),
+        (of("s"), live, "Status=completed", 403),
     ];
     for (who, path, form, status) in table {
         let answer = server.post(&who, &path, form).await;

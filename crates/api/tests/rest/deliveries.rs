@@ -163,8 +163,8 @@ async fn deliveries_are_wanted_again() {
     let stranger = (other.to_string(), "token-other".to_owned());
     let theirs = format!("/Accounts/{other}/Webhooks/Deliveries");
     let table = [
-        (&stranger, format!("{path}/Replay.json"), 404),
-        (&stranger, format!("{path}/{}/Replay.json", event(1)), 404),
+        (&stranger, format!("{path}/Replay.json"), 403),
+        (&stranger, format!("{path}/{}/Replay.json", event(1)), 403),
         (&stranger, format!("{theirs}/{}/Replay.json", event(1)), 404),
         (
             &stranger,

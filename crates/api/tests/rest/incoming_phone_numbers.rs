@@ -229,5 +229,5 @@ async fn numbers_are_listed_in_pages() {
         .await;
     let head = "<IncomingPhoneNumbers page=\"0\" numpages=\"102\" pagesize=\"1\" total=\"102\" start=\"0\"";
     assert!(xml.body.contains(head), "{}", xml.body);
-    server.get(&of("p"), &list).await.is(404);
+    server.get(&of("p"), &list).await.is(403);
 }

@@ -53,6 +53,8 @@ impl Server {
 
     /// A server with one more role.
     pub(crate) async fn with_role(name: &str, permissions: &[&str]) -> Self {
+        let permissions = permissions.iter().map(|text| text.parse().unwrap());
+        let permissions = permissions.collect();
         Self::with(|state| state.roles = state.roles.clone().with(name, permissions)).await
     }
 
@@ -111,14 +113,14 @@ impl Server {
             shows_digests: true,
             recordings_dir: dir.path().to_path_buf(),
             public_base: "http://pbx.example:8080".to_owned(),
-            roles: Roles::default().with("Keeper", &["RestComm:*:Accounts"]),
+            roles: Roles::default().with("Keeper", vec!["*:Accounts".parse().unwrap()]),
             build: Build {
                 name: "Patchcord".to_owned(),
                 version: "1.2.3".to_owned(),
                 revision: "abcdef".to_owned(),
                 date: "2024-05-06".to_owned(),
             },
-            designer_url: Some("https://designer.example/app".to_owned()),
+            allowed_origins: vec!["https://designer.example".to_owned()],
             draining: draining.clone(),
         };
         change(&mut state);

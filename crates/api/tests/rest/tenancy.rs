@@ -27,12 +27,12 @@ async fn roles_limit_what_an_account_may_do() {
     let table = [
         ("reader", "GET", own("reader"), 200),
         ("reader", "PUT", own("reader"), 403),
-        ("reader", "GET", own("keeper"), 404),
+        ("reader", "GET", own("keeper"), 403),
         ("keeper", "GET", own("keeper"), 200),
         ("keeper", "PUT", own("keeper"), 200),
         ("guest", "GET", own("guest"), 403),
         ("guest", "GET", "/Accounts".to_owned(), 403),
-        ("keeper", "GET", format!("/Accounts/{}", server.admin), 404),
+        ("keeper", "GET", format!("/Accounts/{}", server.admin), 403),
         ("reader", "GET", format!("{}/Clients", own("reader")), 403),
     ];
     for (name, method, path, status) in table {
@@ -194,7 +194,7 @@ async fn an_account_works_in_its_own_tree_only() {
         let check = |answer: crate::server::Answer, path: &str| {
             let good = matches!(answer.status.as_u16(), 200 | 204);
             assert_eq!(good, allowed, "{path}: {} {}", answer.status, answer.body);
-            assert!(good || answer.status == 404, "{path}: {}", answer.status);
+            assert!(good || answer.status == 403, "{path}: {}", answer.status);
         };
         for list in LISTS {
             let path = format!("{base}/{list}");
@@ -228,9 +228,9 @@ async fn an_account_works_in_its_own_tree_only() {
     // The accounts themselves, not only their contents.
     for account in [server.admin, s] {
         let path = format!("/Accounts/{account}");
-        server.get(&who, &path).await.is(404);
-        server.post(&who, &path, "FriendlyName=x").await.is(404);
-        server.put(&who, &path, "FriendlyName=x").await.is(404);
+        server.get(&who, &path).await.is(403);
+        server.post(&who, &path, "FriendlyName=x").await.is(403);
+        server.put(&who, &path, "FriendlyName=x").await.is(403);
     }
 }
 

@@ -42,7 +42,7 @@ async fn tokens_are_changed_without_a_gap() {
     // Only accounts above may access it.
     let stranger = server.account("stranger", server.admin).await;
     let stranger = (stranger.to_string(), "token-stranger".to_owned());
-    assert_eq!(server.post(&stranger, &secondary, "").await.status, 404);
+    assert_eq!(server.post(&stranger, &secondary, "").await.status, 403);
     assert_eq!(
         server.post(&server.admin(), &secondary, "").await.status,
         200

@@ -3,7 +3,7 @@
 //! **Invariant: both name every key with its default.** The test below keeps the file in the
 //! repository current; `just gen` writes it.
 
-use super::{KEYS, Key, SECTIONS, SHORT_NAMES, trunk};
+use super::{KEYS, Key, SECTIONS, SHORT_NAMES, role, trunk};
 
 const HEAD: &str = "# Settings\n\n\
     Generated from the program by `just gen`; change it there. [operating.md](operating.md) describes\n\
@@ -21,6 +21,8 @@ pub(crate) fn render() -> String {
     }
     text += "\n## [[trunk]]\n\nA provider's SIP server; one table per provider, in the file only. Numbers called by\ndocuments and through the API always go to the first one, even if they exist here; so do calls by clients to\nnumbers that do not exist here.\n\n";
     text += &table(trunk::KEYS.iter());
+    text += "\n## [[role]]\n\nA role that accounts may have; one table per role, in the file only. An account whose role is neither built in\nnor listed here may do nothing through the API.\n\n";
+    text += &table(role::KEYS.iter());
     text
 }
 
@@ -38,6 +40,8 @@ pub(crate) fn template() -> String {
         # the API always go to the first one, even if they exist here; so do calls by clients to numbers that do\n\
         # not exist here.\n# [[trunk]]\n";
     text.extend(trunk::KEYS.iter().map(commented));
+    text += "\n# A role that accounts may have; one table per role.\n# [[role]]\n";
+    text.extend(role::KEYS.iter().map(commented));
     text
 }
 

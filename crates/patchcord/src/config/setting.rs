@@ -13,6 +13,7 @@ use std::str::FromStr;
 use model::AccountSid;
 use model::source::Network;
 use tracing_subscriber::filter::Targets;
+use url::Url;
 
 use super::Reason;
 
@@ -53,6 +54,7 @@ parsed! {
     MediaBytes, "a whole number from 1 to 67108864";
     LogFormat, "`human` or `json`";
     PortRange, "`first-last` or `any`";
+    Origin, "an origin such as `https://console.example`";
 }
 
 impl Setting for SocketAddr {
@@ -94,6 +96,14 @@ impl Setting for Vec<IpAddr> {
 
 impl Setting for Vec<Network> {
     const KIND: &'static str = "a list of IP addresses and networks such as `192.0.2.0/24`";
+
+    fn read(text: &str) -> Result<Self, Reason> {
+        listed(text)
+    }
+}
+
+impl Setting for Vec<Origin> {
+    const KIND: &'static str = "a list of origins such as `https://console.example`";
 
     fn read(text: &str) -> Result<Self, Reason> {
         listed(text)
@@ -173,6 +183,29 @@ impl FromStr for Domain {
         };
         let valid = text.len() <= 253 && text.split('.').all(label);
         valid.then(|| Self(text.to_ascii_lowercase())).ok_or(())
+    }
+}
+
+/// The origin of web pages, as browsers write it: `https://host` or `https://host:port` (RFC 6454 §6.2).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Origin(String);
+
+impl Origin {
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Origin {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let url = Url::parse(text).map_err(|_| ())?;
+        let origin = url.origin().ascii_serialization();
+        // Nothing else is in the address; the parser adds the path `/`.
+        let is_bare = url.as_str().strip_suffix('/') == Some(origin.as_str());
+        let valid = matches!(url.scheme(), "http" | "https") && is_bare;
+        valid.then_some(Self(origin)).ok_or(())
     }
 }
 
@@ -357,6 +390,29 @@ mod tests {
         let too_long = format!("a@{}", "b".repeat(253));
         reads::<Email>(&["a@b"], &["a", "@b", "a@", "a@b@c", "a @b", &too_long]);
         reads::<CommandLine>(&["/a/b", " recognize  --fast "], &["", " ", "a\0b"]);
+        reads::<Origin>(
+            &[
+                "https://a.example",
+                "http://LOCALHOST:3000",
+                "https://a.example:443/",
+                "http://[::1]:8000",
+            ],
+            &[
+                "",
+                "*",
+                "null",
+                "a.example",
+                "https://",
+                "ftp://a",
+                "https://a/b",
+                "https://u@a",
+                "https://a?b",
+            ],
+        );
+        assert_eq!(
+            Origin::read("https://A.example:443/"),
+            Origin::read("https://a.example")
+        );
         reads::<LogFormat>(&["human", "json"], &["xml", "JSON"]);
         reads::<LogLevel>(
             &["info", "info,sip=debug"],

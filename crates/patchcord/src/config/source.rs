@@ -5,7 +5,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::{Config, KEYS, Key, Reason, SECTIONS, SHORT_NAMES, trunk};
+use super::{Config, KEYS, Key, Reason, SECTIONS, SHORT_NAMES, role, trunk};
 
 /// The command line's values; `None` where it has none.
 #[derive(Debug, Default)]
@@ -145,6 +145,9 @@ fn read_tables(file: &toml::Table, config: &mut Config, problems: &mut Vec<Probl
             toml::Value::Array(tables) if section == "trunk" => {
                 read_trunks(tables, config, problems);
             }
+            toml::Value::Array(tables) if section == "role" => {
+                read_roles(tables, config, problems);
+            }
             toml::Value::Table(keys) if SECTIONS.iter().any(|(known, _)| known == section) => {
                 for (name, value) in keys {
                     let read = plain(value).and_then(|text| set(config, section, name, &text));
@@ -186,14 +189,32 @@ fn read_trunks(tables: &[toml::Value], config: &mut Config, problems: &mut Vec<P
     }
 }
 
+fn read_roles(tables: &[toml::Value], config: &mut Config, problems: &mut Vec<Problem>) {
+    for (at, value) in tables.iter().enumerate() {
+        match value {
+            toml::Value::Table(table) => {
+                let role = role::read(at, table, &config.roles, problems);
+                config.roles.extend(role);
+            }
+            _ => problems.push(Problem::new(
+                format!("role[{at}]"),
+                "is not a table".to_owned(),
+            )),
+        }
+    }
+}
+
+/// Sections of which there may be several.
+const REPEATED: [&str; 2] = ["trunk", "role"];
+
 fn unknown_section(name: &str) -> Reason {
-    if name == "trunk" {
-        return "write it as `[[trunk]]`".to_owned();
+    if REPEATED.contains(&name) {
+        return format!("write it as `[[{name}]]`");
     }
     if SECTIONS.iter().any(|(known, _)| *known == name) {
         return format!("is a section: write `[{name}]`");
     }
-    let names = SECTIONS.iter().map(|(known, _)| *known).chain(["trunk"]);
+    let names = SECTIONS.iter().map(|(known, _)| *known).chain(REPEATED);
     format!("no such section{}", suggestion(name, names))
 }
 
@@ -323,8 +344,12 @@ fn set(config: &mut Config, section: &str, name: &str, text: &str) -> Result<(),
     {
         return config.set(section, secret, &secret_from_file(text)?);
     }
-    if trunk::KEYS.iter().any(|key| key.name == name) {
-        return Err("no such key here; it belongs below `[[trunk]]`".to_owned());
+    for (section, keys) in REPEATED.iter().zip([trunk::KEYS, role::KEYS]) {
+        if keys.iter().any(|key| key.name == name) {
+            return Err(format!(
+                "no such key here; it belongs below `[[{section}]]`"
+            ));
+        }
     }
     Err(no_such_key(name, keys()))
 }
@@ -452,6 +477,23 @@ mod tests {
                 "[trunk]\nname = 'a'",
                 &[],
                 "`trunk`: write it as `[[trunk]]`",
+            ),
+            ("[role]\nname = 'a'", &[], "`role`: write it as `[[role]]`"),
+            ("role = [1]", &[], "`role[0]`: is not a table"),
+            (
+                "[http]\npermissions = []",
+                &[],
+                "`http.permissions`: no such key here; it belongs below `[[role]]`",
+            ),
+            (
+                "[[role]]\nname = 'a'\n[[role]]\nname = 'a'",
+                &[],
+                "`role[1].name`: there are two roles `a`",
+            ),
+            (
+                "[http]\nallowed_origins = ['https://a', 'b.example']",
+                &[],
+                "`http.allowed_origins`: `b.example` is not an origin",
             ),
             ("fetch = 1", &[], "`fetch`: is a section: write `[fetch]`"),
             ("fecth = 1", &[], "`fecth`: no such section; did you mean"),

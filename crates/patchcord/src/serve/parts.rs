@@ -270,6 +270,14 @@ pub(super) fn http_limits(config: &Config) -> Limits {
     )
 }
 
+/// The built-in roles and those of the configuration.
+fn roles(config: &Config) -> api::Roles {
+    let configured = config.roles.iter();
+    configured.fold(api::Roles::default(), |roles, role| {
+        roles.with(&role.name, role.permissions.clone())
+    })
+}
+
 /// The API and the health routes. The public base is where applications reach us.
 pub(super) fn router(
     config: &Config,
@@ -287,7 +295,7 @@ pub(super) fn router(
         shows_digests: config.compat.show_client_digests,
         recordings_dir: files::recordings(&config.server.data),
         public_base: public_base(config, http),
-        roles: api::Roles::default(),
+        roles: roles(config),
         build: api::Build {
             name: "Patchcord".to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -298,7 +306,9 @@ pub(super) fn router(
                 .unwrap_or("unknown")
                 .to_owned(),
         },
-        designer_url: None,
+        allowed_origins: (config.http.allowed_origins.iter())
+            .map(|origin| origin.as_str().to_owned())
+            .collect(),
         draining: engine.draining(),
     });
     let store = store.clone();
