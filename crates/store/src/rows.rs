@@ -119,6 +119,7 @@ pub(crate) static CLIENTS: Table = Table {
         "voice_fallback_url",
         "voice_fallback_method",
         "voice_dialect",
+        "push",
         "created",
         "updated",
     ],
@@ -145,6 +146,7 @@ pub(crate) fn client_args(client: &Client, key: &SecretKey) -> Vec<Arg> {
         client.voice.fallback_url.clone(),
         client.voice.fallback_method,
         client.voice.dialect,
+        client.push,
         client.created,
         client.updated,
     ]
@@ -181,6 +183,7 @@ pub(crate) fn client(row: &Row, key: &SecretKey) -> Result<Client> {
         ha1_md5,
         ha1_sha256,
         enabled: row.flag("enabled")?,
+        push: row.flag("push")?,
         voice: voice(row)?,
         created: row.time("created")?,
         updated: row.time("updated")?,

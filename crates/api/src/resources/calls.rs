@@ -13,7 +13,9 @@ use call_proto::{
 use http::StatusCode;
 use model::naming;
 use model::record::{Account, Application};
-use model::{ApplicationSid, Bare, CallSid, CallStatus, HttpMethod, LegEvent, Target, error};
+use model::{
+    ApplicationSid, Bare, CallSid, CallStatus, ConferenceSid, HttpMethod, LegEvent, Target, error,
+};
 use store::{CallFilter, CallKey, Sort, Store};
 
 use self::answering::DETECTION;
@@ -95,6 +97,12 @@ const FILTERS: &[Param] = &[
         Is::SidPattern(sid::<CallSid>),
         "Call that made the leg.",
     ),
+    param(
+        "ConferenceSid",
+        Is::SidPattern(sid::<ConferenceSid>),
+        "Conference that the call is in, or was in when it ended.",
+    )
+    .within(RESTCOMM),
     param(
         "StartTime",
         Is::Day,
@@ -262,6 +270,7 @@ async fn list(context: &Context<'_>, account: &Account) -> Answer {
         ended_from,
         ended_until,
         parent: params.filled("ParentCallSid").map(call_pattern),
+        conference: params.filled("ConferenceSid").map(str::to_owned),
         sort: order(params)?,
         window: page.window(),
     };

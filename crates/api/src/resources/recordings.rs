@@ -4,7 +4,7 @@
 mod live;
 
 use model::record::{Account, Recording, ShownRecording, recording_seconds};
-use model::{CallSid, RecordingSid, RecordingStatus, error};
+use model::{CallSid, ConferenceSid, RecordingSid, RecordingStatus, error};
 use store::{RecordingFilter, RecordingKey, RowKey, Scope, Window};
 
 use super::conferences;
@@ -249,6 +249,12 @@ const FILTERS: &[Param] = &[
         Is::SidPattern(sid::<CallSid>),
         "Call that was recorded.",
     ),
+    param(
+        "ConferenceSid",
+        Is::Sid(sid::<ConferenceSid>),
+        "Conference that was recorded.",
+    )
+    .within(TWILIO),
     param("StartTime", Is::Day, "First day of creation.").within(RESTCOMM),
     param("EndTime", Is::Day, "Last day of creation.").within(RESTCOMM),
     param("DateCreated", Is::Day, "Day of creation.").within(TWILIO),
@@ -279,7 +285,7 @@ async fn list(context: &Context<'_>, account: &Account) -> Answer {
     let filter = RecordingFilter {
         scope: scope(params, account.sid)?,
         call: params.filled("CallSid").map(call_pattern),
-        conference: None,
+        conference: params.sid("ConferenceSid")?.flatten(),
         unfinished: dialect.pick([false, true]),
         created_from: params.day("StartTime")?.or(from),
         created_until: params.end_of_day("EndTime")?.or(until),
