@@ -1,6 +1,7 @@
 //! `/Accounts/{sid}/Calls`: call legs, live and past.
 
 mod answering;
+pub(super) mod events;
 mod fields;
 mod interjection;
 
@@ -12,7 +13,7 @@ use call_proto::{
 };
 use http::StatusCode;
 use model::naming;
-use model::record::{Account, Application};
+use model::record::{Account, Application, CallRecord};
 use model::{
     ApplicationSid, Bare, CallSid, CallStatus, ConferenceSid, HttpMethod, LegEvent, Target, error,
 };
@@ -603,10 +604,15 @@ fn recording(context: &Context<'_>) -> Result<Option<NewRecording>, Failure> {
 }
 
 async fn get(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
+    let call = find(context, account, sid).await?;
+    Ok(context.show(&CALL, &call))
+}
+
+/// A call of the account, by its SID.
+async fn find(context: &Context<'_>, account: &Account, sid: &str) -> Result<CallRecord, Failure> {
     let sid: CallSid = sid.parse().map_err(|_| Failure::not_found())?;
     let call = context.state.store.call(sid).await?;
-    let call = owned(account, call).ok_or_else(Failure::not_found)?;
-    Ok(context.show(&CALL, &call))
+    owned(account, call).ok_or_else(Failure::not_found)
 }
 
 async fn modify(context: &Context<'_>, account: &Account, sid: &str) -> Answer {

@@ -22,6 +22,7 @@ pub(crate) static ROUTES: &[&[Route]] = &[
     applications::ROUTES,
     tokens::ROUTES,
     calls::ROUTES,
+    calls::events::ROUTES,
     clients::ROUTES,
     conferences::ROUTES,
     queues::ROUTES,

@@ -151,6 +151,42 @@ const FIELDS: &[Field<ShownRecording>] = &[
         |r, _| Value::Time(r.recording.created),
     )
     .within(TWILIO),
+    field::<ShownRecording>(
+        "price",
+        "Price",
+        Kind::Text,
+        Null::Explicit,
+        "Always null.",
+        |_, _| Value::Null,
+    )
+    .within(TWILIO),
+    field::<ShownRecording>(
+        "price_unit",
+        "PriceUnit",
+        Kind::Text,
+        Null::Never,
+        "Currency of the price.",
+        |_, _| Value::text("USD"),
+    )
+    .within(TWILIO),
+    field::<ShownRecording>(
+        "error_code",
+        "ErrorCode",
+        Kind::Number,
+        Null::Explicit,
+        "Always null; a recording that could not be made has the status `failed`.",
+        |_, _| Value::Null,
+    )
+    .within(TWILIO),
+    field::<ShownRecording>(
+        "encryption_details",
+        "EncryptionDetails",
+        Kind::Object,
+        Null::Explicit,
+        "Always null.",
+        |_, _| Value::Null,
+    )
+    .within(TWILIO),
 ];
 
 /// Its length, once it is complete.
@@ -390,20 +426,20 @@ async fn remove(context: &Context<'_>, found: &ShownRecording) -> Answer {
 
 /// The file of a recording that the caller may read.
 pub(crate) async fn file(context: &Context<'_>, account: Option<&Account>, name: &str) -> Answer {
-    let sid = media::sid_of(name)?;
+    let file = media::named(name)?;
     match account {
         Some(account) => {
-            find(context, account, sid).await?;
+            find(context, account, file.sid).await?;
         }
         None => {
             context.permit(Action::Read, "Recordings")?;
-            let found = context.state.store.recording(sid).await?;
+            let found = context.state.store.recording(file.sid).await?;
             let found = found.ok_or_else(Failure::not_found)?;
             let owner = context.state.store.account(found.account).await?;
             context.own(&*owner.ok_or_else(Failure::not_found)?).await?;
         }
     }
-    media::send(context.state, sid, context.headers).await
+    media::send(context.state, file, context.headers).await
 }
 
 /// A recording in any state.

@@ -11,6 +11,7 @@ mod calls;
 mod changes;
 mod clients;
 mod conferences;
+mod conformance_calls;
 mod deliveries;
 mod every_route;
 mod incoming_phone_numbers;

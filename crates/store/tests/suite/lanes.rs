@@ -286,7 +286,7 @@ pub(crate) async fn a_member_that_left_is_heard_again(db: &Database) {
                 coaching: Some(true),
                 ..of(1)
             },
-            0,
+            1,
         ),
         (
             "no coach",
@@ -294,7 +294,7 @@ pub(crate) async fn a_member_that_left_is_heard_again(db: &Database) {
                 coaching: Some(false),
                 ..of(1)
             },
-            1,
+            0,
         ),
         ("label", ParticipantFilter { label, ..of(1) }, 1),
     ];

@@ -71,7 +71,7 @@ async fn server_plan(url: &str, statement: &str) -> Vec<String> {
     let client = server(url).await;
     let arguments = client.prepare(statement).await.unwrap().params().len();
     let nulls = vec!["NULL"; arguments].join(", ");
-    let settings = "SET enable_seqscan = off; SET enable_sort = off; SET enable_bitmapscan = off; \
+    let settings = "SET enable_seqscan = off; SET enable_sort = off; \
                     SET plan_cache_mode = force_generic_plan";
     let text = format!("{settings}; PREPARE explained AS {statement}");
     client.batch_execute(&text).await.unwrap();
