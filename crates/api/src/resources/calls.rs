@@ -1,7 +1,7 @@
 //! `/Accounts/{sid}/Calls`: call legs, live and past.
 
 mod answering;
-pub(super) mod events;
+mod events;
 mod fields;
 mod interjection;
 
@@ -72,6 +72,7 @@ pub(crate) static ROUTES: &[Route] = &[
         .params(&[NEXT_DOCUMENT, DOCUMENT, CHANGES, INTERJECTIONS])
         .answers(Answers::One(&CALL))
         .doc("Changes a live call: ends it, runs another document, or has it hear something at once."),
+    events::LIST,
 ];
 
 const FILTERS: &[Param] = &[

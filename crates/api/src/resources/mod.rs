@@ -22,7 +22,6 @@ pub(crate) static ROUTES: &[&[Route]] = &[
     applications::ROUTES,
     tokens::ROUTES,
     calls::ROUTES,
-    calls::events::ROUTES,
     clients::ROUTES,
     conferences::ROUTES,
     queues::ROUTES,

@@ -646,10 +646,14 @@ async fn a_recording_is_refused_in_other_formats() {
     let who = server.admin();
     let path = format!("/Accounts/{}/Recordings", server.admin);
     let unknown = RecordingSid::from_bytes([1; 16]);
-    for (base, number) in [("", 21_480), (TWILIO, 21_480)] {
+    for base in ["", TWILIO] {
         let answer = server.get(&who, &format!("{base}{path}/{sid}.mp3")).await;
         answer.is(406);
-        assert_eq!(answer.error()["code"], number);
+        assert!(
+            answer.body.contains("<Code>21480</Code>"),
+            "{}",
+            answer.body
+        );
         let answer = server
             .get(&who, &format!("{base}{path}/{unknown}.mp3"))
             .await;

@@ -37,15 +37,15 @@ static EVENT: Resource<Delivery> = Resource {
     fields: FIELDS,
 };
 
-const LIST: &[&str] = &["/Accounts/{account}/Calls/{call}/Events"];
+const PATHS: &[&str] = &["/Accounts/{account}/Calls/{call}/Events"];
 
 /// The route of the events of a call.
-pub(crate) static ROUTES: &[Route] = &[Route::get(LIST, |c, a, call| Box::pin(list(c, a, call)))
+pub(super) const LIST: Route = Route::get(PATHS, |c, a, call| Box::pin(list(c, a, call)))
     .within(TWILIO)
     .needs(Action::Read, "Calls")
     .params(&[PAGING])
     .answers(Answers::Page(&EVENT))
-    .doc("Lists the callbacks of a call, newest first, with the responses to them. Requests for documents are not listed.")];
+    .doc("Lists the callbacks of a call, newest first, with the responses to them. Requests for documents are not listed.");
 
 fn entry(json: &'static str, xml: &'static str, value: Value) -> Entry {
     Entry {
