@@ -10,8 +10,8 @@ use axum::body::Body;
 use axum::response::Response;
 use http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, RANGE};
 use http::{HeaderMap, HeaderValue, StatusCode};
-use model::RecordingSid;
 use model::record::Recording;
+use model::{RecordingSid, error};
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 use tokio_util::io::ReaderStream;
 
@@ -35,11 +35,25 @@ pub(crate) fn path(state: &ApiState, sid: RecordingSid) -> PathBuf {
     closing::file_of(&state.recordings_dir, sid)
 }
 
-/// The recording of a file name `RE….wav`.
-pub(crate) fn sid_of(file: &str) -> Result<RecordingSid, Failure> {
-    file.strip_suffix(".wav")
-        .and_then(|sid| sid.parse().ok())
-        .ok_or_else(Failure::not_found)
+/// Suffixes under which other servers have recordings too, but this one does not.
+const OTHER_FORMATS: [&str; 2] = ["mp3", "mp4"];
+
+/// A requested file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct File {
+    pub(crate) sid: RecordingSid,
+    /// Whether recordings are stored in the requested format.
+    is_stored: bool,
+}
+
+/// The file with a name such as `RE….wav`.
+pub(crate) fn named(name: &str) -> Result<File, Failure> {
+    let (sid, format) = name.split_once('.').ok_or_else(Failure::not_found)?;
+    let is_stored = format == "wav";
+    match sid.parse() {
+        Ok(sid) if is_stored || OTHER_FORMATS.contains(&format) => Ok(File { sid, is_stored }),
+        _ => Err(Failure::not_found()),
+    }
 }
 
 /// The file of a signed link. An invalid or expired link looks like a missing recording.
@@ -51,21 +65,27 @@ pub(crate) async fn signed(
     query: &Params,
     headers: &HeaderMap,
 ) -> Answer {
-    let sid = sid_of(file)?;
+    let file = named(file)?;
     let signature = query.get("Signature").unwrap_or_default();
     let links = &state.recording_links;
-    if !links.opens(sid, query.get("Expires"), signature, now()) {
+    if !links.opens(file.sid, query.get("Expires"), signature, now()) {
         return Err(Failure::not_found());
     }
-    if state.store.recording(sid).await?.is_none() {
+    if state.store.recording(file.sid).await?.is_none() {
         return Err(Failure::not_found());
     }
-    send(state, sid, headers).await
+    send(state, file, headers).await
 }
 
 /// Streams the file, or the requested range of it (RFC 9110 §14).
-pub(crate) async fn send(state: &ApiState, sid: RecordingSid, headers: &HeaderMap) -> Answer {
-    let Ok(mut file) = tokio::fs::File::open(path(state, sid)).await else {
+///
+/// # Errors
+/// 404 without a file, and 406 if its format is not the requested one.
+pub(crate) async fn send(state: &ApiState, file: File, headers: &HeaderMap) -> Answer {
+    if !file.is_stored {
+        return Err(Failure::of(error::RECORDING_FORMAT));
+    }
+    let Ok(mut file) = tokio::fs::File::open(path(state, file.sid)).await else {
         return Err(Failure::not_found());
     };
     let Ok(length) = file.metadata().await.map(|metadata| metadata.len()) else {
@@ -140,6 +160,23 @@ fn range(header: &str, length: u64) -> Range {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn files_are_named_by_a_recording_and_a_format() {
+        let sid = RecordingSid::from_bytes([7; 16]);
+        let file = |is_stored| Some(File { sid, is_stored });
+        for (format, found) in [
+            (".wav", file(true)),
+            (".mp3", file(false)),
+            (".mp4", file(false)),
+            (".ogg", None),
+            (".wav.mp3", None),
+            ("", None),
+        ] {
+            assert_eq!(named(&format!("{sid}{format}")).ok(), found, "{format}");
+        }
+        assert!(named("../secret.wav").is_err());
+    }
 
     #[test]
     fn ranges_are_cut_to_the_file() {

@@ -122,7 +122,7 @@ fn check_login(login: &str) -> Result<(), Failure> {
     let bad = |c: char| matches!(c, '?' | '=' | '@') || c.is_whitespace() || c.is_control();
     if login.contains(bad) || !may_be_login(login) {
         let reason = format!(
-            "the login is not valid; use at most {MAX_LOGIN_CHARS} characters, without `?`, `=`, `@` or spaces"
+            "the login is invalid; use at most {MAX_LOGIN_CHARS} characters, without `?`, `=`, `@` or spaces"
         );
         return Err(Failure::parameter("Login", &reason));
     }

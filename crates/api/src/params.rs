@@ -384,7 +384,7 @@ impl Params {
         }
         let after = self.moment(&format!("{name}>"))?;
         let before = self.end_of_moment(&format!("{name}<"))?;
-        Ok((from.or(after), until.or(before)))
+        Ok((from.or(after), until.map(last_before).or(before)))
     }
 
     /// A time in RFC 3339 format, or the start of the day of `yyyy-MM-dd`.
@@ -401,10 +401,10 @@ impl Params {
         })
     }
 
-    /// A time in RFC 3339 format, or the end of the day of `yyyy-MM-dd`.
+    /// A time in RFC 3339 format, or the last instant of the day of `yyyy-MM-dd`.
     pub(crate) fn end_of_moment(&self, name: &str) -> Result<Option<Timestamp>, Failure> {
         match self.filled(name) {
-            Some(text) if is_day(text) => self.end_of_day(name),
+            Some(text) if is_day(text) => Ok(self.end_of_day(name)?.map(last_before)),
             Some(_) | None => self.moment(name),
         }
     }
@@ -473,6 +473,11 @@ impl Params {
         }
         Ok(())
     }
+}
+
+/// The last instant before another, as records store them.
+fn last_before(end: Timestamp) -> Timestamp {
+    Timestamp(end.0.saturating_sub(1))
 }
 
 fn is_day(text: &str) -> bool {

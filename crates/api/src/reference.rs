@@ -145,6 +145,7 @@ static SECTIONS: &[Section] = &[
     Section {
         title: "Recordings",
         about: "The sound file of a recording is at the recording's path with `.wav` appended; ranges can be requested. \
+                There are no other formats: `.mp3` is answered with 406 (21480). \
                 `file_uri` and `media_url` are links that need no credentials; they expire after \
                 `recordings.link_lifetime_s`, if it is set. Once it is set, links made without an expiry no longer work. \
                 POST to the `Recordings` of a live call that has been answered starts a recording, whatever the call is doing. POST to a recording \

@@ -18,7 +18,6 @@ const NOT_BUILT: &[&str] = &[
     "Balance",
     "ConnectApps",
     "Email",
-    "Events",
     "ExtensionsConfiguration",
     "Faxes",
     "Feedback",

@@ -52,6 +52,8 @@ pub(crate) enum Value {
         xml: String,
     },
     Object(Vec<Entry>),
+    /// Texts whose names are not fixed.
+    Texts(Vec<(String, String)>),
     /// Items and the XML name of each.
     List(&'static str, Vec<Vec<Entry>>),
 }
@@ -245,7 +247,7 @@ impl Value {
             Self::Date(_) => kind == Kind::Date,
             Self::Time(_) => kind == Kind::Time,
             Self::Link(_) | Self::Links { .. } => kind == Kind::Link,
-            Self::Object(_) => kind == Kind::Object,
+            Self::Object(_) | Self::Texts(_) => kind == Kind::Object,
             Self::List(..) => kind == Kind::List,
         }
     }
@@ -299,6 +301,18 @@ fn json_value(out: &mut String, dialect: &RestDialect, value: &Value) {
         Value::Link(path) => json_text(out, &format!("{path}.json")),
         Value::Links { json, .. } => json_text(out, json),
         Value::Object(entries) => json_object(out, dialect, entries),
+        Value::Texts(texts) => {
+            out.push('{');
+            for (at, (name, text)) in texts.iter().enumerate() {
+                if at > 0 {
+                    out.push(',');
+                }
+                json_text(out, name);
+                out.push(':');
+                json_text(out, text);
+            }
+            out.push('}');
+        }
         Value::List(_, items) => json_list(out, dialect, items),
     }
 }
@@ -322,6 +336,18 @@ fn xml_value(out: &mut String, dialect: &RestDialect, name: &str, value: &Value)
     let text = match value {
         Value::Absent | Value::Null => return,
         Value::Object(entries) => return xml_element(out, dialect, name, entries),
+        Value::Texts(texts) => {
+            let _ = write!(out, "<{name}>");
+            for (name, text) in texts {
+                out.push_str("<Item><Name>");
+                xml_text(out, name);
+                out.push_str("</Name><Value>");
+                xml_text(out, text);
+                out.push_str("</Value></Item>");
+            }
+            let _ = write!(out, "</{name}>");
+            return;
+        }
         Value::List(item, items) => {
             let _ = write!(out, "<{name}>");
             for entries in items {
@@ -433,6 +459,15 @@ mod tests {
                 Value::Object(entry(Null::Absent, Value::Number(1))),
                 r#"{"a":1}"#,
                 "<A>1</A>",
+            ),
+            (
+                Value::Texts(vec![
+                    ("b<".to_owned(), "\"".to_owned()),
+                    ("c".to_owned(), String::new()),
+                ]),
+                r#"{"b<":"\"","c":""}"#,
+                "<Item><Name>b&lt;</Name><Value>&quot;</Value></Item>\
+                 <Item><Name>c</Name><Value></Value></Item>",
             ),
             (
                 Value::List("I", vec![entry(Null::Absent, Value::Number(1))]),

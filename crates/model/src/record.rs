@@ -73,6 +73,9 @@ pub struct Client {
     pub ha1_sha256: String,
     /// Whether it may register and call.
     pub enabled: bool,
+    /// Whether it has an identity for push notifications, which are not sent.
+    #[serde(default)]
+    pub push: bool,
     /// Document for calls from this client.
     pub voice: VoiceApplication,
     /// When it was created.

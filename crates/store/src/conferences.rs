@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use model::record::{Conference, Membership, Participant};
 use model::{CallSid, ConferenceSid, ConferenceStatus, InstanceSid, Timestamp};
 
-use crate::filter::{ConferenceFilter, Rows, Window};
+use crate::filter::{ConferenceFilter, ParticipantFilter, Rows};
 use crate::query::Conditions;
 use crate::row::Row;
 use crate::rows;
@@ -180,19 +180,29 @@ fn participant(row: &Row) -> Result<Participant> {
 }
 
 impl Store {
-    /// Calls that are in a conference, newest first.
+    /// Calls that are in a conference and that a filter matches, newest first.
     ///
     /// # Errors
     /// As reported by the database.
-    pub async fn participants(
-        &self,
-        conference: ConferenceSid,
-        window: &Window,
-    ) -> Result<Rows<Participant>> {
+    pub async fn participants(&self, filter: &ParticipantFilter) -> Result<Rows<Participant>> {
         let fill = |conditions: &mut Conditions| {
-            conditions.add(" AND ended IS NULL AND conference = ?", conference);
+            conditions.add(" AND ended IS NULL AND conference = ?", filter.conference);
+            if let Some(muted) = filter.muted {
+                conditions.add(" AND muted = ?", muted);
+            }
+            if let Some(on_hold) = filter.on_hold {
+                conditions.add(" AND COALESCE(conference_hold, 0) = ?", on_hold);
+            }
+            match filter.coaching {
+                Some(true) => conditions.has("conference_coaches"),
+                Some(false) => conditions.has_no("conference_coaches"),
+                None => {}
+            }
+            if let Some(label) = &filter.label {
+                conditions.add(" AND conference_label = ?", label.clone());
+            }
         };
-        self.newest(&PARTICIPANTS, None, window, fill, participant)
+        self.newest(&PARTICIPANTS, None, &filter.window, fill, participant)
             .await
     }
 
@@ -213,11 +223,12 @@ impl Store {
     /// As reported by the database.
     pub async fn conferences(&self, filter: &ConferenceFilter) -> Result<Rows<Conference>> {
         let fill = |conditions: &mut Conditions| {
-            if let Some(name) = &filter.name {
-                conditions.add(" AND name = ?", name.clone());
+            match &filter.name {
+                Some(name) if filter.exact => conditions.add(" AND name = ?", name.clone()),
+                name => conditions.matches("name", name.as_deref()),
             }
-            if let Some(status) = filter.status {
-                conditions.add(" AND status = ?", status);
+            if let Some(statuses) = &filter.statuses {
+                conditions.among("status", statuses);
             }
             conditions.between("created", filter.created_from, filter.created_until);
             conditions.between("updated", filter.updated_from, filter.updated_until);

@@ -131,6 +131,8 @@ pub struct CallFilter {
     pub ended_until: Option<Timestamp>,
     /// Pattern of the parent's identifier.
     pub parent: Option<String>,
+    /// Pattern of the identifier of the conference that the call is in, or was in when it ended.
+    pub conference: Option<String>,
     /// Order; `None` is newest first.
     pub sort: Option<Sort<CallKey>>,
     /// Part of the list.
@@ -152,6 +154,7 @@ impl CallFilter {
             ended_from: None,
             ended_until: None,
             parent: None,
+            conference: None,
             sort: None,
             window: Window::default(),
         }
@@ -294,6 +297,8 @@ pub enum NotificationKey {
 pub struct NotificationFilter {
     /// The owners.
     pub scope: Scope,
+    /// 0 for errors, 1 for warnings.
+    pub level: Option<i64>,
     /// Number of the problem.
     pub code: Option<i64>,
     /// Address that was requested.
@@ -318,6 +323,7 @@ impl NotificationFilter {
     pub fn of(scope: Scope) -> Self {
         Self {
             scope,
+            level: None,
             code: None,
             request_url: None,
             text: None,
@@ -374,10 +380,12 @@ pub struct AccountFilter {
 pub struct ConferenceFilter {
     /// The owners.
     pub scope: Scope,
-    /// Name.
+    /// Name, or a pattern of it.
     pub name: Option<String>,
-    /// Status.
-    pub status: Option<ConferenceStatus>,
+    /// Whether `name` is a whole value rather than a pattern.
+    pub exact: bool,
+    /// Statuses, one of which must match; `None` means all.
+    pub statuses: Option<Vec<ConferenceStatus>>,
     /// Created at or after.
     pub created_from: Option<Timestamp>,
     /// Created at or before.
@@ -388,4 +396,54 @@ pub struct ConferenceFilter {
     pub updated_until: Option<Timestamp>,
     /// The part of the list.
     pub window: Window,
+}
+
+impl ConferenceFilter {
+    /// All conferences of an account, newest first.
+    #[must_use]
+    pub fn of(scope: Scope) -> Self {
+        Self {
+            scope,
+            name: None,
+            exact: true,
+            statuses: None,
+            created_from: None,
+            created_until: None,
+            updated_from: None,
+            updated_until: None,
+            window: Window::default(),
+        }
+    }
+}
+
+/// Selects the calls that are in a conference.
+#[derive(Debug, Clone)]
+pub struct ParticipantFilter {
+    /// The conference.
+    pub conference: ConferenceSid,
+    /// Whether they are muted.
+    pub muted: Option<bool>,
+    /// Whether they are on hold.
+    pub on_hold: Option<bool>,
+    /// Whether they coach another.
+    pub coaching: Option<bool>,
+    /// Label.
+    pub label: Option<String>,
+    /// Part of the list.
+    pub window: Window,
+}
+
+impl ParticipantFilter {
+    /// Every participant of a conference, newest first.
+    #[must_use]
+    pub fn of(conference: ConferenceSid) -> Self {
+        Self {
+            conference,
+            muted: None,
+            on_hold: None,
+            coaching: None,
+            label: None,
+            window: Window::all(),
+        }
+    }
 }

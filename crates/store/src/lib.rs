@@ -53,8 +53,8 @@ pub use deliveries::{Delivery, DeliveryFilter, DeliveryState, NoDeliveryState};
 pub use error::StoreError;
 pub use filter::{
     AccountFilter, CallFilter, CallKey, ConferenceFilter, MessageFilter, MessageKey,
-    NotificationFilter, NotificationKey, NumberFilter, NumberKey, Place, RecordingFilter,
-    RecordingKey, RowKey, Rows, Scope, Sort, Window,
+    NotificationFilter, NotificationKey, NumberFilter, NumberKey, ParticipantFilter, Place,
+    RecordingFilter, RecordingKey, RowKey, Rows, Scope, Sort, Window,
 };
 pub use first_start::{AdminSeed, FirstStart};
 pub use inspect::{Inspect, OpenCall, RecentCalls};

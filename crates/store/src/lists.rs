@@ -38,6 +38,7 @@ impl Store {
             conditions.party("from_user", filter.exact, filter.from.as_deref());
             conditions.like_any("status", &filter.status);
             conditions.matches("parent", filter.parent.as_deref());
+            conditions.matches("conference", filter.conference.as_deref());
             conditions.between("started", filter.started_from, filter.started_until);
             conditions.between("ended", filter.ended_from, filter.ended_until);
         };
@@ -200,6 +201,9 @@ impl Store {
     /// As reported by the database.
     pub async fn notifications(&self, filter: &NotificationFilter) -> Result<Rows<Notification>> {
         let fill = |conditions: &mut Conditions| {
+            if let Some(level) = filter.level {
+                conditions.add(" AND level = ?", level);
+            }
             if let Some(code) = filter.code {
                 conditions.add(" AND code = ?", code);
             }

@@ -109,6 +109,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         "recording-states",
         include_str!("../../../migrations/0019-recording-states/up.sql"),
     ),
+    (
+        28,
+        "lists",
+        include_str!("../../../migrations/0028-lists/up.sql"),
+    ),
 ];
 
 const NOTES: &str = "CREATE TABLE IF NOT EXISTS migrations (\

@@ -82,6 +82,28 @@ impl Conditions {
         self.sql.text(" AND state <> 'pending'");
     }
 
+    /// `column` is one of these values; no row without one.
+    pub(crate) fn among<T: Copy + Into<crate::sql::Arg>>(&mut self, column: &str, values: &[T]) {
+        self.only_scope = false;
+        if values.is_empty() {
+            self.sql.text(" AND 1 = 0");
+        } else {
+            self.sql.text(&format!(" AND {column}")).among(values);
+        }
+    }
+
+    /// `column` has a value.
+    pub(crate) fn has(&mut self, column: &str) {
+        self.only_scope = false;
+        self.sql.text(&format!(" AND {column} IS NOT NULL"));
+    }
+
+    /// `column` has no value.
+    pub(crate) fn has_no(&mut self, column: &str) {
+        self.only_scope = false;
+        self.sql.text(&format!(" AND {column} IS NULL"));
+    }
+
     /// `column LIKE pattern`, in any letter case, with `prefix` and `suffix` around the pattern.
     pub(crate) fn like(&mut self, column: &str, around: (&str, &str), text: Option<&str>) {
         let Some(text) = text else { return };

@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tracing::trace;
 
 use crate::Result;
 use crate::connection::{Access, Connection, Failure, Target};
@@ -83,6 +84,8 @@ impl Readers {
     }
 
     async fn rows(&self, sql: Sql) -> Result<Vec<Row>, Failure> {
+        // Without its arguments, which name people.
+        trace!(statement = sql.as_text(), "reading");
         let give_up = Instant::now() + PATIENCE;
         let place = timeout_at(give_up, Arc::clone(&self.0.places).acquire_owned())
             .await

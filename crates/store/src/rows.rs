@@ -119,6 +119,7 @@ pub(crate) static CLIENTS: Table = Table {
         "voice_fallback_url",
         "voice_fallback_method",
         "voice_dialect",
+        "push",
         "created",
         "updated",
     ],
@@ -145,6 +146,7 @@ pub(crate) fn client_args(client: &Client, key: &SecretKey) -> Vec<Arg> {
         client.voice.fallback_url.clone(),
         client.voice.fallback_method,
         client.voice.dialect,
+        client.push,
         client.created,
         client.updated,
     ]
@@ -181,6 +183,7 @@ pub(crate) fn client(row: &Row, key: &SecretKey) -> Result<Client> {
         ha1_md5,
         ha1_sha256,
         enabled: row.flag("enabled")?,
+        push: row.flag("push")?,
         voice: voice(row)?,
         created: row.time("created")?,
         updated: row.time("updated")?,
@@ -506,11 +509,14 @@ pub(crate) fn recording(row: &Row) -> Result<Recording> {
 }
 
 /// The complete recordings, and those that are being made or have failed.
+/// Both halves have the same column types: only then does SQLite read each by its index and merge them.
 pub(crate) static SHOWN_RECORDINGS: Table = Table {
     name: "(SELECT sid, account, call, conference, source, channels, duration_ms, size_bytes, \
-           created, updated, 'completed' AS status FROM recordings \
-           UNION ALL SELECT sid, account, call, conference, source, channels, 0, 0, \
-           created, COALESCE(updated, created), status FROM started_recordings) AS shown",
+           created, updated, CAST('completed' AS TEXT) AS status FROM recordings \
+           UNION ALL SELECT sid, account, call, conference, source, channels, \
+           CAST(0 AS BIGINT), CAST(0 AS BIGINT), \
+           created, CAST(COALESCE(updated, created) AS BIGINT), status \
+           FROM started_recordings) AS shown",
     counted: false,
     columns: &[
         "sid",

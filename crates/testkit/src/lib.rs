@@ -6,3 +6,4 @@ pub mod network;
 pub mod postgres;
 pub mod random;
 pub mod records;
+pub mod statements;

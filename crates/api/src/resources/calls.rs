@@ -1,6 +1,7 @@
 //! `/Accounts/{sid}/Calls`: call legs, live and past.
 
 mod answering;
+mod events;
 mod fields;
 mod interjection;
 
@@ -12,8 +13,10 @@ use call_proto::{
 };
 use http::StatusCode;
 use model::naming;
-use model::record::{Account, Application};
-use model::{ApplicationSid, Bare, CallSid, CallStatus, HttpMethod, LegEvent, Target, error};
+use model::record::{Account, Application, CallRecord};
+use model::{
+    ApplicationSid, Bare, CallSid, CallStatus, ConferenceSid, HttpMethod, LegEvent, Target, error,
+};
 use store::{CallFilter, CallKey, Sort, Store};
 
 use self::answering::DETECTION;
@@ -69,6 +72,7 @@ pub(crate) static ROUTES: &[Route] = &[
         .params(&[NEXT_DOCUMENT, DOCUMENT, CHANGES, INTERJECTIONS])
         .answers(Answers::One(&CALL))
         .doc("Changes a live call: ends it, runs another document, or has it hear something at once."),
+    events::LIST,
 ];
 
 const FILTERS: &[Param] = &[
@@ -95,6 +99,12 @@ const FILTERS: &[Param] = &[
         Is::SidPattern(sid::<CallSid>),
         "Call that made the leg.",
     ),
+    param(
+        "ConferenceSid",
+        Is::SidPattern(sid::<ConferenceSid>),
+        "Conference that the call is in, or was in when it ended.",
+    )
+    .within(RESTCOMM),
     param(
         "StartTime",
         Is::Day,
@@ -262,6 +272,7 @@ async fn list(context: &Context<'_>, account: &Account) -> Answer {
         ended_from,
         ended_until,
         parent: params.filled("ParentCallSid").map(call_pattern),
+        conference: params.filled("ConferenceSid").map(str::to_owned),
         sort: order(params)?,
         window: page.window(),
     };
@@ -601,10 +612,15 @@ fn recording(context: &Context<'_>) -> Result<Option<NewRecording>, Failure> {
 }
 
 async fn get(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
+    let call = find(context, account, sid).await?;
+    Ok(context.show(&CALL, &call))
+}
+
+/// A call of the account, by its SID.
+async fn find(context: &Context<'_>, account: &Account, sid: &str) -> Result<CallRecord, Failure> {
     let sid: CallSid = sid.parse().map_err(|_| Failure::not_found())?;
     let call = context.state.store.call(sid).await?;
-    let call = owned(account, call).ok_or_else(Failure::not_found)?;
-    Ok(context.show(&CALL, &call))
+    owned(account, call).ok_or_else(Failure::not_found)
 }
 
 async fn modify(context: &Context<'_>, account: &Account, sid: &str) -> Answer {

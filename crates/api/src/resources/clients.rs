@@ -136,6 +136,14 @@ const FIELDS: &[Field<Client>] = &[
         |c, _| Value::maybe(c.voice.application),
     ),
     field(
+        "push_client_identity",
+        "PushClientIdentity",
+        Kind::Text,
+        Null::Absent,
+        "Its own identifier, if `IsPushEnabled` was set. Push notifications are not sent.",
+        |c, _| Value::maybe(c.push.then_some(c.sid)),
+    ),
+    field(
         "uri",
         "Uri",
         Kind::Link,
@@ -207,6 +215,12 @@ const PROPERTIES: &[Param] = &[
         Is::Word(&["0", "1"]),
         "`1` if the client may register and call, otherwise `0`.",
     ),
+    param(
+        "IsPushEnabled",
+        Is::Flag,
+        "`true` shows `push_client_identity`, `false` removes it. Push notifications are not sent.",
+    )
+    .within(RESTCOMM),
 ];
 
 const VOICE_URL: &[Param] = &[param(
@@ -314,6 +328,7 @@ pub(crate) async fn new_client(
         ha1_md5: String::new(),
         ha1_sha256: String::new(),
         enabled: true,
+        push: false,
         voice: VoiceApplication::default(),
         created: now,
         updated: now,
@@ -344,6 +359,13 @@ fn change(context: &Context<'_>, client: &mut Client) -> Result<(), Failure> {
     let params = &context.params;
     if let Some(status) = params.word("Status") {
         client.enabled = status == "1";
+    }
+    if let Some(push) = params.flag("IsPushEnabled")? {
+        client.push = push;
+        if push {
+            let text = "IsPushEnabled: push notifications are not sent; a phone that is not registered is not called";
+            context.warnings.add(error::REQUEST_WARNING, text);
+        }
     }
     params.change_voice(&mut client.voice, context.dialect)
 }

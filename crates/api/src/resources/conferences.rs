@@ -9,7 +9,7 @@ use http::StatusCode;
 use model::record::{Account, Conference, Membership, Participant};
 use model::text::is_participant_label;
 use model::{CallSid, ConferenceSid, HttpMethod, error};
-use store::{ConferenceFilter, Scope, Window};
+use store::{ConferenceFilter, ParticipantFilter, Scope, Window};
 
 use self::fields::{CONFERENCE, PARTICIPANT};
 use super::calls;
@@ -44,7 +44,7 @@ pub(crate) static ROUTES: &[Route] = &[
         .doc("Ends a live conference, or announces something to all its participants."),
     Route::get(MEMBERS, |c, a, sid| Box::pin(members(c, a, sid)))
         .needs(Action::Read, "Conferences")
-        .params(&[PAGING])
+        .params(&[MEMBER_FILTERS, PAGING])
         .answers(Answers::Page(&PARTICIPANT))
         .doc("Lists the calls that are in a conference, newest first."),
     Route::post(MEMBERS, |c, a, name| Box::pin(add_member(c, a, name)))
@@ -70,22 +70,21 @@ pub(crate) static ROUTES: &[Route] = &[
 ];
 
 const FILTERS: &[Param] = &[
-    param("FriendlyName", Is::Text, "Name of the conference."),
+    param(
+        "FriendlyName",
+        Is::Text,
+        "Name of the conference; at the Restcomm base also a pattern with `%` and `_`.",
+    ),
     param(
         "Status",
-        Is::Word(&[
-            "running-moderator-absent",
-            "running-moderator-present",
-            "completed",
-            "failed",
-        ]),
-        "Status of the conference, as it is shown.",
+        Is::Text,
+        "Status of the conference, as it is shown, or a pattern with `%`: `RUNNING%`.",
     )
     .within(RESTCOMM),
     param(
         "Status",
         Is::Word(&["init", "in-progress", "completed"]),
-        "Status of the conference.",
+        "Status of the conference; if not given, only those in progress are listed.",
     )
     .within(TWILIO),
     param(
@@ -112,6 +111,12 @@ const FILTERS: &[Param] = &[
         "Changed at or before this time.",
     )
     .within(TWILIO),
+];
+
+const MEMBER_FILTERS: &[Param] = &[
+    param("Muted", Is::Flag, "Whether they are muted.").within(TWILIO),
+    param("Hold", Is::Flag, "Whether they are on hold.").within(TWILIO),
+    param("Coaching", Is::Flag, "Whether they coach another.").within(TWILIO),
 ];
 
 const CHANGES: &[Param] = &[param(
@@ -294,14 +299,9 @@ async fn find_open(
             .ok_or_else(not_live);
     }
     let filter = ConferenceFilter {
-        scope: Scope::Own(account.sid),
         name: Some(name.to_owned()),
-        status: None,
-        created_from: None,
-        created_until: None,
-        updated_from: None,
-        updated_until: None,
         window: Window::at(0, 1),
+        ..ConferenceFilter::of(Scope::Own(account.sid))
     };
     // At most one with a name is open, and it is the newest.
     let newest = context.state.store.conferences(&filter).await?.items.pop();
@@ -318,7 +318,8 @@ async fn list(context: &Context<'_>, account: &Account) -> Answer {
     let filter = ConferenceFilter {
         scope: scope(params, account.sid)?,
         name: params.filled("FriendlyName").map(str::to_owned),
-        status: params.word("Status").and_then(fields::status_of),
+        exact: dialect.exact,
+        statuses: dialect.pick([fields::statuses_like, fields::statuses_named])(params)?,
         created_from,
         created_until,
         updated_from,
@@ -361,7 +362,8 @@ async fn modify(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
     }
     let (store, calls) = (&context.state.store, &context.state.calls);
     if let Some(document) = announcement {
-        let all = store.participants(conference.sid, &Window::all()).await?;
+        let all = ParticipantFilter::of(conference.sid);
+        let all = store.participants(&all).await?;
         for participant in all.items {
             let mut change = ParticipantChange::of(conference.sid);
             change.announcement = Some(document.clone());
@@ -382,9 +384,15 @@ async fn modify(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
 
 async fn members(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
     let conference = find(context, account, sid).await?;
-    let page = Page::read(context)?;
-    let store = &context.state.store;
-    let rows = store.participants(conference.sid, &page.window()).await?;
+    let (params, page) = (&context.params, Page::read(context)?);
+    let filter = ParticipantFilter {
+        muted: params.flag("Muted")?,
+        on_hold: params.flag("Hold")?,
+        coaching: params.flag("Coaching")?,
+        window: page.window(),
+        ..ParticipantFilter::of(conference.sid)
+    };
+    let rows = context.state.store.participants(&filter).await?;
     let path = format!(
         "/Accounts/{}/Conferences/{}/Participants",
         account.sid, conference.sid
@@ -411,9 +419,12 @@ async fn find_member(
     let found = match name.parse::<CallSid>() {
         Ok(call) => store.participant(call).await?,
         Err(_) => {
-            let all = store.participants(conference, &Window::all()).await?;
-            let is_named = |it: &Participant| it.membership.label.as_deref() == Some(name);
-            all.items.into_iter().find(is_named)
+            let filter = ParticipantFilter {
+                label: Some(name.to_owned()),
+                window: Window::at(0, 1),
+                ..ParticipantFilter::of(conference)
+            };
+            store.participants(&filter).await?.items.pop()
         }
     };
     let is_here = |it: &Participant| it.membership.conference == conference;

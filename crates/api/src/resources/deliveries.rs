@@ -238,7 +238,7 @@ static REPLAY: Resource<i64> = Resource {
     )],
 };
 
-fn without_user_info(address: &str) -> String {
+pub(super) fn without_user_info(address: &str) -> String {
     let Ok(mut url) = Url::parse(address) else {
         return address.to_owned();
     };

@@ -7,9 +7,9 @@ use store::{NotificationFilter, NotificationKey};
 use crate::context::{Answer, Context, owned};
 use crate::failure::{Failure, more_info};
 use crate::page::{Page, row_key, sort_by};
-use crate::params::scope;
+use crate::params::{Bound, scope};
 use crate::roles::Action;
-use crate::route::{Answers, Is, PAGING, Param, Route, SCOPE, SORTING, param};
+use crate::route::{Answers, Is, PAGING, Param, Route, SCOPE, SORTING, TWILIO, param};
 use crate::value::{Field, Kind, Null, Resource, Value, field};
 
 const FIELDS: &[Field<Notification>] = &[
@@ -222,6 +222,20 @@ const FILTERS: &[Param] = &[
     param("MessageText", Is::Text, "Part of the text."),
     param("StartTime", Is::Day, "First day of creation."),
     param("EndTime", Is::Day, "Last day of creation."),
+    param(
+        "Log",
+        Is::Word(&["0", "1"]),
+        "`0` for errors, `1` for warnings.",
+    )
+    .within(TWILIO),
+    param("MessageDate", Is::Day, "Day of creation.").within(TWILIO),
+    param("MessageDate>", Is::Moment, "Created at or after this time.").within(TWILIO),
+    param(
+        "MessageDate<",
+        Is::Moment,
+        "Created at or before this time.",
+    )
+    .within(TWILIO),
 ];
 
 async fn of_call(context: &Context<'_>, account: &Account, call: &str) -> Answer {
@@ -232,14 +246,16 @@ async fn of_call(context: &Context<'_>, account: &Account, call: &str) -> Answer
 async fn list(context: &Context<'_>, account: &Account, call: Option<CallSid>) -> Answer {
     let params = &context.params;
     let page = Page::read(context)?;
+    let (from, until) = params.period("MessageDate", Bound::Lower, context.dialect)?;
     let filter = NotificationFilter {
         scope: scope(params, account.sid)?,
+        level: params.parsed("Log", "0 or 1")?,
         code: params.parsed("ErrorCode", "a number")?,
         request_url: params.filled("RequestUrl").map(str::to_owned),
         text: params.filled("MessageText").map(str::to_owned),
         call: call.map(|call| call.to_string()),
-        created_from: params.day("StartTime")?,
-        created_until: params.end_of_day("EndTime")?,
+        created_from: params.day("StartTime")?.or(from),
+        created_until: params.end_of_day("EndTime")?.or(until),
         sort: sort_by(params, sort_key)?,
         window: page.window(),
     };

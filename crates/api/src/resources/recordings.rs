@@ -4,7 +4,7 @@
 mod live;
 
 use model::record::{Account, Recording, ShownRecording, recording_seconds};
-use model::{CallSid, RecordingSid, RecordingStatus, error};
+use model::{CallSid, ConferenceSid, RecordingSid, RecordingStatus, error};
 use store::{RecordingFilter, RecordingKey, RowKey, Scope, Window};
 
 use super::conferences;
@@ -151,6 +151,42 @@ const FIELDS: &[Field<ShownRecording>] = &[
         |r, _| Value::Time(r.recording.created),
     )
     .within(TWILIO),
+    field::<ShownRecording>(
+        "price",
+        "Price",
+        Kind::Text,
+        Null::Explicit,
+        "Always null.",
+        |_, _| Value::Null,
+    )
+    .within(TWILIO),
+    field::<ShownRecording>(
+        "price_unit",
+        "PriceUnit",
+        Kind::Text,
+        Null::Never,
+        "Currency of the price.",
+        |_, _| Value::text("USD"),
+    )
+    .within(TWILIO),
+    field::<ShownRecording>(
+        "error_code",
+        "ErrorCode",
+        Kind::Number,
+        Null::Explicit,
+        "Always null; a recording that could not be made has the status `failed`.",
+        |_, _| Value::Null,
+    )
+    .within(TWILIO),
+    field::<ShownRecording>(
+        "encryption_details",
+        "EncryptionDetails",
+        Kind::Object,
+        Null::Explicit,
+        "Always null.",
+        |_, _| Value::Null,
+    )
+    .within(TWILIO),
 ];
 
 /// Its length, once it is complete.
@@ -249,6 +285,12 @@ const FILTERS: &[Param] = &[
         Is::SidPattern(sid::<CallSid>),
         "Call that was recorded.",
     ),
+    param(
+        "ConferenceSid",
+        Is::Sid(sid::<ConferenceSid>),
+        "Conference that was recorded.",
+    )
+    .within(TWILIO),
     param("StartTime", Is::Day, "First day of creation.").within(RESTCOMM),
     param("EndTime", Is::Day, "Last day of creation.").within(RESTCOMM),
     param("DateCreated", Is::Day, "Day of creation.").within(TWILIO),
@@ -279,7 +321,7 @@ async fn list(context: &Context<'_>, account: &Account) -> Answer {
     let filter = RecordingFilter {
         scope: scope(params, account.sid)?,
         call: params.filled("CallSid").map(call_pattern),
-        conference: None,
+        conference: params.sid("ConferenceSid")?.flatten(),
         unfinished: dialect.pick([false, true]),
         created_from: params.day("StartTime")?.or(from),
         created_until: params.end_of_day("EndTime")?.or(until),
@@ -384,21 +426,21 @@ async fn remove(context: &Context<'_>, found: &ShownRecording) -> Answer {
 
 /// The file of a recording that the caller may read.
 pub(crate) async fn file(context: &Context<'_>, account: Option<&Account>, name: &str) -> Answer {
-    let sid = media::sid_of(name)?;
+    let file = media::named(name)?;
     match account {
         Some(account) => {
-            find(context, account, sid).await?;
+            find(context, account, file.sid).await?;
         }
         None => {
             context.permit(Action::Read, "Recordings")?;
-            let found = context.state.store.recording(sid).await?;
+            let found = context.state.store.recording(file.sid).await?;
             let found = found.ok_or_else(Failure::not_found)?;
             let owner = context.state.store.account(found.account).await?;
             let owner = context.covered(owner).await?;
             owner.ok_or_else(Failure::not_found)?;
         }
     }
-    media::send(context.state, sid, context.headers).await
+    media::send(context.state, file, context.headers).await
 }
 
 /// A recording in any state.

@@ -12,6 +12,7 @@ mod changes;
 mod clients;
 mod conferences;
 mod conformance_accounts;
+mod conformance_calls;
 mod deliveries;
 mod every_route;
 mod incoming_phone_numbers;

@@ -158,7 +158,7 @@ async fn files_need_credentials_or_a_signature() {
         (None, wav.clone(), 401),
         (Some(who.clone()), wav.clone(), 200),
         (Some(server.admin()), wav.clone(), 404),
-        (Some(who.clone()), wav.replace("wav", "mp4"), 404),
+        (Some(who.clone()), wav.replace("wav", "mp4"), 406),
         (
             Some(who.clone()),
             wav.replace(&sid.to_string(), &recording_sid(0).to_string()),

@@ -67,7 +67,7 @@ pub(crate) async fn items(server: &Server, account: AccountSid, n: u8) -> Vec<St
             format!("PhoneNumber=9{n}&isSIP=true"),
         ),
         ("Applications", "FriendlyName=x".to_owned()),
-        ("Queues", "FriendlyName=x".to_owned()),
+        ("Queues", format!("FriendlyName=q{n}")),
     ] {
         let list = format!("/Accounts/{account}/{kind}.json");
         let created = server.post(&who, &list, &form).await.json();

@@ -161,6 +161,7 @@ fn client(login: &str, of: u8) -> Client {
         ha1_md5: String::new(),
         ha1_sha256: String::new(),
         enabled: true,
+        push: false,
         voice: VoiceApplication::default(),
         created: Timestamp(0),
         updated: Timestamp(0),

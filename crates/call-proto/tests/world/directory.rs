@@ -152,6 +152,7 @@ pub(crate) fn client(login: &str) -> (Client, AccountStatus) {
         ha1_md5: String::new(),
         ha1_sha256: String::new(),
         enabled: true,
+        push: false,
         voice: VoiceApplication::default(),
         created: Timestamp(0),
         updated: Timestamp(0),

@@ -87,3 +87,8 @@ fn case_029_gives_up_at_once() {
 fn case_030_gives_up_while_ringing() {
     check("030-gives-up-while-ringing");
 }
+
+#[test]
+fn the_document_of_an_api_call_fails() {
+    check("api-call-document-fails");
+}

@@ -6,7 +6,7 @@ use model::record::{Message, Recording, RecordingKind, StartedRecording};
 use model::{
     ConferenceSid, ConferenceStatus, Lane, MessageSid, MessageStatus, NotificationSid, RecordingSid,
 };
-use store::{Change, ConferenceFilter, Scope, Window};
+use store::{Change, ConferenceFilter, ParticipantFilter, Scope};
 
 use super::values::*;
 use super::{Database, raw};
@@ -234,9 +234,8 @@ pub(crate) async fn a_member_that_left_is_heard_again(db: &Database) {
     let entered = store.participant(leg).await.unwrap().unwrap();
     // A later change of its terms does not make it enter again.
     commit(&store, vec![joined]).await;
-    let all = Window::all();
-    let there = store.participants(conference(1), &all);
-    let there = there.await.unwrap();
+    let of = |n| ParticipantFilter::of(conference(n));
+    let there = store.participants(&of(1)).await.unwrap();
     let [one] = &there.items[..] else {
         panic!("{there:?}");
     };
@@ -246,8 +245,67 @@ pub(crate) async fn a_member_that_left_is_heard_again(db: &Database) {
     );
     assert!(one.membership.muted && one.membership.on_hold && !one.membership.ends);
     assert_eq!(one.membership.label.as_deref(), Some("Ann"));
-    let elsewhere = store.participants(conference(2), &all);
-    assert_eq!(elsewhere.await.unwrap().items, []);
+    assert_eq!(store.participants(&of(2)).await.unwrap().items, []);
+    let label = Some("Ann".to_owned());
+    let table = [
+        (
+            "muted",
+            ParticipantFilter {
+                muted: Some(true),
+                ..of(1)
+            },
+            1,
+        ),
+        (
+            "not muted",
+            ParticipantFilter {
+                muted: Some(false),
+                ..of(1)
+            },
+            0,
+        ),
+        (
+            "held",
+            ParticipantFilter {
+                on_hold: Some(true),
+                ..of(1)
+            },
+            1,
+        ),
+        (
+            "not held",
+            ParticipantFilter {
+                on_hold: Some(false),
+                ..of(1)
+            },
+            0,
+        ),
+        (
+            "coach",
+            ParticipantFilter {
+                coaching: Some(true),
+                ..of(1)
+            },
+            1,
+        ),
+        (
+            "no coach",
+            ParticipantFilter {
+                coaching: Some(false),
+                ..of(1)
+            },
+            0,
+        ),
+        ("label", ParticipantFilter { label, ..of(1) }, 1),
+    ];
+    for (name, filter, total) in table {
+        let found = store.participants(&filter).await.unwrap();
+        assert_eq!(
+            (found.total, found.items.len() as i64),
+            (total, total),
+            "{name}"
+        );
+    }
     let steps = [(left(2), false, true), (left(1), true, false)];
     for (change, applied, muted) in steps {
         let done = store.commit(vec![change]).await.unwrap();
@@ -309,23 +367,27 @@ pub(crate) async fn a_conference_ends_once_also_when_its_server_is_dead(db: &Dat
     assert_eq!(first.reason.as_deref(), Some("last-member-left"));
     assert_eq!(first.started, Some(at + Duration::from_secs(1)));
 
-    for (name, status, count) in [
-        ("standup", Some(ConferenceStatus::Completed), 1),
-        ("standup", Some(ConferenceStatus::Running), 0),
-        ("other", None, 0),
+    let some = |statuses: &[ConferenceStatus]| Some(statuses.to_vec());
+    let over = [ConferenceStatus::Failed, ConferenceStatus::Completed];
+    for (name, exact, statuses, count) in [
+        ("standup", true, some(&over), 1),
+        ("standup", true, some(&[ConferenceStatus::Running]), 0),
+        ("standup", true, some(&[]), 0),
+        ("other", true, None, 0),
+        ("stand%", false, None, 1),
+        ("standup", false, None, 1),
+        ("stand%", true, None, 0),
     ] {
         let filter = ConferenceFilter {
-            scope: Scope::Own(account_sid(1)),
             name: Some(name.to_owned()),
-            status,
+            exact,
+            statuses: statuses.clone(),
             created_from: Some(at),
-            created_until: None,
-            updated_from: None,
             updated_until: Some(at + Duration::from_secs(60)),
-            window: Window::all(),
+            ..ConferenceFilter::of(Scope::Own(account_sid(1)))
         };
         let found = store.conferences(&filter).await.unwrap();
-        assert_eq!(found.items.len(), count, "{name} {status:?}");
+        assert_eq!(found.items.len(), count, "{name} {statuses:?}");
     }
 
     // Another server dies silently; one sends heartbeats; nothing is known of a third.

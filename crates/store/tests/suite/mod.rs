@@ -17,6 +17,7 @@ mod directory;
 mod lanes;
 mod lists;
 mod messages;
+mod plans;
 pub(crate) mod raw;
 mod recordings;
 mod registrations;
@@ -28,6 +29,7 @@ pub(crate) use directory::*;
 pub(crate) use lanes::*;
 pub(crate) use lists::*;
 pub(crate) use messages::*;
+pub(crate) use plans::*;
 pub(crate) use recordings::*;
 pub(crate) use registrations::*;
 use values::*;
@@ -57,6 +59,7 @@ macro_rules! for_each_case {
             a_refused_commit_harms_no_other,
             many_commits_at_once_are_all_kept,
             calls_are_filtered_sorted_and_counted,
+            every_list_is_read_by_an_index,
             recordings_notifications_and_traces_come_back,
             a_recording_in_progress_is_listed_with_its_state,
             only_the_own_server_of_a_call_may_still_store_its_trace,

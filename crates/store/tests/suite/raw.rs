@@ -48,3 +48,38 @@ pub(crate) async fn server(url: &str) -> tokio_postgres::Client {
     tokio::spawn(connection);
     client
 }
+
+/// How the database would carry out a statement, a step a line.
+///
+/// PostgreSQL is made to use an index wherever one fits, however small the table is.
+pub(crate) async fn plan(url: &str, statement: &str) -> Vec<String> {
+    let Some(path) = url.strip_prefix("sqlite:") else {
+        return server_plan(url, statement).await;
+    };
+    let connection = rusqlite::Connection::open(path).unwrap();
+    let explained = format!("EXPLAIN QUERY PLAN {statement}");
+    let mut explaining = connection.prepare(&explained).unwrap();
+    let mut found = explaining.raw_query();
+    let mut steps = Vec::new();
+    while let Some(row) = found.next().unwrap() {
+        steps.push(row.get("detail").unwrap());
+    }
+    steps
+}
+
+async fn server_plan(url: &str, statement: &str) -> Vec<String> {
+    let client = server(url).await;
+    let arguments = client.prepare(statement).await.unwrap().params().len();
+    let nulls = vec!["NULL"; arguments].join(", ");
+    let settings = "SET enable_seqscan = off; SET enable_sort = off; \
+                    SET plan_cache_mode = force_generic_plan";
+    let text = format!("{settings}; PREPARE explained AS {statement}");
+    client.batch_execute(&text).await.unwrap();
+    let text = format!("EXPLAIN (COSTS OFF) EXECUTE explained({nulls})");
+    let found = client.simple_query(&text).await.unwrap();
+    let steps = found.iter().filter_map(|message| match message {
+        SimpleQueryMessage::Row(row) => row.get(0).map(|step| step.trim().to_owned()),
+        _ => None,
+    });
+    steps.collect()
+}

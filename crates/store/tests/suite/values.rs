@@ -215,6 +215,7 @@ pub(super) fn client(n: u32, organization: OrganizationSid, login: &str) -> Clie
         ha1_md5: ha1_md5(login, "one.example", "secret"),
         ha1_sha256: ha1_sha256(login, "one.example", "secret"),
         enabled: true,
+        push: false,
         voice: VoiceApplication {
             url: Some("http://127.0.0.1/doc.xml".to_owned()),
             method: Some(HttpMethod::Get),

@@ -303,6 +303,19 @@ fn a_message_is_recorded_until_a_key() -> anyhow::Result<()> {
         "{duration} and {:.2} s",
         recorded.seconds()
     );
+    // The call has this recording and no other.
+    let call = after[0].param("CallSid").unwrap_or_default();
+    let rest = scene.server.rest();
+    let listed = rest.get(&format!("Calls/{call}/Recordings"))?;
+    let listed = listed.as_array().cloned().unwrap_or_default();
+    let seconds: Vec<Option<f64>> = listed
+        .iter()
+        .map(|one| one["duration"].as_str()?.parse().ok())
+        .collect();
+    assert!(
+        matches!(seconds[..], [Some(shown)] if (shown - recorded.seconds()).abs() <= 0.1),
+        "{listed:?}"
+    );
     let own = recorded.span_of(scene.kims);
     assert!(own.seconds() >= duration - 0.4, "{:.2} s", own.seconds());
     assert!(own.share(scene.kims) >= 0.95, "{}", own.share(scene.kims));

@@ -1,5 +1,7 @@
 //! The fields of a call.
 
+use std::borrow::Cow;
+
 use model::record::CallRecord;
 
 use crate::route::{RESTCOMM, TWILIO};
@@ -71,6 +73,24 @@ const FIELDS: &[Field<CallRecord>] = &[
         "Calling party.",
         |c, _| Value::text(&c.from),
     ),
+    field::<CallRecord>(
+        "to_formatted",
+        "ToFormatted",
+        Kind::Text,
+        Null::Never,
+        "`to`; a North American number as `(415) 555-0100`.",
+        |c, _| Value::text(formatted(&c.to)),
+    )
+    .within(TWILIO),
+    field::<CallRecord>(
+        "from_formatted",
+        "FromFormatted",
+        Kind::Text,
+        Null::Never,
+        "`from`; a North American number as `(415) 555-0100`.",
+        |c, _| Value::text(formatted(&c.from)),
+    )
+    .within(TWILIO),
     field(
         "phone_number_sid",
         "PhoneNumberSid",
@@ -262,6 +282,20 @@ pub(crate) static CALL: Resource<CallRecord> = Resource {
     fields: FIELDS,
 };
 
+/// A party as people in North America write its number; any other party unchanged.
+fn formatted(party: &str) -> Cow<'_, str> {
+    let national = party
+        .strip_prefix("+1")
+        .filter(|rest| rest.len() == 10 && rest.bytes().all(|byte| byte.is_ascii_digit()));
+    match national {
+        Some(number) => {
+            let (area, exchange, line) = (&number[..3], &number[3..6], &number[6..]);
+            Cow::Owned(format!("({area}) {exchange}-{line}"))
+        }
+        None => Cow::Borrowed(party),
+    }
+}
+
 /// The media counters of the leg; absent until its media is closed.
 fn media(call: &CallRecord) -> Value {
     let Some(counts) = call.media else {
@@ -295,4 +329,23 @@ fn subresources(call: &CallRecord, view: View<'_>) -> Value {
         entry("notifications", "Notifications"),
         entry("recordings", "Recordings"),
     ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::formatted;
+
+    #[test]
+    fn north_american_numbers_are_formatted() {
+        for (party, expected) in [
+            ("+14155550100", "(415) 555-0100"),
+            ("+141555501001", "+141555501001"),
+            ("+1415555010", "+1415555010"),
+            ("+1415555\u{e9}10", "+1415555\u{e9}10"),
+            ("+442071838750", "+442071838750"),
+            ("ann", "ann"),
+        ] {
+            assert_eq!(formatted(party), expected);
+        }
+    }
 }

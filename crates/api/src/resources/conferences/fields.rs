@@ -4,6 +4,8 @@ use call_proto::RoomEnd;
 use model::ConferenceStatus;
 use model::record::{Conference, Participant};
 
+use crate::failure::Failure;
+use crate::params::{Params, shown};
 use crate::route::{RESTCOMM, TWILIO};
 use crate::value::{Entry, Field, Kind, Null, Resource, Value, View, field};
 
@@ -15,11 +17,66 @@ const WORDS: [[&str; 2]; 4] = [
     ["FAILED", "completed"],
 ];
 
-/// The status with this word of a parameter: in lower case, with `-` for `_`.
-pub(super) fn status_of(word: &str) -> Option<ConferenceStatus> {
-    let is_it = |shown: &&str| shown.to_ascii_lowercase().replace('_', "-") == word;
-    let mut statuses = ConferenceStatus::ALL.into_iter();
-    statuses.find(|status| WORDS[*status as usize].iter().any(is_it))
+/// Words that Restcomm has for states in which no conference here ever is.
+const UNUSED_WORDS: [&str; 2] = ["RUNNING_INITIALIZING", "STOPPING"];
+
+/// The statuses that a filter at the Restcomm base selects: a word, or a pattern with `%`.
+///
+/// # Errors
+/// 400 for a word that is not a status.
+pub(super) fn statuses_like(params: &Params) -> Result<Option<Vec<ConferenceStatus>>, Failure> {
+    let Some(text) = params.filled("Status") else {
+        return Ok(None);
+    };
+    let pattern = text.trim().to_ascii_uppercase().replace('-', "_");
+    let statuses = ConferenceStatus::ALL.into_iter();
+    let found: Vec<_> = statuses
+        .filter(|status| is_like(WORDS[*status as usize][0], &pattern))
+        .collect();
+    let is_known = pattern.contains('%') || UNUSED_WORDS.contains(&pattern.as_str());
+    if found.is_empty() && !is_known {
+        let words: Vec<&str> = WORDS.iter().map(|words| words[0]).collect();
+        let reason = format!("`{}` is not one of {}", shown(text), words.join(", "));
+        return Err(Failure::parameter("Status", &reason));
+    }
+    Ok(Some(found))
+}
+
+/// The statuses that a filter at the Twilio base selects; without one, only conferences in progress.
+pub(super) fn statuses_named(params: &Params) -> Result<Option<Vec<ConferenceStatus>>, Failure> {
+    let word = params.word("Status").unwrap_or("in-progress");
+    let statuses = ConferenceStatus::ALL.into_iter();
+    let named = statuses.filter(|status| WORDS[*status as usize][1] == word);
+    Ok(Some(named.collect()))
+}
+
+/// SQL's `LIKE`, where `_` in the text stands for itself and any character.
+fn is_like(text: &str, pattern: &str) -> bool {
+    let (text, pattern) = (text.as_bytes(), pattern.as_bytes());
+    let (mut at, mut in_pattern) = (0, 0);
+    // Where to continue if the rest does not match: after the last `%`, with one more character skipped.
+    let mut retry = None;
+    while at < text.len() {
+        match pattern.get(in_pattern) {
+            Some(b'%') => {
+                in_pattern += 1;
+                retry = Some((at, in_pattern));
+            }
+            Some(wanted) if *wanted == b'_' || *wanted == text[at] => {
+                at += 1;
+                in_pattern += 1;
+            }
+            _ => match retry {
+                Some((skipped, after)) => {
+                    at = skipped + 1;
+                    in_pattern = after;
+                    retry = Some((at, after));
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern[in_pattern..].iter().all(|byte| *byte == b'%')
 }
 
 const FIELDS: &[Field<Conference>] = &[
@@ -290,4 +347,28 @@ fn participant_uri(participant: &Participant, view: View<'_>) -> String {
     let conference = participant.membership.conference;
     let path = view.uri(participant.account, "Conferences", conference);
     format!("{path}/Participants/{}", participant.call)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_match_as_in_sql() {
+        let table = [
+            ("COMPLETED", "COMPLETED", true),
+            ("COMPLETED", "COMPLETE", false),
+            ("COMPLETED", "COMPLETEDX", false),
+            ("RUNNING_MODERATOR_ABSENT", "RUNNING%", true),
+            ("RUNNING_MODERATOR_ABSENT", "%ABSENT", true),
+            ("RUNNING_MODERATOR_ABSENT", "%MOD%SENT%", true),
+            ("RUNNING_MODERATOR_ABSENT", "%PRESENT", false),
+            ("FAILED", "F_ILED", true),
+            ("FAILED", "%%", true),
+            ("FAILED", "_", false),
+        ];
+        for (text, pattern, matches) in table {
+            assert_eq!(is_like(text, pattern), matches, "{text} {pattern}");
+        }
+    }
 }
