@@ -39,6 +39,8 @@ pub(crate) enum Value {
     Null,
     Text(String),
     Number(i64),
+    /// A number with a fraction, as it is written.
+    Decimal(String),
     Flag(bool),
     /// A creation or update time.
     Date(Timestamp),
@@ -61,6 +63,7 @@ pub(crate) enum Value {
 pub(crate) enum Kind {
     Text,
     Number,
+    Decimal,
     Flag,
     Date,
     Time,
@@ -241,6 +244,7 @@ impl Value {
             Self::Absent | Self::Null => true,
             Self::Text(_) => kind == Kind::Text,
             Self::Number(_) => kind == Kind::Number,
+            Self::Decimal(_) => kind == Kind::Decimal,
             Self::Flag(_) => kind == Kind::Flag,
             Self::Date(_) => kind == Kind::Date,
             Self::Time(_) => kind == Kind::Time,
@@ -291,6 +295,7 @@ fn json_value(out: &mut String, dialect: &RestDialect, value: &Value) {
         Value::Number(number) => {
             let _ = write!(out, "{number}");
         }
+        Value::Decimal(text) => out.push_str(text),
         Value::Flag(flag) => {
             let _ = write!(out, "{flag}");
         }
@@ -330,7 +335,7 @@ fn xml_value(out: &mut String, dialect: &RestDialect, name: &str, value: &Value)
             let _ = write!(out, "</{name}>");
             return;
         }
-        Value::Text(text) => text.clone(),
+        Value::Text(text) | Value::Decimal(text) => text.clone(),
         Value::Number(number) => number.to_string(),
         Value::Flag(flag) => flag.to_string(),
         Value::Date(at) => (dialect.date)(*at),
@@ -417,6 +422,7 @@ mod tests {
             ),
             (Value::text("x\r\ny"), r#""x\r\ny""#, "x&#13;&#10;y"),
             (Value::Number(-3), "-3", "-3"),
+            (Value::Decimal("34.7465".to_owned()), "34.7465", "34.7465"),
             (Value::Flag(true), "true", "true"),
             (
                 Value::Date(at),

@@ -174,8 +174,10 @@ table! {
     QUEUE_NOT_EMPTY = 21240, Error, 409, "Calls wait in the queue; it cannot be deleted.", "Wait until it is empty, or take its members out by redirecting them.";
     RECORDING_STATE = 21241, Error, 409, "The recording is not in a state that allows the change.", "See the text: a recording that has ended cannot be changed, only one in progress can be paused, and only a paused one can be continued. One that is in progress cannot be deleted; stop it first. A recording of `Record` is ended by its verb.";
     DOCUMENT_NOT_FOUND = 21402, Error, 0, "The application answered 404.", "Check the address of the document.";
-    NUMBER_UNAVAILABLE = 21422, Error, 400, "At `/2010-04-01`: the number already exists here, or only an area code was given.", "Change the existing number, or name another one; no number provider is connected.";
-    NUMBER_TAKEN = 21452, Error, 400, "At `/restcomm/2012-04-24`: the number already exists here, it was requested without `isSIP=true`, or only an area code was given.", "Change the existing number; if it is new and your own, name it with `PhoneNumber` and add `isSIP=true`; no number provider is connected.";
+    NUMBER_UNAVAILABLE = 21422, Error, 400, "At `/2010-04-01`: the number already exists here, or the provider does not have it, or has none with this area code.", "Change the existing number, or choose one that `AvailablePhoneNumbers` lists; for one of your own, add `isSIP=true`.";
+    CALLER_ID_EXISTS = 21450, Error, 400, "The account already has this caller ID.", "Use the existing one; `OutgoingCallerIds` lists it.";
+    NUMBER_TAKEN = 21452, Error, 400, "At `/restcomm/2012-04-24`: the number already exists here, or the provider does not have it, or has none with this area code.", "Change the existing number, or choose one that `AvailablePhoneNumbers` lists; for one of your own, add `isSIP=true`.";
+    PROVIDER_FAILED = 21460, Error, 500, "The number provider failed, or did not answer in time.", "Try again later. Nothing was bought: a number that the provider gave out nevertheless is given back to it.";
     MESSAGE_OVERFLOW = 30001, Error, 0, "The message was not sent: the call has too many messages in transit.", "Send fewer at once.";
     MESSAGE_UNREACHABLE = 30003, Error, 0, "The message was not accepted: the recipient cannot be reached now.", "Check that the phone is registered, or that the trunk is up.";
     MESSAGE_BLOCKED = 30004, Error, 0, "The message was not accepted: the recipient or its provider refused it.", "Ask the recipient or the provider why.";

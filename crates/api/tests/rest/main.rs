@@ -7,6 +7,8 @@
 mod accounts;
 mod applications;
 mod authentication;
+mod available_numbers;
+mod caller_ids;
 mod calls;
 mod changes;
 mod clients;
@@ -29,4 +31,6 @@ mod server;
 mod shared;
 mod tenancy;
 mod tokens;
+mod transcriptions;
 mod twilio;
+mod usage;
