@@ -7,8 +7,8 @@ use axum::response::Response;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use model::record::{
-    Account, Application, CallRecord, Client, Conference, Message, Notification, Number, Queue,
-    Recording, ShownRecording,
+    Account, Application, CallRecord, CallerId, Client, Conference, Message, Notification, Number,
+    Queue, Recording, ShownRecording, Transcription,
 };
 use model::{AccountSid, AccountStatus, Timestamp, error};
 use store::Delivery;
@@ -19,7 +19,7 @@ use crate::failure::Failure;
 use crate::format::Format;
 use crate::params::{Params, absolute, shown};
 use crate::roles::{ADMINISTRATOR, Action};
-use crate::value::{Resource, View, json_list, json_object, xml_element};
+use crate::value::{Resource, View, json_list, json_object, xml_element, xml_text};
 use crate::warnings::Warnings;
 
 /// An authenticated request.
@@ -27,6 +27,8 @@ pub(crate) struct Context<'a> {
     pub(crate) state: &'a ApiState,
     pub(crate) dialect: &'static RestDialect,
     pub(crate) format: Format,
+    /// The path as its route has it, below the base path; empty before the route is known.
+    pub(crate) path: &'static str,
     pub(crate) params: Params,
     pub(crate) headers: &'a HeaderMap,
     /// The account whose credentials were used.
@@ -199,6 +201,27 @@ impl Context<'_> {
         Reply::Document(out)
     }
 
+    /// The answer that lists texts.
+    ///
+    /// - `list`, `item`: XML elements
+    pub(crate) fn texts(&self, (list, item): (&str, &str), texts: &[String]) -> Reply {
+        let mut out = String::new();
+        match self.format {
+            Format::Json => out = serde_json::json!(texts).to_string(),
+            Format::Xml => {
+                let root = self.dialect.root;
+                out.push_str(&format!("<{root}><{list}>"));
+                for text in texts {
+                    out.push_str(&format!("<{item}>"));
+                    xml_text(&mut out, text);
+                    out.push_str(&format!("</{item}>"));
+                }
+                out.push_str(&format!("</{list}></{root}>"));
+            }
+        }
+        Reply::Document(out)
+    }
+
     /// The answer that shows some resources without an envelope.
     pub(crate) fn bare<T>(&self, resource: &Resource<T>, records: &[T]) -> Reply {
         let items: Vec<_> = records
@@ -276,13 +299,15 @@ macro_rules! owned {
 owned!(
     Application,
     CallRecord,
+    CallerId,
     Client,
     Conference,
     Message,
     Notification,
     Number,
     Queue,
-    Recording
+    Recording,
+    Transcription
 );
 
 impl Owned for ShownRecording {

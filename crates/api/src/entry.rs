@@ -26,6 +26,7 @@ use crate::format::{Format, segments};
 use crate::guard::Guard;
 use crate::media;
 use crate::params::Params;
+use crate::resources::caller_ids::validation;
 use crate::resources::recordings;
 use crate::route::{self, Route, Verb};
 use crate::unrouted;
@@ -50,7 +51,8 @@ pub fn router(state: ApiState) -> Router {
     });
     let mut router = Router::new()
         .route("/restcomm/recordings/{file}", any(media_file))
-        .route("/restcomm/errors/{page}", any(error_page));
+        .route("/restcomm/errors/{page}", any(error_page))
+        .route(validation::PATH, any(validated));
     for dialect in RestDialect::ALL {
         // At some base paths, links in answers omit part of the base path. They are accepted
         // unchanged.
@@ -172,6 +174,7 @@ async fn answer(
         state,
         dialect: asked.dialect,
         format,
+        path: "",
         params,
         headers: asked.headers,
         caller,
@@ -192,6 +195,7 @@ async fn dispatch(
         let text = unrouted::text(dialect, path);
         Failure::not_found().saying(text)
     })?;
+    context.path = found.path;
     let route = found.route.map_err(|methods| Failure::method(&methods))?;
     let account = context
         .operate(found.account, route.action, route.target)
@@ -266,6 +270,7 @@ async fn media_file(State(entry): State<Arc<Entry>>, request: Request) -> Respon
             state,
             dialect: &RestDialect::RESTCOMM,
             format: Format::Xml,
+            path: "",
             params: Params::default(),
             headers: &parts.headers,
             caller,
@@ -281,6 +286,11 @@ async fn media_file(State(entry): State<Arc<Entry>>, request: Request) -> Respon
     };
     warnings.write(response.headers_mut());
     response
+}
+
+/// The keys pressed in a call that validates a caller ID.
+async fn validated(State(entry): State<Arc<Entry>>, request: Request) -> Response {
+    validation::answer(&entry.state, request).await
 }
 
 /// The page that `more_info` links to.

@@ -26,6 +26,7 @@ mod openapi;
 mod page;
 mod params;
 mod password;
+mod provider;
 mod reference;
 mod resources;
 mod roles;
@@ -45,6 +46,7 @@ pub use closing::{clear_closed_accounts, finish_removals};
 pub use entry::router;
 pub use messages::Messages;
 pub use openapi::openapi;
+pub use provider::{Carrier, NumberProvider, ProviderError, release_numbers};
 pub use reference::{Example, examples, reference};
 pub use roles::{Permission, PermissionError, Roles};
 pub use route::{RouteInfo, routes};
@@ -58,6 +60,8 @@ pub struct ApiState {
     pub calls: Arc<dyn Calls>,
     /// The engine that sends text messages.
     pub messages: Arc<dyn Messages>,
+    /// Sells phone numbers.
+    pub numbers: NumberProvider,
     /// Creates and checks links to recordings.
     pub recording_links: RecordingLinks,
     /// Whether the digest of a client's password is shown, which is equivalent to the password.

@@ -24,7 +24,7 @@ pub fn openapi() -> String {
                 | Answers::Legs(shape)
                 | Answers::Page(shape)
                 | Answers::All(shape) => Some(shape),
-                Answers::Nothing => None,
+                Answers::Texts | Answers::Nothing => None,
             };
             if let Some(shape) = shape {
                 schemas.insert(name(dialect, shape.name(dialect)), object(shape, dialect));
@@ -134,6 +134,7 @@ fn form(declared: &[&Param], dialect: &RestDialect) -> Value {
 fn responses(route: &Route, dialect: &RestDialect) -> Value {
     let success = match route.answers {
         Answers::Nothing => json!({ "description": "Done." }),
+        Answers::Texts => answer(json!({ "type": "array", "items": text() })),
         Answers::Legs(shape) if dialect.lists_legs => answer(json!({
             "oneOf": [reference(dialect, shape.name(dialect)), array(shape, dialect)],
         })),
@@ -193,6 +194,7 @@ fn object(shape: &dyn Shape, dialect: &RestDialect) -> Value {
         let plain = match kind {
             Kind::Text | Kind::Date | Kind::Time | Kind::Link => "string",
             Kind::Number => "integer",
+            Kind::Decimal => "number",
             Kind::Flag => "boolean",
             Kind::Object => "object",
             Kind::List => "array",

@@ -63,6 +63,16 @@ impl Page {
         })
     }
 
+    /// The only page of a short list, with all its rows.
+    pub(crate) fn whole(context: &Context<'_>, rows: usize) -> Self {
+        Self {
+            paging: context.dialect.paging,
+            number: 0,
+            size: i64::try_from(rows).unwrap_or(i64::MAX).max(1),
+            place: Place::Newest,
+        }
+    }
+
     /// The window to request from the store. Next to a row, it is one row more than the page has,
     /// which shows whether another page follows.
     pub(crate) fn window(&self) -> Window {

@@ -10,8 +10,8 @@ use model::error;
 
 use crate::dialect::{DIALECTS, RestDialect};
 use crate::resources::{
-    accounts, applications, calls, clients, conferences, deliveries, messages, notifications,
-    numbers, queues, recordings, tokens, version,
+    accounts, applications, available, caller_ids, calls, clients, conferences, deliveries,
+    messages, notifications, numbers, queues, recordings, tokens, transcriptions, usage, version,
 };
 use crate::route::{Answers, Is, Param, Route, Verb};
 use crate::value::{Kind, Shape};
@@ -64,8 +64,8 @@ const fn post(path: &'static str, form: &'static [&'static str]) -> Example {
 static SECTIONS: &[Section] = &[
     Section {
         title: "Numbers",
-        about: "A number and the document that answers calls to it. No number provider is connected, so each number is one \
-                of your own: at the Restcomm base, send `isSIP=true`. A number may be a pattern such as `+1555[0-9]*`, \
+        about: "A number and the document that answers calls to it. It is bought from the provider (numbers.md), or it is one \
+                of your own: at the Restcomm base, send `isSIP=true`. Such a number may be a pattern such as `+1555[0-9]*`, \
                 or `*` for every number that has no entry of its own. Callers that are neither trunks nor \
                 authenticated clients reach only numbers with `Public=true`.",
         routes: numbers::ROUTES,
@@ -77,6 +77,24 @@ static SECTIONS: &[Section] = &[
                 "VoiceUrl=http://127.0.0.1:8000/hello.xml",
                 "VoiceMethod=GET",
             ],
+        ),
+    },
+    Section {
+        title: "Available numbers",
+        about: "Numbers for sale, from the operator's inventory or a carrier: numbers.md describes both. To buy one, POST it to \
+                `IncomingPhoneNumbers`.",
+        routes: available::ROUTES,
+        example: get("/AvailablePhoneNumbers/US/Local"),
+    },
+    Section {
+        title: "Outgoing caller IDs",
+        about: "Numbers that an account has shown to be its own. They are kept for programs that manage them: any `From` or \
+                `callerId` may be used without being here. At the Twilio base, a POST calls the number and asks for a code; \
+                the server must be able to reach itself at its own address (`server.http`, `server.public_address`).",
+        routes: caller_ids::ROUTES,
+        example: post(
+            "/OutgoingCallerIds",
+            &["PhoneNumber=%2B15015550100", "FriendlyName=desk"],
         ),
     },
     Section {
@@ -169,11 +187,25 @@ static SECTIONS: &[Section] = &[
         example: get("/Webhooks/Deliveries"),
     },
     Section {
+        title: "Transcriptions",
+        about: "Texts of recordings. No verb makes any yet: `transcribe` of `<Record>` is reported as not supported. A transcription is deleted \
+                with its recording.",
+        routes: transcriptions::ROUTES,
+        example: get("/Transcriptions"),
+    },
+    Section {
+        title: "Usage",
+        about: "What an account used, in days of UTC: call legs that have ended, text messages that it sent, and recordings. A call counts on \
+                the day on which it ended. There are no usage triggers.",
+        routes: usage::ROUTES,
+        example: get("/Usage/Records/ThisMonth"),
+    },
+    Section {
         title: "Accounts",
         about: "Accounts form a tree of at most three levels. An account can access itself and those below it; any other \
                 account and its resources are refused with 403 at the Restcomm base and with 404 at the Twilio base, whether or not they exist; \
                 the top account always gets 404. `Role` is `Administrator`, `Developer` or a role from the configuration (`[[role]]`). An `Administrator` has every permission in the tables, for its own account and \
-                those below it. A `Developer` has all of them except `Create:SmsMessages` (sending text messages), and cannot \
+                those below it. A `Developer` has all of them except `Create:SmsMessages` (sending text messages) and `Delete:Transcriptions`, and cannot \
                 change the accounts below it or their tokens, or choose roles. Number patterns and private addresses are reserved for the top \
                 account, whatever the role.",
         routes: accounts::ROUTES,
@@ -230,13 +262,13 @@ The examples below need three variables:
 const MISSING: &str = "
 ## What is missing
 
-Of Restcomm's API: `AvailablePhoneNumbers` (no number provider is connected), `Email/Messages`, `Faxes`, `Gateways`, `Geolocation`, `Announcements`,
-`OutgoingCallerIds`, `OutboundProxy` (trunks are in the configuration file), `Organizations` and `Profiles`,
-`Registrations`, `ShortCodes`, `Supervisor`, `Transcriptions`, `Usage`, `ExtensionsConfiguration`; of `Calls`,
+Of Restcomm's API: `Email/Messages`, `Faxes`, `Gateways`, `Geolocation`, `Announcements`,
+`OutboundProxy` (trunks are in the configuration file), `Organizations` and `Profiles`,
+`Registrations`, `ShortCodes`, `Supervisor`, `ExtensionsConfiguration`; of `Calls`,
 muting one that is not in a conference.
 
-Of Twilio's API: everything outside `/2010-04-01` (Studio, Verify, TaskRouter and the like), `Messages/Media`, `Addresses`, `AvailablePhoneNumbers`, `Keys` and `SigningKeys`, `SIP`,
-`Transcriptions`, `Usage`, `Balance`; of `Calls`, the parameters that [twilio.md](twilio.md#what-is-missing) lists; of `Messages`,
+Of Twilio's API: everything outside `/2010-04-01` (Studio, Verify, TaskRouter and the like), `Messages/Media`, `Addresses`, `Keys` and `SigningKeys`, `SIP`,
+`Usage/Triggers`, `Balance`; of `Calls`, the parameters that [twilio.md](twilio.md#what-is-missing) lists; of `Messages`,
 media, scheduling and messaging services. At `/2010-04-01`, a parameter that is not listed above is refused.
 
 At both base paths, the addresses of documents for text messages and USSD are stored but not requested,
@@ -417,7 +449,7 @@ fn shape_of(answers: Answers) -> Option<&'static (dyn Shape + Sync)> {
         Answers::One(shape) | Answers::Legs(shape) | Answers::Page(shape) | Answers::All(shape) => {
             Some(shape)
         }
-        Answers::Nothing => None,
+        Answers::Texts | Answers::Nothing => None,
     }
 }
 
@@ -479,7 +511,7 @@ fn kind_of(kind: Is) -> String {
 const fn value_of(kind: Kind) -> &'static str {
     match kind {
         Kind::Text => "text",
-        Kind::Number => "number",
+        Kind::Number | Kind::Decimal => "number",
         Kind::Flag => "true or false",
         Kind::Date | Kind::Time => "time",
         Kind::Link => "path",

@@ -253,13 +253,17 @@ mod tests {
 
     /// As `docs/rest.md` describes.
     #[test]
-    fn developers_may_do_everything_but_send_text_messages() {
+    fn developers_may_do_all_but_send_text_messages_and_delete_transcriptions() {
         let roles = Roles::default();
         let routes = crate::resources::ROUTES.iter().copied().flatten();
         let refused: Vec<_> = routes
             .filter(|route| !roles.allow("Developer", route.action, route.target))
             .map(|route| (route.action, route.target))
             .collect();
-        assert_eq!(refused, [(Action::Create, "SmsMessages")]);
+        let expected = [
+            (Action::Create, "SmsMessages"),
+            (Action::Delete, "Transcriptions"),
+        ];
+        assert_eq!(refused, expected);
     }
 }

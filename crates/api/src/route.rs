@@ -81,6 +81,8 @@ pub(crate) enum Answers {
     Page(&'static (dyn Shape + Sync)),
     /// A list that is not paged in dialects with bare lists.
     All(&'static (dyn Shape + Sync)),
+    /// An array of texts.
+    Texts,
     /// Empty.
     Nothing,
 }
@@ -315,6 +317,8 @@ pub(crate) fn all(dialect: &RestDialect) -> impl Iterator<Item = &'static Route>
 
 /// The match of a path.
 pub(crate) struct Found<'a> {
+    /// The path that matches, as its route has it.
+    pub(crate) path: &'static str,
     /// The row of the method, or `Err` with the supported methods.
     pub(crate) route: Result<&'static Route, String>,
     /// The segment that names the account.
@@ -341,6 +345,7 @@ pub(crate) fn find<'a>(dialect: &RestDialect, method: Verb, path: &[&'a str]) ->
         methods.join(", ")
     });
     Some(Found {
+        path: pattern,
         route,
         account,
         segment,

@@ -39,6 +39,8 @@ pub(crate) enum Value {
     Null,
     Text(String),
     Number(i64),
+    /// A number with a fraction, as it is written.
+    Decimal(String),
     Flag(bool),
     /// A creation or update time.
     Date(Timestamp),
@@ -63,6 +65,7 @@ pub(crate) enum Value {
 pub(crate) enum Kind {
     Text,
     Number,
+    Decimal,
     Flag,
     Date,
     Time,
@@ -243,6 +246,7 @@ impl Value {
             Self::Absent | Self::Null => true,
             Self::Text(_) => kind == Kind::Text,
             Self::Number(_) => kind == Kind::Number,
+            Self::Decimal(_) => kind == Kind::Decimal,
             Self::Flag(_) => kind == Kind::Flag,
             Self::Date(_) => kind == Kind::Date,
             Self::Time(_) => kind == Kind::Time,
@@ -293,6 +297,7 @@ fn json_value(out: &mut String, dialect: &RestDialect, value: &Value) {
         Value::Number(number) => {
             let _ = write!(out, "{number}");
         }
+        Value::Decimal(text) => out.push_str(text),
         Value::Flag(flag) => {
             let _ = write!(out, "{flag}");
         }
@@ -356,7 +361,7 @@ fn xml_value(out: &mut String, dialect: &RestDialect, name: &str, value: &Value)
             let _ = write!(out, "</{name}>");
             return;
         }
-        Value::Text(text) => text.clone(),
+        Value::Text(text) | Value::Decimal(text) => text.clone(),
         Value::Number(number) => number.to_string(),
         Value::Flag(flag) => flag.to_string(),
         Value::Date(at) => (dialect.date)(*at),
@@ -443,6 +448,7 @@ mod tests {
             ),
             (Value::text("x\r\ny"), r#""x\r\ny""#, "x&#13;&#10;y"),
             (Value::Number(-3), "-3", "-3"),
+            (Value::Decimal("34.7465".to_owned()), "34.7465", "34.7465"),
             (Value::Flag(true), "true", "true"),
             (
                 Value::Date(at),

@@ -275,6 +275,7 @@ fn lane_of(change: &Change) -> Option<Lane> {
         | Change::ConferenceEnded { sid, .. } => Some((*sid).into()),
         Change::Notification(_)
         | Change::RecordingChanged { .. }
+        | Change::Transcription(_)
         | Change::RecordingClosed { .. }
         | Change::RecordingReported { .. }
         | Change::CallbackDone { .. }

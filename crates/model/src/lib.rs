@@ -7,6 +7,8 @@
 
 pub mod address;
 pub mod answering;
+pub mod available;
+pub mod day;
 pub mod egress;
 pub mod error;
 pub mod guesses;
@@ -21,6 +23,7 @@ pub mod status;
 pub mod target;
 pub mod text;
 pub mod time;
+pub mod usage;
 
 pub use answering::{AnswerTiming, AnsweredBy, DetectionMode, MachineDetection};
 pub use error::{ErrorEntry, Level};
@@ -28,13 +31,13 @@ pub use lane::Lane;
 pub use sid::{
     AccountSid, ApplicationSid, CallSid, ClientSid, ConferenceSid, EventSid, InstanceSid,
     MessageSid, NotificationSid, NumberSid, OrganizationSid, QueueSid, RecordingSid, ServerSid,
-    SessionSid, SidError, StreamSid, VerificationSid,
+    SessionSid, SidError, StreamSid, TranscriptionSid, VerificationSid,
 };
 pub use source::Source;
 pub use status::{
     AccountStatus, CallStatus, ConferenceEvent, ConferenceStatus, DialectName, Direction, HangupBy,
     HttpMethod, LegEvent, MessageDirection, MessageStatus, RecordingEvent, RecordingSource,
-    RecordingStatus, RefusalReason,
+    RecordingStatus, RefusalReason, TranscriptionStatus,
 };
 pub use target::{Bare, Target};
 pub use time::{SteadyClock, Timestamp};

@@ -12,6 +12,7 @@ use crate::{
     ConferenceStatus, DialectName, Direction, EventSid, HangupBy, HttpMethod, InstanceSid, Lane,
     MessageDirection, MessageSid, MessageStatus, NotificationSid, NumberSid, OrganizationSid,
     QueueSid, RecordingSid, RecordingSource, RecordingStatus, RefusalReason, Source, Timestamp,
+    TranscriptionSid, TranscriptionStatus,
 };
 
 /// A tenant: owns a SIP domain, which is also the digest realm of its clients.
@@ -174,6 +175,44 @@ pub struct Number {
     /// Properties that most calls do not need, parameter name → value: the addresses for transfers,
     /// and those that only the API shows (SMS, USSD, capabilities).
     pub extra: BTreeMap<String, String>,
+    /// When it was created.
+    pub created: Timestamp,
+    /// When it was last updated.
+    pub updated: Timestamp,
+}
+
+/// The text of a recording.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transcription {
+    /// Identifier.
+    pub sid: TranscriptionSid,
+    /// Owner.
+    pub account: AccountSid,
+    /// The recording.
+    pub recording: RecordingSid,
+    /// State.
+    pub status: TranscriptionStatus,
+    /// Length of the recording in seconds.
+    pub duration_s: Option<i64>,
+    /// The text, once it is there.
+    pub text: Option<String>,
+    /// When it was begun.
+    pub created: Timestamp,
+    /// When it was last updated.
+    pub updated: Timestamp,
+}
+
+/// An outgoing caller ID: a number that an account has shown to be its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallerId {
+    /// Identifier.
+    pub sid: NumberSid,
+    /// Owner.
+    pub account: AccountSid,
+    /// Display name.
+    pub friendly_name: String,
+    /// The number, in E.164.
+    pub phone_number: String,
     /// When it was created.
     pub created: Timestamp,
     /// When it was last updated.

@@ -156,6 +156,9 @@ sid!(
     /// A conversation with a server in text (`<ConversationRelay>`).
     SessionSid, "VX");
 sid!(
+    /// The text of a recording.
+    TranscriptionSid, "TR");
+sid!(
     /// A verification of a phone number.
     VerificationSid, "VE");
 

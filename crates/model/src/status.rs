@@ -286,6 +286,18 @@ words!(
 );
 
 words!(
+    /// State of the text of a recording.
+    TranscriptionStatus {
+        /// It is being made.
+        InProgress = "in-progress",
+        /// It is there.
+        Completed = "completed",
+        /// It could not be made.
+        Failed = "failed",
+    }
+);
+
+words!(
     /// Method of a request to an application.
     HttpMethod {
         /// Parameters in the query.

@@ -71,6 +71,11 @@ pub(crate) enum Task {
     /// Reads the database directly, whether the server is running or not.
     #[command(subcommand, after_help = examples::NOTIFICATIONS)]
     Notifications(NotificationsTask),
+    /// Import phone numbers for sale.
+    ///
+    /// Works on the database directly, whether the server is running or not. docs/numbers.md describes the file.
+    #[command(subcommand, after_help = examples::NUMBERS)]
+    Numbers(NumbersTask),
     /// Show registered phones.
     ///
     /// Reads the database directly, whether the server is running or not.
@@ -385,6 +390,25 @@ pub(crate) enum NotificationsTask {
         /// Keep printing new ones until interrupted
         #[arg(long, short)]
         follow: bool,
+        #[command(flatten)]
+        data: DataFlags,
+    },
+}
+
+/// What to do with numbers for sale.
+#[derive(Subcommand)]
+pub(crate) enum NumbersTask {
+    /// Add the numbers of a CSV file to those for sale, or replace what is known about them.
+    ///
+    /// Nothing is imported if a line cannot be used. Exit codes: 0 imported, 64 a line or the file cannot be used.
+    #[command(after_help = examples::NUMBERS)]
+    Import {
+        /// CSV file whose first line names the columns
+        #[arg(value_name = "FILE.csv")]
+        file: PathBuf,
+        /// Take numbers that are not in the file off sale; accounts keep theirs
+        #[arg(long)]
+        replace: bool,
         #[command(flatten)]
         data: DataFlags,
     },

@@ -23,7 +23,7 @@ pub(crate) use document::render as document;
 pub(crate) use document::template;
 pub(crate) use role::Role;
 pub(crate) use setting::{
-    CommandLine, Domain, Email, LogFormat, LogLevel, MediaBytes, Origin, PortRange, Secret,
+    CommandLine, Domain, Email, HttpAddress, LogFormat, LogLevel, MediaBytes, Origin, PortRange, Secret,
 };
 pub(crate) use source::{Flags, load};
 pub(crate) use trunk::Trunk;
@@ -240,6 +240,14 @@ settings! {
     database: Database {
         /// Address of the database: `sqlite:PATH` or `postgres://USER:PASSWORD@HOST/NAME`. Unset: SQLite in the data folder.
         url: Option<Secret> = "",
+    }
+
+    /// Phone numbers for sale.
+    numbers: Numbers {
+        /// Address of a carrier that sells numbers; numbers.md describes the requests to it. Unset: the numbers that `patchcord numbers import` has stored are for sale.
+        carrier_url: Option<HttpAddress> = "",
+        /// Secret that signs the requests to the carrier.
+        carrier_secret: Option<Secret> = "",
     }
 
     /// Links to recordings; they need no credentials.

@@ -19,6 +19,7 @@ mod logging;
 mod metrics;
 mod new;
 mod notifications;
+mod numbers;
 mod phones;
 mod replay;
 mod screen;
@@ -38,7 +39,8 @@ use clap::error::ErrorKind;
 use rehearse::recorded::Keys;
 
 use cli::{
-    CallsTask, Cli, DoctorTask, NotificationsTask, PhonesTask, Task, TestFlags, WebhooksTask,
+    CallsTask, Cli, DoctorTask, NotificationsTask, NumbersTask, PhonesTask, Task, TestFlags,
+    WebhooksTask,
 };
 
 /// A check failed: a document has findings, a replay differs, a call is suspicious.
@@ -107,6 +109,13 @@ fn main() -> ExitCode {
             };
             exit(run(notifications::list(&config, call, limit, follow)))
         }
+        Task::Numbers(NumbersTask::Import {
+            file,
+            replace,
+            data,
+        }) => answer(&data.into(), async |config| {
+            numbers::import(&config, &file, replace).await
+        }),
         Task::Phones(PhonesTask::List { json, data }) => answer(&data.into(), async |config| {
             phones::list(&config, now(), json).await
         }),

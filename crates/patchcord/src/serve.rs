@@ -5,6 +5,7 @@
 
 mod calls;
 mod caretaker;
+mod carrier;
 mod files;
 mod http;
 mod identity;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
+use api::NumberProvider;
 use call::Engine;
 use media::MediaPlane;
 use model::InstanceSid;
@@ -136,6 +138,7 @@ pub(crate) async fn start(mut config: Config, stages: watch::Receiver<Stage>) ->
     let recordings = files::recordings(&config.server.data);
     let media = parts::media(&config)?;
     let fetcher = parts::fetcher(&config)?;
+    let numbers = parts::numbers(&config, &fetcher);
     let callbacks = parts::callbacks(&config, &store, &fetcher, administrator.sid);
     let refusals = call::Refusals::new(store.clone());
     let here = (administrator.organization, identity.sid);
@@ -177,7 +180,11 @@ pub(crate) async fn start(mut config: Config, stages: watch::Receiver<Stage>) ->
         recordings,
     };
     tokio::spawn(caretaker.walk(stopped.clone()));
-    let router = parts::router(&config, &store, &engine, http_address, stages);
+    if let NumberProvider::Carrier(carrier) = &numbers {
+        let releases = carrier::give_back(store.clone(), Arc::clone(carrier), stopped.clone());
+        tokio::spawn(releases);
+    }
+    let router = parts::router(&config, &store, &engine, numbers, http_address, stages);
     let metrics_router = metrics::routes(metrics_of(&engine, &callbacks, &media));
     let (api_limits, metrics_limits) = (parts::http_limits(&config), http::Limits::of_metrics());
     let listeners = vec![

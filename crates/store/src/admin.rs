@@ -37,8 +37,18 @@ pub(crate) enum Admin {
     UpdateClient(Vec<Arg>, Timestamp),
     DeleteClient(ClientSid),
     InsertNumber(Number),
+    /// Adds a number that was ordered at a carrier; no effect unless the statement has one, which
+    /// completes its order.
+    InsertOrderedNumber(Number, Sql),
+    /// A statement that changes nothing that is looked up.
+    Change(Sql),
+    /// Adds a row of an account that is not closed.
+    InsertOwned(AccountSid, &'static Table, Vec<Arg>),
+    /// Replaces a row that has not changed since it was read.
+    UpdateOwned(&'static Table, Vec<Arg>, Timestamp),
     UpdateNumber(Number, Timestamp),
-    DeleteNumber(NumberSid),
+    /// Deletes a number, after a statement about its order.
+    DeleteNumber(NumberSid, Sql),
     InsertApplication(Application),
     UpdateApplication(Application, Timestamp),
     DeleteApplication(ApplicationSid),
@@ -69,12 +79,16 @@ impl Admin {
             | Self::UpdateClient(..)
             | Self::DeleteClient(_)
             | Self::InsertNumber(_)
+            | Self::InsertOrderedNumber(..)
             | Self::UpdateNumber(..)
-            | Self::DeleteNumber(_)
+            | Self::DeleteNumber(..)
             | Self::InsertApplication(_)
             | Self::UpdateApplication(..)
             | Self::DeleteApplication(_) => true,
-            Self::InsertQueue(_)
+            Self::Change(_)
+            | Self::InsertOwned(..)
+            | Self::UpdateOwned(..)
+            | Self::InsertQueue(_)
             | Self::UpdateQueue(..)
             | Self::DeleteQueue(_)
             | Self::DeleteRecordings(_)
@@ -91,14 +105,18 @@ impl Admin {
             | Self::SetAccountStatus { .. }
             | Self::InsertClient(..)
             | Self::InsertNumber(_)
+            | Self::InsertOrderedNumber(..)
             | Self::InsertApplication(_)
+            | Self::InsertOwned(..)
             | Self::InsertQueue(_) => true,
             Self::InsertOrganization(_)
+            | Self::Change(_)
+            | Self::UpdateOwned(..)
             | Self::ChangeAccount(_)
             | Self::UpdateClient(..)
             | Self::DeleteClient(_)
             | Self::UpdateNumber(..)
-            | Self::DeleteNumber(_)
+            | Self::DeleteNumber(..)
             | Self::UpdateApplication(..)
             | Self::DeleteApplication(_)
             | Self::UpdateQueue(..)
@@ -129,7 +147,7 @@ impl Admin {
 }
 
 /// Tables whose rows are removed with their account, few for each.
-const OWNED: [&str; 4] = ["applications", "numbers", "clients", "queues"];
+const OWNED: [&str; 5] = ["applications", "numbers", "caller_ids", "clients", "queues"];
 
 /// Applies one write; `false` if there was no such row. A write that may have been carried out before
 /// counts as carried out.
@@ -168,11 +186,27 @@ pub(crate) async fn apply(
             Claim::of_number(row).check(db).await?;
             insert(&NUMBERS, rows::number_args(row))
         }
+        Admin::InsertOrderedNumber(row, hold) => {
+            if db.execute(hold.clone()).await? == 0 && !context.repeated {
+                return Ok(false);
+            }
+            Claim::of_number(row).check(db).await?;
+            insert(&NUMBERS, rows::number_args(row))
+        }
+        Admin::Change(sql) => sql.clone(),
+        Admin::InsertOwned(account, table, row) => {
+            accounts::check_open(db, *account).await?;
+            insert(table, row.clone())
+        }
+        Admin::UpdateOwned(table, row, read) => {
+            return update(db, context, table, row.clone(), *read).await;
+        }
         Admin::UpdateNumber(row, read) => {
             return update(db, context, &NUMBERS, rows::number_args(row), *read).await;
         }
-        Admin::DeleteNumber(sid) => {
+        Admin::DeleteNumber(sid, release) => {
             naming::check_removal(db, *sid).await?;
+            db.execute(release.clone()).await?;
             NUMBERS.delete(*sid)
         }
         Admin::InsertApplication(row) => {
@@ -199,6 +233,11 @@ pub(crate) async fn apply(
         }
         Admin::DeleteQueue(sid) => queues::delete(*sid),
         Admin::DeleteRecordings(sids) => {
+            let mut texts = Sql::default();
+            texts
+                .text("DELETE FROM transcriptions WHERE recording")
+                .among(sids);
+            db.execute(texts).await?;
             let mut sql = Sql::default();
             sql.text("DELETE FROM recordings WHERE sid")
                 .among(sids)
@@ -236,6 +275,7 @@ async fn set_account_status(
 ) -> Result<bool, Failure> {
     if status == AccountStatus::Closed {
         while delete_notifications(db, counts, Some(sid)).await? {}
+        release_numbers(db, sid).await?;
         for table in OWNED {
             let mut sql = Sql::default();
             sql.text(&format!("DELETE FROM {table} WHERE account"))
@@ -250,6 +290,15 @@ async fn set_account_status(
         .text(" WHERE status <> 'closed' AND sid")
         .with(TREE, sid);
     Ok(db.execute(sql).await? > 0)
+}
+
+/// The carrier gets back the numbers of an account and those below it, which are about to be deleted.
+async fn release_numbers(db: &mut Connection, of: AccountSid) -> Result<(), Failure> {
+    let mut sql = Sql::default();
+    sql.text("UPDATE number_orders SET state = 'releasing', due = 0, attempts = 0")
+        .text(" WHERE state = 'held' AND account")
+        .with(TREE, of);
+    db.execute(sql).await.map(drop)
 }
 
 async fn delete_notifications(

@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use model::record::{Callback, Recording, Refusal};
-use model::{AccountSid, CallSid, EventSid, InstanceSid, Lane, RecordingStatus, Timestamp};
+use model::usage::{Amount, Used};
+use model::{
+    AccountSid, CallSid, Direction, EventSid, InstanceSid, Lane, RecordingStatus, Timestamp,
+};
 
 use crate::admin;
 use crate::conferences;
@@ -13,8 +16,10 @@ use crate::counts::Counts;
 use crate::deliveries;
 use crate::dialect::Dialect;
 use crate::queues;
+use crate::row::Row;
 use crate::rows;
 use crate::sql::{ROWS_AT_ONCE, Sql, args};
+use crate::transcriptions;
 use crate::writer::Operation;
 use crate::{Change, Committed, KeptPhones};
 
@@ -104,16 +109,33 @@ async fn change(
             db.execute(statement(context, change)).await?;
             Ok(true) // It is queued, by this attempt or an earlier one.
         }
-        Change::CallEnded { sid, .. } => {
-            let first = db.execute(statement(context, change)).await? > 0;
-            if !first {
+        Change::CallEnded {
+            sid,
+            at,
+            duration_s,
+            ..
+        } => {
+            // The first attempt may have written the end, and counted it.
+            let counted = context.repeated && is_ended(db, *sid).await?;
+            let mut sql = statement(context, change);
+            sql.text(" RETURNING account, direction");
+            let ended = db.all(&sql).await?;
+            if ended.is_empty() {
                 lost.lanes.insert((*sid).into());
             }
-            Ok(first)
+            for row in ended.iter().filter(|_| !counted) {
+                let (account, direction) = leg_of(row)?;
+                let amount = Amount::one(duration_s.unwrap_or(0));
+                counts.add_used(account, *at, Used::of_call(direction), amount);
+            }
+            Ok(!ended.is_empty())
         }
         Change::OrphanClosed(call) => {
             let first = db.execute(statement(context, change)).await? > 0;
             if first {
+                let amount = Amount::one(call.duration_s.unwrap_or(0));
+                let at = call.ended.unwrap_or(call.updated);
+                counts.add_used(call.account, at, Used::of_call(call.direction), amount);
                 take_over(db, context, call.sid.into(), call.instance).await?;
             } else {
                 lost.lanes.insert(call.sid.into());
@@ -121,7 +143,13 @@ async fn change(
             Ok(first)
         }
         Change::MessageCreated { message, .. } => {
-            inserted(db, context, counts, change, (message.account, "messages")).await
+            let (account, at) = (message.account, message.created);
+            let new = inserted(db, context, counts, change, (account, "messages")).await?;
+            if new {
+                let used = Used::of_message(message.direction);
+                counts.add_used(account, at, used, Amount::one(0));
+            }
+            Ok(new)
         }
         Change::MessageEnded { message, tells } => {
             let first = db.execute(statement(context, change)).await? > 0;
@@ -178,6 +206,7 @@ async fn change(
         | Change::CallMedia { .. }
         | Change::RecordingStarted { .. }
         | Change::RecordingChanged { .. }
+        | Change::Transcription(_)
         | Change::CallbackRetry { .. }
         | Change::Registered { .. }
         | Change::RegistrationsAdopted { .. }
@@ -208,6 +237,22 @@ async fn live(
         lost.live.insert(sid.into());
     }
     Ok(false)
+}
+
+/// Whether the record of a leg has its end.
+async fn is_ended(db: &mut Connection, sid: CallSid) -> Result<bool, Failure> {
+    let sql = Sql::new(
+        "SELECT sid FROM calls WHERE sid = $1 AND ended IS NOT NULL",
+        args![sid],
+    );
+    Ok(!db.all(&sql).await?.is_empty())
+}
+
+/// The account and direction of a leg.
+fn leg_of(row: &Row) -> Result<(AccountSid, Direction), Failure> {
+    let unreadable = |error: crate::StoreError| Failure::Unreadable(error.to_string());
+    let account = row.word("account").map_err(unreadable)?;
+    Ok((account, row.word("direction").map_err(unreadable)?))
 }
 
 /// The statement of a change that needs only one.
@@ -348,6 +393,7 @@ fn statement(context: Context, change: &Change) -> Sql {
                 call.hangup_by
             ],
         ),
+        Change::Transcription(row) => transcriptions::keep(row),
         Change::MessageCreated { message, farewell } => {
             rows::MESSAGES.insert_once(rows::message_args(message, farewell.as_deref()))
         }
@@ -516,7 +562,11 @@ async fn recording(
     recording: &Recording,
 ) -> Result<bool, Failure> {
     let counted = (recording.account, "recordings");
-    if !inserted(db, context, counts, change, counted).await? {
+    if inserted(db, context, counts, change, counted).await? {
+        let amount = Amount::one(recording.duration_ms / 1_000);
+        let at = recording.created;
+        counts.add_used(recording.account, at, Used::Recordings, amount);
+    } else {
         db.execute(rows::RECORDINGS.update(rows::recording_args(recording)))
             .await?;
     }

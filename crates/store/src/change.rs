@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use model::record::{
     CallRecord, Callback, Conference, MediaCounts, Membership, Message, Notification, Recording,
-    Refusal, StartedRecording,
+    Refusal, StartedRecording, Transcription,
 };
 use model::{
     CallSid, CallStatus, ConferenceSid, ConferenceStatus, EventSid, HangupBy, InstanceSid, Lane,
@@ -215,6 +215,8 @@ pub enum Change {
     },
     /// A recording is complete. A later one replaces an earlier one.
     Recording(Recording),
+    /// The state of a transcription. A later one replaces an earlier one.
+    Transcription(Box<Transcription>),
     /// A problem to report to the owner.
     Notification(Box<Notification>),
     /// A callback is due. Repeating it has no effect.

@@ -12,6 +12,7 @@ use model::{
 use crate::admin::Admin;
 use crate::caches::Patterns;
 use crate::filter::Scope;
+use crate::orders;
 use crate::query::{Conditions, tree_of};
 use crate::row::corrupt;
 use crate::rows;
@@ -468,7 +469,8 @@ impl Store {
     /// # Errors
     /// [`crate::StoreError::Taken`] if a client of its account has it as login, or as reported by the database.
     pub async fn delete_number(&self, sid: NumberSid) -> Result<bool> {
-        self.administer(Admin::DeleteNumber(sid)).await
+        self.administer(Admin::DeleteNumber(sid, orders::release(sid)))
+            .await
     }
 
     /// Numbers of an account that use one of its applications.

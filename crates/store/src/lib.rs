@@ -14,6 +14,7 @@ mod admin;
 mod apply;
 mod cache;
 mod caches;
+mod caller_ids;
 mod change;
 mod conferences;
 mod connect;
@@ -27,10 +28,12 @@ mod error;
 mod filter;
 mod first_start;
 mod inspect;
+mod inventory;
 mod links;
 mod lists;
 mod migrate;
 mod naming;
+mod orders;
 mod query;
 mod queues;
 mod readers;
@@ -39,6 +42,8 @@ mod row;
 mod rows;
 mod secret;
 mod sql;
+mod transcriptions;
+mod usage;
 mod writer;
 
 use std::sync::Arc;
@@ -48,6 +53,7 @@ use model::record::{CallRecord, Callback, Conference, Message, Number, StartedRe
 use model::{InstanceSid, Timestamp};
 
 pub use accounts::{AccountChange, SecondaryToken};
+pub use caller_ids::CallerIdFilter;
 pub use change::{CallUpdate, Change, Committed, KeptPhones};
 pub use deliveries::{Delivery, DeliveryFilter, DeliveryState, NoDeliveryState};
 pub use error::StoreError;
@@ -59,7 +65,10 @@ pub use filter::{
 pub use first_start::{AdminSeed, FirstStart};
 pub use inspect::{Inspect, OpenCall, RecentCalls};
 pub use links::RecordingLinks;
+pub use orders::NumberOrder;
 pub use secret::SecretKey;
+pub use transcriptions::TranscriptionFilter;
+pub use usage::DailyUsage;
 
 use crate::caches::Caches;
 use crate::connect::unusable;

@@ -2,13 +2,14 @@
 
 use model::record::{
     Account, Application, CallRecord, Client, Message, Notification, Number, Recording,
-    ShownRecording,
+    ShownRecording, Transcription,
 };
 use model::{
     CallSid, InstanceSid, Lane, MessageSid, NotificationSid, NumberSid, OrganizationSid,
-    RecordingSid, ServerSid,
+    RecordingSid, ServerSid, TranscriptionSid,
 };
 
+use crate::admin::Admin;
 use crate::filter::{
     AccountFilter, CallFilter, CallKey, MessageFilter, MessageKey, NotificationFilter,
     NotificationKey, NumberFilter, NumberKey, Place, RecordingFilter, RecordingKey, RowKey, Rows,
@@ -17,6 +18,7 @@ use crate::filter::{
 use crate::query::{Conditions, Order, count_of, counted};
 use crate::row::Row;
 use crate::sql::{Arg, Sql, Table, args};
+use crate::transcriptions::{self, TRANSCRIPTIONS, TranscriptionFilter};
 use crate::{Result, Store, StoreError, rows};
 
 impl Store {
@@ -145,6 +147,52 @@ impl Store {
         }
         let complete = |row: &Row| Ok(ShownRecording::from(rows::recording(row)?));
         self.list(list(&rows::RECORDINGS), fill, complete).await
+    }
+
+    /// A transcription.
+    ///
+    /// # Errors
+    /// As reported by the database.
+    pub async fn transcription(&self, sid: TranscriptionSid) -> Result<Option<Transcription>> {
+        self.one(&TRANSCRIPTIONS, sid, transcriptions::read).await
+    }
+
+    /// Deletes a transcription; `false` if it did not exist.
+    ///
+    /// # Errors
+    /// As reported by the database.
+    pub async fn delete_transcription(&self, sid: TranscriptionSid) -> Result<bool> {
+        self.administer(Admin::Change(TRANSCRIPTIONS.delete(sid)))
+            .await
+    }
+
+    /// Transcriptions that a filter matches.
+    ///
+    /// # Errors
+    /// As reported by the database.
+    pub async fn transcriptions(
+        &self,
+        filter: &TranscriptionFilter,
+    ) -> Result<Rows<Transcription>> {
+        let fill = |conditions: &mut Conditions| {
+            if let Some(recording) = filter.recording {
+                conditions.add(" AND recording = ?", recording);
+            }
+            conditions.like("content", ("%", "%"), filter.text.as_deref());
+            conditions.between("created", filter.created_from, filter.created_until);
+        };
+        let order = if filter.oldest_first {
+            Order::OLDEST
+        } else {
+            Order::NEWEST
+        };
+        let list = List {
+            table: &TRANSCRIPTIONS,
+            scope: Some(filter.scope),
+            order: &order,
+            window: &filter.window,
+        };
+        self.list(list, fill, transcriptions::read).await
     }
 
     /// A text message.

@@ -110,6 +110,26 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         include_str!("../../../migrations/0019-recording-states/up.sql"),
     ),
     (
+        23,
+        "inventory",
+        include_str!("../../../migrations/0023-inventory/up.sql"),
+    ),
+    (
+        24,
+        "caller-ids",
+        include_str!("../../../migrations/0024-caller-ids/up.sql"),
+    ),
+    (
+        25,
+        "usage",
+        include_str!("../../../migrations/0025-usage/up.sql"),
+    ),
+    (
+        26,
+        "transcriptions",
+        include_str!("../../../migrations/0026-transcriptions/up.sql"),
+    ),
+    (
         28,
         "lists",
         include_str!("../../../migrations/0028-lists/up.sql"),

@@ -11,6 +11,7 @@ use model::{
     ConferenceStatus, DialectName, Direction, EventSid, HangupBy, HttpMethod, InstanceSid, Lane,
     MessageDirection, MessageSid, MessageStatus, NotificationSid, NumberSid, OrganizationSid,
     QueueSid, RecordingSid, RecordingSource, RecordingStatus, ServerSid, Timestamp,
+    TranscriptionSid, TranscriptionStatus,
 };
 
 /// Rows that a statement changes at most where there may be any number of them. It must take much less
@@ -66,6 +67,7 @@ into_arg! {
     MessageStatus => |value| value.as_str().into();
     RecordingSource => |value| value.as_str().into();
     RecordingStatus => |value| value.as_str().into();
+    TranscriptionStatus => |value| value.as_str().into();
     Option<HangupBy> => |value| value.map(|by| by.as_str().to_owned()).into();
     HttpMethod => |value| value.as_str().into();
     Option<HttpMethod> => |value| value.map(|method| method.as_str().to_owned()).into();
@@ -94,7 +96,8 @@ sids_into_arg!(
     OrganizationSid,
     QueueSid,
     RecordingSid,
-    ServerSid
+    ServerSid,
+    TranscriptionSid
 );
 
 /// A list of arguments of any types.

@@ -28,6 +28,7 @@ use crate::signature::{Sent, Stamp};
 use model::egress::{AddressPolicy, Guard, Refused};
 
 const FORM: &str = "application/x-www-form-urlencoded; charset=UTF-8";
+const JSON: &str = "application/json";
 
 /// How many time limits a media file may take, since it is larger than a document.
 const MEDIA_PATIENCE: u32 = 10;
@@ -114,6 +115,8 @@ pub struct FetchRequest {
     pub url: String,
     /// Parameters in order.
     pub params: Vec<(String, String)>,
+    /// Body of a POST as JSON, instead of the form of its parameters.
+    pub json: Option<String>,
     /// Additional headers.
     pub headers: Vec<(String, String)>,
     /// Cookies of the call.
@@ -137,6 +140,7 @@ impl FetchRequest {
             method,
             url: url.into(),
             params: Vec::new(),
+            json: None,
             headers: Vec::new(),
             jar: CookieJar::default(),
             policy: AddressPolicy::default(),
@@ -267,7 +271,10 @@ impl Fetcher {
             HttpMethod::Get => (with_query(&target.url, params), &[][..]),
             HttpMethod::Post => (target.url.clone(), params),
         };
-        let body = encoded(form);
+        let (content_type, body) = match &request.json {
+            Some(json) if method == HttpMethod::Post => (JSON, json.clone()),
+            Some(_) | None => (FORM, encoded(form)),
+        };
         let marks = request.stamp.as_ref().map(|stamp| {
             stamp.headers(&Sent {
                 method,
@@ -284,7 +291,7 @@ impl Fetcher {
         let (method_sent, body) = match method {
             HttpMethod::Get => (Method::GET, Bytes::new()),
             HttpMethod::Post => {
-                headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(FORM));
+                headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
                 (Method::POST, body.into())
             }
         };

@@ -54,6 +54,22 @@ async fn parameters_go_into_query_or_form() {
 }
 
 #[tokio::test]
+async fn json_replaces_the_form() {
+    let server = Server::start(|_| reply(200, &[], "{}")).await;
+    for (method, expected) in [(Post, "POST /v {\"a\":1}"), (Get, "GET /v")] {
+        let asked = FetchRequest {
+            json: Some("{\"a\":1}".to_owned()),
+            ..request(method, &server.url("/v"))
+        };
+        fetcher().fetch(asked).await.unwrap();
+        let seen = server.asked().pop().unwrap();
+        assert_eq!(seen.line(), expected);
+        let content_type = seen.header("content-type");
+        assert_eq!(content_type, (method == Post).then_some("application/json"));
+    }
+}
+
+#[tokio::test]
 async fn every_status_is_an_answer() {
     let server = Server::start(|asked| {
         let status = asked.target[1..].parse().unwrap();

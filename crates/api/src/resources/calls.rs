@@ -337,7 +337,7 @@ async fn create(context: &Context<'_>, account: &Account) -> Answer {
     })
 }
 
-pub(super) fn not_draining(context: &Context<'_>) -> Result<(), Failure> {
+pub(crate) fn not_draining(context: &Context<'_>) -> Result<(), Failure> {
     if context.state.is_draining() {
         return Err(Failure::busy(StatusCode::SERVICE_UNAVAILABLE)
             .saying("the server is stopping and accepts no new calls"));
@@ -345,7 +345,7 @@ pub(super) fn not_draining(context: &Context<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
-pub(super) fn not_created(refusal: CreateError) -> Failure {
+pub(crate) fn not_created(refusal: CreateError) -> Failure {
     match refusal {
         CreateError::Unreachable(why) => Failure::of(why.code).saying(why.text),
         CreateError::Busy => Failure::busy(StatusCode::TOO_MANY_REQUESTS),
@@ -440,14 +440,19 @@ fn application_callback(context: &Context<'_>, application: &Application) -> Opt
 }
 
 fn send_digits(params: &Params) -> Result<Option<String>, Failure> {
+    keys(params, "SendDigits")
+}
+
+/// The keys of a parameter, to be sent to the party that answers.
+pub(crate) fn keys(params: &Params, name: &str) -> Result<Option<String>, Failure> {
     const LONGEST: usize = 32;
-    let Some(keys) = params.filled("SendDigits") else {
+    let Some(keys) = params.filled(name) else {
         return Ok(None);
     };
     let is_key = |c: char| c.is_ascii_digit() || "*#ABCDabcdwW".contains(c);
     if keys.len() > LONGEST || !keys.chars().all(is_key) {
         let why = "only 0-9, *, #, A-D and w are allowed, at most 32 of them";
-        return Err(Failure::parameter("SendDigits", why));
+        return Err(Failure::parameter(name, why));
     }
     Ok(Some(keys.to_owned()))
 }

@@ -2,6 +2,8 @@
 
 pub(crate) mod accounts;
 pub(crate) mod applications;
+pub(crate) mod available;
+pub(crate) mod caller_ids;
 pub(crate) mod calls;
 pub(crate) mod clients;
 pub(crate) mod conferences;
@@ -12,6 +14,8 @@ pub(crate) mod numbers;
 pub(crate) mod queues;
 pub(crate) mod recordings;
 pub(crate) mod tokens;
+pub(crate) mod transcriptions;
+pub(crate) mod usage;
 pub(crate) mod version;
 
 use crate::route::Route;
@@ -25,10 +29,14 @@ pub(crate) static ROUTES: &[&[Route]] = &[
     clients::ROUTES,
     conferences::ROUTES,
     queues::ROUTES,
+    available::ROUTES,
     numbers::ROUTES,
+    caller_ids::ROUTES,
     messages::ROUTES,
     notifications::ROUTES,
     recordings::ROUTES,
     version::ROUTES,
     deliveries::ROUTES,
+    transcriptions::ROUTES,
+    usage::ROUTES,
 ];

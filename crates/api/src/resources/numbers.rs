@@ -1,8 +1,8 @@
 //! `/Accounts/{sid}/IncomingPhoneNumbers`: incoming phone numbers.
 //!
-//! No number provider is connected: numbers belong to the operator (`isSIP`), and any other request
-//! is answered as if the provider did not have the number.
+//! A number is bought from the provider, or it is one of the operator's own (`isSIP`).
 
+mod buying;
 mod fields;
 
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use model::naming::{self, NumberRule};
 use model::record::{Account, Application, Number, VoiceApplication};
-use model::{ApplicationSid, NumberSid, error};
+use model::{ApplicationSid, NumberSid};
 use store::{NumberFilter, NumberKey, Rows, Scope, Sort, StoreError};
 
 use crate::context::{ATTEMPTS, Answer, Context, Reply, after, now, owned};
@@ -18,6 +18,7 @@ use crate::failure::Failure;
 use crate::naming::number_refused;
 use crate::page::{Page, row_key};
 use crate::params::shown;
+use crate::resources::available;
 use crate::resources::clients::VOICE;
 use crate::roles::Action;
 use crate::route::{Answers, Is, PAGING, Param, RESTCOMM, Route, param, sid};
@@ -36,6 +37,8 @@ const LIST: &[&str] = &[
     "/Accounts/{account}/IncomingPhoneNumbers/TollFree",
     "/Accounts/{account}/IncomingPhoneNumbers/Mobile",
 ];
+const AVAILABLE_COUNTRIES: &[&str] =
+    &["/Accounts/{account}/IncomingPhoneNumbers/AvailableCountries"];
 const ONE: &[&str] = &["/Accounts/{account}/IncomingPhoneNumbers/{sid}"];
 const TARGET: &str = "IncomingPhoneNumbers";
 
@@ -46,12 +49,17 @@ pub(crate) static ROUTES: &[Route] = &[
         .params(&[FILTERS, PAGING])
         .answers(Answers::Page(&NUMBER))
         .doc("Lists numbers."),
+    Route::get(AVAILABLE_COUNTRIES, |c, _, _| Box::pin(countries(c)))
+        .needs(Action::Read, TARGET)
+        .within(RESTCOMM)
+        .answers(Answers::Texts)
+        .doc("Lists the ISO codes of the countries whose numbers are for sale; `US` if there are none."),
     Route::post(LIST, |c, a, _| Box::pin(create(c, a)))
         .needs(Action::Create, TARGET)
         .params(&[NEW, PROPERTIES, VOICE_URL, VOICE, EXTRA])
         .answers(Answers::One(&NUMBER))
         .status([200, 201])
-        .doc("Adds one of the operator's own numbers; no number provider is connected."),
+        .doc("Buys a number from the provider, or adds one of the operator's own (`isSIP`)."),
     Route::get(ONE, |c, a, sid| Box::pin(get(c, a, sid)))
         .needs(Action::Read, TARGET)
         .answers(Answers::One(&NUMBER))
@@ -70,7 +78,7 @@ pub(crate) static ROUTES: &[Route] = &[
     Route::delete(ONE, |c, a, sid| Box::pin(delete(c, a, sid)))
         .needs(Action::Delete, TARGET)
         .status([204, 204])
-        .doc("Deletes a number."),
+        .doc("Deletes a number. One that was bought can be bought again; a carrier gets it back within a minute."),
 ];
 
 const FILTERS: &[Param] = &[
@@ -89,17 +97,17 @@ const NEW: &[Param] = &[
     param(
         "PhoneNumber",
         Is::Party,
-        "The number, or a pattern. Required, because no number provider is connected.",
+        "The number; with `isSIP=true` also a pattern. Required unless there is an `AreaCode`.",
     ),
     param(
         "AreaCode",
-        Is::Text,
-        "Not supported: no number provider is connected.",
+        Is::Number,
+        "Buys any number of the US or Canada with this area code, of the kind that the path ends with.",
     ),
     param(
         "isSIP",
         Is::Flag,
-        "`true` for one of the operator's own numbers, the only kind available. Required at the Restcomm base.",
+        "`true` for one of the operator's own numbers, which is not bought. At the Twilio base, a number that is not in the inventory is one, too, unless a carrier is configured.",
     ),
 ];
 
@@ -257,33 +265,78 @@ async fn application_names(
     Ok(names)
 }
 
+/// The countries of the provider; as with Restcomm, the list is never empty.
+async fn countries(context: &Context<'_>) -> Answer {
+    let state = context.state;
+    let mut codes = state.numbers.countries(&state.store).await?;
+    if codes.is_empty() {
+        codes.push("US".to_owned());
+    }
+    Ok(context.texts(("AvailableCountries", "AvailableCountry"), &codes))
+}
+
 async fn create(context: &Context<'_>, account: &Account) -> Answer {
     let params = &context.params;
+    let pure_sip = params.flag("isSIP")?;
     let Some(phone_number) = params.filled("PhoneNumber").map(str::trim) else {
-        return Err(if params.filled("AreaCode").is_some() {
-            Failure::of(error::NUMBER_TAKEN).saying(
-                "No number provider is connected, so an area code is not enough: \
-                 name your own number with PhoneNumber.",
-            )
-        } else {
-            Failure::parameter("PhoneNumber", "this parameter is required")
-        });
-    };
-    // Twilio's clients have no parameter for this, and without a provider each number is the
-    // operator's.
-    let assumed = context.dialect.pick([None, Some(true)]);
-    let Some(pure_sip) = params.flag("isSIP")?.or(assumed) else {
-        return Err(number_of_provider());
+        return match available::area_code(context)? {
+            Some(_) if pure_sip == Some(true) => Err(buying::none_with_area_code()),
+            Some(area_code) => buying::any(context, account, area_code).await,
+            None => {
+                let reason = "this parameter, or AreaCode, is required";
+                Err(Failure::parameter("PhoneNumber", reason))
+            }
+        };
     };
     let stored = stored(phone_number)?;
-    let phone_number = stored.as_str();
+    if pure_sip != Some(true) && is_known(context, &stored).await? {
+        return Err(number_taken(context, account, &stored).await);
+    }
+    match pure_sip {
+        Some(pure_sip) => add_own(context, account, &stored, pure_sip).await,
+        None => match buying::offer(context, &stored).await? {
+            Some(offer) => buying::one(context, account, offer).await,
+            // Twilio's clients have no parameter for the operator's own numbers.
+            None if context
+                .dialect
+                .pick([false, buying::may_be_own(context, &stored)]) =>
+            {
+                add_own(context, account, &stored, true).await
+            }
+            None => Err(buying::not_for_sale()),
+        },
+    }
+}
+
+/// Adds a number that is not bought.
+async fn add_own(
+    context: &Context<'_>,
+    account: &Account,
+    phone_number: &str,
+    pure_sip: bool,
+) -> Answer {
+    let number = new_number(context, account, phone_number, pure_sip).await?;
+    match context.state.store.insert_number(number.clone()).await {
+        Ok(()) => Ok(context.show(&NUMBER, &Shown::bare(number))),
+        Err(StoreError::Duplicate(_)) => Err(number_taken(context, account, phone_number).await),
+        Err(error) => Err(number_refused(phone_number, error)),
+    }
+}
+
+/// A number with the properties of the request, which are checked.
+async fn new_number(
+    context: &Context<'_>,
+    account: &Account,
+    phone_number: &str,
+    pure_sip: bool,
+) -> Result<Number, Failure> {
     let now = now();
     let mut number = Number {
         sid: NumberSid::new(now, rand::random()),
         account: account.sid,
         organization: account.organization,
         friendly_name: phone_number.to_owned(),
-        phone_number: stored.clone(),
+        phone_number: phone_number.to_owned(),
         pure_sip,
         public: false,
         voice: VoiceApplication::default(),
@@ -297,36 +350,21 @@ async fn create(context: &Context<'_>, account: &Account) -> Answer {
     change(context, &mut number)?;
     context.may_take_number(account, phone_number).await?;
     check_applications(context, account, &number).await?;
-    if !number.pure_sip && is_known(context, &number).await? {
-        return Err(number_taken(context, &number).await);
-    }
-    match context.state.store.insert_number(number.clone()).await {
-        Ok(()) => Ok(context.show(&NUMBER, &Shown::bare(number))),
-        Err(StoreError::Duplicate(_)) => Err(number_taken(context, &number).await),
-        Err(error) => Err(number_refused(&number.phone_number, error)),
-    }
+    Ok(number)
 }
 
 /// The number already exists here. If the account has it, the text says where to change it.
-async fn number_taken(context: &Context<'_>, number: &Number) -> Failure {
-    let own = match known(context, number).await {
-        Ok(known) => known
-            .into_iter()
-            .find(|known| known.account == number.account),
+async fn number_taken(context: &Context<'_>, account: &Account, phone_number: &str) -> Failure {
+    let own = match known(context, phone_number).await {
+        Ok(known) => known.into_iter().find(|known| known.account == account.sid),
         Err(failure) => return failure,
     };
-    let refused = number_refused(&number.phone_number, StoreError::Duplicate("the number"));
+    let refused = number_refused(phone_number, StoreError::Duplicate("the number"));
     let Some(own) = own else { return refused };
     let uri = context
         .view()
         .uri(own.account, "IncomingPhoneNumbers", own.sid);
     refused.adding(&format!(" To change it, POST to {uri}"))
-}
-
-/// The number is not marked as one of the operator's own, and no provider is connected.
-fn number_of_provider() -> Failure {
-    Failure::of(error::NUMBER_TAKEN)
-        .saying("No number provider is connected. If the number is your own, add isSIP=true.")
 }
 
 /// The form in which a number or pattern is stored. Refuses a text that is neither.
@@ -346,16 +384,16 @@ fn stored(text: &str) -> Result<String, Failure> {
 }
 
 /// Numbers that are spelt the same, as written or in E.164.
-async fn known(context: &Context<'_>, number: &Number) -> Result<Vec<Arc<Number>>, Failure> {
-    let spellings = model::number::candidates(&number.phone_number);
+async fn known(context: &Context<'_>, phone_number: &str) -> Result<Vec<Arc<Number>>, Failure> {
+    let spellings = model::number::candidates(phone_number);
     let store = &context.state.store;
     let found = store.number_candidates(None, &spellings).await?;
     Ok(found.exact)
 }
 
 /// Whether one of them is globally reachable.
-async fn is_known(context: &Context<'_>, number: &Number) -> Result<bool, Failure> {
-    let known = known(context, number).await?;
+async fn is_known(context: &Context<'_>, phone_number: &str) -> Result<bool, Failure> {
+    let known = known(context, phone_number).await?;
     Ok(known.iter().any(|other| !other.pure_sip))
 }
 

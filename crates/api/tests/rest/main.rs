@@ -7,6 +7,8 @@
 mod accounts;
 mod applications;
 mod authentication;
+mod available_numbers;
+mod caller_ids;
 mod calls;
 mod changes;
 mod clients;
@@ -31,4 +33,6 @@ mod server;
 mod shared;
 mod tenancy;
 mod tokens;
+mod transcriptions;
 mod twilio;
+mod usage;

@@ -1,10 +1,10 @@
 //! Roles, and access between accounts: P is below the top, A below P, S next to P.
 
 use model::AccountStatus;
-use model::record::{Callback, Conference, Notification, Recording, RecordingKind};
+use model::record::{Callback, Conference, Notification, Recording, RecordingKind, Transcription};
 use model::{
     AccountSid, ConferenceSid, ConferenceStatus, EventSid, HttpMethod, MessageSid, NotificationSid,
-    RecordingSid,
+    RecordingSid, TranscriptionSid, TranscriptionStatus,
 };
 use store::Change;
 
@@ -68,6 +68,7 @@ pub(crate) async fn items(server: &Server, account: AccountSid, n: u8) -> Vec<St
         ),
         ("Applications", "FriendlyName=x".to_owned()),
         ("Queues", format!("FriendlyName=q{n}")),
+        ("OutgoingCallerIds", format!("PhoneNumber=%2B1501555010{n}")),
     ] {
         let list = format!("/Accounts/{account}/{kind}.json");
         let created = server.post(&who, &list, &form).await.json();
@@ -78,7 +79,19 @@ pub(crate) async fn items(server: &Server, account: AccountSid, n: u8) -> Vec<St
         NotificationSid::from_bytes([n; 16]),
     );
     server.keep(vec![call(n.into(), account)]).await;
+    let transcription = Transcription {
+        sid: TranscriptionSid::from_bytes([n; 16]),
+        account,
+        recording,
+        status: TranscriptionStatus::Completed,
+        duration_s: Some(1),
+        text: Some("x".to_owned()),
+        created: now(),
+        updated: now(),
+    };
+    let of_recording = format!("Transcriptions/{}", transcription.sid);
     let changes = vec![
+        Change::Transcription(Box::new(transcription)),
         Change::Recording(Recording {
             sid: recording,
             account,
@@ -151,6 +164,7 @@ pub(crate) async fn items(server: &Server, account: AccountSid, n: u8) -> Vec<St
     paths.push(format!("Webhooks/Deliveries/{event}"));
     paths.push(format!("Calls/{}", call_sid(n.into())));
     paths.push(format!("Recordings/{recording}"));
+    paths.push(of_recording);
     paths.push(format!("Notifications/{notification}"));
     paths
 }

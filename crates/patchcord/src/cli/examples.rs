@@ -115,6 +115,16 @@ Examples:
 
 docs/errors.md describes every number.";
 
+pub(super) const NUMBERS: &str = "\
+Examples:
+  patchcord numbers import numbers.csv
+  patchcord numbers import numbers.csv --replace --data /var/lib/patchcord
+
+A file with two numbers:
+  phone_number,country,kind,region,capabilities
+  +15015550100,US,local,AR,voice sms
+  +448081570000,GB,toll-free,,voice";
+
 pub(super) const PHONES: &str = "\
 Examples:
   patchcord phones list

@@ -51,6 +51,7 @@ parsed! {
     AccountSid, "`AC` and 32 hexadecimal digits";
     Domain, "a domain name";
     Email, "an e-mail address";
+    HttpAddress, "an address such as `https://carrier.example/v1`";
     MediaBytes, "a whole number from 1 to 67108864";
     LogFormat, "`human` or `json`";
     PortRange, "`first-last` or `any`";
@@ -254,6 +255,29 @@ impl FromStr for Email {
     }
 }
 
+/// An HTTP or HTTPS address without a query, to which paths can be appended.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct HttpAddress(Url);
+
+impl HttpAddress {
+    pub(crate) const fn as_url(&self) -> &Url {
+        &self.0
+    }
+}
+
+impl FromStr for HttpAddress {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let url = Url::parse(text).map_err(drop)?;
+        let valid = matches!(url.scheme(), "http" | "https")
+            && url.has_host()
+            && url.query().is_none()
+            && url.fragment().is_none();
+        valid.then_some(Self(url)).ok_or(())
+    }
+}
+
 /// A program and its arguments, separated by spaces. It is not passed to a shell.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct CommandLine {
@@ -389,6 +413,15 @@ mod tests {
         );
         let too_long = format!("a@{}", "b".repeat(253));
         reads::<Email>(&["a@b"], &["a", "@b", "a@", "a@b@c", "a @b", &too_long]);
+        reads::<HttpAddress>(
+            &["https://c.example/v1", "http://127.0.0.1:8000"],
+            &[
+                "",
+                "c.example",
+                "ftp://c.example/",
+                "https://c.example/?x=1",
+            ],
+        );
         reads::<CommandLine>(&["/a/b", " recognize  --fast "], &["", " ", "a\0b"]);
         reads::<Origin>(
             &[

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
+use api::NumberProvider;
 use call::{
     Engine, EngineConfig, Refusals, StoreDirectory, StoreKeyring, StoreOutbox, StrangerLimits,
 };
@@ -21,6 +22,7 @@ use webhook::{
     AddressPolicy, CallbackConfig, Callbacks, FetchConfig, Fetcher, MediaCache, MediaLimits,
 };
 
+use super::carrier::HttpCarrier;
 use super::files;
 use super::http::{Limits, share_of_descriptors};
 use super::proxies::Proxies;
@@ -255,6 +257,20 @@ fn recording_links(config: &Config, store: &Store) -> RecordingLinks {
     RecordingLinks::new(store.key().clone(), lifetime)
 }
 
+/// Where numbers for sale come from.
+pub(super) fn numbers(config: &Config, fetcher: &Fetcher) -> NumberProvider {
+    let settings = &config.numbers;
+    match &settings.carrier_url {
+        None => NumberProvider::Inventory,
+        Some(address) => {
+            let secret = settings.carrier_secret.as_ref();
+            let secret = secret.map(|secret| secret.expose().to_owned());
+            let url = address.as_url().clone();
+            NumberProvider::Carrier(Arc::new(HttpCarrier::new(fetcher.clone(), url, secret)))
+        }
+    }
+}
+
 /// Whose word on the address of a client is taken.
 pub(super) fn proxies(config: &Config) -> Proxies {
     Proxies(config.http.trusted_proxies.clone())
@@ -283,6 +299,7 @@ pub(super) fn router(
     config: &Config,
     store: &Store,
     engine: &Engine,
+    numbers: NumberProvider,
     http: SocketAddr,
     stages: watch::Receiver<Stage>,
 ) -> axum::Router {
@@ -291,6 +308,7 @@ pub(super) fn router(
         store: store.clone(),
         calls: live.clone(),
         messages: live,
+        numbers,
         recording_links: recording_links(config, store),
         shows_digests: config.compat.show_client_digests,
         recordings_dir: files::recordings(&config.server.data),

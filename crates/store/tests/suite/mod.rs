@@ -18,6 +18,7 @@ mod lanes;
 mod lists;
 mod messages;
 mod plans;
+mod numbers;
 pub(crate) mod raw;
 mod recordings;
 mod registrations;
@@ -30,6 +31,7 @@ pub(crate) use lanes::*;
 pub(crate) use lists::*;
 pub(crate) use messages::*;
 pub(crate) use plans::*;
+pub(crate) use numbers::*;
 pub(crate) use recordings::*;
 pub(crate) use registrations::*;
 use values::*;
@@ -92,6 +94,9 @@ macro_rules! for_each_case {
             numbers_are_listed,
             a_name_gets_one_owner_whoever_asks_at_once,
             applications_come_back,
+            numbers_for_sale_are_found_until_someone_has_them,
+            an_order_leads_to_a_number_or_to_its_release,
+            usage_is_added_up_by_day,
             recordings_of_closed_accounts_are_read_in_pages,
             a_server_changes_only_registrations_of_its_own,
             registrations_of_an_earlier_release_go_to_the_first_server,
