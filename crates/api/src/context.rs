@@ -175,6 +175,16 @@ impl Context<'_> {
         }
     }
 
+    /// Warns of each parameter that was given although another one takes precedence.
+    pub(crate) fn warn_beside(&self, names: &[&str], other: &str) {
+        for name in names {
+            if self.params.filled(name).is_some() {
+                let text = format!("{name}: it has no effect together with {other}");
+                self.warnings.add(error::REQUEST_WARNING, text);
+            }
+        }
+    }
+
     pub(crate) fn view(&self) -> View<'_> {
         View {
             dialect: self.dialect,

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use model::Timestamp;
+use model::{Timestamp, error};
 use store::{Place, RowKey, Rows, Sort, Window};
 use url::form_urlencoded::Serializer;
 
@@ -377,11 +377,32 @@ fn xml(
     out
 }
 
-/// The order requested by `SortBy=Field[:asc|:desc]`; an unknown field requests none.
+/// The order requested by `SortBy=Field[:asc|:desc]`. An unknown field requests none, as in Restcomm, and is reported.
+///
+/// - `names`: the fields, for the report; all rows have the same price
 ///
 /// # Errors
 /// 400 without a field or with an unknown direction.
 pub(crate) fn sort_by<K>(
+    context: &Context<'_>,
+    names: &str,
+    key: impl Fn(&str) -> Option<K>,
+) -> Result<Option<Sort<K>>, Failure> {
+    let sort = read_sort(&context.params, key)?;
+    if sort.is_none()
+        && let Some(text) = context.params.filled("SortBy")
+        && !text.starts_with("Price")
+    {
+        let text = format!(
+            "SortBy: `{}` is not a property to sort by, so the default order was used; write {names}",
+            shown(text)
+        );
+        context.warnings.add(error::REQUEST_WARNING, text);
+    }
+    Ok(sort)
+}
+
+fn read_sort<K>(
     params: &Params,
     key: impl Fn(&str) -> Option<K>,
 ) -> Result<Option<Sort<K>>, Failure> {
@@ -503,7 +524,7 @@ mod tests {
             ("SortBy=To:invalid", None),
         ];
         for (query, expected) in table {
-            let found = sort_by(&Params::parse(query.as_bytes()).unwrap(), key);
+            let found = read_sort(&Params::parse(query.as_bytes()).unwrap(), key);
             let found = found.ok().map(|sort| sort.map(|sort| sort.descending));
             assert_eq!(found, expected, "{query}");
         }

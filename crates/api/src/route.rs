@@ -207,7 +207,7 @@ pub(crate) const TWILIO_PAGING: &[Param] = &[
 pub(crate) const SORTING: &[Param] = &[param(
     "SortBy",
     Is::Text,
-    "Property to sort by, with `:asc` or `:desc`.",
+    "Property to sort by, with `:asc` or `:desc`: `DateCreated`; of calls also `From`, `To`, `Direction`, `Status`, `Duration`; of messages `From`, `To`, `Direction`, `Status`, `Body`; of recordings `Duration`, `CallSid`; of notifications `Log`, `ErrorCode`, `CallSid`, `MessageText`. By `Price`, the order stays as it is.",
 )
 .within(RESTCOMM)];
 

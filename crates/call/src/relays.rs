@@ -160,6 +160,8 @@ impl Line {
             }
             Some(Ok(Message::Pong(_) | Message::Frame(_))) => return Ok(()),
             Some(Ok(Message::Close(frame))) => {
+                // Its answer (RFC 6455 §5.5.1) still waits; the conversation is over in any case.
+                let _ = timeout(GOODBYE, self.socket.flush()).await;
                 let code = frame.map_or(CloseCode::Status, |frame| frame.code);
                 return Err(closed_with(code));
             }

@@ -243,8 +243,13 @@ impl Job {
             unflushed: false,
         };
         let over = poll_fn(|cx| self.poll(&mut line, play, cx)).await;
-        if matches!(over, Ok(Over::Unasked)) {
-            line.say_goodbye().await;
+        match over {
+            Ok(Over::Unasked) => line.say_goodbye().await,
+            // The answer to its Close frame (RFC 6455 §5.5.1) still waits.
+            Ok(Over::Closed) => {
+                let _ = tokio::time::timeout(GOODBYE, line.socket.flush()).await;
+            }
+            Err(_) => {}
         }
         StreamOver {
             failure: over.err(),

@@ -23,7 +23,8 @@ pub(crate) use document::render as document;
 pub(crate) use document::template;
 pub(crate) use role::Role;
 pub(crate) use setting::{
-    CommandLine, Domain, Email, HttpAddress, LogFormat, LogLevel, MediaBytes, Origin, PortRange, Secret,
+    CommandLine, Domain, Email, HttpAddress, LogFormat, LogLevel, MediaBytes, Origin, PortRange,
+    Secret,
 };
 pub(crate) use source::{Flags, load};
 pub(crate) use trunk::Trunk;

@@ -273,7 +273,7 @@ async fn list(context: &Context<'_>, account: &Account) -> Answer {
         ended_until,
         parent: params.filled("ParentCallSid").map(call_pattern),
         conference: params.filled("ConferenceSid").map(str::to_owned),
-        sort: order(params)?,
+        sort: order(context)?,
         window: page.window(),
     };
     let rows = context.state.store.calls(&filter).await?;
@@ -302,8 +302,10 @@ fn statuses(params: &Params, dialect: &RestDialect) -> Vec<String> {
     statuses
 }
 
-fn order(params: &Params) -> Result<Option<Sort<CallKey>>, Failure> {
-    let asked = sort_by(params, |field| {
+fn order(context: &Context<'_>) -> Result<Option<Sort<CallKey>>, Failure> {
+    let params = &context.params;
+    const NAMES: &str = "DateCreated, From, To, Direction, Status, Duration or Price";
+    let asked = sort_by(context, NAMES, |field| {
         Some(match field {
             "DateCreated" => CallKey::Created,
             "From" => CallKey::From,
@@ -392,6 +394,7 @@ fn sent_document(context: &Context<'_>) -> Result<Option<Document>, Failure> {
         (Some(url), None) => document(context, url).map(Some),
         (None, Some(text)) => {
             call_proto::can_run(text).map_err(|why| Failure::parameter("Twiml", &why))?;
+            context.warn_unused(&["Method", "FallbackUrl", "FallbackMethod"], "Url");
             let document = Document::of_text(text.to_owned(), context.caller.sid);
             Ok(Some(document))
         }
@@ -478,6 +481,11 @@ pub(super) fn new_call_of(
     let text = |name| params.filled(name).map(str::to_owned);
     let username = text("Username").or(text("SipAuthUsername"));
     let password = text("Password").or(text("SipAuthPassword"));
+    if username.is_none() {
+        context.warn_unused(&["Password", "SipAuthPassword"], "a user name");
+    } else if password.is_none() {
+        context.warn_unused(&["Username", "SipAuthUsername"], "a password");
+    }
     Ok(NewCall {
         account: account.sid,
         from: from.to_owned(),
@@ -701,6 +709,12 @@ async fn change(context: &Context<'_>, call: CallSid) -> Result<Modify, Failure>
     let params = &context.params;
     let status = params.word("Status");
     let next = sent_document(context)?;
+    if status.is_some() {
+        context.warn_beside(&["Url", "Twiml"], "Status");
+        context.warn_beside(OF_DOCUMENT, "Status");
+    } else if next.is_none() {
+        context.warn_unused(OF_DOCUMENT, "Url or Twiml");
+    }
     if let Some(interjection) = interjection(context)? {
         return Ok(Modify::Interject(Box::new(interjection)));
     }
@@ -732,6 +746,16 @@ async fn change(context: &Context<'_>, call: CallSid) -> Result<Modify, Failure>
         }
     }
 }
+
+/// The parameters about the document that a live call is to run.
+const OF_DOCUMENT: &[&str] = &[
+    "Method",
+    "FallbackUrl",
+    "FallbackMethod",
+    "StatusCallback",
+    "StatusCallbackMethod",
+    "MoveConnectedCallLeg",
+];
 
 fn redirect(context: &Context<'_>, document: Document) -> Result<Redirect, Failure> {
     let method = method_or_post(context, "StatusCallbackMethod")?;

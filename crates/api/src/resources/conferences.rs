@@ -244,6 +244,9 @@ async fn add_member(context: &Context<'_>, account: &Account, name: &str) -> Ans
     let beep = params.word("Beep").unwrap_or("true");
     let wait = context.optional_address("WaitUrl")?;
     let wait_method = params.method("WaitMethod")?.unwrap_or(HttpMethod::Post);
+    if wait.is_none() {
+        context.warn_unused(&["WaitMethod"], "WaitUrl");
+    }
     let new = NewParticipant {
         conference: conference.name,
         label: label.clone(),
@@ -353,6 +356,9 @@ async fn modify(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
     let conference = find(context, account, sid).await?;
     let announcement = document(context, "AnnounceUrl", "AnnounceMethod")?;
     let ends = context.params.word("Status").is_some();
+    if ends {
+        context.warn_beside(&["AnnounceUrl"], "Status");
+    }
     if !ends && announcement.is_none() {
         let text = "Status or AnnounceUrl: one of these parameters is required";
         return Err(Failure::of(error::BAD_PARAMETER).saying(text));
@@ -361,7 +367,7 @@ async fn modify(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
         return Err(not_live());
     }
     let (store, calls) = (&context.state.store, &context.state.calls);
-    if let Some(document) = announcement {
+    if let Some(document) = announcement.filter(|_| !ends) {
         let all = ParticipantFilter::of(conference.sid);
         let all = store.participants(&all).await?;
         for participant in all.items {
@@ -525,9 +531,17 @@ fn not_live() -> Failure {
 }
 
 /// The sound or document at the address in a parameter.
-fn document(context: &Context<'_>, url: &str, method: &str) -> Result<Option<Document>, Failure> {
-    let method = context.params.method(method)?.unwrap_or(HttpMethod::Post);
-    let url = context.optional_address(url)?;
+fn document(
+    context: &Context<'_>,
+    url_name: &str,
+    method_name: &str,
+) -> Result<Option<Document>, Failure> {
+    let method = context.params.method(method_name)?;
+    let method = method.unwrap_or(HttpMethod::Post);
+    let url = context.optional_address(url_name)?;
+    if url.is_none() {
+        context.warn_unused(&[method_name], url_name);
+    }
     Ok(url.map(|url| Document {
         url,
         method,

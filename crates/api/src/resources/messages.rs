@@ -293,7 +293,7 @@ async fn list(context: &Context<'_>, account: &Account) -> Answer {
         created_until: params.end_of_day("EndTime")?,
         sent_from,
         sent_until,
-        sort: sort_by(params, sort_key)?,
+        sort: sort_by(context, SORTED_BY, sort_key)?,
         window: page.window(),
     };
     let rows = context.state.store.messages(&filter).await?;
@@ -362,6 +362,8 @@ fn party(params: &Params, name: &str) -> Result<String, Failure> {
         }
     }
 }
+
+const SORTED_BY: &str = "DateCreated, From, To, Direction, Status, Body or Price";
 
 fn sort_key(field: &str) -> Option<MessageKey> {
     Some(match field {

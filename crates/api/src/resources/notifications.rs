@@ -256,7 +256,7 @@ async fn list(context: &Context<'_>, account: &Account, call: Option<CallSid>) -
         call: call.map(|call| call.to_string()),
         created_from: params.day("StartTime")?.or(from),
         created_until: params.end_of_day("EndTime")?.or(until),
-        sort: sort_by(params, sort_key)?,
+        sort: sort_by(context, SORTED_BY, sort_key)?,
         window: page.window(),
     };
     let rows = context.state.store.notifications(&filter).await?;
@@ -268,6 +268,8 @@ async fn list(context: &Context<'_>, account: &Account, call: Option<CallSid>) -
         row_key(notification.created, notification.sid)
     })
 }
+
+const SORTED_BY: &str = "DateCreated, Log, ErrorCode, CallSid or MessageText";
 
 fn sort_key(field: &str) -> Option<NotificationKey> {
     Some(match field {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use model::naming::{self, NumberRule};
 use model::record::{Account, Application, Number, VoiceApplication};
-use model::{ApplicationSid, NumberSid};
+use model::{ApplicationSid, NumberSid, error};
 use store::{NumberFilter, NumberKey, Rows, Scope, Sort, StoreError};
 
 use crate::context::{ATTEMPTS, Answer, Context, Reply, after, now, owned};

@@ -325,7 +325,7 @@ async fn list(context: &Context<'_>, account: &Account) -> Answer {
         unfinished: dialect.pick([false, true]),
         created_from: params.day("StartTime")?.or(from),
         created_until: params.end_of_day("EndTime")?.or(until),
-        sort: sort_by(params, sort_key)?,
+        sort: sort_by(context, SORTED_BY, sort_key)?,
         window: page.window(),
     };
     let rows = context.state.store.recordings(&filter).await?;
@@ -336,6 +336,8 @@ async fn list(context: &Context<'_>, account: &Account) -> Answer {
 fn key(shown: &ShownRecording) -> RowKey {
     row_key(shown.recording.created, shown.recording.sid)
 }
+
+const SORTED_BY: &str = "DateCreated, Duration or CallSid";
 
 fn sort_key(field: &str) -> Option<RecordingKey> {
     Some(match field {

@@ -580,7 +580,8 @@ mod tests {
             daily("2025-01-01", Used::CallsInbound, 1),
         ];
         let whole = (day_of("2024-01-01"), day_of("2025-12-31"));
-        let table: &[(Period, usize, &[(&str, &str, i64)])] = &[
+        type Rows<'a> = &'a [(&'a str, &'a str, i64)];
+        let table: &[(Period, usize, Rows<'_>)] = &[
             (
                 Period::Monthly,
                 0,

@@ -527,3 +527,48 @@ async fn a_parameter_that_lacks_the_one_it_belongs_to_is_reported() {
         assert_eq!(warnings(&made).join("; "), expected, "{form}");
     }
 }
+
+#[tokio::test]
+async fn a_parameter_of_a_change_that_has_no_effect_is_reported() {
+    let server = Server::start().await;
+    let p = server.account("p", server.admin).await;
+    server.keep(vec![call(1, p)]).await;
+    let who = of("p");
+    let item = format!(
+        "/Accounts/{}/Calls/{}.json",
+        who.0,
+        crate::server::call_sid(1)
+    );
+    let table = [
+        (
+            "Say=Hi&StatusCallback=http://a/b",
+            "StatusCallback: it has no effect without Url or Twiml",
+        ),
+        (
+            "Status=completed&Url=http://a/b&MoveConnectedCallLeg=true",
+            "Url: it has no effect together with Status; \
+             MoveConnectedCallLeg: it has no effect together with Status",
+        ),
+        (
+            "SendDigits=1&Voice=man",
+            "Voice: it has no effect without Say",
+        ),
+        ("Url=http://a/b&Method=GET&StatusCallback=http://a/b", ""),
+    ];
+    for (form, expected) in table {
+        let changed = server.post(&who, &item, form).await;
+        assert_eq!(changed.status, 200, "{form}: {}", changed.body);
+        assert_eq!(warnings(&changed).join("; "), expected, "{form}");
+    }
+    let list = format!("/Accounts/{}/Calls.json", who.0);
+    let sorted = server
+        .get(&who, &format!("{list}?SortBy=duration:desc"))
+        .await;
+    let expected = "SortBy: `duration:desc` is not a property to sort by, so the default order was used; \
+                    write DateCreated, From, To, Direction, Status, Duration or Price";
+    assert_eq!(warnings(&sorted), [expected]);
+    for known in ["Duration:desc", "Price"] {
+        let sorted = server.get(&who, &format!("{list}?SortBy={known}")).await;
+        assert!(warnings(&sorted).is_empty(), "{known}");
+    }
+}

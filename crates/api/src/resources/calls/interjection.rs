@@ -68,6 +68,9 @@ pub(super) fn interjection(context: &Context<'_>) -> Result<Option<Interjection>
             return Ok(None);
         }
     };
+    if name != "Say" {
+        context.warn_unused(&["Voice", "Language"], "Say");
+    }
     if let Some(other) = given.next() {
         let why = format!("it cannot be combined with {other}");
         return Err(Failure::parameter(name, &why));
