@@ -177,6 +177,7 @@ impl Engine {
         if let Some(mix) = self.mixes.get_mut(place) {
             mix.recording = Some(slot);
         }
+        self.wake(place, now);
     }
 
     /// Starts handing out the audio from an endpoint, without what is played to it →
