@@ -1,4 +1,4 @@
-//! Machine detection of a new call: its parameters, which are those of Twilio at both base paths.
+//! Machine detection of a new call or participant: its parameters, which are those of Twilio at both base paths.
 
 use call_proto::{CallbackTarget, Detection};
 use model::answering::DetectionSetting;
@@ -15,32 +15,20 @@ const ASYNC: &str = "AsyncAmd";
 const CALLBACK: &str = "AsyncAmdStatusCallback";
 const CALLBACK_METHOD: &str = "AsyncAmdStatusCallbackMethod";
 
+const BESIDE_CALLBACK: &str = "AmdStatusCallback";
+const BESIDE_CALLBACK_METHOD: &str = "AmdStatusCallbackMethod";
+
+/// Of a call.
 pub(super) const DETECTION: &[Param] = &[
     param(
         MODE,
         Is::Word(DetectionMode::WORDS),
         "Detects whether a person or a machine answers. Unless `AsyncAmd` is `true`, the document is requested only once there is a result, and its requests have `AnsweredBy` and `MachineDetectionDuration`. `DetectMessageEnd` also waits for the end of a machine's greeting. `Disable`, the default, turns detection off.",
     ),
-    param(
-        "MachineDetectionTimeout",
-        Is::Number,
-        "Seconds after which detection ends, from 3 to 59; 30 if not given. Has no effect without `MachineDetection`; the same applies to the next three parameters.",
-    ),
-    param(
-        "MachineDetectionSpeechThreshold",
-        Is::Number,
-        "Milliseconds, from 1000 to 6000; speech at least this long is taken for a machine's; 2400 if not given.",
-    ),
-    param(
-        "MachineDetectionSpeechEndThreshold",
-        Is::Number,
-        "Milliseconds of silence that end speech, from 500 to 5000; 1200 if not given.",
-    ),
-    param(
-        "MachineDetectionSilenceTimeout",
-        Is::Number,
-        "Milliseconds of silence after the answer that end detection, from 2000 to 10000; 5000 if not given.",
-    ),
+    TIMEOUT,
+    SPEECH,
+    SPEECH_END,
+    SILENCE,
     param(
         ASYNC,
         Is::Flag,
@@ -58,12 +46,71 @@ pub(super) const DETECTION: &[Param] = &[
     ),
 ];
 
+/// Of a participant of a conference, which never waits for the result.
+pub(in crate::resources) const DETECTION_BESIDE: &[Param] = &[
+    param(
+        MODE,
+        Is::Word(DetectionMode::WORDS),
+        "Detects whether a person or a machine answers; the participant enters the conference at once. `DetectMessageEnd` also waits for the end of a machine's greeting. `Disable`, the default, turns detection off.",
+    ),
+    TIMEOUT,
+    SPEECH,
+    SPEECH_END,
+    SILENCE,
+    param(
+        BESIDE_CALLBACK,
+        Is::Text,
+        "Address that receives the result ([webhooks.md](webhooks.md#machine-detection)).",
+    ),
+    param(
+        BESIDE_CALLBACK_METHOD,
+        Is::Method,
+        "Method for `AmdStatusCallback`; POST if not given.",
+    ),
+];
+
+const TIMEOUT: Param = param(
+    "MachineDetectionTimeout",
+    Is::Number,
+    "Seconds after which detection ends, from 3 to 59; 30 if not given. Has no effect without `MachineDetection`; the same applies to the next three parameters.",
+);
+const SPEECH: Param = param(
+    "MachineDetectionSpeechThreshold",
+    Is::Number,
+    "Milliseconds, from 1000 to 6000; speech at least this long is taken for a machine's; 2400 if not given.",
+);
+const SPEECH_END: Param = param(
+    "MachineDetectionSpeechEndThreshold",
+    Is::Number,
+    "Milliseconds of silence that end speech, from 500 to 5000; 1200 if not given.",
+);
+const SILENCE: Param = param(
+    "MachineDetectionSilenceTimeout",
+    Is::Number,
+    "Milliseconds of silence after the answer that end detection, from 2000 to 10000; 5000 if not given.",
+);
+
 /// What is to be found out about the party that answers.
 pub(super) fn detection(context: &Context<'_>) -> Result<Option<Detection>, Failure> {
+    let holds = !context.params.flag(ASYNC)?.unwrap_or(false);
+    read(context, holds, (CALLBACK, CALLBACK_METHOD))
+}
+
+/// The same for a participant of a conference.
+pub(in crate::resources) fn detection_beside(
+    context: &Context<'_>,
+) -> Result<Option<Detection>, Failure> {
+    read(context, false, (BESIDE_CALLBACK, BESIDE_CALLBACK_METHOD))
+}
+
+fn read(
+    context: &Context<'_>,
+    holds: bool,
+    (callback, callback_method): (&str, &str),
+) -> Result<Option<Detection>, Failure> {
     let params = &context.params;
-    let holds = !params.flag(ASYNC)?.unwrap_or(false);
-    let method = method_or_post(context, CALLBACK_METHOD)?;
-    let url = context.optional_address(CALLBACK)?;
+    let method = method_or_post(context, callback_method)?;
+    let url = context.optional_address(callback)?;
     let word = params.filled(MODE);
     let mode = word.map(DetectionMode::of_word).transpose();
     let mode = mode.map_err(|_| Failure::parameter(MODE, "this word is not known"))?;
