@@ -71,7 +71,7 @@ pub(crate) const TABLE: &[(&[&str], &[&str], Partner)] = &[
         Attribute(&["record"]),
     ),
     (
-        &["Dial", "Conference", "Record"],
+        &["Dial", "Conference", "Record", "Recording"],
         &[
             "recordingStatusCallbackMethod",
             "recordingStatusCallbackEvent",

@@ -24,6 +24,7 @@ fn render() -> String {
     text.push_str("\n## Nouns\n\n");
     let parts = [
         vocabulary::STREAM,
+        vocabulary::RECORDING,
         vocabulary::RELAY,
         vocabulary::LANGUAGE,
         vocabulary::PARAMETER,

@@ -5,10 +5,10 @@
 
 use crate::document::unless_post;
 use crate::verb::{
-    Branch, Conference, ConferenceRecording, Connect, ConnectNoun, ConversationRelay, Dial,
-    Enqueue, Gather, Inputs, LegEvent, Manner, Noun, Pause, Play, Prompt, Queue, Record,
-    RecordingCallback, Refer, RejectReason, RingTone, Say, Sms, Speech, SpeechTimeout, Spoken,
-    Stream, Track, Verb, Voice,
+    Branch, CallRecording, Conference, ConferenceRecording, Connect, ConnectNoun,
+    ConversationRelay, Dial, Enqueue, Gather, Inputs, LegEvent, Manner, Noun, Pause, Play, Prompt,
+    Queue, Record, RecordingCallback, Refer, RejectReason, RingTone, Say, Sides, Sms, Speech,
+    SpeechTimeout, Spoken, StartNoun, StopNoun, Stream, Track, Verb, Voice,
 };
 
 /// The document that holds these verbs.
@@ -57,11 +57,15 @@ impl Writer {
                     None => self.streams("Connect", attributes, &[]),
                 }
             }
-            Verb::Start(start) => self.streams("Start", Vec::new(), &start.streams),
+            Verb::Start(start) => self.start(&start.nouns),
             Verb::Stop(stop) => {
                 self.0.push_str("  <Stop>\n");
-                for name in &stop.names {
-                    self.line(2, "Stream", vec![("name", Some(name.clone()))], "");
+                for noun in &stop.nouns {
+                    let (element, name) = match noun {
+                        StopNoun::Stream(name) => ("Stream", name),
+                        StopNoun::Recording(name) => ("Recording", name),
+                    };
+                    self.line(2, element, vec![("name", Some(name.clone()))], "");
                 }
                 self.0.push_str("  </Stop>\n");
             }
@@ -79,12 +83,29 @@ impl Writer {
         self.open(1, verb, attributes);
         self.0.push_str(">\n");
         for stream in streams {
-            self.open(2, "Stream", stream_attributes(stream));
-            self.0.push_str(">\n");
-            self.parameters(&stream.parameters);
-            self.0.push_str("    </Stream>\n");
+            self.stream(stream);
         }
         self.0.push_str(&format!("  </{verb}>\n"));
+    }
+
+    fn stream(&mut self, stream: &Stream) {
+        self.open(2, "Stream", stream_attributes(stream));
+        self.0.push_str(">\n");
+        self.parameters(&stream.parameters);
+        self.0.push_str("    </Stream>\n");
+    }
+
+    fn start(&mut self, nouns: &[StartNoun]) {
+        self.0.push_str("  <Start>\n");
+        for noun in nouns {
+            match noun {
+                StartNoun::Stream(stream) => self.stream(stream),
+                StartNoun::Recording(recording) => {
+                    self.line(2, "Recording", call_recording_attributes(recording), "");
+                }
+            }
+        }
+        self.0.push_str("  </Start>\n");
     }
 
     fn relay(&mut self, attributes: Pairs<'_>, relay: &ConversationRelay) {
@@ -296,6 +317,26 @@ fn recording_attributes(callback: &RecordingCallback) -> Pairs<'_> {
             (!is_default).then(|| events.join(" ")),
         ),
     ]
+}
+
+fn call_recording_attributes(recording: &CallRecording) -> Pairs<'_> {
+    let (track, channels) = match recording.sides {
+        Sides::Apart => (None, None),
+        Sides::Mixed => (None, Some("mono".to_owned())),
+        Sides::Inbound | Sides::Outbound => (Some(recording.sides.track().to_owned()), None),
+    };
+    let mut pairs = vec![
+        ("name", recording.name.clone()),
+        ("track", track),
+        ("channels", channels),
+        (
+            "trim",
+            (!recording.trim).then(|| trim_word(recording.trim).to_owned()),
+        ),
+    ];
+    let callback = recording.callback.iter();
+    pairs.extend(callback.flat_map(recording_attributes));
+    pairs
 }
 
 const fn trim_word(trim: bool) -> &'static str {

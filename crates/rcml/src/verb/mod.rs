@@ -5,6 +5,7 @@
 //! ones.
 
 mod answering;
+mod call_recording;
 mod conference;
 mod connect;
 mod dial;
@@ -34,8 +35,9 @@ mod wait;
 use crate::element::Attributes;
 
 pub use answering::Detection;
+pub use call_recording::CallRecording;
 pub use conference::{Beep, Conference, ConferenceRecording};
-pub use connect::{Connect, ConnectNoun, Start, Stop};
+pub use connect::{Connect, ConnectNoun, Start, StartNoun, Stop, StopNoun};
 pub use dial::{Dial, DialRecording, RecordingStart, RingTone, Sides};
 pub use echo::Echo;
 pub use enqueue::{Enqueue, Leave};
@@ -85,6 +87,7 @@ pub(crate) const ELEMENTS: &[(&str, &Attributes)] = &[
     ("Client", &noun::CLIENT),
     ("Sip", &noun::SIP),
     ("Stream", &stream::ATTRIBUTES),
+    ("Recording", &call_recording::ATTRIBUTES),
     ("ConversationRelay", &relay::ATTRIBUTES),
     ("Language", &relay::LANGUAGE),
     ("Parameter", &stream::PARAMETER),
@@ -123,9 +126,9 @@ pub enum Verb {
     Sms(Box<Sms>),
     /// Talk to a server.
     Connect(Box<Connect>),
-    /// Start streams beside the document.
+    /// Start streams and recordings beside the document.
     Start(Start),
-    /// Stop streams.
+    /// Stop them.
     Stop(Stop),
     /// Wait in a queue.
     Enqueue(Box<Enqueue>),
