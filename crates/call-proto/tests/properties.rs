@@ -475,6 +475,8 @@ fn verb(random: &mut Random) -> String {
         "<Start><Recording name=\"n\"/><Recording name=\"m\" channels=\"mono\" trim=\"do-not-trim\" recordingStatusCallback=\"/bot\" recordingStatusCallbackEvent=\"in-progress completed absent\"/></Start>",
         "<Stop><Stream name=\"n\"/><Recording name=\"n\"/></Stop>",
         "<Stop><Recording name=\"m\"/></Stop>",
+        "<Start><Transcription name=\"n\" statusCallbackUrl=\"/bot\" partialResults=\"true\"/><Transcription name=\"m\" track=\"inbound_track\" statusCallbackUrl=\"/bot\"/></Start>",
+        "<Stop><Transcription name=\"n\"/></Stop>",
         "<Stop><Stream name=\"m\"/><Stream name=\"n\"/></Stop>",
         "<Connect><ConversationRelay url=\"ws://app/texts\" welcomeGreeting=\"words\"/></Connect>",
         "<Connect action=\"/a\"><ConversationRelay url=\"/texts\" dtmfDetection=\"true\" interruptible=\"dtmf\" preemptible=\"true\" partialPrompts=\"true\"/></Connect>",

@@ -28,7 +28,7 @@ pub use lane::Lane;
 pub use sid::{
     AccountSid, ApplicationSid, CallSid, ClientSid, ConferenceSid, EventSid, InstanceSid,
     MessageSid, NotificationSid, NumberSid, OrganizationSid, QueueSid, RecordingSid, ServerSid,
-    SessionSid, SidError, StreamSid, VerificationSid,
+    SessionSid, SidError, StreamSid, TranscriptionSid, VerificationSid,
 };
 pub use source::Source;
 pub use status::{

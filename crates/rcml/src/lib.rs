@@ -46,5 +46,5 @@ pub use verb::{
     Leave, LegEvent, Manner, Noun, Pause, Play, Prompt, Queue, Record, RecordingCallback,
     RecordingEvent, RecordingStart, Redirect, Refer, Reject, RejectReason, RingTone, Say, Sides,
     Sms, Speech, SpeechTimeout, Spoken, Start, StartNoun, Stop, StopNoun, Stream, Track,
-    Unsupported, Verb, Voice, Wait,
+    Transcription, Unsupported, Verb, Voice, Wait,
 };

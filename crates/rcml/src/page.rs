@@ -46,6 +46,7 @@ pages! {
     "Queue" "queue",
     "Stream" "stream",
     "Recording" "recording",
+    "Transcription" "transcription",
     "ConversationRelay" "conversation-relay",
 }
 

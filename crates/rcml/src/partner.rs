@@ -41,6 +41,11 @@ pub(crate) const TABLE: &[(&[&str], &[&str], Partner)] = &[
         &["statusCallbackMethod"],
         Attribute(&["statusCallback"]),
     ),
+    (
+        &["Transcription"],
+        &["statusCallbackMethod", "partialResults"],
+        Attribute(&["statusCallbackUrl"]),
+    ),
     (&["Sip", "Uri"], &["username"], Attribute(&["password"])),
     (&["Sip", "Uri"], &["password"], Attribute(&["username"])),
     (

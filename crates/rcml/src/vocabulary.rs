@@ -32,8 +32,10 @@ pub(crate) const UNBUILT_NOUNS: &[&str] = &["Application", "Sim", "VirtualAgent"
 pub(crate) const STREAM: &str = "Stream";
 /// Supported inside `Start` and `Stop`.
 pub(crate) const RECORDING: &str = "Recording";
+/// Supported inside `Start` and `Stop`.
+pub(crate) const TRANSCRIPTION: &str = "Transcription";
 /// All that is supported inside `Start` and `Stop`.
-pub(crate) const STARTED: &[&str] = &[STREAM, RECORDING];
+pub(crate) const STARTED: &[&str] = &[STREAM, RECORDING, TRANSCRIPTION];
 /// Supported inside `Connect`.
 pub(crate) const RELAY: &str = "ConversationRelay";
 /// Supported inside `Stream` and `ConversationRelay`.
@@ -71,8 +73,8 @@ pub(crate) const UNBUILT_PARTS: &[(&str, &[&str])] = &[
         ],
     ),
     ("Enqueue", &["Task"]),
-    ("Start", &["Siprec", "Transcription"]),
-    ("Stop", &["Siprec", "Transcription"]),
+    ("Start", &["Siprec"]),
+    ("Stop", &["Siprec"]),
 ];
 
 /// Every verb.

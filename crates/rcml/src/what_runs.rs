@@ -25,6 +25,7 @@ fn render() -> String {
     let parts = [
         vocabulary::STREAM,
         vocabulary::RECORDING,
+        vocabulary::TRANSCRIPTION,
         vocabulary::RELAY,
         vocabulary::LANGUAGE,
         vocabulary::PARAMETER,

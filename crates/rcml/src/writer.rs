@@ -8,7 +8,7 @@ use crate::verb::{
     Branch, CallRecording, Conference, ConferenceRecording, Connect, ConnectNoun,
     ConversationRelay, Dial, Enqueue, Gather, Inputs, LegEvent, Manner, Noun, Pause, Play, Prompt,
     Queue, Record, RecordingCallback, Refer, RejectReason, RingTone, Say, Sides, Sms, Speech,
-    SpeechTimeout, Spoken, StartNoun, StopNoun, Stream, Track, Verb, Voice,
+    SpeechTimeout, Spoken, StartNoun, StopNoun, Stream, Track, Transcription, Verb, Voice,
 };
 
 /// The document that holds these verbs.
@@ -64,6 +64,7 @@ impl Writer {
                     let (element, name) = match noun {
                         StopNoun::Stream(name) => ("Stream", name),
                         StopNoun::Recording(name) => ("Recording", name),
+                        StopNoun::Transcription(name) => ("Transcription", name),
                     };
                     self.line(2, element, vec![("name", Some(name.clone()))], "");
                 }
@@ -102,6 +103,9 @@ impl Writer {
                 StartNoun::Stream(stream) => self.stream(stream),
                 StartNoun::Recording(recording) => {
                     self.line(2, "Recording", call_recording_attributes(recording), "");
+                }
+                StartNoun::Transcription(it) => {
+                    self.line(2, "Transcription", transcription_attributes(it), "");
                 }
             }
         }
@@ -337,6 +341,39 @@ fn call_recording_attributes(recording: &CallRecording) -> Pairs<'_> {
     let callback = recording.callback.iter();
     pairs.extend(callback.flat_map(recording_attributes));
     pairs
+}
+
+fn transcription_attributes(transcription: &Transcription) -> Pairs<'_> {
+    let (inbound, outbound) = &transcription.labels;
+    let track = transcription.track;
+    let language = &transcription.language;
+    let hints = &transcription.hints;
+    vec![
+        (
+            "statusCallbackUrl",
+            Some(transcription.status_callback.clone()),
+        ),
+        (
+            "statusCallbackMethod",
+            unless_post(transcription.status_callback_method).map(str::to_owned),
+        ),
+        ("name", transcription.name.clone()),
+        (
+            "track",
+            (track != Track::Both).then(|| track.as_str().to_owned()),
+        ),
+        ("inboundTrackLabel", inbound.clone()),
+        ("outboundTrackLabel", outbound.clone()),
+        (
+            "partialResults",
+            transcription.partial_results.then(|| "true".to_owned()),
+        ),
+        (
+            "languageCode",
+            (language != Speech::DEFAULT_LANGUAGE).then(|| language.clone()),
+        ),
+        ("hints", (!hints.is_empty()).then(|| hints.join(","))),
+    ]
 }
 
 const fn trim_word(trim: bool) -> &'static str {

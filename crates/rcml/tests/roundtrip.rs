@@ -2,7 +2,7 @@
 
 use rcml::{ConnectNoun, Document, Noun, Prompt, StartNoun, Verb};
 
-const DOCUMENTS: [&str; 20] = [
+const DOCUMENTS: [&str; 21] = [
     "<Response><Say voice='woman' language='pt-br' loop='0'>a &lt; \"b\" &amp; c&#10;d</Say></Response>",
     "<Response><Play loop='2'>http://a/b.wav?x=1&y=2</Play><Play digits='1w2'/></Response>",
     "<Response><Pause length='7'/><Pause/><Reject reason='busy'/><Reject/><Hangup/></Response>",
@@ -45,6 +45,9 @@ const DOCUMENTS: [&str; 20] = [
      <Start><Recording channels='mono' recordingStatusCallback='/r' recordingStatusCallbackMethod='GET' \
      recordingStatusCallbackEvent='in-progress absent'/><Recording track='outbound'/></Start>\
      <Stop><Recording name='n'/><Stream name='m'/></Stop></Response>",
+    "<Response><Start><Transcription statusCallbackUrl='/t'/><Transcription name='n' track='outbound_track' \
+     statusCallbackUrl='/t' statusCallbackMethod='GET' inboundTrackLabel='a' outboundTrackLabel='b' \
+     partialResults='true' languageCode='de-DE' hints='x y,z'/></Start><Stop><Transcription name='n'/></Stop></Response>",
     "<Response><Connect><ConversationRelay url='wss://a/b'/></Connect><Connect action='/a'>\
      <ConversationRelay url='/b' welcomeGreeting='a &quot;b&quot;' welcomeGreetingInterruptible='none' \
      interruptible='dtmf' reportInputDuringAgentSpeech='any' preemptible='true' dtmfDetection='true' \
@@ -124,6 +127,7 @@ fn without_lines(mut verbs: Vec<Verb>) -> Vec<Verb> {
                     match noun {
                         StartNoun::Stream(stream) => stream.line = 0,
                         StartNoun::Recording(recording) => recording.line = 0,
+                        StartNoun::Transcription(transcription) => transcription.line = 0,
                     }
                 }
             }

@@ -1,10 +1,12 @@
-//! `<Connect>`, `<Start>` and `<Stop>`: streams of the leg, which `streams` keeps, and recordings (`recording`); a conversation inside
+//! `<Connect>`, `<Start>` and `<Stop>`: streams of the leg, which `streams` keeps, recordings (`recording`) and transcriptions (`transcripts`); a conversation inside
 //! `<Connect>` is in `relay`.
 //!
 //! `<Connect>` waits for the end of its stream, and the leg hears what the server sends.
 //! **Invariant: a `<Connect>` that is left, whatever the reason, stops its stream.**
 
-use rcml::{CallRecording, Connect, ConnectNoun, Start, StartNoun, Stop, StopNoun, Stream};
+use rcml::{
+    CallRecording, Connect, ConnectNoun, Start, StartNoun, Stop, StopNoun, Stream, Transcription,
+};
 
 use super::relay;
 use super::verb::{Running, Site, Step};
@@ -57,6 +59,7 @@ pub(super) fn start(start: Start, site: &mut Site<'_>, cx: &mut Context) -> Step
                 let _ = open(stream, false, site, cx);
             }
             StartNoun::Recording(recording) => record(recording, site, cx),
+            StartNoun::Transcription(transcription) => transcribe(*transcription, site, cx),
         }
     }
     Step::Next
@@ -89,6 +92,14 @@ pub(super) fn stop(stop: &Stop, site: &mut Site<'_>, cx: &mut Context) -> Step {
                 let found = site.recordings.stop_named(name, site.leg, cx);
                 (found, error::STARTED_UNKNOWN, format!("recording `{name}`"))
             }
+            StopNoun::Transcription(name) => {
+                let found = site.transcripts.stop_named(name, site.leg, cx);
+                (
+                    found,
+                    error::STARTED_UNKNOWN,
+                    format!("transcription `{name}`"),
+                )
+            }
         };
         if !found {
             let text = format!("there is no open {what} to stop");
@@ -96,6 +107,24 @@ pub(super) fn stop(stop: &Stop, site: &mut Site<'_>, cx: &mut Context) -> Step {
         }
     }
     Step::Next
+}
+
+fn transcribe(transcription: Transcription, site: &mut Site<'_>, cx: &mut Context) {
+    // Of an address that is not valid, the owner has been notified.
+    let Some(url) = site.address(&transcription.status_callback, cx) else {
+        return;
+    };
+    let target = CallbackTarget {
+        url,
+        method: transcription.status_callback_method,
+        author: site.author(),
+    };
+    let line = transcription.line;
+    if !site.transcripts.begin(transcription, target, site.leg, cx) {
+        let text = "the call has two transcriptions already";
+        let code = error::TRANSCRIPTION_TOO_MANY;
+        cx.notify(site.about_line(line), code, text);
+    }
 }
 
 /// Opens a stream.

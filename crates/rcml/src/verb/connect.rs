@@ -1,11 +1,13 @@
 //! `<Connect>`, `<Start>` and `<Stop>`: hand the call to a stream or a conversation, or start and stop
-//! streams and recordings beside the document.
+//! streams, recordings and transcriptions beside the document.
 
 use model::{HttpMethod, error};
 
 use crate::element::{Attributes, Element};
 use crate::finding::{Finding, Findings};
-use crate::verb::{CallRecording, ConversationRelay, Stream, call_recording, stream};
+use crate::verb::{
+    CallRecording, ConversationRelay, Stream, Transcription, call_recording, stream, transcription,
+};
 use crate::vocabulary;
 
 /// Lets the remote party and a server talk to each other until the server ends that.
@@ -46,6 +48,8 @@ pub enum StartNoun {
     Stream(Stream),
     /// A recording.
     Recording(CallRecording),
+    /// What is said, as text.
+    Transcription(Box<Transcription>),
 }
 
 impl StartNoun {
@@ -55,6 +59,7 @@ impl StartNoun {
         match self {
             Self::Stream(_) => vocabulary::STREAM,
             Self::Recording(_) => vocabulary::RECORDING,
+            Self::Transcription(_) => vocabulary::TRANSCRIPTION,
         }
     }
 }
@@ -75,6 +80,8 @@ pub enum StopNoun {
     Stream(String),
     /// A recording.
     Recording(String),
+    /// A transcription.
+    Transcription(String),
 }
 
 pub(super) const CONNECT: Attributes = Attributes {
@@ -124,6 +131,8 @@ impl Start {
             vocabulary::RECORDING => {
                 Some(StartNoun::Recording(CallRecording::read(child, findings)))
             }
+            vocabulary::TRANSCRIPTION => Transcription::read(child, findings)
+                .map(|read| StartNoun::Transcription(Box::new(read))),
             _ => Stream::read(child, false, findings).map(StartNoun::Stream),
         };
         let nouns = nouns(element, vocabulary::STARTED, read, findings).into_iter();
@@ -142,6 +151,11 @@ impl Stop {
                 let unnamed = error::STARTED_UNKNOWN;
                 read_name(child, &call_recording::STOPPED, unnamed, findings)
                     .map(StopNoun::Recording)
+            }
+            vocabulary::TRANSCRIPTION => {
+                let unnamed = error::STARTED_UNKNOWN;
+                read_name(child, &transcription::STOPPED, unnamed, findings)
+                    .map(StopNoun::Transcription)
             }
             _ => read_name(child, &stream::STOPPED, error::STREAM_UNKNOWN, findings)
                 .map(StopNoun::Stream),

@@ -29,6 +29,7 @@ mod sms;
 mod speech;
 mod stream;
 mod target;
+mod transcription;
 mod unsupported;
 mod wait;
 
@@ -59,6 +60,7 @@ pub use say::{Say, Voice};
 pub use sms::Sms;
 pub use speech::{Speech, SpeechTimeout};
 pub use stream::{Stream, Track};
+pub use transcription::Transcription;
 pub use unsupported::Unsupported;
 pub use wait::Wait;
 
@@ -88,6 +90,7 @@ pub(crate) const ELEMENTS: &[(&str, &Attributes)] = &[
     ("Sip", &noun::SIP),
     ("Stream", &stream::ATTRIBUTES),
     ("Recording", &call_recording::ATTRIBUTES),
+    ("Transcription", &transcription::ATTRIBUTES),
     ("ConversationRelay", &relay::ATTRIBUTES),
     ("Language", &relay::LANGUAGE),
     ("Parameter", &stream::PARAMETER),
@@ -126,7 +129,7 @@ pub enum Verb {
     Sms(Box<Sms>),
     /// Talk to a server.
     Connect(Box<Connect>),
-    /// Start streams and recordings beside the document.
+    /// Start streams, recordings and transcriptions beside the document.
     Start(Start),
     /// Stop them.
     Stop(Stop),
