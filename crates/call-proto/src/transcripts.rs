@@ -178,7 +178,7 @@ impl OpenTranscription {
             SpeechNews::Partial(text) => {
                 until.get_or_insert(cx.now + LONGEST_SPEECH);
                 let text = text.trim();
-                if text == so_far {
+                if *so_far == text {
                     return None;
                 }
                 text.clone_into(so_far);

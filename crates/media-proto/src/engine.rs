@@ -38,9 +38,9 @@ use std::time::{Duration, Instant};
 const GRID: Duration = Duration::from_millis(5);
 /// Longest payload that is decoded, in samples; longer ones are cut.
 const MAX_SAMPLES: usize = 4096;
-/// Maximum recordings and taps of one endpoint: more than the streams, the recognition, the verbs and the
+/// Maximum recordings and taps of one endpoint: more than the streams, the recognitions, the verbs and the
 /// API of a call can have at once.
-const MAX_TAPS: usize = 16;
+const MAX_TAPS: usize = 24;
 
 /// Parameters of an engine.
 #[derive(Debug, Clone)]
