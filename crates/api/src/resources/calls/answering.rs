@@ -14,6 +14,25 @@ const MODE: &str = "MachineDetection";
 const ASYNC: &str = "AsyncAmd";
 const CALLBACK: &str = "AsyncAmdStatusCallback";
 const CALLBACK_METHOD: &str = "AsyncAmdStatusCallbackMethod";
+/// The parameters that need `MachineDetection`.
+const OTHERS: &[&str] = &[
+    TIMEOUT.name,
+    SPEECH.name,
+    SPEECH_END.name,
+    SILENCE.name,
+    ASYNC,
+    CALLBACK,
+    CALLBACK_METHOD,
+];
+/// The same of a participant.
+const OTHERS_BESIDE: &[&str] = &[
+    TIMEOUT.name,
+    SPEECH.name,
+    SPEECH_END.name,
+    SILENCE.name,
+    BESIDE_CALLBACK,
+    BESIDE_CALLBACK_METHOD,
+];
 
 const BESIDE_CALLBACK: &str = "AmdStatusCallback";
 const BESIDE_CALLBACK_METHOD: &str = "AmdStatusCallbackMethod";
@@ -51,7 +70,7 @@ pub(in crate::resources) const DETECTION_BESIDE: &[Param] = &[
     param(
         MODE,
         Is::Word(DetectionMode::WORDS),
-        "Detects whether a person or a machine answers; the participant enters the conference at once. `DetectMessageEnd` also waits for the end of a machine's greeting. `Disable`, the default, turns detection off.",
+        "Detects whether a person or a machine answers; the participant enters the conference immediately. `DetectMessageEnd` also waits for the end of a machine's greeting. `Disable`, the default, turns detection off.",
     ),
     TIMEOUT,
     SPEECH,
@@ -72,7 +91,7 @@ pub(in crate::resources) const DETECTION_BESIDE: &[Param] = &[
 const TIMEOUT: Param = param(
     "MachineDetectionTimeout",
     Is::Number,
-    "Seconds after which detection ends, from 3 to 59; 30 if not given. Has no effect without `MachineDetection`; the same applies to the next three parameters.",
+    "Seconds after which detection ends, from 3 to 59; 30 if not given. Has no effect without `MachineDetection`; the same applies to the parameters that follow.",
 );
 const SPEECH: Param = param(
     "MachineDetectionSpeechThreshold",
@@ -93,36 +112,66 @@ const SILENCE: Param = param(
 /// What is to be found out about the party that answers.
 pub(super) fn detection(context: &Context<'_>) -> Result<Option<Detection>, Failure> {
     let holds = !context.params.flag(ASYNC)?.unwrap_or(false);
-    read(context, holds, (CALLBACK, CALLBACK_METHOD))
+    let callback = callback(context, CALLBACK, CALLBACK_METHOD)?;
+    let mode = mode(context)?;
+    if mode.is_none() {
+        context.warn_unused(OTHERS, MODE);
+    } else if holds {
+        context.warn_unused(&[CALLBACK, CALLBACK_METHOD], "`AsyncAmd=true`");
+    } else if callback.is_none() {
+        context.warn_unused(&[CALLBACK_METHOD], CALLBACK);
+    }
+    detect(context, mode, holds, callback.filter(|_| !holds))
 }
 
 /// The same for a participant of a conference.
 pub(in crate::resources) fn detection_beside(
     context: &Context<'_>,
 ) -> Result<Option<Detection>, Failure> {
-    read(context, false, (BESIDE_CALLBACK, BESIDE_CALLBACK_METHOD))
+    let callback = callback(context, BESIDE_CALLBACK, BESIDE_CALLBACK_METHOD)?;
+    let mode = mode(context)?;
+    if mode.is_none() {
+        context.warn_unused(OTHERS_BESIDE, MODE);
+    } else if callback.is_none() {
+        context.warn_unused(&[BESIDE_CALLBACK_METHOD], BESIDE_CALLBACK);
+    }
+    detect(context, mode, false, callback)
 }
 
-fn read(
-    context: &Context<'_>,
-    holds: bool,
-    (callback, callback_method): (&str, &str),
-) -> Result<Option<Detection>, Failure> {
-    let params = &context.params;
-    let method = method_or_post(context, callback_method)?;
-    let url = context.optional_address(callback)?;
-    let word = params.filled(MODE);
+fn mode(context: &Context<'_>) -> Result<Option<DetectionMode>, Failure> {
+    let word = context.params.filled(MODE);
     let mode = word.map(DetectionMode::of_word).transpose();
     let mode = mode.map_err(|_| Failure::parameter(MODE, "this word is not known"))?;
-    let terms = MachineDetection::read(DetectionMode::Enable, |it| setting(params, it))?;
-    Ok(mode.flatten().map(|mode| Detection {
+    Ok(mode.flatten())
+}
+
+fn callback(
+    context: &Context<'_>,
+    url: &str,
+    method: &str,
+) -> Result<Option<CallbackTarget>, Failure> {
+    let method = method_or_post(context, method)?;
+    let url = context.optional_address(url)?;
+    Ok(url.map(|url| CallbackTarget {
+        url,
+        method,
+        author: context.caller.sid,
+    }))
+}
+
+/// Reads the settings, which are checked even if there is no detection.
+fn detect(
+    context: &Context<'_>,
+    mode: Option<DetectionMode>,
+    holds: bool,
+    callback: Option<CallbackTarget>,
+) -> Result<Option<Detection>, Failure> {
+    let read = |it: &DetectionSetting| setting(&context.params, it);
+    let terms = MachineDetection::read(DetectionMode::Enable, read)?;
+    Ok(mode.map(|mode| Detection {
         terms: MachineDetection { mode, ..terms },
         holds,
-        callback: url.filter(|_| !holds).map(|url| CallbackTarget {
-            url,
-            method,
-            author: context.caller.sid,
-        }),
+        callback,
     }))
 }
 
