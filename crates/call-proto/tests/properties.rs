@@ -108,6 +108,14 @@ fn check(run: &Run, seed: u64) {
                 "seed {seed}: callbacks out of order"
             );
             let about = |wanted: &str| callback.params.iter().find(|(name, _)| name == wanted);
+            if let Some((_, event)) = about("TranscriptionEvent") {
+                let number = about("SequenceId").zip(about("TranscriptionSid"));
+                let is_end = matches!(&**event, "transcription-stopped" | "transcription-error");
+                let (number, sid) = number.expect("it is numbered");
+                let number = if is_end { "the end" } else { &number.1 };
+                words.push(format!("{} {} {number}", callback.url, sid.1));
+                continue;
+            }
             let recording = about("RecordingSid").zip(about("RecordingStatus"));
             if let Some((sid, status)) = recording {
                 words.push(format!("{} {} {}", callback.url, sid.1, status.1));

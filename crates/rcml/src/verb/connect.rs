@@ -206,11 +206,11 @@ fn nouns<T>(
     }
     if is_empty {
         let names: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
-        let message = format!(
-            "`{}` has no {}; it was skipped",
-            element.name(),
-            names.join(" or ")
-        );
+        let names = match names.split_last() {
+            Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
+            _ => names.concat(),
+        };
+        let message = format!("`{}` has no {names}; it was skipped", element.name());
         findings.push(Finding::new(error::STREAM_MISSING, element.at(), message));
     }
     found
