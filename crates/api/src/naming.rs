@@ -7,8 +7,8 @@
 use std::sync::Arc;
 
 use model::naming::{
-    Claimant, LoginRule, MAX_LOGIN_CHARS, Owner, collide, is_pattern, login_rule, may_be_login,
-    may_use,
+    Claimant, LoginRule, MAX_LOGIN_CHARS, Owner, collide, is_emergency, is_pattern, login_rule,
+    may_be_login, may_use,
 };
 use model::record::{Account, Number, VoiceApplication};
 use model::{ApplicationSid, error};
@@ -54,17 +54,23 @@ impl Context<'_> {
         Ok(())
     }
 
-    /// Refuses a pattern that does not belong to the top account: it would receive calls to unowned
-    /// numbers.
+    /// Refuses a pattern that does not belong to the top account, as it would receive calls to unowned numbers, and the
+    /// number of an emergency service.
     pub(crate) async fn may_take_number(
         &self,
         account: &Account,
         phone_number: &str,
     ) -> Result<(), Failure> {
-        if !is_pattern(phone_number) || self.is_top(account).await? {
+        let reason = if is_pattern(phone_number) {
+            "only the top account can use `*` or a pattern"
+        } else if is_emergency(phone_number) {
+            "only the top account can use the number of an emergency service"
+        } else {
+            return Ok(());
+        };
+        if self.is_top(account).await? {
             return Ok(());
         }
-        let reason = "only the top account can use `*` or a pattern";
         Err(Failure::parameter("PhoneNumber", reason))
     }
 

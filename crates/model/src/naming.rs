@@ -18,7 +18,7 @@ pub const MAX_LOGIN_CHARS: usize = 64;
 /// Maximum number of bytes of a number or pattern.
 pub const MAX_NUMBER_BYTES: usize = 200;
 
-/// Short numbers of emergency services: dialling one must not reach another account's phone.
+/// Short numbers of emergency services: dialling one must not reach another account's phone or application.
 const EMERGENCY: [&str; 6] = ["000", "110", "112", "119", "911", "999"];
 
 /// Characters that make a stored number a pattern.
@@ -128,7 +128,7 @@ pub fn login_rule(login: &str) -> LoginRule {
     if let Some(plain) = e164(login).filter(|plain| plain != login) {
         return LoginRule::Spelling(plain);
     }
-    let is_free = is_extension(login) && !EMERGENCY.contains(&login);
+    let is_free = is_extension(login) && !is_emergency(login);
     if is_free || !is_dialable(login) {
         LoginRule::Free
     } else {
@@ -176,6 +176,12 @@ pub fn number_rule(text: &str) -> NumberRule {
 
 fn is_pattern_character(c: char) -> bool {
     PATTERN_CHARACTERS.contains(&c)
+}
+
+/// Whether a number is one of an emergency service: a customer who has it would receive everybody's calls to it.
+#[must_use]
+pub fn is_emergency(number: &str) -> bool {
+    EMERGENCY.contains(&number)
 }
 
 /// Whether an account may use an application: its own, or one of the account that sets it, which is that account or

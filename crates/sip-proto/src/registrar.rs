@@ -20,7 +20,7 @@ use model::egress::{Class, class};
 
 use crate::header::{Contacts, NameAddr};
 use crate::message::{Request, Response};
-use crate::ua::{FlowId, Peer};
+use crate::ua::{DEFAULT_PORT, FlowId, Peer};
 use crate::uri::{SipUri, Uri};
 
 /// Maximum bindings of one client: more phones than one person has, few enough to ring them all.
@@ -337,7 +337,7 @@ fn reroute(binding: &mut Binding) -> bool {
     if ip != binding.peer.remote.ip() && class(ip) != Class::Public {
         return false;
     }
-    let remote = (ip, binding.contact.port.unwrap_or(5060)).into();
+    let remote = (ip, binding.contact.port.unwrap_or(DEFAULT_PORT)).into();
     binding.doubtful = true;
     binding.peer = Peer {
         remote,

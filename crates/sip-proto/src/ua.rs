@@ -45,5 +45,5 @@ pub use config::{CoreConfig, TrunkAddress, TrunkSource};
 pub use core::{Core, Output};
 pub use event::{Caller, IncomingInvite, IncomingRefer, LegEvent};
 pub use ours::OurNames;
-pub use peer::{FlowId, Peer, Transport};
+pub use peer::{DEFAULT_PORT, FlowId, Peer, Transport};
 pub use random::Entropy;

@@ -2,7 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a step that fails fails the test")]
 
-use model::Source;
 use sip_proto::digest::{
     Algorithm, AnswerError, Authenticator, Client, Credentials, CredentialsError, Nonces, Party,
     Secret, Verdict, ha1_md5, ha1_sha256,
@@ -11,6 +10,7 @@ use sip_proto::header::AuthValue;
 use sip_proto::message::{HeaderName, Headers, Method, Response};
 use std::time::Duration;
 
+const HERE: std::net::IpAddr = std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 const NOW: Duration = Duration::from_secs(1000);
 const LIFE: Duration = Duration::from_secs(300);
 
@@ -67,8 +67,7 @@ fn proofs_of_the_rfcs() {
 
 #[test]
 fn the_challenge_has_the_form_phones_expect() {
-    let challenges =
-        server(&[Algorithm::Md5, Algorithm::Sha256]).challenges(true, NOW, 7, Source::NONE);
+    let challenges = server(&[Algorithm::Md5, Algorithm::Sha256]).challenges(true, NOW, 7, HERE);
     let nonce = AuthValue::parse(&challenges[0])
         .unwrap()
         .get("nonce")
@@ -81,7 +80,7 @@ fn the_challenge_has_the_form_phones_expect() {
         )
     });
     assert_eq!(challenges, expected);
-    let fresh = server(&[Algorithm::Md5]).challenges(false, NOW, 7, Source::NONE);
+    let fresh = server(&[Algorithm::Md5]).challenges(false, NOW, 7, HERE);
     assert_eq!(
         fresh,
         [format!(
@@ -153,7 +152,7 @@ fn legacy_credentials_without_qop_are_accepted() {
     let mut server = server(&[Algorithm::Md5]);
     let mut response = Response::new(401);
     let challenge = server
-        .challenges(false, NOW, 1, Source::NONE)
+        .challenges(false, NOW, 1, HERE)
         .remove(0)
         .replace(", qop=\"auth\"", "");
     response
@@ -383,7 +382,7 @@ fn refusal(server: &Authenticator, party: Party, stale_at: Option<Duration>) -> 
         party,
         stale_at.is_some(),
         stale_at.unwrap_or(NOW),
-        (42, Source::NONE),
+        (42, HERE),
     );
     response
 }

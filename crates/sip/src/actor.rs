@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use rand::rngs::StdRng;
@@ -18,6 +18,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{Instrument, debug, info_span, warn};
 
+use crate::changes::{Changes, since_1970};
 use crate::connection::FlowEvent;
 use crate::connections::Connections;
 use crate::handle::{Bindings, Command};
@@ -75,7 +76,7 @@ pub(crate) fn start(
         calls,
         answers,
         bindings: Arc::clone(&bindings),
-        changes: follow_bindings(Arc::clone(&directory)),
+        changes: Changes::follow(Arc::clone(&directory)),
         directory,
         domain: config.domain.clone(),
         waiting_for_idle: Vec::new(),
@@ -144,7 +145,7 @@ struct Actor {
     /// At most one answer per open look-up, which the core limits.
     answers: mpsc::UnboundedSender<(LookupId, Found)>,
     bindings: Bindings,
-    changes: mpsc::UnboundedSender<(String, Vec<Binding>)>,
+    changes: Changes,
     directory: Arc<dyn Directory>,
     domain: String,
     waiting_for_idle: Vec<oneshot::Sender<()>>,
@@ -383,29 +384,8 @@ impl Actor {
         } else {
             table.insert(login.clone(), bindings.clone());
         }
-        let _ = self.changes.send((login, bindings));
+        self.changes.note(login, bindings);
     }
-}
-
-/// Notifies the directory of changes, one after the other. Authenticated clients cause them, so the
-/// backlog is bounded by their number and rate.
-fn follow_bindings(directory: Arc<dyn Directory>) -> mpsc::UnboundedSender<(String, Vec<Binding>)> {
-    let (changes, mut changed) = mpsc::unbounded_channel::<(String, Vec<Binding>)>();
-    tokio::spawn(async move {
-        while let Some((login, bindings)) = changed.recv().await {
-            let (now, unix) = (Instant::now(), since_1970());
-            let kept = bindings.iter().map(|b| b.snapshot(now, unix)).collect();
-            if let Err(error) = directory.bindings_changed(&login, kept).await {
-                warn!(%error, "failed to keep a registration for a restart");
-            }
-        }
-    });
-    changes
-}
-
-fn since_1970() -> Duration {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    now.unwrap_or_default()
 }
 
 /// Unpredictable words, seeded by the system.

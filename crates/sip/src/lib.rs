@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 mod actor;
+mod changes;
 mod config;
 mod connection;
 mod connections;

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 
 use model::egress::Refused;
-use sip_proto::ua::{Peer, Transport};
+use sip_proto::ua::{DEFAULT_PORT, Peer, Transport};
 use sip_proto::uri::{Host, Uri};
 
 use crate::{ResolveError, SipAddrs};
@@ -38,7 +38,7 @@ pub(crate) async fn resolve(
         Transport::Udp => ours.udp,
         Transport::Tcp => ours.tcp,
     };
-    let found = addresses(&sip.host, sip.port.unwrap_or(5060), bound).await;
+    let found = addresses(&sip.host, sip.port.unwrap_or(DEFAULT_PORT), bound).await;
     let remote = permit(found)?.into_iter().next();
     let remote = remote.ok_or_else(|| ResolveError::NoAddress(sip.host.to_string()))?;
     let local = crate::local::address_towards(bound, remote);

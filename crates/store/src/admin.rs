@@ -13,7 +13,7 @@ use crate::apply::Context;
 use crate::connection::{Connection, Failure};
 use crate::counts::Counts;
 use crate::deliveries;
-use crate::naming::Claim;
+use crate::naming::{self, Claim};
 use crate::query::TREE;
 use crate::queues;
 use crate::rows::{self, APPLICATIONS, CLIENTS, NUMBERS, ORGANIZATIONS};
@@ -171,7 +171,10 @@ pub(crate) async fn apply(
         Admin::UpdateNumber(row, read) => {
             return update(db, context, &NUMBERS, rows::number_args(row), *read).await;
         }
-        Admin::DeleteNumber(sid) => NUMBERS.delete(*sid),
+        Admin::DeleteNumber(sid) => {
+            naming::check_removal(db, *sid).await?;
+            NUMBERS.delete(*sid)
+        }
         Admin::InsertApplication(row) => {
             accounts::check_open(db, row.account).await?;
             insert(&APPLICATIONS, rows::application_args(row))

@@ -466,7 +466,7 @@ impl Store {
     /// Deletes a number; `false` if it did not exist.
     ///
     /// # Errors
-    /// As reported by the database.
+    /// [`crate::StoreError::Taken`] if a client of its account has it as login, or as reported by the database.
     pub async fn delete_number(&self, sid: NumberSid) -> Result<bool> {
         self.administer(Admin::DeleteNumber(sid)).await
     }

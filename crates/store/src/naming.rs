@@ -3,9 +3,9 @@
 //! [`model::naming`] decides which rows collide; they are read here. **Invariant: whatever is
 //! requested at the same time, in whatever processes, a name or number gets one owner.**
 
-use model::naming::{Claimant, Owner, collide, is_taken};
+use model::naming::{Claimant, LoginRule, Owner, collide, is_taken, login_rule};
 use model::record::{Client, Number};
-use model::{OrganizationSid, number};
+use model::{NumberSid, OrganizationSid, number};
 
 use crate::accounts;
 use crate::connection::{Connection, Failure};
@@ -60,6 +60,27 @@ impl Claim {
         }
         Ok(())
     }
+}
+
+/// Fails with [`Failure::Taken`] if a client of its account has this number as login: the client may have it only as long
+/// as the account has the number, or calls to a number without an owner would reach it.
+pub(crate) async fn check_removal(db: &mut Connection, number: NumberSid) -> Result<(), Failure> {
+    let mut sql = Sql::default();
+    sql.text("SELECT account, organization, phone_number AS name FROM numbers")
+        .with(" WHERE sid = ?", number);
+    for row in db.all(&sql).await? {
+        let (name, owner) = read(&row).map_err(|error| Failure::Unreadable(error.to_string()))?;
+        let named = clients(owner.organization, &number::candidates(&name));
+        let needs = |(login, client): (&str, Owner)| {
+            let rule = login_rule(login);
+            client.account == owner.account
+                && matches!(rule, LoginRule::OwnNumber(spellings) if spellings.contains(&name))
+        };
+        if any(db, &named, needs).await? {
+            return Err(Failure::Taken(Claimant::Client));
+        }
+    }
+    Ok(())
 }
 
 fn numbers(spellings: &[String]) -> Sql {

@@ -469,8 +469,16 @@ async fn update(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
 
 async fn delete(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
     let number = find(context, account, sid).await?;
-    if !context.state.store.delete_number(number.sid).await? {
-        return Err(Failure::not_found());
+    match context.state.store.delete_number(number.sid).await {
+        Ok(true) => Ok(Reply::Nothing),
+        Ok(false) => Err(Failure::not_found()),
+        Err(StoreError::Taken(_)) => {
+            let text = format!(
+                "The client `{}` is named after this number; delete the client first.",
+                number.phone_number
+            );
+            Err(Failure::of(error::CONFLICT).saying(text))
+        }
+        Err(error) => Err(error.into()),
     }
-    Ok(Reply::Nothing)
 }

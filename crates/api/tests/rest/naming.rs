@@ -77,9 +77,30 @@ async fn a_number_of_another_organization_permits_no_login_that_is_an_emergency_
     }
     client(&server, &of("a"), "a", "112").await.is(400);
     client(&server, &of("a"), "a", "+12025553333").await.is(409);
-    number(&server, &of("a"), "a", "112").await.is(200);
-    client(&server, &of("a"), "a", "112").await.is(200);
-    client(&server, &of("b"), "b", "112").await.is(409);
+    let refused = number(&server, &of("a"), "a", "112").await;
+    refused.is(400);
+    assert!(refused.body.contains("emergency"), "{}", refused.body);
+}
+
+#[tokio::test]
+async fn a_number_stays_while_a_client_is_named_after_it() {
+    let server = two_accounts().await;
+    let made = number(&server, &of("a"), "a", "%2B12025550199").await;
+    let number = made.json()["sid"].as_str().unwrap().to_owned();
+    let made = client(&server, &of("a"), "a", "%2B12025550199").await;
+    let client = made.json()["sid"].as_str().unwrap().to_owned();
+    let account = made.json()["account_sid"].as_str().unwrap().to_owned();
+    let number = format!("/Accounts/{account}/IncomingPhoneNumbers/{number}.json");
+    let client = format!("/Accounts/{account}/Clients/{client}.json");
+    let refused = server.delete(&of("a"), &number).await;
+    refused.is(409);
+    assert!(
+        refused.body.contains("named after this number"),
+        "{}",
+        refused.body
+    );
+    assert!(server.delete(&of("a"), &client).await.status.is_success());
+    assert!(server.delete(&of("a"), &number).await.status.is_success());
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use model::egress::{Class, class};
 
-use crate::ua::{Peer, Transport};
+use crate::ua::{DEFAULT_PORT, Peer, Transport};
 use crate::uri::Uri;
 
 /// The next hop that a Route value names. Proxies of one network name each other's private addresses.
@@ -79,7 +79,10 @@ fn numeric(uri: &Uri, peer: Peer) -> Option<(Transport, SocketAddr)> {
         None if ip == peer.remote.ip() => peer.transport,
         None => Transport::Udp,
     };
-    Some((transport, SocketAddr::new(ip, uri.port().unwrap_or(5060))))
+    Some((
+        transport,
+        SocketAddr::new(ip, uri.port().unwrap_or(DEFAULT_PORT)),
+    ))
 }
 
 #[cfg(test)]

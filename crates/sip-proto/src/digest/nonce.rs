@@ -6,10 +6,10 @@
 
 use super::hash::{constant_time_eq, hex};
 use hmac::{Hmac, Mac as _};
-use model::Source;
 use sha2::Sha256;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// The verdict on a nonce.
@@ -60,12 +60,12 @@ impl Nonces {
 
     /// A new nonce. `now` is the time since an origin of the caller's choice, the same in all calls;
     /// `salt` is random; half of it is used.
-    pub fn mint(&self, now: Duration, salt: u64, to: Source) -> String {
+    pub fn mint(&self, now: Duration, salt: u64, to: IpAddr) -> String {
         self.seal((millis(now), salt << 32 | self.mark(to)))
     }
 
     /// Whether `nonce` is ours, was sent to `source`, and has not expired.
-    pub fn was_sent_to(&self, nonce: &str, source: Source, now: Duration) -> bool {
+    pub fn was_sent_to(&self, nonce: &str, source: IpAddr, now: Duration) -> bool {
         self.open(nonce).is_some_and(|(minted_ms, salt)| {
             self.lives(minted_ms, now) && salt & u64::from(u32::MAX) == self.mark(source)
         })
@@ -81,9 +81,10 @@ impl Nonces {
         millis(now).saturating_sub(millis(self.lifetime))
     }
 
-    /// 32 bits that name a source. Only we can compute them, so a stranger cannot choose a source with the same ones.
-    fn mark(&self, source: Source) -> u64 {
-        let text = source.to_string();
+    /// 32 bits that name an address. Only we can compute them, so a stranger cannot choose an address with the same ones. The
+    /// whole address counts: a neighbour in the same IPv6 network could otherwise use its nonce with a phone's address.
+    fn mark(&self, source: IpAddr) -> u64 {
+        let text = source.to_canonical().to_string();
         let tag = self.mac.clone().chain_update(text.as_bytes());
         let tag = tag.finalize().into_bytes();
         u64::from(u32::from_be_bytes([tag[0], tag[1], tag[2], tag[3]]))
@@ -170,6 +171,8 @@ impl fmt::Debug for Nonces {
 mod tests {
     use super::*;
 
+    const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
     const LIFE: Duration = Duration::from_secs(60);
 
     fn nonces(capacity: usize) -> Nonces {
@@ -183,14 +186,14 @@ mod tests {
     #[test]
     fn the_first_instant_mints_like_any_other() {
         let mut nonces = nonces(8);
-        let nonce = nonces.mint(secs(0), 0, Source::NONE);
+        let nonce = nonces.mint(secs(0), 0, HERE);
         assert_eq!(nonces.take(&nonce, Some(1), secs(0)), NonceState::Fresh);
     }
 
     #[test]
     fn counts_are_accepted_once_in_any_order() {
         let mut nonces = nonces(8);
-        let nonce = nonces.mint(secs(1), 5, Source::NONE);
+        let nonce = nonces.mint(secs(1), 5, HERE);
         let high = 0xffff_fff0;
         for (count, fresh) in [
             (1, true),
@@ -216,8 +219,8 @@ mod tests {
     #[test]
     fn nonces_end_with_their_lifetime_and_cannot_be_made_up() {
         let mut nonces = nonces(8);
-        let nonce = nonces.mint(secs(10), 5, Source::NONE);
-        let other = Nonces::new([8; 32], LIFE, 8).mint(secs(10), 5, Source::NONE);
+        let nonce = nonces.mint(secs(10), 5, HERE);
+        let other = Nonces::new([8; 32], LIFE, 8).mint(secs(10), 5, HERE);
         let mut forged = nonce.clone();
         forged.replace_range(
             15..16,
@@ -245,8 +248,7 @@ mod tests {
     #[test]
     fn a_nonce_is_for_the_source_it_was_sent_to() {
         let nonces = nonces(8);
-        let [here, there] =
-            [1, 2].map(|last| Source::from(std::net::IpAddr::from([192, 0, 2, last])));
+        let [here, there] = [1, 2].map(|last| IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, last]));
         let nonce = nonces.mint(secs(1), u64::MAX, here);
         assert!(nonces.was_sent_to(&nonce, here, secs(1)));
         assert!(!nonces.was_sent_to(&nonce, there, secs(1)));
@@ -262,9 +264,7 @@ mod tests {
     #[test]
     fn a_full_table_forgets_the_oldest_and_never_lets_it_in_again() {
         let mut nonces = nonces(2);
-        let minted: Vec<String> = (1..=3)
-            .map(|n| nonces.mint(secs(n), n, Source::NONE))
-            .collect();
+        let minted: Vec<String> = (1..=3).map(|n| nonces.mint(secs(n), n, HERE)).collect();
         for nonce in &minted {
             assert_eq!(nonces.take(nonce, Some(1), secs(4)), NonceState::Fresh);
         }
@@ -278,7 +278,7 @@ mod tests {
             );
         }
         assert_eq!(nonces.take(&minted[1], None, secs(500)), NonceState::Stale);
-        nonces.take(&nonces.mint(secs(500), 1, Source::NONE), Some(1), secs(500));
+        nonces.take(&nonces.mint(secs(500), 1, HERE), Some(1), secs(500));
         assert_eq!(nonces.used.len(), 1, "expired entries go");
     }
 }

@@ -4,7 +4,7 @@ use super::hash::constant_time_eq;
 use super::{Algorithm, Challenge, Credentials, NonceState, Nonces, Party};
 use crate::header::AuthValue;
 use crate::message::{Headers, Method, Response};
-use model::Source;
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// Verdict on credentials.
@@ -59,7 +59,7 @@ impl Authenticator {
     ///
     /// - `stale`: the last credentials were right except for the nonce.
     /// - `now`, `salt`, `to`: as for [`Nonces::mint`].
-    pub fn challenges(&self, stale: bool, now: Duration, salt: u64, to: Source) -> Vec<String> {
+    pub fn challenges(&self, stale: bool, now: Duration, salt: u64, to: IpAddr) -> Vec<String> {
         let nonce = self.nonces.mint(now, salt, to);
         let challenge = |algorithm: &Algorithm| Challenge {
             realm: self.realm.clone(),
@@ -83,7 +83,7 @@ impl Authenticator {
         party: Party,
         stale: bool,
         now: Duration,
-        (salt, to): (u64, Source),
+        (salt, to): (u64, IpAddr),
     ) {
         for value in self.challenges(stale, now, salt, to) {
             response.headers.push(party.challenge_header(), value);
@@ -122,7 +122,7 @@ impl Authenticator {
     /// Whether credentials answer a challenge that was sent to `source` and has not expired; others prove nothing about who
     /// sent them.
     #[must_use]
-    pub fn asked(&self, source: Source, credentials: &Credentials, now: Duration) -> bool {
+    pub fn asked(&self, source: IpAddr, credentials: &Credentials, now: Duration) -> bool {
         self.nonces.was_sent_to(&credentials.nonce, source, now)
     }
 

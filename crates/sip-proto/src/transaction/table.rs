@@ -73,6 +73,8 @@ struct Entry {
     deadline: Option<Instant>,
     /// For client INVITEs: the headers that ACK and CANCEL share with the INVITE.
     skeleton: Option<Box<Request>>,
+    /// Whether it counts among those of strangers.
+    of_stranger: bool,
 }
 
 #[derive(Default)]
@@ -84,11 +86,26 @@ pub(crate) struct Table {
     merges: BTreeMap<MergeKey, TxId>,
     deadlines: BTreeSet<(Instant, TxId)>,
     outputs: VecDeque<Output>,
+    of_strangers: usize,
 }
 
 impl Table {
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
+    }
+
+    /// Number of transactions that [`Table::count_stranger`] has counted and that are not over.
+    pub(crate) fn of_strangers(&self) -> usize {
+        self.of_strangers
+    }
+
+    /// Counts a transaction among those of strangers.
+    pub(crate) fn count_stranger(&mut self, tx: TxId) {
+        if let Some(entry) = self.entries.get_mut(&tx)
+            && !std::mem::replace(&mut entry.of_stranger, true)
+        {
+            self.of_strangers += 1;
+        }
     }
 
     /// Classifies a received request.
@@ -324,6 +341,7 @@ impl Table {
             peer,
             deadline: None,
             skeleton,
+            of_stranger: false,
         };
         self.entries.insert(tx, entry);
         self.settle(tx);
@@ -369,6 +387,7 @@ impl Table {
         if let Some(deadline) = entry.deadline {
             self.deadlines.remove(&(deadline, tx));
         }
+        self.of_strangers -= usize::from(entry.of_stranger);
         match entry.key {
             Key::Client(key) => {
                 self.clients.remove(&key);

@@ -9,7 +9,7 @@ use std::time::Instant;
 use super::auth::Proof;
 use super::body::Body;
 use super::build::{SDP, custom_headers};
-use super::config::{PROGRESS_REFRESH, RETRY_AFTER, TRYING};
+use super::config::{MAX_OF_STRANGERS, PROGRESS_REFRESH, RETRY_AFTER, TRYING};
 use super::core::{Core, Output};
 use super::gate::Gate;
 use super::leg::{Arriving, Awaited, Leg, Ours, Progress, Referrals, State, Talking, Transfer};
@@ -32,11 +32,21 @@ impl Core {
         if self.draining || self.arriving.len() >= self.config.max_setup {
             return self.refuse_statelessly(&invite, 503, reply_to);
         }
+        let is_trunk = self.trunk_of(peer) != Caller::Unknown;
+        let proof =
+            self.find_credentials(&invite.headers, &[Party::Proxy, Party::Server], peer, now);
+        let is_stranger = !is_trunk && !matches!(proof, Proof::Given(_));
+        if is_stranger && self.are_strangers_full() {
+            return self.turn_away(&invite, peer, reply_to, now);
+        }
         let refusal = self.refuse_invite(&invite);
         let tx = self.table.begin_server(key, &invite, reply_to);
-        let known = peer.transport.is_reliable() || self.trunk_of(peer) != Caller::Unknown;
+        let known = peer.transport.is_reliable() || is_trunk;
         if !known {
             self.table.answer_once(tx);
+        }
+        if is_stranger {
+            self.table.count_stranger(tx);
         }
         if let Some(response) = refusal {
             return self.table.respond(tx, &response, now);
@@ -48,6 +58,9 @@ impl Core {
         let call_id = invite.headers.call_id().unwrap_or_default().into_owned();
         self.dialogs.insert((call_id.clone(), tag.clone()), id);
         self.arriving.insert(tx, id);
+        if is_stranger {
+            self.strangers.insert(tx);
+        }
         let arriving = Arriving {
             tx,
             invite,
@@ -75,8 +88,30 @@ impl Core {
         if known {
             self.refresh_progress(&mut arriving, now);
         }
-        self.identify(&mut leg, arriving, now);
+        self.identify(&mut leg, arriving, proof, now);
         self.put(leg);
+    }
+
+    /// Whether callers that have proved nothing hold all that they may. Clients and trunks can always hold the rest, even
+    /// while the rows by which calls are routed take long to arrive.
+    fn are_strangers_full(&self) -> bool {
+        self.strangers.len() >= self.config.max_setup.div_ceil(2)
+            || self.table.of_strangers() >= MAX_OF_STRANGERS
+    }
+
+    /// Refuses an INVITE of a stranger for want of room. One that claims to be from here may be a client's, which can prove
+    /// that it is.
+    fn turn_away(&mut self, invite: &Request, peer: Peer, reply_to: Peer, now: Instant) {
+        let from = invite.headers.from();
+        if !from.is_ok_and(|from| self.is_us(&from.uri, peer)) {
+            return self.refuse_statelessly(invite, 503, reply_to);
+        }
+        let mut response = self.plain(invite, 407);
+        let (elapsed, salt) = (self.elapsed(now), self.random.word());
+        let to = peer.remote.ip();
+        self.authenticator
+            .challenge(&mut response, Party::Proxy, false, elapsed, (salt, to));
+        self.transmit(reply_to, response.to_bytes());
     }
 
     /// Rejects an INVITE that is looping: each leg made for a call carries a lower Max-Forwards. A
@@ -92,9 +127,11 @@ impl Core {
     }
 
     /// Verifies credentials before the engine learns of the call.
-    fn identify(&mut self, leg: &mut Leg, arriving: Box<Arriving>, now: Instant) {
-        let headers = &arriving.invite.headers;
-        match self.find_credentials(headers, &[Party::Proxy, Party::Server], arriving.peer, now) {
+    fn identify(&mut self, leg: &mut Leg, arriving: Box<Arriving>, proof: Proof, now: Instant) {
+        match proof {
+            Proof::Given(credentials) if self.is_early(&credentials, arriving.peer, now) => {
+                self.report_invite(leg, arriving, Caller::BadCredentials);
+            }
             Proof::Given(credentials) => {
                 if self.look_up_caller(leg.id, credentials) {
                     leg.state = State::Arriving(arriving);
@@ -323,7 +360,7 @@ impl Core {
     ) {
         let mut response = self.leg_response(leg, &arriving.invite, 407, &Vec::new());
         let (elapsed, salt) = (self.elapsed(now), self.random.word());
-        let to = arriving.peer.remote.ip().into();
+        let to = arriving.peer.remote.ip();
         self.authenticator
             .challenge(&mut response, Party::Proxy, stale, elapsed, (salt, to));
         self.table.respond(arriving.tx, &response, now);

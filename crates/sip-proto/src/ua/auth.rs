@@ -77,7 +77,7 @@ impl Core {
         peer: Peer,
         now: Instant,
     ) -> Proof {
-        let (source, elapsed) = (peer.remote.ip().into(), self.elapsed(now));
+        let (source, elapsed) = (peer.remote.ip(), self.elapsed(now));
         for party in parties {
             match self.authenticator.credentials(headers, *party) {
                 Ok(Some(credentials))
@@ -190,14 +190,11 @@ impl Core {
         if !naming::may_be_login(login) {
             return Some(Verdict::Wrong);
         }
-        let attempt = Attempt {
-            source: peer.remote.ip().into(),
-            login,
-            home: self.home(login, peer, now),
-        };
-        if self.guesses.are_used_up(attempt, now) {
+        // Others that were sent at the same time may have been wrong.
+        if self.is_early(credentials, peer, now) {
             return Some(Verdict::Wrong);
         }
+        let attempt = self.attempt(login, peer, now);
         let ha1 = match (found, credentials.algorithm) {
             (Found::Failed, _) => return None,
             // Not a hash: nothing can match it, and checking takes the same time.
@@ -219,6 +216,20 @@ impl Core {
             Verdict::Stale => {}
         }
         Some(verdict)
+    }
+
+    /// Whether credentials come before the wait after earlier wrong ones is over: they are refused without being checked.
+    pub(super) fn is_early(&self, credentials: &Credentials, peer: Peer, now: Instant) -> bool {
+        let attempt = self.attempt(&credentials.username, peer, now);
+        self.guesses.are_used_up(attempt, now)
+    }
+
+    fn attempt<'a>(&self, login: &'a str, peer: Peer, now: Instant) -> Attempt<'a> {
+        Attempt {
+            source: peer.remote.ip().into(),
+            login,
+            home: self.home(login, peer, now),
+        }
     }
 
     /// Where the phones of a login are, compared with a peer.

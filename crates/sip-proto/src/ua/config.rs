@@ -69,6 +69,10 @@ impl FromStr for TrunkAddress {
 /// Maximum transactions before new requests outside dialogs get a stateless 503: some 2 KB each,
 /// for at most 32 s, so 1,500 requests a second fit.
 pub(super) const MAX_TRANSACTIONS: usize = 50_000;
+/// How many of them can be of senders that have proved nothing: trunks and clients keep the rest.
+pub(super) const MAX_OF_STRANGERS: usize = MAX_TRANSACTIONS / 4;
+/// Maximum octets of a request that are repeated in its response, and so kept for 32 s.
+pub(super) const MAX_ECHOED: usize = 8_192;
 /// Maximum requests waiting for a digest look-up; each holds its request.
 pub(super) const MAX_LOOKUPS: usize = 2_000;
 /// Maximum remembered remote parties of one INVITE of ours: forks beyond that are not answered.

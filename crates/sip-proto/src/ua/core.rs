@@ -70,6 +70,8 @@ pub struct Core {
     pub(super) legs: BTreeMap<LegId, Leg>,
     /// Unanswered inbound legs by the transaction of their INVITE.
     pub(super) arriving: BTreeMap<TxId, LegId>,
+    /// Those of them whose callers have proved nothing.
+    pub(super) strangers: BTreeSet<TxId>,
     /// Legs by Call-ID and our tag.
     pub(super) dialogs: BTreeMap<(String, String), LegId>,
     /// The purpose of each pending request of ours.
@@ -104,6 +106,7 @@ impl Core {
             table: Table::default(),
             legs: BTreeMap::new(),
             arriving: BTreeMap::new(),
+            strangers: BTreeSet::new(),
             dialogs: BTreeMap::new(),
             pending: BTreeMap::new(),
             lookups: BTreeMap::new(),
@@ -299,6 +302,7 @@ impl Core {
             .filter(|_| !matches!(leg.state, State::Arriving(_)))
         {
             self.arriving.remove(&tx);
+            self.strangers.remove(&tx);
             leg.arriving_tx = None;
         }
         if matches!(leg.state, State::Over) {

@@ -5,6 +5,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use super::DEFAULT_PORT;
 use crate::uri::{Host, Uri};
 
 /// The names and addresses of this server.
@@ -31,9 +32,9 @@ impl OurNames {
     pub(super) fn include(&self, host: &Host, local: IpAddr) -> bool {
         match host {
             Host::Name(name) => is_localhost(name) || self.has_name(name),
-            host => host
-                .ip()
-                .is_some_and(|ip| ip == local || self.has_address(ip)),
+            host => host.ip().is_some_and(|ip| {
+                ip.to_canonical() == local.to_canonical() || self.has_address(ip)
+            }),
         }
     }
 
@@ -66,7 +67,7 @@ impl OurNames {
                     Host::Name(name) if is_localhost(name) => Some(Ipv4Addr::LOCALHOST.into()),
                     host => host.ip(),
                 };
-                self.ports.contains(&sip.port.unwrap_or(5060))
+                self.ports.contains(&sip.port.unwrap_or(DEFAULT_PORT))
                     && ip.is_some_and(|ip| self.has_address(ip))
             }
         };
@@ -81,6 +82,7 @@ impl OurNames {
     }
 
     fn has_address(&self, ip: IpAddr) -> bool {
+        let ip = ip.to_canonical();
         self.addresses.contains(&ip)
             || self.every_loopback && ip.is_loopback()
             || self.public_address == Some(ip)
@@ -120,6 +122,7 @@ mod tests {
             ("sip:bob@192.0.2.9", Some("bob")),
             ("sip:bob@10.0.0.9", Some("bob")),
             ("sip:bob@127.0.0.7:5080", Some("bob")),
+            ("sip:bob@[::ffff:10.0.0.9]", Some("bob")),
             ("sip:bob@192.0.2.9:5080", Some("bob")),
             ("sip:bob@192.0.2.9:5999", None),
             ("sip:bob@203.0.113.1", Some("bob")),

@@ -2,6 +2,9 @@
 
 use std::net::SocketAddr;
 
+/// Port of a SIP address without one, over UDP and TCP (RFC 3261 §19.1.2).
+pub const DEFAULT_PORT: u16 = 5060;
+
 /// How a message travels.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Transport {

@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use super::build::ALLOW;
-use super::config::{MAX_TRANSACTIONS, RETRY_AFTER};
+use super::config::{MAX_ECHOED, MAX_TRANSACTIONS, RETRY_AFTER};
 use super::core::Core;
 use super::referring::NO_SUBSCRIPTION;
 use super::{LegId, Peer, via};
@@ -58,17 +58,21 @@ impl Core {
         if self.table.len() >= room {
             return self.refuse_statelessly(&request, 503, reply_to);
         }
+        if echoed(&request.headers) > MAX_ECHOED {
+            return self.refuse_statelessly(&request, 513, reply_to);
+        }
         match &request.method {
             Method::Cancel => self.receive_cancel(key, &request, reply_to, now),
             Method::Register => self.receive_register(key, request, peer, reply_to, now),
             _ if tagged => self.receive_in_dialog(key, request, peer, reply_to, now),
             Method::Invite => self.receive_invite(key, request, peer, reply_to, now),
-            _ => self.receive_other(key, &request, reply_to, now),
+            _ => self.receive_other(&request, reply_to),
         }
     }
 
-    /// A request outside dialogs other than INVITE, CANCEL and REGISTER.
-    fn receive_other(&mut self, key: ServerKey, request: &Request, reply_to: Peer, now: Instant) {
+    /// A request outside dialogs other than INVITE, CANCEL and REGISTER. Nothing of it needs to be remembered, so a flood of
+    /// them takes no memory.
+    fn receive_other(&mut self, request: &Request, reply_to: Peer) {
         let refusal = match &request.method {
             Method::Options => self.refusal(request),
             // A NOTIFY belongs to a dialog, like the REFERs that we send.
@@ -77,8 +81,7 @@ impl Core {
             method => Some(self.not_allowed(request, method)),
         };
         let response = refusal.unwrap_or_else(|| self.options(request));
-        let tx = self.table.begin_server(key, request, reply_to);
-        self.table.respond(tx, &response, now);
+        self.transmit(reply_to, response.to_bytes());
     }
 
     /// 405 for methods that others may use here, 501 for unknown ones.
@@ -143,15 +146,14 @@ impl Core {
         Some(response)
     }
 
-    /// A response outside any leg, with a fresh To tag.
-    pub(super) fn plain(&mut self, request: &Request, status: u16) -> Response {
-        let tag = self.random.tag();
-        self.response(request, status, &tag)
+    /// A response outside any leg. The To tag is the same for each retransmission of the request (§8.2.7).
+    pub(super) fn plain(&self, request: &Request, status: u16) -> Response {
+        self.response(request, status, &stateless_tag(&request.headers))
     }
 
-    /// Answers statelessly. The To tag is the same for each retransmission (§8.2.7).
+    /// Refuses a request without a transaction.
     pub(super) fn refuse_statelessly(&mut self, request: &Request, status: u16, reply_to: Peer) {
-        let mut response = self.response(request, status, &stateless_tag(&request.headers));
+        let mut response = self.plain(request, status);
         if status == 503 {
             response.headers.push(HeaderName::RetryAfter, RETRY_AFTER);
         }
@@ -175,9 +177,7 @@ impl Core {
     /// CANCEL gets its own answer; its INVITE, if still unanswered, gets 487 (§9.2).
     fn receive_cancel(&mut self, key: ServerKey, cancel: &Request, reply_to: Peer, now: Instant) {
         let Some((invite_tx, proceeding)) = self.table.canceled(cancel) else {
-            let response = self.plain(cancel, 481);
-            self.answer_new(key, cancel, &response, reply_to, now);
-            return;
+            return self.refuse_statelessly(cancel, 481, reply_to);
         };
         let leg = self.arriving.get(&invite_tx).copied();
         let tag = leg
@@ -198,6 +198,22 @@ impl Core {
         let call_id = headers.call_id()?.into_owned();
         self.dialogs.get(&(call_id, tag)).copied()
     }
+}
+
+/// Octets of the headers that a response repeats (§8.2.6.2).
+fn echoed(headers: &Headers) -> usize {
+    let repeated = headers.iter().filter(|header| {
+        matches!(
+            header.name,
+            HeaderName::Via
+                | HeaderName::From
+                | HeaderName::To
+                | HeaderName::CallId
+                | HeaderName::CSeq
+                | HeaderName::RecordRoute
+        )
+    });
+    repeated.map(|header| header.value.len()).sum()
 }
 
 /// A tag that is the same for each retransmission: FNV-1a over the headers that those share.

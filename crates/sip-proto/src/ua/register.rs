@@ -37,15 +37,29 @@ impl Core {
             None if !self.serves(&request, peer) => Some(self.plain(&request, 404)),
             refusal => refusal,
         };
-        let tx = self.table.begin_server(key, &request, reply_to);
         if let Some(refusal) = refusal {
-            return self.table.respond(tx, &refusal, now);
+            return self.transmit(reply_to, refusal.to_bytes());
         }
+        // Until the sender has proved anything, nothing is remembered.
         match self.find_credentials(&request.headers, &[Party::Server], peer, now) {
-            Proof::Missing | Proof::Unsupported => self.demand(tx, (&request, peer), false, now),
-            Proof::Unasked => self.demand(tx, (&request, peer), true, now),
-            Proof::Malformed => self.reply(tx, &request, 400, now),
+            Proof::Missing | Proof::Unsupported => {
+                let response = self.demand((&request, peer), false, now);
+                self.transmit(reply_to, response.to_bytes());
+            }
+            Proof::Unasked => {
+                let response = self.demand((&request, peer), true, now);
+                self.transmit(reply_to, response.to_bytes());
+            }
+            Proof::Malformed => self.refuse_statelessly(&request, 400, reply_to),
+            Proof::Given(credentials) if self.is_early(&credentials, peer, now) => {
+                self.refuse_statelessly(&request, 403, reply_to);
+                self.outputs.push_back(Output::Refused {
+                    login: credentials.username,
+                    peer,
+                });
+            }
             Proof::Given(credentials) => {
+                let tx = self.table.begin_server(key, &request, reply_to);
                 let registering = Registering {
                     tx,
                     request: request.clone(),
@@ -89,7 +103,10 @@ impl Core {
                     peer: *peer,
                 });
             }
-            Some(Verdict::Stale) => self.demand(*tx, (request, *peer), true, now),
+            Some(Verdict::Stale) => {
+                let response = self.demand((request, *peer), true, now);
+                self.table.respond(*tx, &response, now);
+            }
             Some(Verdict::Accepted) if !names_itself(request, login) => {
                 self.reply(*tx, request, 403, now);
             }
@@ -134,14 +151,14 @@ impl Core {
         response
     }
 
-    /// Sends 401.
-    fn demand(&mut self, tx: TxId, (request, peer): (&Request, Peer), stale: bool, now: Instant) {
+    /// A 401.
+    fn demand(&mut self, (request, peer): (&Request, Peer), stale: bool, now: Instant) -> Response {
         let mut response = self.plain(request, 401);
         let (elapsed, salt) = (self.elapsed(now), self.random.word());
-        let to = peer.remote.ip().into();
+        let to = peer.remote.ip();
         self.authenticator
             .challenge(&mut response, Party::Server, stale, elapsed, (salt, to));
-        self.table.respond(tx, &response, now);
+        response
     }
 
     fn reply(&mut self, tx: TxId, request: &Request, status: u16, now: Instant) {

@@ -24,14 +24,14 @@ impl Core {
         now: Instant,
     ) {
         let leg = self.leg_of(&request.headers).and_then(|id| self.take(id));
-        let tx = self.table.begin_server(key, &request, reply_to);
         let Some(mut leg) = leg else {
             let response = match request.method {
                 Method::Refer => self.stray_refer(&request),
                 _ => self.plain(&request, 481),
             };
-            return self.table.respond(tx, &response, now);
+            return self.transmit(reply_to, response.to_bytes());
         };
+        let tx = self.table.begin_server(key, &request, reply_to);
         self.in_dialog(&mut leg, tx, request, peer, now);
         self.put(leg);
     }

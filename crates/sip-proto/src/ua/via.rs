@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::{Peer, Transport};
+use super::{DEFAULT_PORT, Peer, Transport};
 use crate::header::{NameAddr, Via};
 use crate::message::{HeaderName, Headers};
 use crate::uri::{Host, SipUri, Uri};
@@ -27,7 +27,7 @@ pub(super) fn stamp(headers: &mut Headers, peer: Peer) -> Option<Peer> {
     }
     headers.replace_first(&HeaderName::Via, Some(&via.to_string()));
     let port = match peer.transport {
-        Transport::Udp if knows_itself && !asks => via.port.unwrap_or(5060),
+        Transport::Udp if knows_itself && !asks => via.port.unwrap_or(DEFAULT_PORT),
         Transport::Udp | Transport::Tcp => source.port(),
     };
     Some(Peer {

@@ -358,24 +358,16 @@ fn requests_within_the_dialog_are_authenticated_too() {
     let challenge = "Proxy-Authenticate: Digest realm=\"carrier\", nonce=\"n1\", qop=\"auth\"";
     let fresh = "Proxy-Authenticate: Digest realm=\"carrier\", nonce=\"n2\", qop=\"auth\"";
     let mut bench = Bench::new();
-    let log = bench.play(&format!(
-        "0 invite auth; 10 < 407 INVITE a | {challenge}; 20 < 200 INVITE b sdp; 100 reinvite; \
-         110 < 407 INVITE b | {fresh}"
+    bench.play(&format!(
+        "0 invite auth; 10 < 407 INVITE a | {challenge}; 20 < 200 INVITE b sdp"
     ));
     // The ACK of the 2xx repeats the credentials of its INVITE; the re-INVITE carries its own from
     // the start.
-    assert!(
-        bench
-            .request_of("ACK")
-            .headers
-            .contains(HeaderName::ProxyAuthorization)
-            || !log.is_empty()
-    );
-    assert!(
-        log.ends_with("100 > INVITE, 110 > ACK, 110 ! ReinviteDone 407")
-            || log.ends_with("100 > INVITE, 110 > ACK, 110 > INVITE"),
-        "{log}"
-    );
+    let ack = bench.request_of("ACK");
+    assert!(ack.headers.contains(HeaderName::ProxyAuthorization));
+    let log = bench.play(&format!("100 reinvite; 110 < 407 INVITE b | {fresh}"));
+    // Not stale: the credentials are wrong.
+    assert_eq!(log, "100 > INVITE, 110 > ACK, 110 ! ReinviteDone 407");
     let seq = bench.request_of("INVITE").headers.cseq().unwrap().seq;
     bench.play(&format!(
         "120 < 200 INVITE b sdp; 200 bye; 210 < 407 BYE b | {fresh}; 220 < 200 BYE b"

@@ -122,7 +122,8 @@ fn malformed_requests_get_their_status_and_others_silence() {
 #[test]
 fn too_many_calls_in_set_up() {
     let mut config = config();
-    config.max_setup = 2;
+    // Strangers may have half of them.
+    config.max_setup = 4;
     let mut bench = Bench::with(config, Transport::Udp);
     let invite = |n: u32| {
         format!(

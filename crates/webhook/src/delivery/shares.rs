@@ -32,7 +32,8 @@ struct Share {
 impl Shares {
     pub(super) fn new(limit: usize, total: usize) -> Self {
         Self {
-            limit: limit.max(1),
+            // Whatever is configured, one customer leaves half to the others.
+            limit: limit.min(total / 2).max(1),
             total: total.max(1),
             flying: 0,
             customers: BTreeMap::new(),
