@@ -27,6 +27,7 @@ use crate::relay_news::RelayNews;
 use crate::relays::Relays;
 use crate::stream_news::StreamNews;
 use crate::streams::Streams;
+use crate::transcripts::Transcripts;
 
 pub(crate) struct Call {
     pub(crate) leg: Leg,
@@ -34,6 +35,7 @@ pub(crate) struct Call {
     pub(crate) recordings: Recordings,
     streams: Streams,
     relays: Relays,
+    transcripts: Transcripts,
     messages: Messages,
     keys: Keys,
     pub(crate) interjections: Interjections,
@@ -56,6 +58,7 @@ impl Call {
             recordings: Recordings::default(),
             streams: Streams::default(),
             relays: Relays::default(),
+            transcripts: Transcripts::default(),
             messages: Messages::default(),
             keys: Keys::default(),
             interjections: Interjections::default(),
@@ -78,6 +81,8 @@ impl Call {
             Event::Fetched { req, result } => self.tell(&Input::Fetched(req, result), cx),
             Event::Audio { req, result } if self.interjection_ready(req, &result, cx) => {}
             Event::Audio { req, result } => self.tell(&Input::Audio(req, result), cx),
+            Event::Speech { req, news }
+                if self.transcripts.speech(req, &news, &mut self.leg, cx) => {}
             Event::Speech { req, news } => self.tell(&Input::Speech(req, news), cx),
             Event::Stream { req, news } => self.stream_news(req, news, cx),
             Event::Queue {
@@ -201,6 +206,7 @@ impl Call {
             .chain(self.streams.poll_timeout())
             .chain(self.limit_at)
             .chain(self.relays.poll_timeout())
+            .chain(self.transcripts.poll_timeout())
             .chain(self.answering.poll_timeout())
             .min()
     }
@@ -223,6 +229,7 @@ impl Call {
                 self.tell(&Input::Relay(req, news), cx);
             }
         }
+        self.transcripts.handle_timeout(&mut self.leg, cx);
         while let Some(waited) = self.messages.give_up(&mut self.leg, cx) {
             self.tell(&Input::MessageLeft(waited), cx);
         }
@@ -324,6 +331,7 @@ impl Call {
             recordings: &mut self.recordings,
             streams: &mut self.streams,
             relays: &mut self.relays,
+            transcripts: &mut self.transcripts,
         };
         (&mut self.scripts, parts)
     }
@@ -357,6 +365,7 @@ impl Call {
                     self.interjection_over(cx);
                     self.limit_at = None;
                     self.streams.stop_all(&self.leg, cx);
+                    self.transcripts.stop_all(&mut self.leg, cx);
                     self.recordings.stop_all(&self.leg, cx);
                     self.answering.leg_over(reason, &mut self.leg, cx);
                     Input::LegOver(reason)

@@ -76,6 +76,13 @@ pub enum Command {
         /// What to listen for.
         request: ListenRequest,
     },
+    /// Start recognising what the remote party hears → [`Event::Speech`](crate::Event::Speech).
+    Overhear {
+        /// Returned with all results.
+        req: Req,
+        /// What to listen for.
+        request: ListenRequest,
+    },
     /// The utterance has ended: stop listening and return the final result.
     EndOfSpeech {
         /// The recognition.

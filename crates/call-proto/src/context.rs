@@ -9,7 +9,7 @@ use model::address::redacted;
 use model::record::Notification;
 use model::{
     AccountSid, CallSid, EventSid, InstanceSid, Level, MessageSid, NotificationSid, QueueSid,
-    RecordingSid, SessionSid, StreamSid, Timestamp,
+    RecordingSid, SessionSid, StreamSid, Timestamp, TranscriptionSid,
 };
 
 use crate::command::{Addressed, Command, LegCommand, MediaCommand};
@@ -297,6 +297,10 @@ impl Context {
 
     pub(crate) fn stream_sid(&mut self) -> StreamSid {
         StreamSid::new(self.now, self.ids.bytes())
+    }
+
+    pub(crate) fn transcription_sid(&mut self) -> TranscriptionSid {
+        TranscriptionSid::new(self.now, self.ids.bytes())
     }
 
     /// For a queue without a name or record.

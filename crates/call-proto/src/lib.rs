@@ -53,6 +53,7 @@ pub mod routing;
 mod stream_news;
 mod streams;
 mod trace;
+mod transcripts;
 mod transfer;
 mod type_ahead;
 

@@ -25,6 +25,8 @@ use crate::recording_request::Pause;
 pub(crate) struct RecordingTerms {
     /// What makes it.
     pub(crate) source: RecordingSource,
+    /// Name by which the document stops it.
+    pub(crate) name: Option<String>,
     /// Who is in it.
     pub(crate) sides: Sides,
     /// Whether silence at both ends is left out, so that nothing may remain.
@@ -37,6 +39,7 @@ impl Default for RecordingTerms {
     fn default() -> Self {
         Self {
             source: RecordingSource::DialVerb,
+            name: None,
             sides: Sides::Mixed,
             trim: false,
             callback: None,
@@ -66,6 +69,8 @@ impl RecordingTerms {
 #[derive(Debug)]
 struct OpenRecording {
     started: StartedRecording,
+    /// Name by which the document stops it.
+    name: Option<String>,
     /// It will not turn out empty.
     is_certain: bool,
     /// The callback about its end.
@@ -134,6 +139,7 @@ impl Recordings {
             RecordingSource::DialVerb | RecordingSource::OutboundApi => !terms.trim,
             RecordingSource::RecordVerb
             | RecordingSource::StartCallRecordingApi
+            | RecordingSource::StartCallRecordingTwiml
             | RecordingSource::Conference => false,
         };
         let is_named = is_certain && !self.has_whole_call();
@@ -147,6 +153,7 @@ impl Recordings {
         }
         self.open.push(OpenRecording {
             started,
+            name: terms.name,
             is_certain,
             farewell,
             paused: None,
@@ -202,8 +209,11 @@ impl Recordings {
         let stored = duration_ms > 0;
         let last = &mut leg.reporter.recorded;
         let named = last.take_if(|recorded| recorded.sid == sid).is_some();
-        // One that a request added is not the recording of the call.
-        let is_additional = open.started.kind.source == RecordingSource::StartCallRecordingApi;
+        // One that a request or a document added is not the recording of the call.
+        let is_additional = matches!(
+            open.started.kind.source,
+            RecordingSource::StartCallRecordingApi | RecordingSource::StartCallRecordingTwiml
+        );
         let is_new = !open.is_certain && leg.profile.direction == Direction::OutboundApi;
         let names = named || is_new && !is_additional && !self.has_whole_call();
         if stored && names {

@@ -335,6 +335,9 @@ pub(crate) fn of_command(at: Timestamp, call: CallSid, command: &Command) -> Opt
         Command::Listen { request, .. } => {
             (Lane::Media, "listen".to_owned(), request.language.clone())
         }
+        Command::Overhear { request, .. } => {
+            (Lane::Media, "overhear".to_owned(), request.language.clone())
+        }
         Command::EndOfSpeech { .. } => (Lane::Media, "end of speech".to_owned(), String::new()),
         Command::StopListening { .. } => (Lane::Media, "stop listening".to_owned(), String::new()),
         // Its text is not shown: it may be a confidential code.

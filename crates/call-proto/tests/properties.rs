@@ -108,6 +108,14 @@ fn check(run: &Run, seed: u64) {
                 "seed {seed}: callbacks out of order"
             );
             let about = |wanted: &str| callback.params.iter().find(|(name, _)| name == wanted);
+            if let Some((_, event)) = about("TranscriptionEvent") {
+                let number = about("SequenceId").zip(about("TranscriptionSid"));
+                let is_end = matches!(&**event, "transcription-stopped" | "transcription-error");
+                let (number, sid) = number.expect("it is numbered");
+                let number = if is_end { "the end" } else { &number.1 };
+                words.push(format!("{} {} {number}", callback.url, sid.1));
+                continue;
+            }
             let recording = about("RecordingSid").zip(about("RecordingStatus"));
             if let Some((sid, status)) = recording {
                 words.push(format!("{} {} {}", callback.url, sid.1, status.1));
@@ -472,7 +480,11 @@ fn verb(random: &mut Random) -> String {
         "<Connect action=\"/b\"><Stream url=\"http://[\"/></Connect>",
         "<Start><Stream name=\"n\" url=\"ws://app/bot\" track=\"both_tracks\"/></Start>",
         "<Start><Stream name=\"m\" url=\"/talks\" statusCallback=\"/bot\"/><Stream url=\"/gone\"/></Start>",
-        "<Stop><Stream name=\"n\"/></Stop>",
+        "<Start><Recording name=\"n\"/><Recording name=\"m\" channels=\"mono\" trim=\"do-not-trim\" recordingStatusCallback=\"/bot\" recordingStatusCallbackEvent=\"in-progress completed absent\"/></Start>",
+        "<Stop><Stream name=\"n\"/><Recording name=\"n\"/></Stop>",
+        "<Stop><Recording name=\"m\"/></Stop>",
+        "<Start><Transcription name=\"n\" statusCallbackUrl=\"/bot\" partialResults=\"true\"/><Transcription name=\"m\" track=\"inbound_track\" statusCallbackUrl=\"/bot\"/></Start>",
+        "<Stop><Transcription name=\"n\"/></Stop>",
         "<Stop><Stream name=\"m\"/><Stream name=\"n\"/></Stop>",
         "<Connect><ConversationRelay url=\"ws://app/texts\" welcomeGreeting=\"words\"/></Connect>",
         "<Connect action=\"/a\"><ConversationRelay url=\"/texts\" dtmfDetection=\"true\" interruptible=\"dtmf\" preemptible=\"true\" partialPrompts=\"true\"/></Connect>",

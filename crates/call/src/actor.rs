@@ -25,7 +25,7 @@ use call_proto::{
     RoomRequest, Route, Unreachable,
 };
 use futures_util::FutureExt as _;
-use media::{EndpointId, RecordingId, Report, Session};
+use media::{EndpointId, RecordingId, Report, Session, Track};
 use model::record::CallRecord;
 use model::{CallSid, QueueSid, RecordingSid};
 use sip::LegId;
@@ -468,7 +468,8 @@ impl Actor {
                     crate::audio::load(&shared, author, &url, &jar).await
                 });
             }
-            Command::Listen { req, request } => self.listen(call, req, request),
+            Command::Listen { req, request } => self.listen(call, req, Track::Heard, request),
+            Command::Overhear { req, request } => self.listen(call, req, Track::Sent, request),
             Command::EndOfSpeech { req } => self.listenings.end_of_speech(req, &self.session),
             Command::StopListening { req } => self.listenings.stop(req, &self.session),
             Command::Stream(command) => self.stream_command(call, command),

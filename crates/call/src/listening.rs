@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use call_proto::{Confidence, Event, Req, SpeechNews};
-use media::{Control, EndpointId, EngineControl, RecordingId, Session};
+use media::{Control, EndpointId, EngineControl, RecordingId, Session, Track};
 use model::CallSid;
 use speech::{ListenError, ListenRequest, Recognizer, Understood};
 use tokio::sync::mpsc::{self, Receiver};
@@ -25,6 +25,7 @@ const WAITING: usize = 50;
 pub(crate) struct Ends<'a> {
     pub(crate) call: CallSid,
     pub(crate) endpoint: EndpointId,
+    pub(crate) track: Track,
     /// A unique name for the audio.
     pub(crate) audio: RecordingId,
     pub(crate) session: &'a Session,
@@ -62,6 +63,7 @@ impl Listenings {
         ends.session.control(Control::Listen {
             recording: audio,
             endpoint: ends.endpoint,
+            track: ends.track,
             audio: sender,
         });
         let session = ends.session.clone();
@@ -198,6 +200,7 @@ mod tests {
             let ends = Ends {
                 call: CallSid::from_bytes([1; 16]),
                 endpoint: ENDPOINT,
+                track: Track::Heard,
                 audio: RecordingId(req),
                 session: &self.session,
                 inbox: &self.inbox,

@@ -38,9 +38,9 @@ use std::time::{Duration, Instant};
 const GRID: Duration = Duration::from_millis(5);
 /// Longest payload that is decoded, in samples; longer ones are cut.
 const MAX_SAMPLES: usize = 4096;
-/// Maximum recordings and taps of one endpoint: more than the streams, the recognition, the verbs and the
+/// Maximum recordings and taps of one endpoint: more than the streams, the recognitions, the verbs and the
 /// API of a call can have at once.
-const MAX_TAPS: usize = 16;
+const MAX_TAPS: usize = 24;
 
 /// Parameters of an engine.
 #[derive(Debug, Clone)]
@@ -177,6 +177,7 @@ impl Engine {
         if let Some(mix) = self.mixes.get_mut(place) {
             mix.recording = Some(slot);
         }
+        self.wake(place, now);
     }
 
     /// Starts handing out the audio from an endpoint, without what is played to it →

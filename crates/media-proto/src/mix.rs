@@ -7,12 +7,15 @@
 //!
 //! A coach is heard by one member only: its samples are not in the sum, but added to what that member
 //! hears, which therefore has its own encoding; it costs nobody else anything.
+//!
+//! Once nothing has been audible for a second, an unrecorded mix *rests*: it makes one frame of silence
+//! a second, which keeps NATs and the timeouts of the phones from expiring, until somebody is heard.
 //! **Invariant: no member hears itself, and a frame allocates nothing.** Left to others: packets
 //! (`endpoint`), when a frame is due ([`crate::engine`]).
 
 use crate::report::{EndpointId, MixId};
 use crate::slots::Slots;
-use crate::sound::{Feed, Voice};
+use crate::sound::{Feed, Sound, Voice};
 use audio::Codec;
 use rtp_proto::Header;
 use rtp_proto::jitter::{Delay, Played};
@@ -23,6 +26,12 @@ pub(crate) const RATE: u32 = audio::RATE;
 /// Samples mixed at a time: 20 ms.
 pub(crate) const FRAME: usize = RATE as usize / 50;
 const FRAME_TIME: Duration = Duration::from_millis(20);
+/// Frames without sound before a mix rests: one second.
+const FRAMES_BEFORE_REST: u8 = 50;
+/// Time between the frames of a mix that rests.
+const REST_TIME: Duration = Duration::from_secs(1);
+/// The largest sample of a packet that says nothing: A-law has no smaller one.
+const INAUDIBLE: u16 = 8;
 /// Maximum talkers in the sum; more would only be noise.
 const LOUDEST: usize = 8;
 /// How long a talker's packets wait for late ones: minimum and maximum.
@@ -76,6 +85,8 @@ pub(crate) struct Mix {
     /// Slot of its recording.
     pub(crate) recording: Option<usize>,
     pub(crate) encoded: Encoded,
+    /// Frames without sound since the last one with sound.
+    quiet: u8,
 }
 
 #[derive(Debug)]
@@ -170,6 +181,7 @@ impl Mix {
             frames: 0,
             recording: None,
             encoded: Encoded::default(),
+            quiet: 0,
         }
     }
 
@@ -241,21 +253,55 @@ impl Mix {
         member.is_some_and(|member| member.talker.is_some())
     }
 
-    /// Receives a member's packets, if it talks.
-    pub(crate) fn talker(&mut self, member: usize) -> Option<&mut Feed> {
-        let talker = self.members.get_mut(member)?.talker.as_mut()?;
-        Some(&mut talker.heard)
+    /// Adds a member's packet, if it talks. True if the mix rests and must be woken: the packet is
+    /// audible.
+    pub(crate) fn hear(&mut self, member: usize, sound: &Sound<'_>, now: Instant) -> bool {
+        let rests = self.rests();
+        let member = self.members.get_mut(member);
+        let Some(talker) = member.and_then(|member| member.talker.as_mut()) else {
+            return false;
+        };
+        // No frame would take an inaudible packet out of the buffer.
+        let is_kept = !rests || is_audible(sound.samples);
+        if is_kept {
+            talker.heard.push(sound, now);
+        }
+        rests && is_kept
+    }
+
+    /// Whether it makes only one frame a second.
+    pub(crate) const fn rests(&self) -> bool {
+        self.quiet >= FRAMES_BEFORE_REST
+    }
+
+    /// Ends its rest, so that its next frame is due at `at`, or 20 ms after its last one if that is later.
+    /// False if it does not rest.
+    pub(crate) fn wake(&mut self, at: Instant) -> bool {
+        let rested = self.rests();
+        self.quiet = 0;
+        if rested {
+            self.next_at = at.max(self.next_at - (REST_TIME - FRAME_TIME));
+        }
+        rested
     }
 
     /// Makes the frame due at `at`.
     pub(crate) fn frame(&mut self, at: Instant) {
-        self.next_at += FRAME_TIME;
         self.frames = self.frames.wrapping_add(1);
+        if !self.rests() {
+            self.sum_frame(at);
+        }
+        self.next_at += if self.rests() { REST_TIME } else { FRAME_TIME };
+    }
+
+    fn sum_frame(&mut self, at: Instant) {
         let mut loudest = Loudest::default();
+        let mut is_quiet = !self.is_recorded();
         for (number, member) in self.members.iter_mut() {
             if let Some(talker) = &mut member.talker {
                 talker.is_summed = false;
                 talker.is_audible = talker.next_frame(at);
+                is_quiet &= !(talker.is_audible && is_audible(&talker.samples));
                 if talker.is_audible && member.coaches.is_none() {
                     loudest.offer(talker.level, number);
                 }
@@ -268,6 +314,25 @@ impl Mix {
                 talker.is_summed = true;
                 audio::mix::add(&mut self.sum, &talker.samples);
             }
+        }
+        self.quiet = if is_quiet { self.quiet + 1 } else { 0 };
+        if self.rests() {
+            self.fall_silent();
+        }
+    }
+
+    /// Empties what the frames of a rest are made from.
+    fn fall_silent(&mut self) {
+        self.sum = [0; FRAME];
+        for talker in self
+            .members
+            .iter_mut()
+            .filter_map(|(_, it)| it.talker.as_mut())
+        {
+            talker.heard.clear();
+            talker.level = 0;
+            talker.is_audible = false;
+            talker.is_summed = false;
         }
     }
 
@@ -357,6 +422,13 @@ impl Loudest {
     fn numbers(&self) -> impl Iterator<Item = usize> + '_ {
         self.places[..self.taken].iter().map(|(_, number)| *number)
     }
+}
+
+/// Whether samples are more than the silence that some phones send all the time.
+fn is_audible(samples: &[i16]) -> bool {
+    samples
+        .iter()
+        .any(|sample| sample.unsigned_abs() > INAUDIBLE)
 }
 
 /// Sum of the magnitudes of a frame.

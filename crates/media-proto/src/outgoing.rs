@@ -86,6 +86,13 @@ impl OutStream {
         self.feed = Feed::Nothing;
     }
 
+    /// Skips what was not sent before `at`, without beginning a talk spurt.
+    pub(crate) fn catch_up(&mut self, at: Instant) {
+        if matches!(self.feed, Feed::Own) {
+            self.end = self.resume(at);
+        }
+    }
+
     /// The header of one of our own packets, `ticks` timestamp units long and due at `at`.
     pub(crate) fn own(&mut self, payload_type: u8, ticks: u32, at: Instant) -> Header {
         let marker = !matches!(self.feed, Feed::Own);

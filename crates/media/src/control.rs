@@ -57,8 +57,7 @@ pub enum Control {
         /// As for [`Control::Record`].
         path: PathBuf,
     },
-    /// Hands out the audio from an endpoint (8 kHz, mono), without what is played to it, beginning
-    /// now. No report follows: the channel closes at the end.
+    /// Hands out one track of an endpoint's audio (8 kHz, mono), beginning now. No report follows: the channel closes at the end.
     ///
     /// Ends with `StopRecord`, or with the endpoint. Audio that does not fit into the channel is
     /// dropped and counted.
@@ -67,6 +66,8 @@ pub enum Control {
         recording: RecordingId,
         /// The endpoint whose audio is handed out.
         endpoint: EndpointId,
+        /// Which track.
+        track: Track,
         /// Receives a tenth of a second at a time.
         audio: Sender<Vec<i16>>,
     },

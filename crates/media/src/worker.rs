@@ -349,13 +349,17 @@ impl Shell {
             Control::Listen {
                 recording,
                 endpoint,
+                track,
                 audio,
             } => {
                 // Otherwise dropping the channel signals that there is no audio.
                 if !self.is_recording(recording) {
                     let ear = Listener::new(audio, Arc::clone(&self.gauges));
                     self.ears.insert(recording, Ear::Listener(ear));
-                    engine.listen(recording, endpoint, now, self);
+                    match track {
+                        Track::Heard => engine.listen(recording, endpoint, now, self),
+                        Track::Sent => engine.overhear(recording, endpoint, now, self),
+                    }
                 }
             }
             Control::Tap {

@@ -284,6 +284,7 @@ fn received_audio_is_handed_to_a_listener() {
         call.session.control(Control::Listen {
             recording,
             endpoint: EndpointId(1),
+            track: media::Track::Heard,
             audio,
         });
         heard

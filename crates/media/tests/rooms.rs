@@ -68,6 +68,7 @@ fn an_endpoint_moves_without_losing_a_packet() {
     one.session.control(Control::Listen {
         recording: RecordingId(9),
         endpoint: EndpointId(1),
+        track: media::Track::Heard,
         audio,
     });
     // In the middle of the stream: to one, to the other and back, several times in a row, and to

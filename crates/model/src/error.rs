@@ -193,9 +193,15 @@ table! {
     STREAM_PROTOCOL = 31924, Error, 0, "Stream: the server violated the WebSocket protocol, or sent a message that is too long; the stream was ended.", "Send text messages of at most 4 MiB.";
     STREAM_TRACK = 31941, Warning, 0, "Stream: the track is not one that the verb allows; inbound_track was used.", "Write inbound_track; inside Start also outbound_track or both_tracks.";
     STREAM_MESSAGE = 31951, Warning, 0, "Stream: messages from the WebSocket server were not understood; they were ignored.", "Send media, mark and clear as JSON text; over a stream of Start, send nothing.";
+    RECORDING_TOO_MANY = 31980, Error, 0, "Start: the call already has four recordings that were started in this way or by the API; this one was not started.", "Stop one first: a call has at most four.";
+    STARTED_UNKNOWN = 31981, Warning, 0, "Stop: the call has no open recording or transcription with this name.", "Write the name that the Recording or Transcription had inside Start.";
+    TRANSCRIPTION_UNREAD = 31982, Warning, 0, "Transcription: it has no statusCallbackUrl to receive the text; it was skipped.", "Give it a statusCallbackUrl.";
+    TRANSCRIPTION_TOO_MANY = 31983, Error, 0, "Transcription: the call already has two transcriptions; this one was not started.", "Stop one first: a call has at most two.";
+    TRANSCRIPTION_NO_RECOGNIZER = 31984, Error, 0, "Transcription: no speech recognizer is configured; it was stopped.", "Ask the operator to set speech.recognizer; docs/operating.md describes it.";
+    TRANSCRIPTION_FAILED = 31985, Error, 0, "Transcription: the speech recognizer failed three times in a row; it was stopped.", "The notification contains the recognizer's reason.";
     STREAM_TOO_MANY = 31990, Error, 0, "Stream: the call already has four streams; this one was not opened.", "Stop one first: a call has at most four streams.";
     STREAM_UNKNOWN = 31991, Warning, 0, "Stop: the call has no open stream with this name.", "Write the name that the Stream had inside Start.";
-    STREAM_MISSING = 31992, Warning, 0, "Connect, Start or Stop has no Stream; it was skipped.", "Put a Stream inside; inside Connect, a ConversationRelay also works.";
+    STREAM_MISSING = 31992, Warning, 0, "Connect, Start or Stop has nothing to connect, start or stop; it was skipped.", "Put a Stream inside; inside Connect, a ConversationRelay also works, and inside Start and Stop a Recording or Transcription.";
     STREAM_PARAMETER = 31993, Warning, 0, "Stream or ConversationRelay: a Parameter has no name, or repeats an earlier one; it was left out.", "Give each Parameter a name of its own.";
     STREAM_OVERFLOW = 31994, Warning, 0, "Stream: audio was dropped, because the WebSocket server was too slow to take it, or sent more than can wait to be played.", "Read messages as they arrive; let at most five minutes of audio wait to be played.";
     RELAY_UNREACHABLE = 64102, Error, 0, "ConversationRelay: no connection to the WebSocket server could be made; the conversation did not begin.", "See the text for the reason, and check the address and the server.";

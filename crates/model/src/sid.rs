@@ -153,6 +153,9 @@ sid!(
     /// A media stream of a call.
     StreamSid, "MZ");
 sid!(
+    /// A transcription of a live call.
+    TranscriptionSid, "GT");
+sid!(
     /// A conversation with a server in text (`<ConversationRelay>`).
     SessionSid, "VX");
 sid!(

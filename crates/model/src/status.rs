@@ -63,6 +63,8 @@ words!(
         OutboundApi = "OutboundAPI",
         /// A request for the live call.
         StartCallRecordingApi = "StartCallRecordingAPI",
+        /// `<Start><Recording>`.
+        StartCallRecordingTwiml = "StartCallRecordingTwiML",
     }
 );
 

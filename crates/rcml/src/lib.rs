@@ -41,9 +41,10 @@ pub use reach::answers;
 pub use reply::{ReplyError, ReplyKind};
 pub use source::{MAX_BYTES, MAX_DEPTH};
 pub use verb::{
-    Beep, Branch, Conference, ConferenceRecording, Connect, ConnectNoun, ConversationRelay,
-    Detection, Dial, DialRecording, Echo, Enqueue, Gather, Hangup, Inputs, Leave, LegEvent, Manner,
-    Noun, Pause, Play, Prompt, Queue, Record, RecordingCallback, RecordingEvent, RecordingStart,
-    Redirect, Refer, Reject, RejectReason, RingTone, Say, Sides, Sms, Speech, SpeechTimeout,
-    Spoken, Start, Stop, Stream, Track, Unsupported, Verb, Voice, Wait,
+    Beep, Branch, CallRecording, Conference, ConferenceRecording, Connect, ConnectNoun,
+    ConversationRelay, Detection, Dial, DialRecording, Echo, Enqueue, Gather, Hangup, Inputs,
+    Leave, LegEvent, Manner, Noun, Pause, Play, Prompt, Queue, Record, RecordingCallback,
+    RecordingEvent, RecordingStart, Redirect, Refer, Reject, RejectReason, RingTone, Say, Sides,
+    Sms, Speech, SpeechTimeout, Spoken, Start, StartNoun, Stop, StopNoun, Stream, Track,
+    Transcription, Unsupported, Verb, Voice, Wait,
 };

@@ -45,6 +45,8 @@ pages! {
     "Conference" "conference",
     "Queue" "queue",
     "Stream" "stream",
+    "Recording" "recording",
+    "Transcription" "transcription",
     "ConversationRelay" "conversation-relay",
 }
 
@@ -112,7 +114,8 @@ fn each_verb_and_noun_has_a_page_with_its_attributes() {
     }
     let nouns = vocabulary::NOUNS
         .iter()
-        .chain(&[vocabulary::STREAM, vocabulary::RELAY]);
+        .chain(vocabulary::STARTED)
+        .chain(&[vocabulary::RELAY]);
     let mut known: BTreeSet<&str> = vocabulary::BUILT.iter().chain(nouns).copied().collect();
     known.remove("Uri"); // An old name of `Sip`.
     let paged: BTreeSet<&str> = PAGES.iter().map(|(name, ..)| *name).collect();
@@ -250,6 +253,7 @@ fn the_first_document_of_each_page_shows_its_verb_or_noun() {
                 Some(ConnectNoun::Relay(_)) => *name == vocabulary::RELAY,
                 None => false,
             },
+            Verb::Start(start) => start.nouns.iter().any(|noun| noun.name() == *name),
             _ => false,
         };
         let is_shown = |verb: &Verb| verb.name() == *name || shows(verb);

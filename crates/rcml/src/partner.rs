@@ -41,6 +41,11 @@ pub(crate) const TABLE: &[(&[&str], &[&str], Partner)] = &[
         &["statusCallbackMethod"],
         Attribute(&["statusCallback"]),
     ),
+    (
+        &["Transcription"],
+        &["statusCallbackMethod", "partialResults"],
+        Attribute(&["statusCallbackUrl"]),
+    ),
     (&["Sip", "Uri"], &["username"], Attribute(&["password"])),
     (&["Sip", "Uri"], &["password"], Attribute(&["username"])),
     (
@@ -71,7 +76,7 @@ pub(crate) const TABLE: &[(&[&str], &[&str], Partner)] = &[
         Attribute(&["record"]),
     ),
     (
-        &["Dial", "Conference", "Record"],
+        &["Dial", "Conference", "Record", "Recording"],
         &[
             "recordingStatusCallbackMethod",
             "recordingStatusCallbackEvent",

@@ -98,7 +98,7 @@ pub fn answers(verb: &Verb) -> bool {
         Verb::Refer(refer) => refer.target.is_some(),
         Verb::Sms(sms) => sms.is_sendable(),
         Verb::Connect(connect) => connect.noun.is_some(),
-        Verb::Start(start) => !start.streams.is_empty(),
+        Verb::Start(start) => !start.nouns.is_empty(),
         Verb::Enqueue(enqueue) => !enqueue.name.is_empty(),
         _ => false,
     }

@@ -30,6 +30,12 @@ pub(crate) const UNBUILT_NOUNS: &[&str] = &["Application", "Sim", "VirtualAgent"
 
 /// Supported inside `Connect`, `Start` and `Stop`.
 pub(crate) const STREAM: &str = "Stream";
+/// Supported inside `Start` and `Stop`.
+pub(crate) const RECORDING: &str = "Recording";
+/// Supported inside `Start` and `Stop`.
+pub(crate) const TRANSCRIPTION: &str = "Transcription";
+/// All that is supported inside `Start` and `Stop`.
+pub(crate) const STARTED: &[&str] = &[STREAM, RECORDING, TRANSCRIPTION];
 /// Supported inside `Connect`.
 pub(crate) const RELAY: &str = "ConversationRelay";
 /// Supported inside `Stream` and `ConversationRelay`.
@@ -67,8 +73,8 @@ pub(crate) const UNBUILT_PARTS: &[(&str, &[&str])] = &[
         ],
     ),
     ("Enqueue", &["Task"]),
-    ("Start", &["Recording", "Siprec", "Transcription"]),
-    ("Stop", &["Recording", "Siprec", "Transcription"]),
+    ("Start", &["Siprec"]),
+    ("Stop", &["Siprec"]),
 ];
 
 /// Every verb.
@@ -79,7 +85,7 @@ pub(crate) fn verbs() -> impl Iterator<Item = &'static str> {
 /// Whether a name belongs to a known element.
 pub(crate) fn is_known(name: &str) -> bool {
     name == "Response"
-        || name == STREAM
+        || STARTED.contains(&name)
         || name == RELAY
         || name == PARAMETER
         || REFERRED.contains(&name)
@@ -100,7 +106,7 @@ pub(crate) fn parts_of(parent: &str) -> impl Iterator<Item = &'static str> + use
         "Gather" => &[PROMPTS],
         "Say" => &[MARKS],
         "Connect" => &[&[STREAM, RELAY]],
-        "Start" | "Stop" => &[&[STREAM]],
+        "Start" | "Stop" => &[STARTED],
         RELAY => &[&[LANGUAGE, PARAMETER]],
         "Stream" => &[&[PARAMETER]],
         "Refer" => &[REFERRED],

@@ -106,6 +106,7 @@ fn skipped(element: &Element<'_>) -> Finding {
         let place = match name {
             "Response" => "at the top",
             vocabulary::STREAM => "inside `Connect`, `Start` or `Stop`",
+            vocabulary::RECORDING | vocabulary::TRANSCRIPTION => "inside `Start` or `Stop`",
             vocabulary::RELAY => "inside `Connect`",
             vocabulary::PARAMETER => "inside `Stream` or `ConversationRelay`",
             "Sip" => "inside `Dial` or `Refer`",

@@ -24,6 +24,8 @@ fn render() -> String {
     text.push_str("\n## Nouns\n\n");
     let parts = [
         vocabulary::STREAM,
+        vocabulary::RECORDING,
+        vocabulary::TRANSCRIPTION,
         vocabulary::RELAY,
         vocabulary::LANGUAGE,
         vocabulary::PARAMETER,

@@ -5,10 +5,10 @@
 
 use crate::document::unless_post;
 use crate::verb::{
-    Branch, Conference, ConferenceRecording, Connect, ConnectNoun, ConversationRelay, Dial,
-    Enqueue, Gather, Inputs, LegEvent, Manner, Noun, Pause, Play, Prompt, Queue, Record,
-    RecordingCallback, Refer, RejectReason, RingTone, Say, Sms, Speech, SpeechTimeout, Spoken,
-    Stream, Track, Verb, Voice,
+    Branch, CallRecording, Conference, ConferenceRecording, Connect, ConnectNoun,
+    ConversationRelay, Dial, Enqueue, Gather, Inputs, LegEvent, Manner, Noun, Pause, Play, Prompt,
+    Queue, Record, RecordingCallback, Refer, RejectReason, RingTone, Say, Sides, Sms, Speech,
+    SpeechTimeout, Spoken, StartNoun, StopNoun, Stream, Track, Transcription, Verb, Voice,
 };
 
 /// The document that holds these verbs.
@@ -57,11 +57,16 @@ impl Writer {
                     None => self.streams("Connect", attributes, &[]),
                 }
             }
-            Verb::Start(start) => self.streams("Start", Vec::new(), &start.streams),
+            Verb::Start(start) => self.start(&start.nouns),
             Verb::Stop(stop) => {
                 self.0.push_str("  <Stop>\n");
-                for name in &stop.names {
-                    self.line(2, "Stream", vec![("name", Some(name.clone()))], "");
+                for noun in &stop.nouns {
+                    let (element, name) = match noun {
+                        StopNoun::Stream(name) => ("Stream", name),
+                        StopNoun::Recording(name) => ("Recording", name),
+                        StopNoun::Transcription(name) => ("Transcription", name),
+                    };
+                    self.line(2, element, vec![("name", Some(name.clone()))], "");
                 }
                 self.0.push_str("  </Stop>\n");
             }
@@ -79,12 +84,32 @@ impl Writer {
         self.open(1, verb, attributes);
         self.0.push_str(">\n");
         for stream in streams {
-            self.open(2, "Stream", stream_attributes(stream));
-            self.0.push_str(">\n");
-            self.parameters(&stream.parameters);
-            self.0.push_str("    </Stream>\n");
+            self.stream(stream);
         }
         self.0.push_str(&format!("  </{verb}>\n"));
+    }
+
+    fn stream(&mut self, stream: &Stream) {
+        self.open(2, "Stream", stream_attributes(stream));
+        self.0.push_str(">\n");
+        self.parameters(&stream.parameters);
+        self.0.push_str("    </Stream>\n");
+    }
+
+    fn start(&mut self, nouns: &[StartNoun]) {
+        self.0.push_str("  <Start>\n");
+        for noun in nouns {
+            match noun {
+                StartNoun::Stream(stream) => self.stream(stream),
+                StartNoun::Recording(recording) => {
+                    self.line(2, "Recording", call_recording_attributes(recording), "");
+                }
+                StartNoun::Transcription(it) => {
+                    self.line(2, "Transcription", transcription_attributes(it), "");
+                }
+            }
+        }
+        self.0.push_str("  </Start>\n");
     }
 
     fn relay(&mut self, attributes: Pairs<'_>, relay: &ConversationRelay) {
@@ -295,6 +320,59 @@ fn recording_attributes(callback: &RecordingCallback) -> Pairs<'_> {
             "recordingStatusCallbackEvent",
             (!is_default).then(|| events.join(" ")),
         ),
+    ]
+}
+
+fn call_recording_attributes(recording: &CallRecording) -> Pairs<'_> {
+    let (track, channels) = match recording.sides {
+        Sides::Apart => (None, None),
+        Sides::Mixed => (None, Some("mono".to_owned())),
+        Sides::Inbound | Sides::Outbound => (Some(recording.sides.track().to_owned()), None),
+    };
+    let mut pairs = vec![
+        ("name", recording.name.clone()),
+        ("track", track),
+        ("channels", channels),
+        (
+            "trim",
+            (!recording.trim).then(|| trim_word(recording.trim).to_owned()),
+        ),
+    ];
+    let callback = recording.callback.iter();
+    pairs.extend(callback.flat_map(recording_attributes));
+    pairs
+}
+
+fn transcription_attributes(transcription: &Transcription) -> Pairs<'_> {
+    let (inbound, outbound) = &transcription.labels;
+    let track = transcription.track;
+    let language = &transcription.language;
+    let hints = &transcription.hints;
+    vec![
+        (
+            "statusCallbackUrl",
+            Some(transcription.status_callback.clone()),
+        ),
+        (
+            "statusCallbackMethod",
+            unless_post(transcription.status_callback_method).map(str::to_owned),
+        ),
+        ("name", transcription.name.clone()),
+        (
+            "track",
+            (track != Track::Both).then(|| track.as_str().to_owned()),
+        ),
+        ("inboundTrackLabel", inbound.clone()),
+        ("outboundTrackLabel", outbound.clone()),
+        (
+            "partialResults",
+            transcription.partial_results.then(|| "true".to_owned()),
+        ),
+        (
+            "languageCode",
+            (language != Speech::DEFAULT_LANGUAGE).then(|| language.clone()),
+        ),
+        ("hints", (!hints.is_empty()).then(|| hints.join(","))),
     ]
 }
 

@@ -1,8 +1,8 @@
 //! What is written reads back the same.
 
-use rcml::{ConnectNoun, Document, Noun, Prompt, Verb};
+use rcml::{ConnectNoun, Document, Noun, Prompt, StartNoun, Verb};
 
-const DOCUMENTS: [&str; 19] = [
+const DOCUMENTS: [&str; 21] = [
     "<Response><Say voice='woman' language='pt-br' loop='0'>a &lt; \"b\" &amp; c&#10;d</Say></Response>",
     "<Response><Play loop='2'>http://a/b.wav?x=1&y=2</Play><Play digits='1w2'/></Response>",
     "<Response><Pause length='7'/><Pause/><Reject reason='busy'/><Reject/><Hangup/></Response>",
@@ -41,6 +41,13 @@ const DOCUMENTS: [&str; 19] = [
      <Parameter name='a' value='&lt;'/><Parameter name='b'/></Stream></Connect><Start>\
      <Stream url='/a' track='both_tracks'/><Stream url='/b' track='outbound_track'/></Start>\
      <Stop><Stream name='n'/><Stream name='m'/></Stop><Connect/><Start/><Stop/></Response>",
+    "<Response><Start><Recording/><Stream url='/a'/><Recording name='n' track='inbound' trim='do-not-trim'/></Start>\
+     <Start><Recording channels='mono' recordingStatusCallback='/r' recordingStatusCallbackMethod='GET' \
+     recordingStatusCallbackEvent='in-progress absent'/><Recording track='outbound'/></Start>\
+     <Stop><Recording name='n'/><Stream name='m'/></Stop></Response>",
+    "<Response><Start><Transcription statusCallbackUrl='/t'/><Transcription name='n' track='outbound_track' \
+     statusCallbackUrl='/t' statusCallbackMethod='GET' inboundTrackLabel='a' outboundTrackLabel='b' \
+     partialResults='true' languageCode='de-DE' hints='x y,z'/></Start><Stop><Transcription name='n'/></Stop></Response>",
     "<Response><Connect><ConversationRelay url='wss://a/b'/></Connect><Connect action='/a'>\
      <ConversationRelay url='/b' welcomeGreeting='a &quot;b&quot;' welcomeGreetingInterruptible='none' \
      interruptible='dtmf' reportInputDuringAgentSpeech='any' preemptible='true' dtmfDetection='true' \
@@ -116,7 +123,13 @@ fn without_lines(mut verbs: Vec<Verb>) -> Vec<Verb> {
             }
             Verb::Start(verb) => {
                 verb.line = 0;
-                verb.streams.iter_mut().for_each(|stream| stream.line = 0);
+                for noun in &mut verb.nouns {
+                    match noun {
+                        StartNoun::Stream(stream) => stream.line = 0,
+                        StartNoun::Recording(recording) => recording.line = 0,
+                        StartNoun::Transcription(transcription) => transcription.line = 0,
+                    }
+                }
             }
             Verb::Unsupported(verb) => (verb.line, verb.column) = (0, 0),
             Verb::Gather(gather) => {

@@ -697,7 +697,7 @@ expect:
             "<Gather><Say>Who?</Say></Gather>",
             "caller:\n  - expect: {say: Who?}\n  - speak: Ann Lee\n  - expect: {say: never}\n"
         ))),
-        "5: speech went unheard at 0.42s: no <Record>, <ConversationRelay> or <Gather> with `speech` in its `input` was waiting"
+        "5: speech went unheard at 0.42s: no <Record>, <ConversationRelay>, <Transcription> or <Gather> with `speech` in its `input` was waiting"
     );
     let late = "caller:\n  - expect: hangup\n  - speak: Ann\n";
     assert_eq!(failure("", late), "5: the call was over already at 5.24s");

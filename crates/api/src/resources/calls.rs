@@ -20,6 +20,7 @@ use model::{
 use store::{CallFilter, CallKey, Sort, Store};
 
 use self::answering::DETECTION;
+pub(super) use self::answering::{DETECTION_BESIDE, detection_beside};
 use self::fields::CALL;
 use self::interjection::{INTERJECTIONS, interjection};
 use super::recordings::{NEW_RECORDING, new_recording};
@@ -223,7 +224,7 @@ pub(super) const EVENTS: &[Param] = &[param(
 )];
 
 /// What applies to the call from its answer on.
-const FROM_ANSWER: &[Param] = &[
+pub(super) const FROM_ANSWER: &[Param] = &[
     param(
         "TimeLimit",
         Is::Number,
@@ -600,7 +601,7 @@ fn timeout(params: &Params) -> Result<Duration, Failure> {
     }
 }
 
-fn time_limit(params: &Params) -> Result<Option<Duration>, Failure> {
+pub(super) fn time_limit(params: &Params) -> Result<Option<Duration>, Failure> {
     match params.parsed("TimeLimit", "a whole number of seconds")? {
         None => Ok(None),
         Some(seconds @ 1..=LONGEST_CALL_S) => Ok(Some(Duration::from_secs(seconds))),
@@ -612,7 +613,7 @@ fn time_limit(params: &Params) -> Result<Option<Duration>, Failure> {
 }
 
 /// The recording of a new call.
-fn recording(context: &Context<'_>) -> Result<Option<NewRecording>, Failure> {
+pub(super) fn recording(context: &Context<'_>) -> Result<Option<NewRecording>, Failure> {
     let params = &context.params;
     if params.flag("Record")? == Some(true) {
         return new_recording(context).map(Some);

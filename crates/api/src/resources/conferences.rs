@@ -12,7 +12,8 @@ use model::{CallSid, ConferenceSid, HttpMethod, error};
 use store::{ConferenceFilter, ParticipantFilter, Scope, Window};
 
 use self::fields::{CONFERENCE, PARTICIPANT};
-use super::calls;
+use super::calls::{self, DETECTION_BESIDE, detection_beside};
+use super::recordings::NEW_RECORDING;
 use crate::context::{Answer, Context, Reply, owned};
 use crate::failure::Failure;
 use crate::page::{Page, row_key};
@@ -49,7 +50,16 @@ pub(crate) static ROUTES: &[Route] = &[
         .doc("Lists the calls that are in a conference, newest first."),
     Route::post(MEMBERS, |c, a, name| Box::pin(add_member(c, a, name)))
         .needs(Action::Create, "Conferences")
-        .params(&[calls::PARTIES, calls::CREDENTIALS, NEW_TERMS, CALLBACK, calls::EVENTS])
+        .params(&[
+            calls::PARTIES,
+            calls::CREDENTIALS,
+            NEW_TERMS,
+            CALLBACK,
+            calls::EVENTS,
+            calls::FROM_ANSWER,
+            NEW_RECORDING,
+            DETECTION_BESIDE,
+        ])
         .answers(Answers::One(&PARTICIPANT))
         .status([200, 201])
         .doc("Calls a party that enters the conference when it answers. The conference must be open; it is named by its SID or its name."),
@@ -265,7 +275,10 @@ async fn add_member(context: &Context<'_>, account: &Account, name: &str) -> Ans
     };
     let (muted, starts, ends) = (new.muted, new.starts, new.ends);
     let coaches = new.coaches;
-    let call = calls::new_call_of(context, account, new.planned(conference.account))?;
+    let mut call = calls::new_call_of(context, account, new.planned(conference.account))?;
+    call.time_limit = calls::time_limit(params)?;
+    call.recording = calls::recording(context)?;
+    call.detection = detection_beside(context)?;
     calls::not_draining(context)?;
     let created = context.state.calls.create(call).await;
     let legs = created.map_err(calls::not_created)?;

@@ -129,7 +129,7 @@ const FIELDS: &[Field<ShownRecording>] = &[
         "Source",
         Kind::Text,
         Null::Never,
-        "What made it: `DialVerb`, `RecordVerb`, `Conference`, `OutboundAPI` (the request that made the call) or `StartCallRecordingAPI`.",
+        "What made it: `DialVerb`, `RecordVerb`, `Conference`, `OutboundAPI` (the request that made the call), `StartCallRecordingAPI` or `StartCallRecordingTwiML` (`<Start><Recording>`).",
         |r, _| Value::text(r.recording.kind.source),
     )
     .within(TWILIO),

@@ -5,7 +5,8 @@ use std::time::Duration;
 use call_proto::{Coaching, Modify, ParticipantChange, Planned};
 use model::record::{Conference, Membership, Recording, RecordingKind};
 use model::{
-    AccountSid, ConferenceSid, ConferenceStatus, RecordingSid, RecordingSource, Timestamp,
+    AccountSid, ConferenceSid, ConferenceStatus, DetectionMode, HttpMethod, RecordingSid,
+    RecordingSource, Timestamp,
 };
 use store::Change;
 
@@ -365,5 +366,58 @@ async fn a_party_is_called_into_a_conference() {
         ),
     ] {
         server.post(&who, &path(name), form).await.is(status);
+    }
+}
+
+#[tokio::test]
+async fn a_participant_is_recorded_and_told_from_a_machine() {
+    let server = Server::start().await;
+    let account = keep(&server).await;
+    let who = of("p");
+    let path = format!("/Accounts/{account}/Conferences/room%201/Participants.json");
+    for base in ["", TWILIO] {
+        let form = "From=1000&To=client:bob&TimeLimit=60&Record=true&RecordingChannels=dual\
+                    &Trim=trim-silence&RecordingStatusCallback=http://a/r\
+                    &MachineDetection=DetectMessageEnd&MachineDetectionTimeout=10\
+                    &AmdStatusCallback=http://a/amd&AmdStatusCallbackMethod=GET";
+        let answer = server.post(&who, &format!("{base}{path}"), form).await;
+        assert!(answer.status.is_success(), "{}", answer.body);
+        let new = server.engine.created.lock().unwrap().pop().unwrap();
+        assert_eq!(new.time_limit, Some(Duration::from_secs(60)));
+        let recording = new.recording.unwrap();
+        assert_eq!((recording.sides.channels(), recording.trim), (2, true));
+        assert_eq!(recording.callback.unwrap().0.url, "http://a/r");
+        let detection = new.detection.unwrap();
+        assert_eq!(detection.terms.mode, DetectionMode::DetectMessageEnd);
+        assert_eq!(detection.terms.timeout, Duration::from_secs(10));
+        assert!(!detection.holds, "it enters at once");
+        let callback = detection.callback.unwrap();
+        assert_eq!(
+            (&*callback.url, callback.method, callback.author),
+            ("http://a/amd", HttpMethod::Get, account)
+        );
+        let plain = format!("{base}{path}");
+        server
+            .post(&who, &plain, "From=1000&To=client:bob")
+            .await
+            .is(answer.status.as_u16());
+        let new = server.engine.created.lock().unwrap().pop().unwrap();
+        assert_eq!(
+            (new.recording, new.detection, new.time_limit),
+            (None, None, None)
+        );
+        for wrong in [
+            "MachineDetection=Maybe",
+            "MachineDetection=Enable&MachineDetectionTimeout=2",
+            "MachineDetection=Enable&AmdStatusCallback=ftp://a/b",
+            "MachineDetection=Enable&AmdStatusCallbackMethod=PUT",
+            "Record=yes",
+            "RecordingChannels=dual",
+            "Record=true&RecordingChannels=stereo",
+            "TimeLimit=0",
+        ] {
+            let form = format!("From=1000&To=client:bob&{wrong}");
+            server.post(&who, &plain, &form).await.is(400);
+        }
     }
 }

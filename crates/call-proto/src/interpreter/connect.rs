@@ -1,10 +1,12 @@
-//! `<Connect>`, `<Start>` and `<Stop>`: streams of the leg, which `streams` keeps; a conversation inside
+//! `<Connect>`, `<Start>` and `<Stop>`: streams of the leg, which `streams` keeps, recordings (`recording`) and transcriptions (`transcripts`); a conversation inside
 //! `<Connect>` is in `relay`.
 //!
 //! `<Connect>` waits for the end of its stream, and the leg hears what the server sends.
 //! **Invariant: a `<Connect>` that is left, whatever the reason, stops its stream.**
 
-use rcml::{Connect, ConnectNoun, Start, Stop, Stream};
+use rcml::{
+    CallRecording, Connect, ConnectNoun, Start, StartNoun, Stop, StopNoun, Stream, Transcription,
+};
 
 use super::relay;
 use super::verb::{Running, Site, Step};
@@ -12,8 +14,9 @@ use crate::callback::CallbackTarget;
 use crate::command::MediaCommand;
 use crate::context::Context;
 use crate::event::{PlayId, Req};
+use crate::recording::RecordingTerms;
 use crate::streams::{Origin, StopReason, StreamEnd};
-use model::{HttpMethod, error};
+use model::{HttpMethod, RecordingSource, error};
 
 /// A `<Connect>` whose stream is open.
 struct Connecting {
@@ -49,21 +52,79 @@ pub(super) fn connect(connect: Connect, site: &mut Site<'_>, cx: &mut Context) -
 }
 
 pub(super) fn start(start: Start, site: &mut Site<'_>, cx: &mut Context) -> Step {
-    for stream in start.streams {
-        // The owner of the account learns of one that cannot be opened.
-        let _ = open(stream, false, site, cx);
+    for noun in start.nouns {
+        match noun {
+            StartNoun::Stream(stream) => {
+                // The owner of the account learns of one that cannot be opened.
+                let _ = open(stream, false, site, cx);
+            }
+            StartNoun::Recording(recording) => record(recording, site, cx),
+            StartNoun::Transcription(transcription) => transcribe(*transcription, site, cx),
+        }
     }
     Step::Next
 }
 
+fn record(recording: CallRecording, site: &mut Site<'_>, cx: &mut Context) {
+    let callback = recording.callback.as_ref();
+    let terms = RecordingTerms {
+        source: RecordingSource::StartCallRecordingTwiml,
+        name: recording.name,
+        sides: recording.sides,
+        trim: recording.trim,
+        callback: callback.and_then(|callback| site.recording_callback(callback, cx)),
+    };
+    if let Err(refusal) = site.recordings.begin(terms, site.leg, cx) {
+        let text = format!("the recording was not started: {refusal}");
+        let about = site.about_line(recording.line);
+        cx.notify(about, error::RECORDING_TOO_MANY, &text);
+    }
+}
+
 pub(super) fn stop(stop: &Stop, site: &mut Site<'_>, cx: &mut Context) -> Step {
-    for name in &stop.names {
-        if !site.streams.stop_named(name, site.leg, cx) {
-            let text = format!("there is no open stream `{name}` to stop");
-            cx.notify(site.about_line(stop.line), error::STREAM_UNKNOWN, &text);
+    for noun in &stop.nouns {
+        let (found, code, what) = match noun {
+            StopNoun::Stream(name) => {
+                let found = site.streams.stop_named(name, site.leg, cx);
+                (found, error::STREAM_UNKNOWN, format!("stream `{name}`"))
+            }
+            StopNoun::Recording(name) => {
+                let found = site.recordings.stop_named(name, site.leg, cx);
+                (found, error::STARTED_UNKNOWN, format!("recording `{name}`"))
+            }
+            StopNoun::Transcription(name) => {
+                let found = site.transcripts.stop_named(name, site.leg, cx);
+                (
+                    found,
+                    error::STARTED_UNKNOWN,
+                    format!("transcription `{name}`"),
+                )
+            }
+        };
+        if !found {
+            let text = format!("there is no open {what} to stop");
+            cx.notify(site.about_line(stop.line), code, &text);
         }
     }
     Step::Next
+}
+
+fn transcribe(transcription: Transcription, site: &mut Site<'_>, cx: &mut Context) {
+    // Of an address that is not valid, the owner has been notified.
+    let Some(url) = site.address(&transcription.status_callback, cx) else {
+        return;
+    };
+    let target = CallbackTarget {
+        url,
+        method: transcription.status_callback_method,
+        author: site.author(),
+    };
+    let line = transcription.line;
+    if !site.transcripts.begin(transcription, target, site.leg, cx) {
+        let text = "the call has two transcriptions already";
+        let code = error::TRANSCRIPTION_TOO_MANY;
+        cx.notify(site.about_line(line), code, text);
+    }
 }
 
 /// Opens a stream.

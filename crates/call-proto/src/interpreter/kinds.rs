@@ -15,7 +15,7 @@ pub(super) fn must_answer_for(verb: &Verb, site: &Site<'_>) -> bool {
         Verb::Reject(_) | Verb::Pause(_) | Verb::Stop(_) | Verb::Leave(_) => false,
         Verb::Enqueue(enqueue) => !enqueue.name.is_empty(),
         Verb::Connect(connect) => connect.noun.is_some(),
-        Verb::Start(start) => !start.streams.is_empty(),
+        Verb::Start(start) => !start.nouns.is_empty(),
         Verb::Dial(dial) if dial.conference().is_some() || dial.queue().is_some() => true,
         Verb::Dial(dial) => !dial.answer_on_bridge.unwrap_or(waiting) && !dial.nouns.is_empty(),
         Verb::Hangup(_) => !waiting && !failed,

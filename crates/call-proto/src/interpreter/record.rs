@@ -68,6 +68,7 @@ fn begin(record: &rcml::Record, site: &mut Site<'_>, cx: &mut Context) -> Phase 
     let callback = callback.and_then(|callback| site.recording_callback(callback, cx));
     let terms = RecordingTerms {
         source: RecordingSource::RecordVerb,
+        name: None,
         sides: Sides::Inbound,
         trim: record
             .trim

@@ -28,6 +28,7 @@ use crate::recording::{RecordingNews, Recordings};
 use crate::relay_news::RelayNews;
 use crate::relays::Relays;
 use crate::streams::{StreamEnd, Streams};
+use crate::transcripts::Transcripts;
 
 /// What follows a verb's action.
 pub(super) enum Step {
@@ -51,6 +52,7 @@ pub(crate) struct Host<'a> {
     pub(crate) recordings: &'a mut Recordings,
     pub(crate) streams: &'a mut Streams,
     pub(crate) relays: &'a mut Relays,
+    pub(crate) transcripts: &'a mut Transcripts,
 }
 
 /// The same but for what was reported so far, which is the scripts' own.
@@ -60,6 +62,7 @@ pub(crate) struct Parts<'a> {
     pub(crate) recordings: &'a mut Recordings,
     pub(crate) streams: &'a mut Streams,
     pub(crate) relays: &'a mut Relays,
+    pub(crate) transcripts: &'a mut Transcripts,
 }
 
 impl Parts<'_> {
@@ -71,6 +74,7 @@ impl Parts<'_> {
             recordings: self.recordings,
             streams: self.streams,
             relays: self.relays,
+            transcripts: self.transcripts,
         }
     }
 }
@@ -86,6 +90,7 @@ impl Host<'_> {
             recordings: self.recordings,
             streams: self.streams,
             relays: self.relays,
+            transcripts: self.transcripts,
         }
     }
 }
@@ -99,6 +104,7 @@ pub(super) struct Site<'a> {
     pub(super) recordings: &'a mut Recordings,
     pub(super) streams: &'a mut Streams,
     pub(super) relays: &'a mut Relays,
+    pub(super) transcripts: &'a mut Transcripts,
 }
 
 /// A verb that has started.

@@ -1,6 +1,6 @@
-//! What the API does to the recordings of a live call: starts, pauses, continues and ends them.
+//! What the API does to the recordings of a live call: starts, pauses, continues and ends them. `<Start>` and `<Stop>` do the same.
 //!
-//! A recording that the API starts belongs to the leg, whatever runs on it, and ends with the leg at the
+//! A recording that either starts belongs to the leg, whatever runs on it, and ends with the leg at the
 //! latest; one of a `<Dial>` can be changed too, and its verb or bridge does not notice. **Invariant:
 //! each request makes its change, or is refused and changes nothing.**
 
@@ -15,7 +15,7 @@ use crate::fact::Fact;
 use crate::leg::Leg;
 use crate::recording_request::{NewRecording, Pause, RecordingChange, RecordingRefusal, Turn};
 
-/// Maximum recordings in progress that the API has started on one leg.
+/// Maximum recordings in progress that the API and `<Start>` have started on one leg.
 const MAX_STARTED: usize = 4;
 /// A recording of this length is not empty, whatever the media side makes of the moment of a pause.
 const SURELY_HEARD_MS: i64 = 100;
@@ -28,23 +28,14 @@ impl Call {
         source: RecordingSource,
         cx: &mut Context,
     ) -> Result<RecordingSid, RecordingRefusal> {
-        if !self.leg.is_up() {
-            return Err(RecordingRefusal::NotAnswered);
-        }
-        if self.recordings.of_leg().count() >= MAX_STARTED {
-            return Err(RecordingRefusal::TooMany);
-        }
-        let sid = cx.recording_sid();
         let terms = RecordingTerms {
             source,
+            name: None,
             sides: new.sides,
             trim: new.trim,
             callback: new.callback,
         };
-        let command = terms.command(sid);
-        self.recording_starts(sid, terms, cx);
-        cx.media(self.sid(), command);
-        Ok(sid)
+        self.recordings.begin(terms, &mut self.leg, cx)
     }
 
     /// Pauses, continues or ends a recording for the API.
@@ -58,6 +49,41 @@ impl Call {
 }
 
 impl Recordings {
+    /// Starts a recording that belongs to the leg.
+    pub(crate) fn begin(
+        &mut self,
+        terms: RecordingTerms,
+        leg: &mut Leg,
+        cx: &mut Context,
+    ) -> Result<RecordingSid, RecordingRefusal> {
+        if !leg.is_up() {
+            return Err(RecordingRefusal::NotAnswered);
+        }
+        if self.of_leg().count() >= MAX_STARTED {
+            return Err(RecordingRefusal::TooMany);
+        }
+        let sid = cx.recording_sid();
+        let command = terms.command(sid);
+        self.start(sid, terms, leg, cx);
+        cx.media(leg.profile.sid, command);
+        Ok(sid)
+    }
+
+    /// Ends those with this name; false if there is none.
+    pub(crate) fn stop_named(&mut self, name: &str, leg: &mut Leg, cx: &mut Context) -> bool {
+        let named = self
+            .of_leg()
+            .filter(|open| open.name.as_deref() == Some(name));
+        let found: Vec<RecordingSid> = named.map(|open| open.started.sid).collect();
+        for recording in &found {
+            let recording = Some(*recording);
+            let turn = Turn::Stop;
+            // It is in progress, so this is not refused.
+            let _ = self.change(RecordingChange { recording, turn }, leg, cx);
+        }
+        !found.is_empty()
+    }
+
     /// Those in progress that belong to the leg.
     fn of_leg(&self) -> impl Iterator<Item = &OpenRecording> {
         let running = self.open.iter().filter(|open| open.until.is_none());
@@ -137,7 +163,9 @@ impl OpenRecording {
     /// Whether it belongs to the leg, rather than to a verb or a bridge.
     pub(super) const fn is_of_leg(&self) -> bool {
         match self.started.kind.source {
-            RecordingSource::OutboundApi | RecordingSource::StartCallRecordingApi => true,
+            RecordingSource::OutboundApi
+            | RecordingSource::StartCallRecordingApi
+            | RecordingSource::StartCallRecordingTwiml => true,
             RecordingSource::DialVerb
             | RecordingSource::RecordVerb
             | RecordingSource::Conference => false,

@@ -24,8 +24,8 @@ struct Leg {
     /// REFERs without an answer, and whether one was accepted whose outcome is unknown.
     refers: u32,
     transfers: bool,
-    /// The running recognition.
-    listening: Option<Req>,
+    /// The running recognitions.
+    listening: BTreeSet<Req>,
     /// Its streams that were not closed: whether each has begun with a play-out.
     streams: BTreeMap<Req, bool>,
     /// Its conversations that were not closed: whether each has begun.
@@ -113,16 +113,18 @@ impl Rules {
                 Command::Leg(command) => self.sip(*call, command),
                 Command::Media(command) => self.media(*call, command),
                 Command::Forget => self.forget(*call),
-                Command::Listen { req, .. } => {
-                    let free = self.leg(*call).listening.replace(*req).is_none();
-                    self.check(free, || format!("{call} listens twice"));
+                Command::Listen { req, .. } | Command::Overhear { req, .. } => {
+                    // A verb, and two transcriptions of two tracks.
+                    let is_new = self.leg(*call).listening.insert(*req);
+                    let few = self.leg(*call).listening.len() <= 5;
+                    self.check(is_new && few, || format!("{call} listens too often"));
                 }
                 Command::EndOfSpeech { req } => {
-                    let listens = self.leg(*call).listening == Some(*req);
+                    let listens = self.leg(*call).listening.contains(req);
                     self.check(listens, || format!("{call}: the end of no speech"));
                 }
                 Command::StopListening { req } => {
-                    let listened = self.leg(*call).listening.take() == Some(*req);
+                    let listened = self.leg(*call).listening.remove(req);
                     self.check(listened, || format!("{call} stops no listening"));
                 }
                 Command::Trace(entry) => {
@@ -162,7 +164,7 @@ impl Rules {
                 self.leg(call).refers += 1;
             }
             Event::Speech { req, news } if !matches!(news, SpeechNews::Partial(_)) => {
-                self.leg(call).listening.take_if(|known| known == req);
+                self.leg(call).listening.remove(req);
             }
             Event::Stream {
                 req,
@@ -571,7 +573,7 @@ impl Rules {
     fn forget(&mut self, call: CallSid) {
         let leg = self.leg(call);
         leg.forgotten += 1;
-        let media = leg.opened == leg.closed && leg.listening.is_none();
+        let media = leg.opened == leg.closed && leg.listening.is_empty();
         let fits = leg.ended == 1 && media && leg.member.is_none() && leg.live.is_none();
         let mut streams = leg.opened_streams.difference(&leg.ended_streams);
         let stream = streams.next().cloned();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use call_proto::routing::Place;
 use call_proto::{AudioFailure, Event, QueueEvent, RelayCommand, Req, StreamCommand};
-use media::{PlayId, RecordingId};
+use media::{PlayId, RecordingId, Track};
 use model::{AccountSid, CallSid, EventSid};
 use webhook::{SocketError, SocketRequest, Stamp, WebSocket};
 
@@ -150,13 +150,21 @@ impl Actor {
         }
     }
 
-    pub(super) fn listen(&mut self, call: CallSid, req: Req, request: call_proto::ListenRequest) {
+    /// Recognises what a party says, or hears.
+    pub(super) fn listen(
+        &mut self,
+        call: CallSid,
+        req: Req,
+        track: Track,
+        request: call_proto::ListenRequest,
+    ) {
         let Some(endpoint) = self.leg(call).map(|leg| leg.endpoint) else {
             return;
         };
         let ends = Ends {
             call,
             endpoint,
+            track,
             audio: RecordingId(self.shared.endpoint().0),
             session: &self.session,
             inbox: &self.inbox,

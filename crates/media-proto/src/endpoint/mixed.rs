@@ -13,6 +13,13 @@ use rtp_proto::{HEADER_LEN, Header};
 use std::time::Instant;
 
 impl Endpoint {
+    /// Moves the timestamps of the mix on to `at`, since it has made no frames in between.
+    pub(crate) fn skip_rest(&mut self, at: Instant) {
+        if self.plays.are_over() {
+            self.out.catch_up(at);
+        }
+    }
+
     /// Sends the frame of the mix that is due at `at`, as the member hears it. Returns its
     /// header if it was sent.
     pub(crate) fn send_mix(

@@ -51,10 +51,11 @@ impl Engine {
             if let Some(mix) = self.mixes.get_mut(mix) {
                 mix.change(member, role);
             }
-            return;
+            return self.wake(mix, now);
         }
         self.unjoin(Some(slot));
         let place = self.mix_or_new(id, now);
+        self.wake(place, now);
         let Some(mix) = self.mixes.get_mut(place) else {
             return;
         };
@@ -100,9 +101,28 @@ impl Engine {
         sound: &Sound<'_>,
         now: Instant,
     ) {
-        let mix = self.mixes.get_mut(mix);
-        if let Some(heard) = mix.and_then(|mix| mix.talker(member)) {
-            heard.push(sound, now);
+        let place = self.mixes.get_mut(mix);
+        if place.is_some_and(|mix| mix.hear(member, sound, now)) {
+            self.wake(mix, now);
+        }
+    }
+
+    /// Ends the rest of a mix. Its next frames are a new talk spurt for each member.
+    pub(super) fn wake(&mut self, slot: usize, now: Instant) {
+        let at = self.align(now);
+        let Some(mix) = self.mixes.get_mut(slot) else {
+            return;
+        };
+        if !mix.wake(at) {
+            return;
+        }
+        self.timers.arm(mix.next_at, Timer::Mix(slot));
+        for (listener, _) in mix.listeners() {
+            if let Some(endpoint) = self.endpoints.get_mut(listener)
+                && endpoint.plays.are_over()
+            {
+                endpoint.out.interrupt();
+            }
         }
     }
 
@@ -121,6 +141,7 @@ impl Engine {
         if late {
             mix.next_at = resume_at;
         } else {
+            let rested = mix.rests();
             mix.frame(at);
             let recording = mix.recording.and_then(|slot| self.recordings.get_mut(slot));
             if let Some(recording) = recording {
@@ -135,6 +156,9 @@ impl Engine {
                 let Some(endpoint) = self.endpoints.get_mut(listener) else {
                     continue;
                 };
+                if rested {
+                    endpoint.skip_rest(at);
+                }
                 let sent = endpoint.send_mix(mix, place, &mut encoded, at, now, out);
                 if let (Some(header), true) = (sent, endpoint.is_overheard()) {
                     let mut samples = [0; mix::FRAME];

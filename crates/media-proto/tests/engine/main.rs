@@ -15,4 +15,5 @@ mod mutation;
 mod play;
 mod recode;
 mod record;
+mod rest;
 mod source;

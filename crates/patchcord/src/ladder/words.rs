@@ -216,6 +216,8 @@ fn of_media(way: Way, what: &str, detail: &str) -> Option<String> {
         (Way::Out, "detect machine") => "finds out if a machine answers".to_owned(),
         (Way::In, "answerer") => format!("hears {detail}"),
         (Way::Here, "answered by") => format!("result of machine detection: {detail}"),
+        (Way::Out, "overhear") => format!("listens to what the party hears ({detail})"),
+        (Way::Here, "transcription") => format!("transcribes: {detail}"),
         (Way::Out, "listen") => format!("listens for speech ({detail})"),
         (Way::Out, "end of speech") => "the speech has ended".to_owned(),
         (Way::Out, "stop listening") => "stops listening".to_owned(),

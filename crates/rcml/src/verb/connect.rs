@@ -1,11 +1,13 @@
 //! `<Connect>`, `<Start>` and `<Stop>`: hand the call to a stream or a conversation, or start and stop
-//! streams beside the document.
+//! streams, recordings and transcriptions beside the document.
 
 use model::{HttpMethod, error};
 
 use crate::element::{Attributes, Element};
 use crate::finding::{Finding, Findings};
-use crate::verb::{ConversationRelay, Stream};
+use crate::verb::{
+    CallRecording, ConversationRelay, Stream, Transcription, call_recording, stream, transcription,
+};
 use crate::vocabulary;
 
 /// Lets the remote party and a server talk to each other until the server ends that.
@@ -30,22 +32,56 @@ pub enum ConnectNoun {
     Relay(Box<ConversationRelay>),
 }
 
-/// Starts streams that the document does not wait for.
+/// Starts what the document does not wait for.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Start {
-    /// The streams; if there are none, the verb is skipped, and has a finding.
-    pub streams: Vec<Stream>,
+    /// What it is, in order; if there is nothing, the verb is skipped, and has a finding.
+    pub nouns: Vec<StartNoun>,
     /// Line in the document, from 1; 0 if not read from a document.
     pub line: u32,
 }
 
-/// Stops streams.
+/// What a `<Start>` starts.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum StartNoun {
+    /// A stream of the call's audio.
+    Stream(Stream),
+    /// A recording.
+    Recording(CallRecording),
+    /// What is said, as text.
+    Transcription(Box<Transcription>),
+}
+
+impl StartNoun {
+    /// The name of the element.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Stream(_) => vocabulary::STREAM,
+            Self::Recording(_) => vocabulary::RECORDING,
+            Self::Transcription(_) => vocabulary::TRANSCRIPTION,
+        }
+    }
+}
+
+/// Stops what was started.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Stop {
-    /// Their names.
-    pub names: Vec<String>,
+    /// What it is, in order.
+    pub nouns: Vec<StopNoun>,
     /// Line in the document, from 1; 0 if not read from a document.
     pub line: u32,
+}
+
+/// What a `<Stop>` stops, by its name.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum StopNoun {
+    /// A stream.
+    Stream(String),
+    /// A recording.
+    Recording(String),
+    /// A transcription.
+    Transcription(String),
 }
 
 pub(super) const CONNECT: Attributes = Attributes {
@@ -91,11 +127,17 @@ impl Connect {
 impl Start {
     pub(crate) fn read(element: &Element<'_>, findings: &mut Findings) -> Self {
         element.check_attributes(&START, findings);
-        let read =
-            |child: &Element<'_>, findings: &mut Findings| Stream::read(child, false, findings);
-        let streams = streams(element, read, findings).into_iter();
+        let read = |child: &Element<'_>, findings: &mut Findings| match child.name() {
+            vocabulary::RECORDING => {
+                Some(StartNoun::Recording(CallRecording::read(child, findings)))
+            }
+            vocabulary::TRANSCRIPTION => Transcription::read(child, findings)
+                .map(|read| StartNoun::Transcription(Box::new(read))),
+            _ => Stream::read(child, false, findings).map(StartNoun::Stream),
+        };
+        let nouns = nouns(element, vocabulary::STARTED, read, findings).into_iter();
         Self {
-            streams: streams.map(|(_, stream)| stream).collect(),
+            nouns: nouns.map(|(_, noun)| noun).collect(),
             line: element.at().line,
         }
     }
@@ -104,21 +146,44 @@ impl Start {
 impl Stop {
     pub(crate) fn read(element: &Element<'_>, findings: &mut Findings) -> Self {
         element.check_attributes(&STOP, findings);
-        let names = streams(element, Stream::read_name, findings).into_iter();
+        let read = |child: &Element<'_>, findings: &mut Findings| match child.name() {
+            vocabulary::RECORDING => {
+                let unnamed = error::STARTED_UNKNOWN;
+                read_name(child, &call_recording::STOPPED, unnamed, findings)
+                    .map(StopNoun::Recording)
+            }
+            vocabulary::TRANSCRIPTION => {
+                let unnamed = error::STARTED_UNKNOWN;
+                read_name(child, &transcription::STOPPED, unnamed, findings)
+                    .map(StopNoun::Transcription)
+            }
+            _ => read_name(child, &stream::STOPPED, error::STREAM_UNKNOWN, findings)
+                .map(StopNoun::Stream),
+        };
+        let nouns = nouns(element, vocabulary::STARTED, read, findings).into_iter();
         Self {
-            names: names.map(|(_, name)| name).collect(),
+            nouns: nouns.map(|(_, noun)| noun).collect(),
             line: element.at().line,
         }
     }
 }
 
-/// What is read from the streams inside an element, with their places.
-fn streams<T>(
+/// The name of what is to be stopped; `None`, with a finding, if there is none.
+fn read_name(
     element: &Element<'_>,
-    read: impl Fn(&Element<'_>, &mut Findings) -> Option<T>,
+    known: &Attributes,
+    unnamed: u16,
     findings: &mut Findings,
-) -> Vec<(crate::Position, T)> {
-    nouns(element, &[vocabulary::STREAM], read, findings)
+) -> Option<String> {
+    element.check_attributes(known, findings);
+    element.refuse_content(findings);
+    let name = element.string("name");
+    if name.is_none() {
+        let noun = element.name();
+        let message = format!("`{noun}` in `Stop` has no `name`; it was skipped");
+        findings.push(Finding::new(unnamed, element.at(), message));
+    }
+    name
 }
 
 /// What is read from the elements with these names inside an element, with their places. Adds a finding
@@ -141,11 +206,11 @@ fn nouns<T>(
     }
     if is_empty {
         let names: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
-        let message = format!(
-            "`{}` has no {}; it was skipped",
-            element.name(),
-            names.join(" or ")
-        );
+        let names = match names.split_last() {
+            Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
+            _ => names.concat(),
+        };
+        let message = format!("`{}` has no {names}; it was skipped", element.name());
         findings.push(Finding::new(error::STREAM_MISSING, element.at(), message));
     }
     found

@@ -5,6 +5,7 @@
 //! ones.
 
 mod answering;
+mod call_recording;
 mod conference;
 mod connect;
 mod dial;
@@ -28,14 +29,16 @@ mod sms;
 mod speech;
 mod stream;
 mod target;
+mod transcription;
 mod unsupported;
 mod wait;
 
 use crate::element::Attributes;
 
 pub use answering::Detection;
+pub use call_recording::CallRecording;
 pub use conference::{Beep, Conference, ConferenceRecording};
-pub use connect::{Connect, ConnectNoun, Start, Stop};
+pub use connect::{Connect, ConnectNoun, Start, StartNoun, Stop, StopNoun};
 pub use dial::{Dial, DialRecording, RecordingStart, RingTone, Sides};
 pub use echo::Echo;
 pub use enqueue::{Enqueue, Leave};
@@ -57,6 +60,7 @@ pub use say::{Say, Voice};
 pub use sms::Sms;
 pub use speech::{Speech, SpeechTimeout};
 pub use stream::{Stream, Track};
+pub use transcription::Transcription;
 pub use unsupported::Unsupported;
 pub use wait::Wait;
 
@@ -85,6 +89,8 @@ pub(crate) const ELEMENTS: &[(&str, &Attributes)] = &[
     ("Client", &noun::CLIENT),
     ("Sip", &noun::SIP),
     ("Stream", &stream::ATTRIBUTES),
+    ("Recording", &call_recording::ATTRIBUTES),
+    ("Transcription", &transcription::ATTRIBUTES),
     ("ConversationRelay", &relay::ATTRIBUTES),
     ("Language", &relay::LANGUAGE),
     ("Parameter", &stream::PARAMETER),
@@ -123,9 +129,9 @@ pub enum Verb {
     Sms(Box<Sms>),
     /// Talk to a server.
     Connect(Box<Connect>),
-    /// Start streams beside the document.
+    /// Start streams, recordings and transcriptions beside the document.
     Start(Start),
-    /// Stop streams.
+    /// Stop them.
     Stop(Stop),
     /// Wait in a queue.
     Enqueue(Box<Enqueue>),

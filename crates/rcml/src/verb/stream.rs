@@ -64,7 +64,7 @@ pub(super) const ATTRIBUTES: Attributes = Attributes {
 };
 
 /// Of a `<Stream>` inside `<Stop>`.
-const STOPPED: Attributes = Attributes {
+pub(super) const STOPPED: Attributes = Attributes {
     built: &["name"],
     unbuilt: &[
         "connectorName",
@@ -120,18 +120,6 @@ impl Stream {
             ..Self::new(url(element, findings)?)
         };
         Some(stream)
-    }
-
-    /// The name of a stream to stop; `None`, with a finding, if there is none.
-    pub(super) fn read_name(element: &Element<'_>, findings: &mut Findings) -> Option<String> {
-        element.check_attributes(&STOPPED, findings);
-        element.refuse_content(findings);
-        let name = element.string("name");
-        if name.is_none() {
-            let message = "`Stream` in `Stop` has no `name`; it was skipped".to_owned();
-            findings.push(Finding::new(error::STREAM_UNKNOWN, element.at(), message));
-        }
-        name
     }
 }
 

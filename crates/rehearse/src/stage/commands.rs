@@ -98,6 +98,7 @@ impl<'a> Stage<'a> {
             Command::Speak { req, text, .. } => self.speak(call, req, text),
             Command::Load { req, url, .. } => self.load(call, req, url),
             Command::Listen { req, request } => self.listen(call, req, &request),
+            Command::Overhear { req, .. } => self.overhear(call, req),
             Command::EndOfSpeech { req } => self.end_of_speech(call, req),
             Command::StopListening { req } => {
                 self.stop_listening(call, req);

@@ -20,7 +20,7 @@ const AUTO_SILENCE: Duration = Duration::from_millis(500);
 
 /// The recognitions running on legs.
 #[derive(Default)]
-pub(super) struct Ears(BTreeMap<CallSid, Ear>);
+pub(super) struct Ears(BTreeMap<CallSid, Vec<Ear>>);
 
 pub(super) struct Ear {
     req: Req,
@@ -80,29 +80,33 @@ impl Stage<'_> {
     /// A word was said.
     pub(super) fn said(&mut self, word: Word) {
         let recorded = self.records_word(word.call, word.length);
-        let Some(ear) = self.ears.0.get_mut(&word.call) else {
+        let Some(ears) = self.ears.0.get_mut(&word.call) else {
             if word.is_first && !recorded {
                 let text = format!(
-                    "speech went unheard at {}: no <Record>, <ConversationRelay> or <Gather> with `speech` in its `input` was waiting",
+                    "speech went unheard at {}: no <Record>, <ConversationRelay>, <Transcription> or <Gather> with `speech` in its `input` was waiting",
                     seconds(self.now.since(START))
                 );
                 self.actor_fails(word.actor, word.line, text);
             }
             return;
         };
-        ear.heard.push(word.text);
-        let (req, count) = (ear.req, ear.heard.len());
-        let news = SpeechNews::Partial(ear.heard.join(" "));
-        if ear.finds_end {
-            self.later(AUTO_SILENCE, Due::Hushed(word.call, req, count));
+        let heard = ears.iter_mut().map(|ear| {
+            ear.heard.push(word.text.clone());
+            let so_far = SpeechNews::Partial(ear.heard.join(" "));
+            (ear.req, ear.finds_end, ear.heard.len(), so_far)
+        });
+        for (req, finds_end, count, news) in heard.collect::<Vec<_>>() {
+            if finds_end {
+                self.later(AUTO_SILENCE, Due::Hushed(word.call, req, count));
+            }
+            self.tell_soon(word.call, Event::Speech { req, news });
         }
-        self.tell_soon(word.call, Event::Speech { req, news });
     }
 
     /// There has been silence for a while, unless more words came.
     pub(super) fn hushed(&mut self, call: CallSid, req: Req, count: usize) {
-        let ear = self.ears.0.get(&call);
-        if ear.is_some_and(|ear| ear.req == req && ear.heard.len() == count) {
+        let mut ears = self.ears.0.get(&call).into_iter().flatten();
+        if ears.any(|ear| ear.req == req && ear.heard.len() == count) {
             self.end_of_speech(call, req);
         }
     }
@@ -118,9 +122,17 @@ impl Stage<'_> {
             finds_end: request.end_silence.is_none(),
             heard: Vec::new(),
         };
-        self.ears.0.insert(call, ear);
+        self.ears.0.entry(call).or_default().push(ear);
         if self.scene.recognizer == Recognizer::Hears {
             self.chatters(call);
+        }
+    }
+
+    /// What the party hears is not recognised; a missing recognizer reports that all the same.
+    pub(super) fn overhear(&mut self, call: CallSid, req: Req) {
+        if self.scene.recognizer == Recognizer::Missing {
+            let news = SpeechNews::Unavailable;
+            self.tell_soon(call, Event::Speech { req, news });
         }
     }
 
@@ -137,14 +149,15 @@ impl Stage<'_> {
 
     /// The recognizer reports a word, if it listens.
     pub(super) fn understands(&mut self, call: CallSid, news: SpeechNews) {
-        let Some(ear) = self.ears.0.get_mut(&call) else {
+        // The one that began last.
+        let Some(ear) = self.ears.0.get_mut(&call).and_then(|ears| ears.last_mut()) else {
             return;
         };
         let req = ear.req;
         if let SpeechNews::Partial(so_far) = &news {
             ear.heard = vec![so_far.clone()];
         } else {
-            self.ears.0.remove(&call);
+            self.stop_listening(call, req);
         }
         self.tell_soon(call, Event::Speech { req, news });
     }
@@ -172,10 +185,13 @@ impl Stage<'_> {
 
     /// Ends a recognition, returning its listener.
     pub(super) fn stop_listening(&mut self, call: CallSid, req: Req) -> Option<Ear> {
-        if self.ears.0.get(&call)?.req == req {
-            return self.ears.0.remove(&call);
+        let ears = self.ears.0.get_mut(&call)?;
+        let at = ears.iter().position(|ear| ear.req == req)?;
+        let ear = ears.remove(at);
+        if ears.is_empty() {
+            self.ears.0.remove(&call);
         }
-        None
+        Some(ear)
     }
 }
 

@@ -31,3 +31,23 @@ fn stream_redirected() {
 fn stream_start_goes_on() {
     check("stream-start-goes-on");
 }
+
+#[test]
+fn start_recording() {
+    check("start-recording");
+}
+
+#[test]
+fn start_recording_limits() {
+    check("start-recording-limits");
+}
+
+#[test]
+fn start_transcription() {
+    check("start-transcription");
+}
+
+#[test]
+fn start_transcription_cut_off() {
+    check("start-transcription-cut-off");
+}

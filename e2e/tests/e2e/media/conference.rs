@@ -81,6 +81,50 @@ fn three_phones_hear_the_others_and_not_themselves() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Kim is the customer, ann the agent, and eve the coach of ann.
+#[test]
+fn only_the_coached_phone_hears_the_coach() -> anyhow::Result<()> {
+    let scene = Scene::new()?;
+    let meets = "<Dial><Conference beep=\"false\">desk</Conference></Dial>";
+    scene.app.on("/v", Reply::document(meets));
+    let rest = scene.server.rest();
+    rest.number("1001", &scene.app.url("/coach"))?;
+    let ann = scene.ann(Setup::alaw)?;
+    let eve = phone(&scene, "eve", scene.music)?;
+    for phone in [&scene.kim, &ann] {
+        phone.dial("1000")?;
+        phone.wait_for("CALL_ESTABLISHED")?;
+    }
+    let asked = scene.app.wait_for("/v", 2, SOON)?;
+    let of_ann = asked.iter().find(|it| it.param("From") == Some("ann"));
+    let agent = of_ann.and_then(|it| it.param("CallSid"));
+    let coaches = format!(
+        "<Dial><Conference beep=\"false\" coach=\"{}\">desk</Conference></Dial>",
+        agent.context("ann's call")?
+    );
+    scene.app.on("/coach", Reply::document(&coaches));
+    eve.dial("1001")?;
+    eve.wait_for("CALL_ESTABLISHED")?;
+    talk(TALK);
+    for phone in [&scene.kim, &ann, &eve] {
+        phone.hangup()?;
+    }
+    let (customer, agent, coach) = (scene.kim.heard()?, ann.heard()?, eve.heard()?);
+    customer.check_bridge(scene.anns, scene.kims, HEARD)?;
+    let leaked = customer.share(scene.music);
+    ensure!(
+        leaked < 0.02,
+        "kim hears the coach in {leaked:.3} of the time"
+    );
+    for pitch in [scene.kims, scene.music] {
+        agent.check_bridge(pitch, scene.anns, HEARD)?;
+    }
+    for pitch in [scene.kims, scene.anns] {
+        coach.check_bridge(pitch, scene.music, HEARD)?;
+    }
+    Ok(())
+}
+
 #[test]
 fn a_recording_has_the_tones_of_all_and_the_conference_names_it() -> anyhow::Result<()> {
     let scene = Scene::new()?;

@@ -1,8 +1,8 @@
 //! A recognizer receives the audio of a real phone, and its result reaches the application.
 
 use anyhow::{Context as _, ensure};
-use e2e::Reply;
 use e2e::server::Options;
+use e2e::{Reply, wait};
 
 use super::{SOON, Scene};
 
@@ -65,4 +65,53 @@ fn speech_of_a_phone_is_recognised_and_reported() -> anyhow::Result<()> {
     let seconds = calls[0]["duration"].as_i64();
     ensure!(seconds.is_some_and(|length| length < 10), "{}", calls[0]);
     Ok(())
+}
+
+/// What the caller says and what it hears are recognised apart, as often as something is said.
+#[test]
+fn a_transcription_has_both_sides_of_a_call() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let program = folder.path().join("hear.py");
+    std::fs::write(&program, RECOGNIZER)?;
+    let config = format!("[speech]\nrecognizer = 'python3 {}'\n", program.display());
+    let scene = Scene::on(Options::default().config(&config).start()?, |kim| kim)?;
+    let starts = "<Start><Transcription languageCode=\"en-GB\" statusCallbackUrl=\"/t\"/></Start>\
+                  <Play>/music.wav</Play>";
+    scene.app.on("/v", Reply::document(starts));
+    scene.app.on("/music.wav", Reply::wav(scene.music.wav(30)));
+    scene.app.on("/t", Reply::status(200));
+    scene.kim.dial("1000")?;
+    for (track, pitch) in [
+        ("inbound_track", scene.kims),
+        ("outbound_track", scene.music),
+    ] {
+        let texts = wait::until("two utterances", SOON, || {
+            let told = scene.app.requests("/t");
+            let of_track = told.iter().filter(|it| {
+                it.param("TranscriptionEvent") == Some("transcription-content")
+                    && it.param("Track") == Some(track)
+            });
+            let texts = of_track.map(|it| it.param("TranscriptionData").unwrap_or_default());
+            let texts: Vec<String> = texts.map(str::to_owned).collect();
+            (texts.len() >= 2).then_some(texts)
+        })?;
+        for text in texts {
+            let data: serde_json::Value = serde_json::from_str(&text)?;
+            ensure!(data["confidence"] == 0.75, "{text}");
+            let heard = data["transcript"].as_str().context("a transcript")?;
+            let height = heard.strip_prefix("en-GB ").context(text.clone())?;
+            let height: f64 = height.parse()?;
+            let wanted = pitch.hz();
+            ensure!(
+                (height - wanted).abs() < 10.0,
+                "{height} Hz were heard of {wanted} Hz on {track}"
+            );
+        }
+    }
+    scene.kim.hangup()?;
+    wait::until("its end", SOON, || {
+        let told = scene.app.requests("/t");
+        let last = told.last()?;
+        (last.param("TranscriptionEvent") == Some("transcription-stopped")).then_some(())
+    })
 }

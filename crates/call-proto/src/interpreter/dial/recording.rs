@@ -140,6 +140,7 @@ impl DialRecorder {
         let callback = self.callback.as_ref();
         RecordingTerms {
             source: RecordingSource::DialVerb,
+            name: None,
             sides: wanted.sides,
             trim: wanted.trim,
             callback: callback.and_then(|callback| site.recording_callback(callback, cx)),
