@@ -7,8 +7,8 @@ use axum::response::Response;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use model::record::{
-    Account, Application, CallRecord, Client, Conference, Message, Notification, Number, Queue,
-    Recording, ShownRecording,
+    Account, ApiKey, Application, CallRecord, Client, Conference, Message, Notification, Number,
+    Queue, Recording, ShownRecording,
 };
 use model::{AccountSid, AccountStatus, Timestamp, error};
 use store::Delivery;
@@ -18,7 +18,7 @@ use crate::dialect::RestDialect;
 use crate::failure::Failure;
 use crate::format::Format;
 use crate::params::{Params, absolute, shown};
-use crate::roles::{ADMINISTRATOR, Action};
+use crate::roles::{ADMINISTRATOR, Action, CLOSED_TO_KEYS, permits};
 use crate::value::{Resource, View, json_list, json_object, xml_element};
 use crate::warnings::Warnings;
 
@@ -31,6 +31,8 @@ pub(crate) struct Context<'a> {
     pub(crate) headers: &'a HeaderMap,
     /// The account whose credentials were used.
     pub(crate) caller: Arc<Account>,
+    /// The key that was used, unless it was a token or password.
+    pub(crate) key: Option<Arc<ApiKey>>,
     /// Warnings to send with the answer.
     pub(crate) warnings: &'a Warnings,
 }
@@ -58,8 +60,17 @@ impl Context<'_> {
         self.caller.role == ADMINISTRATOR
     }
 
-    /// Refuses what the caller's role does not permit.
+    /// Refuses what the caller's role or key does not permit.
     pub(crate) fn permit(&self, action: Action, target: &str) -> Result<(), Failure> {
+        if let Some(key) = &self.key {
+            let all = key.permissions.is_empty();
+            let permitted = all || permits(&key.permissions, action, target);
+            if CLOSED_TO_KEYS.contains(&target) || !permitted {
+                let action = action.as_str();
+                let text = format!("The API key does not permit {action}:{target}.");
+                return Err(Failure::forbidden().saying(text));
+            }
+        }
         if self.state.roles.allow(&self.caller.role, action, target) {
             Ok(())
         } else {
@@ -217,16 +228,15 @@ impl Reply {
             }
             Self::Document(text) => {
                 // The line end is for terminals: a prompt begins on a line of its own.
-                let (content_type, text) = match format {
-                    Format::Json => ("application/json", format!("{text}\n")),
-                    Format::Xml => (
-                        "application/xml",
-                        format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{text}\n"),
-                    ),
+                let text = match format {
+                    Format::Json => format!("{text}\n"),
+                    Format::Xml => {
+                        format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{text}\n")
+                    }
                 };
                 let mut response = Response::new(Body::from(text));
                 *response.status_mut() = success;
-                let content_type = HeaderValue::from_static(content_type);
+                let content_type = HeaderValue::from_static(format.media_type());
                 response.headers_mut().insert(CONTENT_TYPE, content_type);
                 response
             }
@@ -250,6 +260,7 @@ macro_rules! owned {
     };
 }
 owned!(
+    ApiKey,
     Application,
     CallRecord,
     Client,

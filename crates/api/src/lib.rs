@@ -16,6 +16,7 @@ mod closing;
 mod context;
 mod dialect;
 mod entry;
+mod etags;
 mod failure;
 mod format;
 mod guard;
@@ -24,9 +25,12 @@ mod messages;
 mod naming;
 mod openapi;
 mod page;
+mod pages;
 mod params;
 mod password;
+mod rates;
 mod reference;
+mod replays;
 mod resources;
 mod roles;
 mod route;
@@ -44,8 +48,10 @@ pub use calls::Calls;
 pub use closing::{clear_closed_accounts, finish_removals};
 pub use entry::router;
 pub use messages::Messages;
-pub use openapi::openapi;
+pub use openapi::{OpenApi, openapi, openapi_of};
+pub use rates::RateLimits;
 pub use reference::{Example, examples, reference};
+pub use replays::forget_replies;
 pub use roles::Roles;
 pub use route::{RouteInfo, routes};
 
@@ -70,6 +76,8 @@ pub struct ApiState {
     pub roles: Roles,
     /// Returned by `Version`.
     pub build: Build,
+    /// How many requests an account may send.
+    pub rate_limits: RateLimits,
     /// Address of a designer whose pages may read answers.
     pub designer_url: Option<String>,
     /// Set when the server is about to stop, so that new calls are refused.

@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 /// The role with all permissions.
 pub(crate) const ADMINISTRATOR: &str = "Administrator";
 
+/// Kinds of resources that no API key may use: they hold or make other credentials.
+pub(crate) const CLOSED_TO_KEYS: &[&str] = &["Accounts", "Keys"];
+
 /// An action on a kind of resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Action {
@@ -39,6 +42,7 @@ const DEVELOPER: &[&str] = &[
     "RestComm:*:Conferences",
     "RestComm:Create,Delete,Read:Faxes",
     "RestComm:*:IncomingPhoneNumbers",
+    "RestComm:*:Keys",
     "RestComm:Read:Notifications",
     "RestComm:*:OutgoingCallerIds",
     "RestComm:*:Queues",
@@ -77,6 +81,15 @@ impl Roles {
                 .get(role)
                 .is_some_and(|all| all.iter().any(|one| grants(one, action, target)))
     }
+}
+
+/// Whether a list of `Action:Kind`, separated by spaces, permits an action.
+pub(crate) fn permits(permissions: &str, action: Action, target: &str) -> bool {
+    permissions.split(' ').any(|permission| {
+        permission.split_once(':').is_some_and(|(actions, kind)| {
+            (actions == "*" || actions == action.as_str()) && (kind == "*" || kind == target)
+        })
+    })
 }
 
 fn grants(permission: &str, action: Action, target: &str) -> bool {

@@ -26,7 +26,7 @@ pub use answering::{AnswerTiming, AnsweredBy, DetectionMode, MachineDetection};
 pub use error::{ErrorEntry, Level};
 pub use lane::Lane;
 pub use sid::{
-    AccountSid, ApplicationSid, CallSid, ClientSid, ConferenceSid, EventSid, InstanceSid,
+    AccountSid, ApplicationSid, CallSid, ClientSid, ConferenceSid, EventSid, InstanceSid, KeySid,
     MessageSid, NotificationSid, NumberSid, OrganizationSid, QueueSid, RecordingSid, ServerSid,
     SessionSid, SidError, StreamSid, VerificationSid,
 };

@@ -9,8 +9,8 @@ use crate::error::{self, Level};
 use crate::naming::Owner;
 use crate::{
     AccountSid, AccountStatus, ApplicationSid, CallSid, CallStatus, ClientSid, ConferenceSid,
-    ConferenceStatus, DialectName, Direction, EventSid, HangupBy, HttpMethod, InstanceSid, Lane,
-    MessageDirection, MessageSid, MessageStatus, NotificationSid, NumberSid, OrganizationSid,
+    ConferenceStatus, DialectName, Direction, EventSid, HangupBy, HttpMethod, InstanceSid, KeySid,
+    Lane, MessageDirection, MessageSid, MessageStatus, NotificationSid, NumberSid, OrganizationSid,
     QueueSid, RecordingSid, RecordingSource, RecordingStatus, RefusalReason, Source, Timestamp,
 };
 
@@ -295,6 +295,27 @@ pub struct Membership {
     pub label: Option<String>,
     /// The only call that hears it; `None`: all do.
     pub coaches: Option<CallSid>,
+}
+
+/// Credentials that an account gives to programs.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ApiKey {
+    /// Identifier, also the login.
+    pub sid: KeySid,
+    /// Account whose rights it has.
+    pub account: AccountSid,
+    /// Name to display.
+    pub name: String,
+    /// Digest of its secret.
+    pub secret_digest: String,
+    /// `Action:Kind`, separated by spaces; empty for all that the account may do.
+    pub permissions: String,
+    /// From when on it is not valid any more.
+    pub expires: Option<Timestamp>,
+    /// When it was created.
+    pub created: Timestamp,
+    /// When it was last changed.
+    pub updated: Timestamp,
 }
 
 /// A queue: calls wait in it until others take them.

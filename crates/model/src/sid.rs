@@ -132,6 +132,9 @@ sid!(
     /// A queue: calls wait in it until others take them.
     QueueSid, "QU");
 sid!(
+    /// An API key.
+    KeySid, "SK");
+sid!(
     /// A text message.
     MessageSid, "SM");
 sid!(

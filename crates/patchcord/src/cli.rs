@@ -49,9 +49,13 @@ pub(crate) enum Task {
         #[arg(long)]
         toml: bool,
     },
-    /// Print the OpenAPI 3.1 document of the REST API, as JSON.
+    /// Print the OpenAPI 3.1 document of the REST API in one dialect, as JSON.
     #[command(after_help = examples::OPENAPI)]
-    Openapi,
+    Openapi {
+        /// The base path: `/restcomm/2012-04-24` or `/2010-04-01`
+        #[arg(long, value_enum, default_value_t)]
+        dialect: DialectName,
+    },
     /// List calls, and show what happened in one.
     ///
     /// Reads the database directly, whether the server is running or not.
@@ -302,6 +306,15 @@ pub(crate) enum DialectName {
     Restcomm,
     /// As Twilio's documentation describes
     Twilio,
+}
+
+impl From<DialectName> for model::DialectName {
+    fn from(name: DialectName) -> Self {
+        match name {
+            DialectName::Restcomm => Self::Restcomm,
+            DialectName::Twilio => Self::Twilio,
+        }
+    }
 }
 
 impl From<DialectName> for Dialect {

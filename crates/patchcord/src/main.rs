@@ -70,7 +70,7 @@ fn main() -> ExitCode {
         Task::Demo { stay } => exit(run(demo::run(stay))),
         Task::Config { toml: false } => exit(print(&config::document())),
         Task::Config { toml: true } => exit(print(&config::template())),
-        Task::Openapi => exit(print(&api::openapi())),
+        Task::Openapi { dialect } => exit(print(&api::openapi_of(dialect.into()))),
         Task::Lint {
             targets,
             dialect,

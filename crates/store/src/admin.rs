@@ -2,10 +2,10 @@
 //! repair of what a dead server left. They go through the same task as the facts, and clear the look-up
 //! caches if they change a table that is looked up.
 
-use model::record::{Account, Application, Client, Number, Organization, Queue};
+use model::record::{Account, ApiKey, Application, Client, Number, Organization, Queue};
 use model::{
-    AccountSid, AccountStatus, ApplicationSid, ClientSid, NumberSid, QueueSid, RecordingSid,
-    Timestamp,
+    AccountSid, AccountStatus, ApplicationSid, ClientSid, KeySid, NumberSid, QueueSid,
+    RecordingSid, Timestamp,
 };
 
 use crate::accounts;
@@ -13,6 +13,7 @@ use crate::apply::Context;
 use crate::connection::{Connection, Failure};
 use crate::counts::Counts;
 use crate::deliveries;
+use crate::keys;
 use crate::naming::Claim;
 use crate::query::TREE;
 use crate::queues;
@@ -46,6 +47,12 @@ pub(crate) enum Admin {
     UpdateQueue(Queue, Timestamp),
     DeleteQueue(QueueSid),
     DeleteRecordings(Vec<RecordingSid>),
+    /// The key, and how many keys its account may have.
+    InsertApiKey(ApiKey, i64),
+    UpdateApiKey(ApiKey, Timestamp),
+    DeleteApiKey(KeySid),
+    /// Adds or changes one kept answer, or deletes some: to be repeated until it deletes none.
+    ChangeReplies(Sql),
     /// Deletes some notifications of an account and of all below it, or of all closed accounts: to be repeated
     /// until it deletes none.
     DeleteNotifications(Option<AccountSid>),
@@ -78,6 +85,10 @@ impl Admin {
             | Self::UpdateQueue(..)
             | Self::DeleteQueue(_)
             | Self::DeleteRecordings(_)
+            | Self::InsertApiKey(..)
+            | Self::UpdateApiKey(..)
+            | Self::DeleteApiKey(_)
+            | Self::ChangeReplies(_)
             | Self::DeleteNotifications(_)
             | Self::AdoptCallbacks { .. } => false,
         }
@@ -92,7 +103,8 @@ impl Admin {
             | Self::InsertClient(..)
             | Self::InsertNumber(_)
             | Self::InsertApplication(_)
-            | Self::InsertQueue(_) => true,
+            | Self::InsertQueue(_)
+            | Self::InsertApiKey(..) => true,
             Self::InsertOrganization(_)
             | Self::ChangeAccount(_)
             | Self::UpdateClient(..)
@@ -104,6 +116,9 @@ impl Admin {
             | Self::UpdateQueue(..)
             | Self::DeleteQueue(_)
             | Self::DeleteRecordings(_)
+            | Self::UpdateApiKey(..)
+            | Self::DeleteApiKey(_)
+            | Self::ChangeReplies(_)
             | Self::DeleteNotifications(_)
             | Self::AdoptCallbacks { .. } => false,
         }
@@ -129,7 +144,7 @@ impl Admin {
 }
 
 /// Tables whose rows are removed with their account, few for each.
-const OWNED: [&str; 4] = ["applications", "numbers", "clients", "queues"];
+const OWNED: [&str; 5] = ["applications", "numbers", "clients", "queues", "api_keys"];
 
 /// Applies one write; `false` if there was no such row. A write that may have been carried out before
 /// counts as carried out.
@@ -202,6 +217,18 @@ pub(crate) async fn apply(
                 .text(" RETURNING account");
             let deleted = delete_counted(db, counts, &rows::RECORDINGS, &sql).await?;
             return Ok(deleted || context.repeated);
+        }
+        Admin::InsertApiKey(row, limit) => {
+            accounts::check_open(db, row.account).await?;
+            keys::insert(row, *limit)
+        }
+        Admin::UpdateApiKey(row, read) => {
+            return update(db, context, &keys::API_KEYS, keys::args(row), *read).await;
+        }
+        Admin::DeleteApiKey(sid) => keys::API_KEYS.delete(*sid),
+        Admin::ChangeReplies(sql) => {
+            // Also if it was carried out before: a deletion must find nothing in the end.
+            return Ok(db.execute(sql.clone()).await? > 0);
         }
         Admin::DeleteNotifications(of) => {
             return Ok(delete_notifications(db, counts, *of).await? || context.repeated);

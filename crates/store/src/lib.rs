@@ -27,6 +27,7 @@ mod error;
 mod filter;
 mod first_start;
 mod inspect;
+mod keys;
 mod links;
 mod lists;
 mod migrate;
@@ -35,6 +36,7 @@ mod query;
 mod queues;
 mod readers;
 mod repair;
+mod replies;
 mod row;
 mod rows;
 mod secret;
@@ -58,7 +60,9 @@ pub use filter::{
 };
 pub use first_start::{AdminSeed, FirstStart};
 pub use inspect::{Inspect, OpenCall, RecentCalls};
+pub use keys::digest_of_key;
 pub use links::RecordingLinks;
+pub use replies::{Claim, ClaimedKey, RequestKey};
 pub use secret::SecretKey;
 
 use crate::caches::Caches;

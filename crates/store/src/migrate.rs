@@ -109,6 +109,16 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         "recording-states",
         include_str!("../../../migrations/0019-recording-states/up.sql"),
     ),
+    (
+        30,
+        "replies",
+        include_str!("../../../migrations/0030-replies/up.sql"),
+    ),
+    (
+        31,
+        "keys",
+        include_str!("../../../migrations/0031-keys/up.sql"),
+    ),
 ];
 
 const NOTES: &str = "CREATE TABLE IF NOT EXISTS migrations (\

@@ -8,8 +8,8 @@ use std::sync::OnceLock;
 
 use model::{
     AccountSid, AccountStatus, ApplicationSid, CallSid, CallStatus, ClientSid, ConferenceSid,
-    ConferenceStatus, DialectName, Direction, EventSid, HangupBy, HttpMethod, InstanceSid, Lane,
-    MessageDirection, MessageSid, MessageStatus, NotificationSid, NumberSid, OrganizationSid,
+    ConferenceStatus, DialectName, Direction, EventSid, HangupBy, HttpMethod, InstanceSid, KeySid,
+    Lane, MessageDirection, MessageSid, MessageStatus, NotificationSid, NumberSid, OrganizationSid,
     QueueSid, RecordingSid, RecordingSource, RecordingStatus, ServerSid, Timestamp,
 };
 
@@ -87,6 +87,7 @@ sids_into_arg!(
     ConferenceSid,
     EventSid,
     InstanceSid,
+    KeySid,
     Lane,
     MessageSid,
     NotificationSid,

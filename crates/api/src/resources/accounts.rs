@@ -154,6 +154,7 @@ const ONE: &[&str] = &["/Accounts/{account}"];
 pub(crate) static ROUTES: &[Route] = &[
     Route::get(LIST, |c, a, _| Box::pin(list(c, a)))
         .needs(Action::Read, "Accounts")
+        .refuses([&[404], &[404]])
         .params(&[FILTERS, TWILIO_PAGING])
         .answers(Answers::All(&ACCOUNT))
         .doc("Lists the accounts directly below the one that makes the request; at the Twilio base, also that account itself."),

@@ -6,6 +6,7 @@ pub(crate) mod calls;
 pub(crate) mod clients;
 pub(crate) mod conferences;
 pub(crate) mod deliveries;
+pub(crate) mod keys;
 pub(crate) mod messages;
 pub(crate) mod notifications;
 pub(crate) mod numbers;
@@ -21,6 +22,7 @@ pub(crate) static ROUTES: &[&[Route]] = &[
     accounts::ROUTES,
     applications::ROUTES,
     tokens::ROUTES,
+    keys::ROUTES,
     calls::ROUTES,
     clients::ROUTES,
     conferences::ROUTES,

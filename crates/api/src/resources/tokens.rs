@@ -12,7 +12,7 @@ use store::credentials::random_token;
 use crate::context::{Answer, Context, Reply, now};
 use crate::failure::Failure;
 use crate::roles::Action;
-use crate::route::{Answers, RESTCOMM, Route};
+use crate::route::{Answers, IN_USE, RESTCOMM, Route};
 use crate::value::{Field, Kind, Null, Resource, Value, field};
 
 const FIELDS: &[Field<Account>] = &[
@@ -79,6 +79,7 @@ pub(crate) static ROUTES: &[Route] = &[
     Route::delete(SECONDARY, |c, a, _| Box::pin(delete(c, a)))
         .within(RESTCOMM)
         .needs(Action::Modify, "Accounts")
+        .refuses(IN_USE)
         .status([204, 204])
         .doc("Deletes the secondary token."),
     Route::post(PROMOTE, |c, a, _| Box::pin(promote(c, a)))

@@ -7,6 +7,7 @@
 mod accounts;
 mod applications;
 mod authentication;
+mod behaviour;
 mod calls;
 mod changes;
 mod clients;
@@ -14,6 +15,7 @@ mod conferences;
 mod deliveries;
 mod every_route;
 mod incoming_phone_numbers;
+mod keys;
 mod live_recordings;
 mod long_values;
 mod messages;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use api::{ApiState, Build, Calls, Messages, Roles};
+use api::{ApiState, Build, Calls, Messages, RateLimits, Roles};
 use async_trait::async_trait;
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -118,6 +118,7 @@ impl Server {
                 revision: "abcdef".to_owned(),
                 date: "2024-05-06".to_owned(),
             },
+            rate_limits: RateLimits::default(),
             designer_url: Some("https://designer.example/app".to_owned()),
             draining: draining.clone(),
         };
@@ -222,7 +223,7 @@ impl Server {
         who: Option<&Credentials>,
         (method, path, headers, body): (&str, &str, &[(&str, &str)], &str),
     ) -> Answer {
-        let bases = ["/restcomm", "/2010-04-01", "/2012-04-24"];
+        let bases = ["/restcomm", "/2010-04-01", "/2012-04-24", "/docs"];
         let uri = if bases.iter().any(|base| path.starts_with(base)) {
             path.to_owned()
         } else {

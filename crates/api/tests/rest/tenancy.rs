@@ -68,6 +68,7 @@ pub(crate) async fn items(server: &Server, account: AccountSid, n: u8) -> Vec<St
         ),
         ("Applications", "FriendlyName=x".to_owned()),
         ("Queues", "FriendlyName=x".to_owned()),
+        ("Keys", "FriendlyName=x".to_owned()),
     ] {
         let list = format!("/Accounts/{account}/{kind}.json");
         let created = server.post(&who, &list, &form).await.json();

@@ -43,7 +43,8 @@ Examples:
 
 pub(super) const OPENAPI: &str = "\
 Examples:
-  patchcord openapi > openapi.json";
+  patchcord openapi > openapi-restcomm.json
+  patchcord openapi --dialect twilio > openapi-twilio.json";
 
 pub(super) const CALLS: &str = "\
 Examples:

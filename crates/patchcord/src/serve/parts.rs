@@ -298,6 +298,10 @@ pub(super) fn router(
                 .unwrap_or("unknown")
                 .to_owned(),
         },
+        rate_limits: api::RateLimits {
+            of_account: config.http.max_requests_per_minute,
+            of_credential: config.http.max_requests_per_minute_per_credential,
+        },
         designer_url: None,
         draining: engine.draining(),
     });

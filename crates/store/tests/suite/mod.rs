@@ -20,6 +20,7 @@ mod messages;
 pub(crate) mod raw;
 mod recordings;
 mod registrations;
+mod replies;
 pub(crate) mod values;
 
 pub(crate) use accounts::*;
@@ -30,6 +31,7 @@ pub(crate) use lists::*;
 pub(crate) use messages::*;
 pub(crate) use recordings::*;
 pub(crate) use registrations::*;
+pub(crate) use replies::*;
 use values::*;
 
 /// An empty database.
@@ -87,6 +89,9 @@ macro_rules! for_each_case {
             digests_of_an_earlier_release_are_sealed,
             numbers_are_found_by_spelling_then_pattern,
             numbers_are_listed,
+            a_key_is_claimed_once_and_its_answer_survives_a_restart,
+            old_answers_are_forgotten,
+            an_account_keeps_a_limited_number_of_answers,
             a_name_gets_one_owner_whoever_asks_at_once,
             applications_come_back,
             recordings_of_closed_accounts_are_read_in_pages,
