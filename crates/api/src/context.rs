@@ -7,13 +7,14 @@ use axum::response::Response;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use model::record::{
-    Account, ApiKey, Application, CallRecord, Client, Conference, Message, Notification, Number,
-    Queue, Recording, ShownRecording,
+    Account, ApiKey, Application, AuditEntry, CallRecord, Client, Conference, Message,
+    Notification, Number, Queue, Recording, ShownRecording,
 };
 use model::{AccountSid, AccountStatus, Timestamp, error};
 use store::Delivery;
 
 use crate::ApiState;
+use crate::audit::Witness;
 use crate::dialect::RestDialect;
 use crate::failure::Failure;
 use crate::format::Format;
@@ -33,6 +34,8 @@ pub(crate) struct Context<'a> {
     pub(crate) caller: Arc<Account>,
     /// The key that was used, unless it was a token or password.
     pub(crate) key: Option<Arc<ApiKey>>,
+    /// What the audit log needs, if the request is to change something.
+    pub(crate) witness: Option<Witness>,
     /// Warnings to send with the answer.
     pub(crate) warnings: &'a Warnings,
 }
@@ -166,11 +169,25 @@ impl Context<'_> {
             public_base: &self.state.public_base,
             links: &self.state.recording_links,
             shows_digests: self.state.shows_digests,
+            hides_secrets: false,
+        }
+    }
+
+    fn view_without_secrets(&self) -> View<'_> {
+        View {
+            hides_secrets: true,
+            ..self.view()
         }
     }
 
     /// The answer that shows one resource.
     pub(crate) fn show<T>(&self, resource: &Resource<T>, record: &T) -> Reply {
+        if let Some(witness) = &self.witness {
+            let mut shown = String::new();
+            let entries = resource.entries(record, self.view_without_secrets());
+            json_object(&mut shown, self.dialect, &entries);
+            witness.saw(shown);
+        }
         let entries = resource.entries(record, self.view());
         let mut out = String::new();
         match self.format {
@@ -188,6 +205,16 @@ impl Context<'_> {
 
     /// The answer that shows some resources without an envelope.
     pub(crate) fn bare<T>(&self, resource: &Resource<T>, records: &[T]) -> Reply {
+        if let Some(witness) = &self.witness {
+            let view = self.view_without_secrets();
+            let items: Vec<_> = records
+                .iter()
+                .map(|record| resource.entries(record, view))
+                .collect();
+            let mut shown = String::new();
+            json_list(&mut shown, self.dialect, &items);
+            witness.saw(shown);
+        }
         let items: Vec<_> = records
             .iter()
             .map(|record| resource.entries(record, self.view()))
@@ -262,6 +289,7 @@ macro_rules! owned {
 owned!(
     ApiKey,
     Application,
+    AuditEntry,
     CallRecord,
     Client,
     Conference,

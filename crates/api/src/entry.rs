@@ -21,6 +21,7 @@ use store::ClaimedKey;
 use tracing::{Instrument, debug, info_span};
 
 use crate::ApiState;
+use crate::audit::{self, Origin, Witness};
 use crate::context::{Context, Reply, now};
 use crate::dialect::RestDialect;
 use crate::etags::{self, Turns};
@@ -101,7 +102,8 @@ async fn handle(
     let id = format!("RQ{}", hex(&rand::random::<[u8; 16]>()));
     let span = info_span!("request", request.id = id);
     let is_keyed = replays::is_keyed(request.headers());
-    let answering = async move { respond(&entry, dialect, base, request).await };
+    let own = id.clone();
+    let answering = async move { respond(&entry, dialect, base, &own, request).await };
     let answering = answering.instrument(span);
     let mut response = if is_keyed {
         // Carried out to its end even if the client leaves: its key says that it was.
@@ -137,6 +139,7 @@ async fn respond(
     entry: &Entry,
     dialect: &'static RestDialect,
     base: &'static str,
+    id: &str,
     request: Request,
 ) -> Response {
     let (began, state) = (Instant::now(), &entry.state);
@@ -151,6 +154,8 @@ async fn respond(
         query: parts.uri.query().unwrap_or_default(),
         segments: segments.iter().map(String::as_str).collect(),
         source: source(&parts.extensions),
+        id,
+        path: parts.uri.path(),
     };
     let chosen = Format::choose(is_json, &parts.headers);
     let format = chosen.as_ref().copied().unwrap_or(Format::Xml);
@@ -225,6 +230,10 @@ struct Asked<'a> {
     query: &'a str,
     segments: Vec<&'a str>,
     source: Source,
+    /// Identifier of the request.
+    id: &'a str,
+    /// The path as it was sent.
+    path: &'a str,
 }
 
 fn source(extensions: &http::Extensions) -> Source {
@@ -270,7 +279,12 @@ async fn answer(
         Method::POST | Method::PUT => {
             let (form, params) = form(asked.headers, body).await?;
             if *asked.method == Method::POST {
-                let route = format!("{} {}", asked.dialect.base, asked.segments.join("/"));
+                // An API key may permit less than its account, so it has keys of its own here.
+                let own = key
+                    .as_ref()
+                    .map_or_else(String::new, |key| key.sid.to_string());
+                let path = asked.segments.join("/");
+                let route = format!("{own} {} {path}", asked.dialect.base);
                 if let Some(key) = replays::key(asked.headers, caller.sid, &route)? {
                     let parts = [format.media_type().as_bytes(), &form];
                     match replays::claim(&state.store, key, &parts).await? {
@@ -291,19 +305,20 @@ async fn answer(
         headers: asked.headers,
         caller,
         key,
+        witness: verb(asked.method).is_change().then(Witness::default),
         warnings,
     };
-    dispatch(entry, context, verb(asked.method), &asked.segments, aside).await
+    dispatch(entry, context, asked, aside).await
 }
 
 /// Runs the route of the request, if the caller's role permits its action.
 async fn dispatch(
     entry: &Entry,
     mut context: Context<'_>,
-    method: Verb,
-    path: &[&str],
+    asked: &Asked<'_>,
     aside: &mut Aside,
 ) -> Result<Done, Failure> {
+    let (method, path) = (verb(asked.method), &asked.segments[..]);
     let dialect = context.dialect;
     let found = route::find(dialect, method, path).ok_or_else(|| {
         let text = unrouted::text(dialect, path);
@@ -315,17 +330,43 @@ async fn dispatch(
         .await?;
     warn_of_params(&context, route);
     aside.is_single = method == Verb::Get && matches!(route.answers, Answers::One(_));
-    let _turn = match method {
-        Verb::Post | Verb::Put | Verb::Delete if etags::is_conditional(context.headers) => {
-            let resource = format!("{} {}", account.sid, path.join("/"));
-            let turn = entry.turns.of(&resource).await;
-            let tag = present_tag(&context, path, &account).await?;
-            etags::check(&tag, context.headers)?;
-            turn
-        }
-        _ => None,
+    let conditional = method.is_change() && etags::is_conditional(context.headers);
+    let _turn = if conditional {
+        let resource = format!("{} {}", account.sid, path.join("/"));
+        entry.turns.of(&resource).await
+    } else {
+        None
     };
+    let before = if method.is_change() {
+        present(&context, path, &account).await
+    } else {
+        Ok(None)
+    };
+    if conditional {
+        let none = || Failure::of(error::PRECONDITION).saying("There is no ETag at this path.");
+        let Present {
+            route: reading,
+            document,
+            ..
+        } = before
+            .as_ref()
+            .map_err(Clone::clone)?
+            .as_ref()
+            .ok_or_else(none)?;
+        context.permit(reading.action, reading.target)?;
+        etags::check(&etags::tag(document), context.headers)?;
+    }
     let done = handled(&mut context, route, &account, &found.segment).await;
+    if method.is_change() && done.is_ok() {
+        let origin = Origin {
+            request: asked.id,
+            method: asked.method,
+            path: asked.path,
+            source: asked.source,
+        };
+        let before = before.ok().flatten().and_then(|present| present.shown);
+        audit::note(&context, &origin, &account, before).await;
+    }
     let place = route.paths.first().copied().unwrap_or_default();
     let place = place.trim_start_matches("/Accounts/{account}");
     for (code, text) in context.warnings.all() {
@@ -336,27 +377,35 @@ async fn dispatch(
     done
 }
 
-/// The tag of the resource that a change is about, as a GET of the same path would show it.
-async fn present_tag(
+/// A resource before a change.
+struct Present {
+    /// The row that shows it.
+    route: &'static Route,
+    /// The answer to a GET.
+    document: String,
+    /// The same for the audit log.
+    shown: Option<String>,
+}
+
+/// The resource that a change is about, as a GET of the same path shows it; `None` if there is no
+/// such GET.
+async fn present(
     context: &Context<'_>,
     path: &[&str],
     account: &Account,
-) -> Result<String, Failure> {
+) -> Result<Option<Present>, Failure> {
     let dialect = context.dialect;
-    let none = || Failure::of(error::PRECONDITION).saying("There is no ETag at this path.");
-    let found = route::find(dialect, Verb::Get, path).ok_or_else(none)?;
-    let Found {
+    let Some(Found {
         route: Ok(route),
         segment,
         ..
-    } = found
+    }) = route::find(dialect, Verb::Get, path)
     else {
-        return Err(none());
+        return Ok(None);
     };
     if !matches!(route.answers, Answers::One(_)) {
-        return Err(none());
+        return Ok(None);
     }
-    context.permit(route.action, route.target)?;
     let warnings = Warnings::default();
     let reading = Context {
         state: context.state,
@@ -366,12 +415,17 @@ async fn present_tag(
         headers: context.headers,
         caller: Arc::clone(&context.caller),
         key: context.key.clone(),
+        witness: Some(Witness::default()),
         warnings: &warnings,
     };
-    match (route.handle)(&reading, account, &segment).await? {
-        Reply::Document(document) => Ok(etags::tag(&document)),
-        Reply::Nothing | Reply::Raw(_) => Err(none()),
-    }
+    Ok(match (route.handle)(&reading, account, &segment).await? {
+        Reply::Document(document) => Some(Present {
+            route,
+            document,
+            shown: reading.witness.as_ref().and_then(Witness::take),
+        }),
+        Reply::Nothing | Reply::Raw(_) => None,
+    })
 }
 
 /// Warns of parameters that have no effect, and of addresses at which there is no document.
@@ -452,6 +506,7 @@ async fn media_file(State(entry): State<Arc<Entry>>, request: Request) -> Respon
             headers: &parts.headers,
             caller,
             key,
+            witness: None,
             warnings: &warnings,
         };
         recordings::file(&context, None, file).await

@@ -11,6 +11,7 @@
 
 #![forbid(unsafe_code)]
 
+mod audit;
 mod calls;
 mod closing;
 mod context;
@@ -51,7 +52,7 @@ pub use messages::Messages;
 pub use openapi::{OpenApi, openapi, openapi_of};
 pub use rates::RateLimits;
 pub use reference::{Example, examples, reference};
-pub use replays::forget_replies;
+pub use replays::forget_old_rows;
 pub use roles::Roles;
 pub use route::{RouteInfo, routes};
 

@@ -10,8 +10,8 @@ use model::error;
 
 use crate::dialect::{DIALECTS, RestDialect};
 use crate::resources::{
-    accounts, applications, calls, clients, conferences, deliveries, keys, messages, notifications,
-    numbers, queues, recordings, tokens, version,
+    accounts, applications, audit, calls, clients, conferences, deliveries, keys, messages,
+    notifications, numbers, queues, recordings, tokens, version,
 };
 use crate::route::{Answers, Is, Param, Route, Verb};
 use crate::value::{Kind, Shape};
@@ -193,6 +193,13 @@ static SECTIONS: &[Section] = &[
         example: post("/Keys", &["FriendlyName=reports", "Permissions=Read:*"]),
     },
     Section {
+        title: "Audit log",
+        about: "Every change made through the API: which account and key made it, when, from which address, and the resource before and after it, without secrets. \
+                Requests that were refused are not in it. Entries are kept for 90 days; of each account, the last 100,000. `patchcord audit list` shows those of all accounts.",
+        routes: audit::ROUTES,
+        example: get("/AuditLog"),
+    },
+    Section {
         title: "Version",
         about: "The version of the running server.",
         routes: version::ROUTES,
@@ -229,7 +236,7 @@ they are.
   exactly, the last page is empty. At the Restcomm base, clients, applications, accounts and the recordings of a call are returned
   whole; in JSON, they are an array without page fields.
 - **Repeated requests**: a POST with an `Idempotency-Key` (any text of up to 255 characters, new for each request) is carried out only once. If it
-  is sent again within 24 hours, to the same path with the same parameters and the same account's credentials, the response is that of the first
+  is sent again within 24 hours, to the same path with the same parameters, by the same account or API key, the response is that of the first
   one, with the header `Idempotent-Replayed: true`. With other parameters it is refused with 422 (20422), and while the first one
   is not answered yet, with 409 (20423): send it again a second later. A refused request has changed nothing, so its key can be used again. If the server was
   killed during the first request, it is not known whether it was carried out; 409 then says so. Of each account, the last 20,000 responses are kept.

@@ -118,12 +118,13 @@ pub(crate) async fn finish(store: &Store, claimed: &ClaimedKey, response: Respon
     Response::from_parts(parts, Body::from(body))
 }
 
-/// Forgets the answers that need not be kept any more; to be called now and then.
+/// Forgets the answers and entries of the audit log that need not be kept any more; to be called now and then.
 ///
 /// # Errors
 /// As reported by the database.
-pub async fn forget_replies(store: &Store) -> Result<(), StoreError> {
-    store.forget_replies(now()).await
+pub async fn forget_old_rows(store: &Store) -> Result<(), StoreError> {
+    store.forget_replies(now()).await?;
+    store.forget_audit_entries(now()).await
 }
 
 /// Status, kept headers, an empty line, body.

@@ -36,6 +36,7 @@ const DEVELOPER: &[&str] = &[
     "RestComm:*:Accounts",
     "RestComm:*:Applications",
     "RestComm:*:Announcements",
+    "RestComm:Read:AuditLog",
     "RestComm:Read:AvailablePhoneNumbers",
     "RestComm:*:Calls",
     "RestComm:*:Clients",

@@ -27,6 +27,11 @@ pub(crate) enum Verb {
 }
 
 impl Verb {
+    /// Whether it requests a change.
+    pub(crate) const fn is_change(self) -> bool {
+        matches!(self, Self::Post | Self::Put | Self::Delete)
+    }
+
     /// Its HTTP name; empty for those that no route has.
     pub(crate) const fn as_str(self) -> &'static str {
         match self {

@@ -26,9 +26,9 @@ pub use answering::{AnswerTiming, AnsweredBy, DetectionMode, MachineDetection};
 pub use error::{ErrorEntry, Level};
 pub use lane::Lane;
 pub use sid::{
-    AccountSid, ApplicationSid, CallSid, ClientSid, ConferenceSid, EventSid, InstanceSid, KeySid,
-    MessageSid, NotificationSid, NumberSid, OrganizationSid, QueueSid, RecordingSid, ServerSid,
-    SessionSid, SidError, StreamSid, VerificationSid,
+    AccountSid, ApplicationSid, AuditSid, CallSid, ClientSid, ConferenceSid, EventSid, InstanceSid,
+    KeySid, MessageSid, NotificationSid, NumberSid, OrganizationSid, QueueSid, RecordingSid,
+    ServerSid, SessionSid, SidError, StreamSid, VerificationSid,
 };
 pub use source::Source;
 pub use status::{

@@ -8,10 +8,11 @@ use serde::{Deserialize, Serialize};
 use crate::error::{self, Level};
 use crate::naming::Owner;
 use crate::{
-    AccountSid, AccountStatus, ApplicationSid, CallSid, CallStatus, ClientSid, ConferenceSid,
-    ConferenceStatus, DialectName, Direction, EventSid, HangupBy, HttpMethod, InstanceSid, KeySid,
-    Lane, MessageDirection, MessageSid, MessageStatus, NotificationSid, NumberSid, OrganizationSid,
-    QueueSid, RecordingSid, RecordingSource, RecordingStatus, RefusalReason, Source, Timestamp,
+    AccountSid, AccountStatus, ApplicationSid, AuditSid, CallSid, CallStatus, ClientSid,
+    ConferenceSid, ConferenceStatus, DialectName, Direction, EventSid, HangupBy, HttpMethod,
+    InstanceSid, KeySid, Lane, MessageDirection, MessageSid, MessageStatus, NotificationSid,
+    NumberSid, OrganizationSid, QueueSid, RecordingSid, RecordingSource, RecordingStatus,
+    RefusalReason, Source, Timestamp,
 };
 
 /// A tenant: owns a SIP domain, which is also the digest realm of its clients.
@@ -295,6 +296,33 @@ pub struct Membership {
     pub label: Option<String>,
     /// The only call that hears it; `None`: all do.
     pub coaches: Option<CallSid>,
+}
+
+/// A change that was made through the API.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AuditEntry {
+    /// Identifier.
+    pub sid: AuditSid,
+    /// Account that was changed, or in which something was.
+    pub account: AccountSid,
+    /// Account whose credentials were used.
+    pub actor: AccountSid,
+    /// API key that was used, unless it was a token or password.
+    pub key: Option<KeySid>,
+    /// Address that the request came from.
+    pub source: String,
+    /// Identifier of the request.
+    pub request: String,
+    /// HTTP method.
+    pub method: String,
+    /// Path of the request.
+    pub path: String,
+    /// The resource before the change, as JSON without secrets.
+    pub before: Option<String>,
+    /// The resource after the change, as JSON without secrets.
+    pub after: Option<String>,
+    /// When the change was made.
+    pub created: Timestamp,
 }
 
 /// Credentials that an account gives to programs.

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use call_proto::Dialect;
 use clap::{ArgGroup, Args, Parser, Subcommand};
-use model::{CallSid, CallStatus, EventSid, Lane, Timestamp};
+use model::{AccountSid, CallSid, CallStatus, EventSid, Lane, Timestamp};
 use store::DeliveryState;
 
 use crate::config;
@@ -75,6 +75,11 @@ pub(crate) enum Task {
     /// Reads the database directly, whether the server is running or not.
     #[command(subcommand, after_help = examples::NOTIFICATIONS)]
     Notifications(NotificationsTask),
+    /// Show the changes that were made through the REST API.
+    ///
+    /// Reads the database directly, whether the server is running or not.
+    #[command(subcommand, after_help = examples::AUDIT)]
+    Audit(AuditTask),
     /// Show registered phones.
     ///
     /// Reads the database directly, whether the server is running or not.
@@ -398,6 +403,26 @@ pub(crate) enum NotificationsTask {
         /// Keep printing new ones until interrupted
         #[arg(long, short)]
         follow: bool,
+        #[command(flatten)]
+        data: DataFlags,
+    },
+}
+
+/// What to show of the audit log.
+#[derive(Subcommand)]
+pub(crate) enum AuditTask {
+    /// Print the latest changes in chronological order.
+    #[command(after_help = examples::AUDIT)]
+    List {
+        /// Only those in one account: `AC` and 32 hexadecimal digits.
+        #[arg(long, value_name = "SID")]
+        account: Option<AccountSid>,
+        /// Maximum number to print
+        #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
+        limit: i64,
+        /// Print one JSON object per line, with the resource before and after each change
+        #[arg(long)]
+        json: bool,
         #[command(flatten)]
         data: DataFlags,
     },

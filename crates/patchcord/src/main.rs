@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+mod audit;
 mod calls;
 mod cli;
 mod config;
@@ -38,7 +39,8 @@ use clap::error::ErrorKind;
 use rehearse::recorded::Keys;
 
 use cli::{
-    CallsTask, Cli, DoctorTask, NotificationsTask, PhonesTask, Task, TestFlags, WebhooksTask,
+    AuditTask, CallsTask, Cli, DoctorTask, NotificationsTask, PhonesTask, Task, TestFlags,
+    WebhooksTask,
 };
 
 /// A check failed: a document has findings, a replay differs, a call is suspicious.
@@ -107,6 +109,14 @@ fn main() -> ExitCode {
             };
             exit(run(notifications::list(&config, call, limit, follow)))
         }
+        Task::Audit(AuditTask::List {
+            account,
+            limit,
+            json,
+            data,
+        }) => answer(&data.into(), async |config| {
+            audit::list(&config, account, limit, json).await
+        }),
         Task::Phones(PhonesTask::List { json, data }) => answer(&data.into(), async |config| {
             phones::list(&config, now(), json).await
         }),

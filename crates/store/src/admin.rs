@@ -2,7 +2,9 @@
 //! repair of what a dead server left. They go through the same task as the facts, and clear the look-up
 //! caches if they change a table that is looked up.
 
-use model::record::{Account, ApiKey, Application, Client, Number, Organization, Queue};
+use model::record::{
+    Account, ApiKey, Application, AuditEntry, Client, Number, Organization, Queue,
+};
 use model::{
     AccountSid, AccountStatus, ApplicationSid, ClientSid, KeySid, NumberSid, QueueSid,
     RecordingSid, Timestamp,
@@ -10,6 +12,7 @@ use model::{
 
 use crate::accounts;
 use crate::apply::Context;
+use crate::audit;
 use crate::connection::{Connection, Failure};
 use crate::counts::Counts;
 use crate::deliveries;
@@ -51,8 +54,9 @@ pub(crate) enum Admin {
     InsertApiKey(ApiKey, i64),
     UpdateApiKey(ApiKey, Timestamp),
     DeleteApiKey(KeySid),
-    /// Adds or changes one kept answer, or deletes some: to be repeated until it deletes none.
-    ChangeReplies(Sql),
+    InsertAuditEntry(Box<AuditEntry>),
+    /// Changes what no look-up needs and nothing else refers to: kept answers, entries of the audit log.
+    Execute(Sql),
     /// Deletes some notifications of an account and of all below it, or of all closed accounts: to be repeated
     /// until it deletes none.
     DeleteNotifications(Option<AccountSid>),
@@ -88,7 +92,8 @@ impl Admin {
             | Self::InsertApiKey(..)
             | Self::UpdateApiKey(..)
             | Self::DeleteApiKey(_)
-            | Self::ChangeReplies(_)
+            | Self::InsertAuditEntry(_)
+            | Self::Execute(_)
             | Self::DeleteNotifications(_)
             | Self::AdoptCallbacks { .. } => false,
         }
@@ -118,7 +123,8 @@ impl Admin {
             | Self::DeleteRecordings(_)
             | Self::UpdateApiKey(..)
             | Self::DeleteApiKey(_)
-            | Self::ChangeReplies(_)
+            | Self::InsertAuditEntry(_)
+            | Self::Execute(_)
             | Self::DeleteNotifications(_)
             | Self::AdoptCallbacks { .. } => false,
         }
@@ -226,7 +232,8 @@ pub(crate) async fn apply(
             return update(db, context, &keys::API_KEYS, keys::args(row), *read).await;
         }
         Admin::DeleteApiKey(sid) => keys::API_KEYS.delete(*sid),
-        Admin::ChangeReplies(sql) => {
+        Admin::InsertAuditEntry(entry) => insert(&audit::AUDIT, audit::args(entry)),
+        Admin::Execute(sql) => {
             // Also if it was carried out before: a deletion must find nothing in the end.
             return Ok(db.execute(sql.clone()).await? > 0);
         }

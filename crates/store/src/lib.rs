@@ -12,6 +12,7 @@
 mod accounts;
 mod admin;
 mod apply;
+mod audit;
 mod cache;
 mod caches;
 mod change;

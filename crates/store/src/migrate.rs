@@ -119,6 +119,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         "keys",
         include_str!("../../../migrations/0031-keys/up.sql"),
     ),
+    (
+        32,
+        "audit",
+        include_str!("../../../migrations/0032-audit/up.sql"),
+    ),
 ];
 
 const NOTES: &str = "CREATE TABLE IF NOT EXISTS migrations (\

@@ -25,7 +25,7 @@ const MAX_OF_ACCOUNT: i64 = 20_000;
 pub struct RequestKey {
     /// The account whose credentials were used.
     pub account: AccountSid,
-    /// Method and path.
+    /// The path, and whatever else gives a request a key of its own.
     pub route: String,
     /// The key that the client chose.
     pub key: String,
@@ -110,7 +110,7 @@ impl Store {
                 now
             ],
         );
-        let writes = [expired, insert].map(Admin::ChangeReplies);
+        let writes = [expired, insert].map(Admin::Execute);
         self.administer_all(writes).await?;
         let mut sql = Sql::default();
         sql.text("SELECT fingerprint, claim, created, reply FROM replies");
@@ -144,7 +144,7 @@ impl Store {
         sql.with("UPDATE replies SET reply = ?", sealed);
         claimed.key.condition(&mut sql);
         sql.with(" AND claim = ?", claimed.claim.as_str());
-        self.administer(Admin::ChangeReplies(sql)).await.map(drop)
+        self.administer(Admin::Execute(sql)).await.map(drop)
     }
 
     /// Gives a key back: the request has changed nothing.
@@ -156,7 +156,7 @@ impl Store {
         sql.text("DELETE FROM replies");
         claimed.key.condition(&mut sql);
         sql.with(" AND claim = ?", claimed.claim.as_str());
-        self.administer(Admin::ChangeReplies(sql)).await.map(drop)
+        self.administer(Admin::Execute(sql)).await.map(drop)
     }
 
     /// Forgets answers that are a day old, and of accounts with too many the oldest.
@@ -169,7 +169,7 @@ impl Store {
              (SELECT account, route, key FROM replies WHERE created < $1 LIMIT $2)",
             args![now - KEPT, ROWS_AT_ONCE],
         );
-        self.delete_replies(expired).await?;
+        self.delete_repeatedly(expired).await?;
         let crowded = Sql::new(
             "SELECT account FROM replies GROUP BY account HAVING COUNT(*) > $1",
             args![MAX_OF_ACCOUNT],
@@ -182,14 +182,14 @@ impl Store {
                   ORDER BY created DESC LIMIT $3 OFFSET $2)",
                 args![account, MAX_OF_ACCOUNT, ROWS_AT_ONCE],
             );
-            self.delete_replies(oldest).await?;
+            self.delete_repeatedly(oldest).await?;
         }
         Ok(())
     }
 
     /// Repeats a deletion of some rows until there are none.
-    async fn delete_replies(&self, sql: Sql) -> Result<()> {
-        while self.administer(Admin::ChangeReplies(sql.clone())).await? {}
+    pub(crate) async fn delete_repeatedly(&self, sql: Sql) -> Result<()> {
+        while self.administer(Admin::Execute(sql.clone())).await? {}
         Ok(())
     }
 }

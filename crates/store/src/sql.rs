@@ -7,10 +7,11 @@ use std::fmt::Write;
 use std::sync::OnceLock;
 
 use model::{
-    AccountSid, AccountStatus, ApplicationSid, CallSid, CallStatus, ClientSid, ConferenceSid,
-    ConferenceStatus, DialectName, Direction, EventSid, HangupBy, HttpMethod, InstanceSid, KeySid,
-    Lane, MessageDirection, MessageSid, MessageStatus, NotificationSid, NumberSid, OrganizationSid,
-    QueueSid, RecordingSid, RecordingSource, RecordingStatus, ServerSid, Timestamp,
+    AccountSid, AccountStatus, ApplicationSid, AuditSid, CallSid, CallStatus, ClientSid,
+    ConferenceSid, ConferenceStatus, DialectName, Direction, EventSid, HangupBy, HttpMethod,
+    InstanceSid, KeySid, Lane, MessageDirection, MessageSid, MessageStatus, NotificationSid,
+    NumberSid, OrganizationSid, QueueSid, RecordingSid, RecordingSource, RecordingStatus,
+    ServerSid, Timestamp,
 };
 
 /// Rows that a statement changes at most where there may be any number of them. It must take much less
@@ -82,6 +83,7 @@ macro_rules! sids_into_arg {
 sids_into_arg!(
     AccountSid,
     ApplicationSid,
+    AuditSid,
     CallSid,
     ClientSid,
     ConferenceSid,

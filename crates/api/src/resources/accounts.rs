@@ -113,8 +113,9 @@ const FIELDS: &[Field<Account>] = &[
         Kind::Text,
         Null::Never,
         "Token for this API and for signatures.",
-        |a, _| Value::text(&a.auth_token),
-    ),
+        |a: &Account, _| Value::text(&a.auth_token),
+    )
+    .secret(),
     field::<Account>(
         "uri",
         "Uri",

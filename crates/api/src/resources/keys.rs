@@ -49,8 +49,9 @@ const FIELDS: &[Field<Shown>] = &[
         Kind::Text,
         Null::Absent,
         "The password in HTTP Basic; only in the response that creates the key.",
-        |s, _| s.secret.as_ref().map_or(Value::Absent, Value::text),
-    ),
+        |s: &Shown, _| s.secret.as_ref().map_or(Value::Absent, Value::text),
+    )
+    .secret(),
     field(
         "permissions",
         "Permissions",

@@ -2,6 +2,7 @@
 
 pub(crate) mod accounts;
 pub(crate) mod applications;
+pub(crate) mod audit;
 pub(crate) mod calls;
 pub(crate) mod clients;
 pub(crate) mod conferences;
@@ -23,6 +24,7 @@ pub(crate) static ROUTES: &[&[Route]] = &[
     applications::ROUTES,
     tokens::ROUTES,
     keys::ROUTES,
+    audit::ROUTES,
     calls::ROUTES,
     clients::ROUTES,
     conferences::ROUTES,

@@ -30,16 +30,18 @@ const FIELDS: &[Field<Account>] = &[
         Kind::Text,
         Null::Never,
         "Token for this API and for signatures.",
-        |a, _| Value::text(&a.auth_token),
-    ),
+        |a: &Account, _| Value::text(&a.auth_token),
+    )
+    .secret(),
     field(
         "secondary_auth_token",
         "SecondaryAuthToken",
         Kind::Text,
         Null::Absent,
         "Secondary token, valid while tokens are rotated.",
-        |a, _| Value::maybe(a.secondary_token.as_deref()),
-    ),
+        |a: &Account, _| Value::maybe(a.secondary_token.as_deref()),
+    )
+    .secret(),
     field(
         "date_created",
         "DateCreated",

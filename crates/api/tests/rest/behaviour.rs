@@ -168,6 +168,17 @@ async fn a_refusal_gives_the_key_back_and_keys_belong_to_accounts() {
     own.is(200);
     assert!(!own.headers.contains_key("idempotent-replayed"));
     assert_eq!(server.engine.created.lock().unwrap().len(), 2);
+    // Nor does an API key get an answer to its account, of which it may not permit the request.
+    let keys = format!("/Accounts/{below}/Keys.json");
+    let key = server
+        .post(&admin, &keys, "Permissions=Read:*")
+        .await
+        .json();
+    let text = |name: &str| key[name].as_str().unwrap().to_owned();
+    let reads = (text("sid"), text("secret"));
+    with(&server, &reads, ("POST", &path), &headers, form)
+        .await
+        .is(403);
     let xml = path.replace(".json", "");
     let other_format = with(&server, &admin, ("POST", &xml), &headers, form).await;
     other_format.is(422);

@@ -6,6 +6,7 @@
 
 mod accounts;
 mod applications;
+mod audit;
 mod authentication;
 mod behaviour;
 mod calls;

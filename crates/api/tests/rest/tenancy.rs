@@ -74,6 +74,9 @@ pub(crate) async fn items(server: &Server, account: AccountSid, n: u8) -> Vec<St
         let created = server.post(&who, &list, &form).await.json();
         paths.push(format!("{kind}/{}", created["sid"].as_str().unwrap()));
     }
+    let log = format!("/Accounts/{account}/AuditLog.json");
+    let log = server.get(&who, &log).await;
+    paths.push(format!("AuditLog/{}", log.column("audit_log", "sid")[0]));
     let (recording, notification) = (
         RecordingSid::from_bytes([n; 16]),
         NotificationSid::from_bytes([n; 16]),

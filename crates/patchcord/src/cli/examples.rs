@@ -116,6 +116,12 @@ Examples:
 
 docs/errors.md describes every number.";
 
+pub(super) const AUDIT: &str = "\
+Examples:
+  patchcord audit list
+  patchcord audit list --account AC0123456789abcdef0123456789abcdef --limit 100
+  patchcord audit list --json > changes.jsonl";
+
 pub(super) const PHONES: &str = "\
 Examples:
   patchcord phones list

@@ -12,6 +12,7 @@ use store::{
 };
 
 mod accounts;
+mod audit;
 mod deliveries;
 mod directory;
 mod lanes;
@@ -24,6 +25,7 @@ mod replies;
 pub(crate) mod values;
 
 pub(crate) use accounts::*;
+pub(crate) use audit::*;
 pub(crate) use deliveries::*;
 pub(crate) use directory::*;
 pub(crate) use lanes::*;
@@ -91,6 +93,7 @@ macro_rules! for_each_case {
             numbers_are_listed,
             a_key_is_claimed_once_and_its_answer_survives_a_restart,
             old_answers_are_forgotten,
+            changes_are_listed_until_they_are_old,
             an_account_keeps_a_limited_number_of_answers,
             a_name_gets_one_owner_whoever_asks_at_once,
             applications_come_back,

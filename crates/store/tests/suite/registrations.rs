@@ -67,6 +67,7 @@ pub(crate) async fn registrations_of_an_earlier_release_go_to_the_first_server(d
          DROP TABLE queues;
          DROP TABLE replies;
          DROP TABLE api_keys;
+         DROP TABLE audit;
          DROP INDEX calls_queue;
          ALTER TABLE calls DROP COLUMN queue;
          ALTER TABLE calls DROP COLUMN queue_since;
