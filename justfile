@@ -135,6 +135,11 @@ bench-calls *args:
     cargo build --locked --quiet --release --package patchcord
     PATCHCORD_BIN={{ CARGO_TARGET_DIR }}/release/patchcord cargo run --locked --quiet --release --package e2e --bin bench-calls -- {{ args }}
 
+# requests to the API with a million calls on record, compared with a bare handler that reads one row, on both databases
+bench-api *args:
+    cargo build --locked --quiet --release --package patchcord
+    PATCHCORD_BIN={{ CARGO_TARGET_DIR }}/release/patchcord cargo bench --locked --quiet --package e2e --bench api -- {{ args }}
+
 # build the stripped program, a .deb with a systemd unit, and a container file in dist/
 package:
     packaging/build
@@ -144,5 +149,5 @@ package-test: package
     packaging/test
 
 # everything that takes too long to run on each change
-nightly: check test (fuzz-smoke "120") attack kill outage soak package-test bench-bridge bench-conference bench-rooms bench-stream bench-calls
+nightly: check test (fuzz-smoke "120") attack kill outage soak package-test bench-bridge bench-conference bench-rooms bench-stream bench-calls bench-api
     cargo deny --locked check advisories

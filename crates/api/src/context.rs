@@ -163,6 +163,18 @@ impl Context<'_> {
             .transpose()
     }
 
+    /// Warns of each parameter that was given although it has no effect.
+    ///
+    /// - `without`: what it would need, as in `MachineDetection`
+    pub(crate) fn warn_unused(&self, names: &[&str], without: &str) {
+        for name in names {
+            if self.params.filled(name).is_some() {
+                let text = format!("{name}: it has no effect without {without}");
+                self.warnings.add(error::REQUEST_WARNING, text);
+            }
+        }
+    }
+
     pub(crate) fn view(&self) -> View<'_> {
         View {
             dialect: self.dialect,

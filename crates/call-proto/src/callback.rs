@@ -64,6 +64,8 @@ pub(crate) struct LegEnd<'a> {
 
 impl LegEnd<'_> {
     /// Adds the parameters of `completed`.
+    ///
+    /// - `sequence`: of this event among those reported to the creator of the leg, from 0.
     pub(crate) fn describe(&self, event_names: bool, sequence: i64, params: &mut Params) {
         let event = rcml::LegEvent::Completed;
         add_status(event_names, event, self.status, params);

@@ -36,6 +36,9 @@ enum About {
     Leg {
         event_names: bool,
         recording: Option<LegRecording>,
+        /// How many of the callbacks so far are not events of the leg, and do not count in their numbers.
+        #[serde(default)]
+        others: i64,
     },
 }
 
@@ -65,11 +68,14 @@ impl Farewell {
     }
 
     /// Adds the callback to the creator of the leg.
+    ///
+    /// - `events`: the number of events that were reported to the creator.
     pub(crate) fn tell_leg(
         &mut self,
         target: CallbackTarget,
         params: Params,
         event_names: bool,
+        events: i64,
         recording: Option<LegRecording>,
     ) {
         self.last.push(Last {
@@ -78,6 +84,7 @@ impl Farewell {
             about: About::Leg {
                 event_names,
                 recording,
+                others: self.sequence - events,
             },
         });
     }
@@ -135,7 +142,13 @@ impl Farewell {
 
     /// Numbers these callbacks after all those that the leg has made: the next free number is this.
     pub fn follow(&mut self, sequence: i64) {
-        self.sequence = self.sequence.max(sequence);
+        let more = (sequence - self.sequence).max(0);
+        self.sequence += more;
+        for last in &mut self.last {
+            if let About::Leg { others, .. } = &mut last.about {
+                *others += more;
+            }
+        }
     }
 
     /// The callbacks for the end in `record`, made at `now`: their age counts from then, however
@@ -147,6 +160,7 @@ impl Farewell {
         mut event: impl FnMut() -> EventSid,
     ) -> Vec<Callback> {
         let at = record.ended.unwrap_or(record.updated);
+        let made = self.sequence;
         let complete = |(sequence, last): (i64, Last)| {
             let mut params = last.params;
             match last.about {
@@ -160,6 +174,7 @@ impl Farewell {
                 About::Leg {
                     event_names,
                     recording,
+                    others,
                 } => LegEnd {
                     status: record.status,
                     at,
@@ -167,7 +182,7 @@ impl Farewell {
                     sip_status: record.sip_status,
                     recording: recording.as_ref(),
                 }
-                .describe(event_names, sequence, &mut params),
+                .describe(event_names, made - others, &mut params),
             }
             Callback {
                 event: event(),

@@ -96,8 +96,14 @@ pub enum InterjectionRefusal {
     )]
     Earlier,
     /// The sound is not available, for the reason with this number of the error table.
-    #[error("the sound is not available (error {0}); the notification of the call says why")]
+    #[error("the sound is not available; error {0}: {text}", text = meaning(*.0))]
     NoSound(u16),
+}
+
+/// What the error table says about a number, as a part of a sentence.
+fn meaning(code: u16) -> &'static str {
+    let entry = model::error::entry(code);
+    entry.map_or("The request failed", |entry| entry.text.trim_end_matches('.'))
 }
 
 /// The sound of a leg that interrupts the others.

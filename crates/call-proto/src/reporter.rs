@@ -31,8 +31,10 @@ pub(crate) struct Reporter {
     pub(crate) last_headers: Option<Headers>,
     /// Parameters about the transfer to which the current document belongs.
     pub(crate) transfer: Params,
-    /// Callbacks made so far.
+    /// Callbacks made so far, those of recordings, messages and streams included.
     queued: i64,
+    /// Events reported to the creator of the leg so far.
+    leg_events: i64,
     /// The last status sent to the owner of the number.
     told: Option<CallStatus>,
     /// The basis of the stored farewell.
@@ -76,6 +78,7 @@ impl Reporter {
             last_headers: None,
             transfer: Params::new(),
             queued: 0,
+            leg_events: 0,
             told: None,
             farewell: None,
         }
@@ -125,7 +128,8 @@ impl Reporter {
         let event_names = profile.dialect.leg_event_names;
         let mut params = leg_params(profile, cx);
         add_status(event_names, event, self.status, &mut params);
-        add_source(event_names, event, cx.now, self.queued, &mut params);
+        add_source(event_names, event, cx.now, self.leg_events, &mut params);
+        self.leg_events += 1;
         self.queue(target, params, profile, cx);
     }
 
@@ -148,7 +152,12 @@ impl Reporter {
             sip_status,
             recording: self.recorded.as_ref(),
         };
-        end.describe(profile.dialect.leg_event_names, self.queued, &mut params);
+        end.describe(
+            profile.dialect.leg_event_names,
+            self.leg_events,
+            &mut params,
+        );
+        self.leg_events += 1;
         self.queue(target, params, profile, cx);
     }
 
@@ -228,6 +237,7 @@ impl Reporter {
                 target,
                 leg_params(profile, cx),
                 profile.dialect.leg_event_names,
+                self.leg_events,
                 self.recorded.clone(),
             );
         }

@@ -15,7 +15,7 @@ const SOURCES: [(&str, usize); 3] = [("random", 149), ("rehearsals", 35), ("serv
 
 /// Parts of commands that are written differently now although they mean the same: the recorded
 /// form, as a regular expression, and today's form.
-const RENAMED: [(&str, &str); 14] = [
+const RENAMED: [(&str, &str); 15] = [
     (
         "` is no verb; it was skipped",
         "` is not a verb; it was skipped",
@@ -50,6 +50,10 @@ const RENAMED: [(&str, &str); 14] = [
     (
         r"Record \{ recording: (\w+), with: Some\(\w+\) \}",
         "Record { recording: ${1}, sides: Mixed, trim: false }",
+    ),
+    (
+        r"(Leg \{ event_names: (true|false), recording: (None|Some\(LegRecording \{[^{}]*\}\))) \}",
+        "${1}, others: 0 }",
     ),
 ];
 

@@ -68,11 +68,11 @@ macro_rules! table {
 }
 
 table! {
-    NO_HANDLER = 11005, Error, 0, "Nothing handles this call: the called number or client does not exist here, or its account or that of the calling client is not active.", "Create the number or client, or reactivate its account.";
+    NO_HANDLER = 11005, Error, 0, "Nothing handles this call: the called number or client does not exist here, or its account, or the calling client's account, is not active.", "Create the number or client, or reactivate its account.";
     NO_APPLICATION = 11007, Error, 0, "The number has no voice application, or the application set on the number or on the calling client has no address, was deleted or may not be used.", "Set VoiceUrl or VoiceApplicationSid on the number. If an application is set already, give that application a VoiceUrl or choose another one: it takes precedence over the VoiceUrl of the number or client.";
     UNREACHABLE_TARGET = 11008, Error, 400, "The dialled client is unknown or not registered, or no trunk is configured for numbers.", "Check that the phone is registered, or configure a trunk.";
     BAD_URI = 11100, Error, 400, "An address in a document or parameter is not valid.", "Write an absolute http or https address (ws or wss for a Stream), or one relative to the document.";
-    TOO_MANY_REDIRECTS = 11101, Error, 0, "There were too many redirects, of documents or of the web server.", "Check the documents and redirects for a loop.";
+    TOO_MANY_REDIRECTS = 11101, Error, 0, "There were too many redirects: `Redirect` verbs or HTTP redirects.", "Check the documents and redirects for a loop.";
     ADDRESS_REFUSED = 11110, Error, 400, "The account may not reach the address: it is private, local or otherwise forbidden.", "Use a public address, or ask the operator to allow it (`fetch.allow_private`, `sip.allow_private`; for a link-local or metadata address `fetch.allow_addresses`).";
     DOCUMENT_TOO_LARGE = 11120, Error, 0, "The application's response is larger than allowed.", "Send a smaller document.";
     FETCH_IO = 11205, Error, 0, "The application could not be reached.", "Check that the web server is running and that the address is correct.";
@@ -98,13 +98,13 @@ table! {
     DIAL_TIME_LIMIT = 13216, Warning, 0, "Dial: the time limit is not a positive whole number of seconds; 14400 was used.", "Write a positive whole number of seconds.";
     DIAL_NOBODY = 13220, Warning, 0, "Dial: no party to call is named; it was skipped.", "Write a number as its text, or put Number, Client, Sip, Conference or Queue inside.";
     DIAL_HEADERS = 13221, Warning, 0, "Dial or Refer: a header of the address is too long or has forbidden characters; it was left out.", "Keep names and values short, without line breaks.";
-    DIAL_TOO_MANY = 13222, Warning, 0, "Dial: there are more parties or phones than can be called at once; the rest were not called.", "Call fewer, or the others in another Dial.";
+    DIAL_TOO_MANY = 13222, Warning, 0, "Dial: there are more parties or phones than can be called at the same time; the rest were not called.", "Call fewer parties, or call the rest in another Dial.";
     DIAL_CALLBACK = 13223, Warning, 0, "Dial: the status callback's address, method or events are not valid.", "Write an http address, GET or POST, and events that the documentation lists for the noun: for example answered and completed, or start and end for a conference.";
     DIAL_MISTAKEN = 13224, Warning, 0, "Dial: the text of a Number is not a number, or that of a Sip is a single word; it was called as a number or host.", "Put Client around the login of a client.";
     CONFERENCE_NAME = 13225, Warning, 0, "Conference: no room is named, or its name is too long or has control characters; the call did not join.", "Write the name as its text, at most 254 characters.";
     CONFERENCE_SIZE = 13226, Warning, 0, "Conference: the maximum number of participants is not a whole number from 1 to 250; 250 was used for a greater number, 40 for anything else.", "Write a number from 1 to 250.";
     CONFERENCE_FULL = 13227, Warning, 0, "Conference: the room has as many participants as the document allows; the call did not join.", "Raise maxParticipants, or send the caller elsewhere with the next verb.";
-    CONFERENCE_FAILED = 13228, Error, 0, "Conference: the room is not available; the call did not join.", "Check the server's log: its records cannot be written, or it is stopping.";
+    CONFERENCE_FAILED = 13228, Error, 0, "Conference: the room is not available; the call did not join.", "The server cannot write its records, or is stopping; see its log.";
     SCREENING_DIAL = 13229, Error, 0, "Dial: a screening document has Dial, Enqueue or Refer; the party that heard it was not connected.", "End the document to connect the two, or hang up to decline.";
     SCREENING_TOO_LONG = 13230, Warning, 0, "Dial: a dialled party did not decide within 60 seconds whether to take the call; it was not connected.", "Ask for a key with a short timeout, and hang up if none comes.";
     MEDIA_DOWNLOAD = 13233, Error, 0, "A media file could not be fetched or cannot be played.", "Check the address; the file must be WAV, MP3 or Ogg Vorbis.";
@@ -140,20 +140,20 @@ table! {
     SAY_LANGUAGE = 13512, Warning, 0, "Say: the language is not known; the default was used.", "Use a language of eSpeak NG, such as en-GB or de.";
     SAY_FAILED = 13520, Error, 0, "Say: speech could not be synthesised.", "Install the speech engine named in the text.";
     SAY_EMPTY = 13521, Warning, 0, "Say: there is no text; it was skipped.", "Write the text inside the element.";
-    SAY_MARKUP = 13522, Warning, 0, "Say: a mark inside it has a value that is not allowed; another was used, as the text says.", "Write one of the values that the documentation lists.";
+    SAY_MARKUP = 13522, Warning, 0, "Say: an SSML element inside it has a value that is not allowed; another was used, as the text says.", "Write one of the values that the documentation lists.";
     RECORD_METHOD = 13610, Warning, 0, "Record: the method is neither GET nor POST; POST was used.", "Write GET or POST.";
     RECORD_TIMEOUT = 13611, Warning, 0, "Record: the timeout is not a positive whole number of seconds; 5 was used.", "Write a positive whole number of seconds.";
     RECORD_MAX_LENGTH = 13612, Warning, 0, "Record: the maximum length is not a positive whole number of seconds; 3600 was used.", "Write a positive whole number of seconds.";
     RECORD_FINISH_KEY = 13613, Warning, 0, "Record: the finishing keys are not all from 0-9, * and #, or there are more than twelve; # was used.", "Write up to twelve keys without spaces, or -1 for none.";
     RECORD_FAILED = 13620, Error, 0, "A recording could not be written.", "Check the server's disk.";
-    RECORDING_CALLBACK = 13621, Warning, 0, "The method or the events of a recording's status callback are not valid.", "Write GET or POST, and events from in-progress, completed, absent.";
+    RECORDING_CALLBACK = 13621, Warning, 0, "The method or the events of a recording's status callback are not valid.", "Write GET or POST, and one or more of in-progress, completed and absent.";
     REDIRECT_METHOD = 13710, Warning, 0, "Redirect: the method is neither GET nor POST; POST was used.", "Write GET or POST.";
     REDIRECT_EMPTY = 13720, Warning, 0, "Redirect: there is no address; it was skipped.", "Write the address as the text of the element.";
     REJECT_REASON = 13810, Warning, 0, "Reject: the reason is neither busy nor rejected; rejected was used.", "Write busy or rejected.";
     PAUSE_LENGTH = 13910, Warning, 0, "Pause: the length is not a positive whole number of seconds; 1 was used.", "Write a positive whole number of seconds.";
-    SMS_TO = 14101, Error, 0, "Sms: the recipient is empty or has characters that are not allowed in a number, name or SIP address; the document was ended.", "Write a number, a client's name or a SIP address, or leave the attribute out.";
-    SMS_FROM = 14102, Error, 0, "Sms: the sender is empty or has forbidden characters; the document was ended.", "Write a number or a short name, or leave the attribute out.";
-    SMS_BODY = 14103, Error, 0, "Sms: there is no text; the document was ended.", "Write the text inside the element.";
+    SMS_TO = 14101, Error, 0, "Sms: the recipient is empty or has characters that are not allowed in a number, name or SIP address; the document and the call ended.", "Write a number, a client's name or a SIP address, or leave the attribute out.";
+    SMS_FROM = 14102, Error, 0, "Sms: the sender is empty or has forbidden characters; the document and the call ended.", "Write a number or a short name, or leave the attribute out.";
+    SMS_BODY = 14103, Error, 0, "Sms: there is no text; the document and the call ended.", "Write the text inside the element.";
     SMS_METHOD = 14104, Warning, 0, "Sms: the method is neither GET nor POST; POST was used.", "Write GET or POST.";
     UNKNOWN_PARAMETER = 20001, Warning, 0, "At `/restcomm/2012-04-24`: the request has a parameter that this server does not know; it was ignored. At `/2010-04-01` the request is refused with 400.", "Check the spelling; names are case-sensitive. See docs/rest.md for the parameters of the resource.";
     AUTHENTICATION = 20003, Error, 401, "The credentials are missing or wrong.", "Send the account's SID and token.";
@@ -163,7 +163,7 @@ table! {
     METHOD_NOT_ALLOWED = 20405, Error, 405, "The resource does not support this method.", "See docs/rest.md for the methods of the resource.";
     NOT_ACCEPTABLE = 20406, Error, 406, "The response can only be JSON or XML.", "Accept application/json or application/xml.";
     TOO_SLOW = 20408, Error, 408, "The request did not arrive within 30 seconds.", "Send the whole request at once.";
-    CONFLICT = 20409, Error, 409, "The value must be unique and is taken.", "Use another value.";
+    CONFLICT = 20409, Error, 409, "The value must be unique, but is already in use.", "Use another value.";
     TOO_LARGE = 20413, Error, 413, "The request is larger than 256 KiB.", "Send a smaller request.";
     UNSUPPORTED_MEDIA = 20415, Error, 415, "The body is not a form.", "Send the parameters as a form (`curl -d Name=value`), not as JSON or anything else.";
     CALL_ELSEWHERE = 20421, Error, 421, "The call runs on another server that shares the database.", "Send the request to the server that the text names; see `instance` in docs/operating.md.";
@@ -173,13 +173,13 @@ table! {
     TOO_MANY_REQUESTS = 20429, Error, 429, "Too many requests or wrong passwords were sent, or the server is at its limit.", "Try again after the number of seconds given in Retry-After.";
     BAD_PARAMETER = 21100, Error, 400, "A parameter is missing or has a value that is not allowed.", "Correct the parameter named in the text.";
     FORBIDDEN = 21103, Error, 403, "The account may not do this.", "Use credentials of the owner or of one of its parent accounts.";
-    CALL_NOT_LIVE = 21220, Error, 410, "The call is not in progress, or its state does not allow the change.", "Change only a live call. A party that a `Dial` is still calling can be redirected only once it has answered. At `/2010-04-01` the status is 400, and 404 (20404) if the call was to be ended.";
+    CALL_NOT_LIVE = 21220, Error, 410, "The call is not in progress, or its state does not allow the change.", "Change only a live call. A party that a `Dial` is still calling can be redirected only once it has answered. At `/2010-04-01` the status is 400, and 404 (20404) for a request to end a call that has already ended.";
     QUEUE_NOT_EMPTY = 21240, Error, 409, "Calls wait in the queue; it cannot be deleted.", "Wait until it is empty, or take its members out by redirecting them.";
-    RECORDING_STATE = 21241, Error, 409, "The recording is not in a state that allows the change.", "See the text: a recording that has ended cannot be changed, only one in progress can be paused, and only a paused one can be continued. One that is in progress cannot be deleted; stop it first. A recording of `Record` is ended by its verb.";
+    RECORDING_STATE = 21241, Error, 409, "The recording is not in a state that allows the change.", "See the text: a recording that has ended cannot be changed, only one in progress can be paused, and only a paused one can be continued. One that is in progress cannot be deleted; stop it first. A recording made by `Record` cannot be changed; only its verb ends it.";
     DOCUMENT_NOT_FOUND = 21402, Error, 0, "The application answered 404.", "Check the address of the document.";
     NUMBER_UNAVAILABLE = 21422, Error, 400, "At `/2010-04-01`: the number already exists here, or only an area code was given.", "Change the existing number, or name another one; no number provider is connected.";
     NUMBER_TAKEN = 21452, Error, 400, "At `/restcomm/2012-04-24`: the number already exists here, it was requested without `isSIP=true`, or only an area code was given.", "Change the existing number; if it is new and your own, name it with `PhoneNumber` and add `isSIP=true`; no number provider is connected.";
-    MESSAGE_OVERFLOW = 30001, Error, 0, "The message was not sent: the call has too many messages in transit.", "Send fewer at once.";
+    MESSAGE_OVERFLOW = 30001, Error, 0, "The message was not sent: the call has too many messages in transit.", "Send fewer at the same time.";
     MESSAGE_UNREACHABLE = 30003, Error, 0, "The message was not accepted: the recipient cannot be reached now.", "Check that the phone is registered, or that the trunk is up.";
     MESSAGE_BLOCKED = 30004, Error, 0, "The message was not accepted: the recipient or its provider refused it.", "Ask the recipient or the provider why.";
     MESSAGE_UNKNOWN_RECIPIENT = 30005, Error, 0, "The message was not accepted: the recipient is unknown.", "Check the recipient.";
@@ -198,11 +198,11 @@ table! {
     STREAM_MISSING = 31992, Warning, 0, "Connect, Start or Stop has no Stream; it was skipped.", "Put a Stream inside; inside Connect, a ConversationRelay also works.";
     STREAM_PARAMETER = 31993, Warning, 0, "Stream or ConversationRelay: a Parameter has no name, or repeats an earlier one; it was left out.", "Give each Parameter a name of its own.";
     STREAM_OVERFLOW = 31994, Warning, 0, "Stream: audio was dropped, because the WebSocket server was too slow to take it, or sent more than can wait to be played.", "Read messages as they arrive; let at most five minutes of audio wait to be played.";
-    RELAY_UNREACHABLE = 64102, Error, 0, "ConversationRelay: the WebSocket server could not be connected to; the conversation did not begin.", "See the text for the reason, and check the address and the server.";
+    RELAY_UNREACHABLE = 64102, Error, 0, "ConversationRelay: no connection to the WebSocket server could be made; the conversation did not begin.", "See the text for the reason, and check the address and the server.";
     RELAY_LOST = 64105, Error, 0, "ConversationRelay: the WebSocket server closed the connection without sending an `end` message, or the connection broke during the call.", "Check the log of the WebSocket server; end a conversation by sending an `end` message.";
     RELAY_LANGUAGE = 64106, Warning, 0, "ConversationRelay: a language is not known, or a Language has no code; another was used, or it was left out, as the text says.", "Write a BCP-47 tag such as en-GB.";
     RELAY_MESSAGE = 64107, Warning, 0, "ConversationRelay: messages from the WebSocket server were not understood; they were ignored.", "Send text, play, sendDigits, language and end as JSON text, with the fields that docs/rcml/conversation-relay.md lists.";
-    RELAY_NO_RECOGNIZER = 64190, Error, 0, "ConversationRelay: no speech recognizer is configured; the conversation ended at once.", "Ask the operator to configure one.";
+    RELAY_NO_RECOGNIZER = 64190, Error, 0, "ConversationRelay: no speech recognizer is configured; the conversation ended immediately.", "Ask the operator to configure one.";
     RELAY_SPEECH_FAILED = 64191, Error, 0, "ConversationRelay: the speech recognizer failed three times in a row; the conversation ended.", "See the text for the reason.";
     RELAY_OVERFLOW = 64192, Warning, 0, "ConversationRelay: messages from the WebSocket server were dropped because too much was already waiting to be played.", "Send text as it is needed; let at most 50,000 characters, and 500 sentences, sounds or keys, wait.";
 }

@@ -63,7 +63,7 @@ pub(crate) enum Task {
     Calls(CallsTask),
     /// Write a small application to start from: documents, a Python program that serves them, and tests.
     ///
-    /// The folder must be empty or not exist. Exit codes: 0 written, 64 the folder is not empty, 70 it cannot be written.
+    /// The folder must not exist yet, or must be empty. Exit codes: 0 written, 64 the folder is not empty, 70 it cannot be written.
     #[command(after_help = examples::NEW)]
     New {
         /// Folder for the application

@@ -702,3 +702,32 @@ expect:
     let late = "caller:\n  - expect: hangup\n  - speak: Ann\n";
     assert_eq!(failure("", late), "5: the call was over already at 5.24s");
 }
+
+#[test]
+fn a_step_for_the_other_kind_of_connection_is_reported_at_once() {
+    let failures = |verb: &str, steps: &str| {
+        let page = format!("<Connect><{verb} url='ws://h/a'/></Connect>");
+        let rest = format!("agents: {{ws://h/a: [{{wait: 1s}}, {steps}]}}\n");
+        let rest = format!("{rest}expect: {{verbs: [Connect]}}\n");
+        failures(&rehearse(&with_page(&page, &rest)))
+    };
+    let table = [
+        ("ConversationRelay", "{send: 1s}", "Stream"),
+        ("ConversationRelay", "{expect: start}", "Stream"),
+        ("Stream", "{text: Hello}", "ConversationRelay"),
+        ("Stream", "{expect: {prompt: Hello}}", "ConversationRelay"),
+    ];
+    for (verb, step, other) in table {
+        let expected = format!(
+            "3: this step is for a <{other}>, but the document connected a <{verb}>"
+        );
+        assert_eq!(failures(verb, step), expected, "{step}");
+    }
+    let table = [
+        ("Stream", "{send: 1s}, {mark: a}, {expect: {mark: a}}, close"),
+        ("ConversationRelay", "{text: Hello}, {wait: 1s}, end"),
+    ];
+    for (verb, steps) in table {
+        assert_eq!(failures(verb, steps), "", "{steps}");
+    }
+}

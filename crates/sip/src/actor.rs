@@ -65,8 +65,10 @@ pub(crate) fn start(
     let (flow_events, flows) = mpsc::channel(FLOW_EVENTS);
     let (answers, answered) = mpsc::unbounded_channel();
     let bindings = Bindings::default();
+    let ours = config.ours(addrs);
+    let core = config.core(ours.clone());
     let actor = Actor {
-        core: Core::new(config.core(), Box::new(SystemRandom::new()), Instant::now()),
+        core: Core::new(core, Box::new(SystemRandom::new()), Instant::now()),
         connections: Connections::new(flow_events, tcp_address.port(), trunk_hosts(&config)),
         sweep_at: Instant::now() + SWEEP,
         routes: Routes::default(),
@@ -88,7 +90,6 @@ pub(crate) fn start(
         answered,
     };
     tokio::spawn(actor.run(inputs).instrument(info_span!("sip")));
-    let ours = config.ours();
     let sip = Sip::new(commands, addrs, bindings, ours, config.trunks);
     Ok((sip, incoming))
 }

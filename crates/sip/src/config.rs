@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use sip_proto::ua::{CoreConfig, OurNames, TrunkAddress, TrunkSource};
 
+use crate::{SipAddrs, local};
+
 /// Settings of the SIP side.
 #[derive(Clone, Debug)]
 pub struct SipConfig {
@@ -53,22 +55,29 @@ impl Default for SipConfig {
 
 impl SipConfig {
     /// The names of this server.
-    pub(crate) fn ours(&self) -> OurNames {
+    ///
+    /// - `bound`: where it receives SIP
+    pub(crate) fn ours(&self, bound: SipAddrs) -> OurNames {
+        let bound = [bound.udp, bound.tcp];
+        let is_everywhere = |address: &SocketAddr| address.ip().is_unspecified();
         OurNames {
             domain: self.domain.clone(),
             names: self.names.clone(),
             public_address: self.public_address,
+            addresses: local::addresses(&bound),
+            every_loopback: bound.iter().any(is_everywhere),
+            ports: bound.iter().map(SocketAddr::port).collect(),
         }
     }
 
     /// The part that the core needs.
-    pub(crate) fn core(&self) -> CoreConfig {
+    pub(crate) fn core(&self, ours: OurNames) -> CoreConfig {
         let source = |trunk: &Trunk| TrunkSource {
             name: trunk.name.clone(),
             addresses: trunk.addresses.clone(),
         };
         CoreConfig {
-            ours: self.ours(),
+            ours,
             user_agent: self.user_agent.clone(),
             sha256: self.sha256,
             nonce_lifetime: self.nonce_lifetime,

@@ -241,14 +241,7 @@ impl Sip {
     /// The number or login of a `sip:` address at which a request would arrive here, so that it need not be sent.
     #[must_use]
     pub fn local_user(&self, uri: &str) -> Option<String> {
-        let SipAddrs { udp, tcp } = self.shared.addrs;
-        let is_own = |ip| {
-            [udp, tcp]
-                .into_iter()
-                .any(|bound| crate::local::is_own(bound, ip))
-        };
-        let ports = [udp.port(), tcp.port()];
-        self.shared.ours.local_user(uri, &ports, is_own)
+        self.shared.ours.local_user(uri)
     }
 
     /// Where to send a request for a URI (`sip:` or bare `host[:port][;transport=]`).

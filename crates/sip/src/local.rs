@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
+use tracing::warn;
+
 /// `bound` itself, or, when it is the unspecified address, the address from which the system would
 /// send to `remote`. Determining it sends nothing.
 pub(crate) fn address_towards(bound: SocketAddr, remote: SocketAddr) -> SocketAddr {
@@ -18,13 +20,23 @@ pub(crate) fn address_towards(bound: SocketAddr, remote: SocketAddr) -> SocketAd
     SocketAddr::new(ip, bound.port())
 }
 
-/// Whether a socket bound to `bound` receives what is sent to `ip`.
-pub(crate) fn is_own(bound: SocketAddr, ip: IpAddr) -> bool {
-    if !bound.ip().is_unspecified() {
-        return bound.ip() == ip;
-    }
-    // Every loopback address is this machine's, whichever one the system would send from.
-    ip.is_loopback() || address_towards(bound, SocketAddr::new(ip, 9)).ip() == ip
+/// Addresses of this machine at which sockets that are bound to these addresses receive: for the unspecified address, those
+/// of all networks it is connected to now.
+pub(crate) fn addresses(bound: &[SocketAddr]) -> Vec<IpAddr> {
+    let machine = if bound.iter().any(|address| address.ip().is_unspecified()) {
+        if_addrs::get_if_addrs().unwrap_or_else(|error| {
+            warn!(%error, "the addresses of this machine are not known; only the one at which a request arrives counts");
+            Vec::new()
+        })
+    } else {
+        Vec::new()
+    };
+    let mut all: Vec<IpAddr> = machine.iter().map(if_addrs::Interface::ip).collect();
+    let fixed = bound.iter().map(SocketAddr::ip);
+    all.extend(fixed.filter(|ip| !ip.is_unspecified()));
+    all.sort();
+    all.dedup();
+    all
 }
 
 #[cfg(test)]
@@ -34,16 +46,10 @@ mod tests {
     #[test]
     fn knows_its_own_addresses() {
         let any = "0.0.0.0:5060".parse().unwrap();
-        let one = "127.0.0.1:5060".parse().unwrap();
-        let table = [
-            (any, "127.0.0.1", true),
-            (any, "127.0.0.5", true),
-            (any, "192.0.2.1", false),
-            (one, "127.0.0.1", true),
-            (one, "127.0.0.5", false),
-        ];
-        for (bound, ip, expected) in table {
-            assert_eq!(is_own(bound, ip.parse().unwrap()), expected, "{bound} {ip}");
-        }
+        let one = "127.0.0.2:5060".parse().unwrap();
+        assert_eq!(addresses(&[one, one]), [one.ip()]);
+        let all = addresses(&[any, one]);
+        assert!(all.contains(&Ipv4Addr::LOCALHOST.into()) && all.contains(&one.ip()));
+        assert!(!all.contains(&any.ip()) && !all.contains(&[192, 0, 2, 1].into()));
     }
 }

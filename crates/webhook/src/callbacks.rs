@@ -411,8 +411,8 @@ impl Inner {
 fn judged(result: Result<Fetched, FetchError>, method: HttpMethod) -> Attempt {
     let hint = |status| match (method, status) {
         (HttpMethod::Post, 405 | 501) => {
-            "; the request was a POST: set the method, such as `StatusCallbackMethod`, to GET if the application \
-             expects a GET"
+            "; the request was a POST: if the application expects a GET, set the method of this callback to GET \
+             (`StatusCallbackMethod`, `RecordingStatusCallbackMethod` and so on)"
         }
         (HttpMethod::Get | HttpMethod::Post, _) => "",
     };

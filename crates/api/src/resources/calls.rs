@@ -485,6 +485,9 @@ fn document(context: &Context<'_>, url: String) -> Result<Document, Failure> {
     let author = context.caller.sid;
     let fallback = context.optional_address("FallbackUrl")?;
     let fallback_method = method_or_post(context, "FallbackMethod")?;
+    if fallback.is_none() {
+        context.warn_unused(&["FallbackMethod"], "FallbackUrl");
+    }
     Ok(Document {
         url,
         method: method_or_post(context, "Method")?,
@@ -504,6 +507,10 @@ fn leg_callback(context: &Context<'_>) -> Result<Option<LegCallback>, Failure> {
     let events = events(&context.params);
     let method = method_or_post(context, "StatusCallbackMethod")?;
     let url = context.optional_address("StatusCallback")?;
+    if url.is_none() {
+        let names = ["StatusCallbackMethod", "StatusCallbackEvent"];
+        context.warn_unused(&names, "StatusCallback");
+    }
     Ok(url.map(|url| LegCallback {
         target: CallbackTarget {
             url,
@@ -709,6 +716,9 @@ async fn change(context: &Context<'_>, call: CallSid) -> Result<Modify, Failure>
 fn redirect(context: &Context<'_>, document: Document) -> Result<Redirect, Failure> {
     let method = method_or_post(context, "StatusCallbackMethod")?;
     let callback = context.optional_address("StatusCallback")?;
+    if callback.is_none() {
+        context.warn_unused(&["StatusCallbackMethod"], "StatusCallback");
+    }
     let both = context.params.flag("MoveConnectedCallLeg")?;
     Ok(Redirect {
         document,

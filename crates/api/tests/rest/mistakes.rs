@@ -481,3 +481,49 @@ async fn a_misspelt_required_parameter_is_named_in_the_refusal() {
     let said = answer.error()["message"].clone();
     assert_eq!(said, "Login: this parameter is required; you sent `login`");
 }
+
+#[tokio::test]
+async fn a_parameter_that_lacks_the_one_it_belongs_to_is_reported() {
+    let server = Server::start().await;
+    server.account("p", server.admin).await;
+    let who = of("p");
+    let list = format!("/Accounts/{}/Calls.json", who.0);
+    let table = [
+        (
+            "AsyncAmd=true&MachineDetectionTimeout=9",
+            "MachineDetectionTimeout: it has no effect without MachineDetection; \
+             AsyncAmd: it has no effect without MachineDetection",
+        ),
+        (
+            "MachineDetection=Enable&AsyncAmdStatusCallback=http://a/b",
+            "AsyncAmdStatusCallback: it has no effect without `AsyncAmd=true`",
+        ),
+        (
+            "MachineDetection=Enable&AsyncAmd=true&AsyncAmdStatusCallbackMethod=GET",
+            "AsyncAmdStatusCallbackMethod: it has no effect without AsyncAmdStatusCallback",
+        ),
+        (
+            "StatusCallbackEvent=ringing",
+            "StatusCallbackEvent: it has no effect without StatusCallback",
+        ),
+        (
+            "FallbackMethod=GET",
+            "FallbackMethod: it has no effect without FallbackUrl",
+        ),
+        (
+            "Record=true&RecordingStatusCallbackEvent=absent",
+            "RecordingStatusCallbackEvent: it has no effect without RecordingStatusCallback",
+        ),
+        (
+            "StatusCallback=http://a/b&StatusCallbackEvent=ringing&MachineDetection=Enable\
+             &MachineDetectionTimeout=9",
+            "",
+        ),
+    ];
+    for (form, expected) in table {
+        let form = format!("From=1999&To=client:ann&Url=http://a/v&{form}");
+        let made = server.post(&who, &list, &form).await;
+        made.is(200);
+        assert_eq!(warnings(&made).join("; "), expected, "{form}");
+    }
+}

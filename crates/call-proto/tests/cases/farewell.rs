@@ -3,6 +3,7 @@
 use call_proto::{Dialect, LegCallback, Target};
 use model::record::{CallRecord, Callback};
 use model::{CallSid, EventSid, Timestamp};
+use rcml::LegEvent;
 
 use crate::world::{Root, Run, World, callback_to, empty, phone, texts};
 
@@ -81,6 +82,26 @@ fn a_call_of_the_api_has_one() {
         });
     }
     agree(&world.run(), 1);
+}
+
+/// Other callbacks of the call do not count in the numbers that its creator sees.
+#[test]
+fn it_continues_the_numbers_of_the_creator() {
+    let document = "<Record recordingStatusCallback=\"/r\" \
+                    recordingStatusCallbackEvent=\"in-progress\" maxLength=\"3\"/>";
+    let mut world = World::api(Target::Sip("sip:zed@h".to_owned()), document)
+        .dialect(Dialect::TWILIO)
+        .phone("zed", phone().rings(0.0).answers(1.0));
+    if let Root::Api(call) = &mut world.root {
+        call.callback = Some(LegCallback {
+            target: callback_to("http://app/rest"),
+            events: Some(vec![LegEvent::Answered, LegEvent::Completed]),
+        });
+    }
+    let run = world.run();
+    assert_eq!(run.told("http://app/r", "RecordingStatus"), ["in-progress"]);
+    assert_eq!(run.told("http://app/rest", "SequenceNumber"), ["0", "1"]);
+    agree(&run, 1);
 }
 
 /// A recorded call from the API; either remote party hangs up.

@@ -50,6 +50,36 @@ pub(crate) enum AgentAction {
     Break,
 }
 
+/// What a document connects a server with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum AgentKind {
+    /// `<Stream>`
+    Stream,
+    /// `<ConversationRelay>`
+    Relay,
+}
+
+impl AgentAction {
+    /// The only kind of connection in which this can happen; `None` if it can in both.
+    pub(crate) const fn kind(&self) -> Option<AgentKind> {
+        match self {
+            Self::Send(_) | Self::Mark(_) | Self::Clear => Some(AgentKind::Stream),
+            Self::Tell(_) | Self::Strange(_) => Some(AgentKind::Relay),
+            Self::Expect(Awaited::Exactly(noticed), _) => match noticed {
+                Noticed::Start | Noticed::Mark(_) => Some(AgentKind::Stream),
+                Noticed::Setup
+                | Noticed::Prompt(_)
+                | Noticed::Partial(_)
+                | Noticed::Interrupt(_)
+                | Noticed::Error(_) => Some(AgentKind::Relay),
+                Noticed::Stop | Noticed::Key(_) => None,
+            },
+            Self::Expect(..) => Some(AgentKind::Relay),
+            Self::Wait(_) | Self::Close | Self::Break => None,
+        }
+    }
+}
+
 /// What a server notices.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Noticed {

@@ -16,7 +16,7 @@ use super::{Due, START, Stage};
 use crate::expected::seconds;
 use crate::heard::{Heard, Sense};
 use crate::scene::Weather;
-use crate::script::{Agent, AgentAction, AgentStep, Awaited, Noticed};
+use crate::script::{Agent, AgentAction, AgentKind, AgentStep, Awaited, Noticed};
 
 /// All streams and conversations of the run.
 #[derive(Default)]
@@ -24,7 +24,7 @@ pub(super) struct Agents(Vec<Stream>);
 
 /// The server at the end of one stream or conversation.
 struct Stream {
-    kind: Kind,
+    kind: AgentKind,
     call: CallSid,
     req: Req,
     url: String,
@@ -48,12 +48,6 @@ struct Stream {
     counts: StreamCounts,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Stream,
-    Relay,
-}
-
 /// Something due at a server.
 pub(super) struct AgentDue {
     stream: usize,
@@ -69,7 +63,7 @@ enum What {
 
 impl Stream {
     fn new(
-        kind: Kind,
+        kind: AgentKind,
         (call, req): (CallSid, Req),
         url: String,
         steps: VecDeque<AgentStep>,
@@ -122,7 +116,7 @@ impl Stage<'_> {
                         self.sound_ends(call, true);
                     }
                     self.agents.0[at].play = play;
-                    self.agents.0[at].has_begun = true;
+                    self.agent_begins(at);
                     self.agent_notices(at, Noticed::Start);
                 }
             }
@@ -149,7 +143,7 @@ impl Stage<'_> {
                 Ok((url, steps)) => {
                     self.agents
                         .0
-                        .push(Stream::new(Kind::Relay, (call, req), url, steps, self.now));
+                        .push(Stream::new(AgentKind::Relay, (call, req), url, steps, self.now));
                     let news = RelayNews::Connected;
                     self.tell_soon(call, Event::Relay { req, news });
                 }
@@ -160,7 +154,7 @@ impl Stage<'_> {
             },
             RelayCommand::Send { req, message } => {
                 if let Some(at) = self.stream(call, req) {
-                    self.agents.0[at].has_begun = true;
+                    self.agent_begins(at);
                     self.agent_notices(at, noticed(message));
                 }
             }
@@ -189,7 +183,7 @@ impl Stage<'_> {
             Ok((url, steps)) => {
                 self.agents
                     .0
-                    .push(Stream::new(Kind::Stream, (call, req), url, steps, self.now));
+                    .push(Stream::new(AgentKind::Stream, (call, req), url, steps, self.now));
             }
             Err(text) => {
                 let news = StreamNews::Over(Box::new(StreamOver {
@@ -210,6 +204,32 @@ impl Stage<'_> {
             .position(|stream| stream.call == call && stream.req == req && !stream.is_over)
     }
 
+    /// From now on it may send. Steps that its kind of connection does not have are reported at once, and end the connection:
+    /// waiting for them could take as long as a call may last.
+    fn agent_begins(&mut self, at: usize) {
+        let stream = &mut self.agents.0[at];
+        if std::mem::replace(&mut stream.has_begun, true) {
+            return;
+        }
+        let kind = stream.kind;
+        let foreign = stream.steps.iter().find(|step| {
+            let needed = step.action.kind();
+            needed.is_some_and(|needed| needed != kind)
+        });
+        if let Some(line) = foreign.map(|step| step.line) {
+            let text = match kind {
+                AgentKind::Stream => {
+                    "this step is for a <ConversationRelay>, but the document connected a <Stream>"
+                }
+                AgentKind::Relay => {
+                    "this step is for a <Stream>, but the document connected a <ConversationRelay>"
+                }
+            };
+            self.agent_fails(at, line, text.to_owned());
+            self.stream_over(at, None);
+        }
+    }
+
     fn agent_notices(&mut self, at: usize, noticed: Noticed) {
         let now = self.now;
         self.agents.0[at].noticed.push((now, noticed));
@@ -222,12 +242,12 @@ impl Stage<'_> {
         stream.is_over = true;
         let (call, req) = (stream.call, stream.req);
         let event = match stream.kind {
-            Kind::Stream => {
+            AgentKind::Stream => {
                 let counts = std::mem::take(&mut stream.counts);
                 let news = StreamNews::Over(Box::new(StreamOver { failure, counts }));
                 Event::Stream { req, news }
             }
-            Kind::Relay => {
+            AgentKind::Relay => {
                 let news = RelayNews::Over(failure.map(|(_, text)| text));
                 Event::Relay { req, news }
             }
@@ -322,16 +342,6 @@ impl Stage<'_> {
             return false;
         }
         match action {
-            AgentAction::Send(_) | AgentAction::Mark(_) | AgentAction::Clear
-                if stream.kind == Kind::Relay =>
-            {
-                let text = "a conversation has no audio, marks and clearings".to_owned();
-                return self.agent_fails(at, line, text);
-            }
-            AgentAction::Tell(_) | AgentAction::Strange(_) if stream.kind == Kind::Stream => {
-                let text = "a stream has no texts and no other messages of a conversation";
-                return self.agent_fails(at, line, text.to_owned());
-            }
             AgentAction::Expect(wanted, within) => {
                 let mut rest = stream.noticed.iter().skip(stream.cursor);
                 match rest.position(|(_, noticed)| wanted.is(noticed)) {
@@ -415,7 +425,13 @@ impl Stage<'_> {
                 [] => "nothing".to_owned(),
                 some => some.join(", "),
             };
-            let text = format!("expected {wanted}, but there was {there_was}");
+            let is_key = matches!(wanted, Awaited::Exactly(Noticed::Key(_)));
+            let hint = if is_key && stream.kind == AgentKind::Relay {
+                "; a conversation reports keys only with dtmfDetection=\"true\""
+            } else {
+                ""
+            };
+            let text = format!("expected {wanted}, but there was {there_was}{hint}");
             return self.agent_fails(at, line, text);
         }
         if let (Some(within), None) = (within, stream.deadline) {

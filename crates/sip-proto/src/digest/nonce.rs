@@ -64,10 +64,21 @@ impl Nonces {
         self.seal((millis(now), salt << 32 | self.mark(to)))
     }
 
-    /// Whether `nonce` is ours and was sent to `source`, at whatever time.
-    pub fn was_sent_to(&self, nonce: &str, source: Source) -> bool {
-        self.open(nonce)
-            .is_some_and(|(_, salt)| salt & u64::from(u32::MAX) == self.mark(source))
+    /// Whether `nonce` is ours, was sent to `source`, and has not expired.
+    pub fn was_sent_to(&self, nonce: &str, source: Source, now: Duration) -> bool {
+        self.open(nonce).is_some_and(|(minted_ms, salt)| {
+            self.lives(minted_ms, now) && salt & u64::from(u32::MAX) == self.mark(source)
+        })
+    }
+
+    /// Whether a nonce that was minted at this time has not expired.
+    fn lives(&self, minted_ms: u64, now: Duration) -> bool {
+        (self.oldest_ms(now)..=millis(now)).contains(&minted_ms)
+    }
+
+    /// When the oldest nonce that has not expired was minted.
+    fn oldest_ms(&self, now: Duration) -> u64 {
+        millis(now).saturating_sub(millis(self.lifetime))
     }
 
     /// 32 bits that name a source. Only we can compute them, so a stranger cannot choose a source with the same ones.
@@ -102,18 +113,13 @@ impl Nonces {
     /// Judges `nonce` and records `count` (`None` for credentials without `qop`). Call only after
     /// the proof was verified, or strangers could fill the table.
     pub fn take(&mut self, nonce: &str, count: Option<u32>, now: Duration) -> NonceState {
-        let now_ms = millis(now);
-        let oldest_ms = now_ms.saturating_sub(millis(self.lifetime));
-        let Some(id) = self
-            .open(nonce)
-            .filter(|(at, _)| (oldest_ms..=now_ms).contains(at))
-        else {
+        let Some(id) = self.open(nonce).filter(|(at, _)| self.lives(*at, now)) else {
             return NonceState::Stale;
         };
         let Some(count) = count else {
             return NonceState::Fresh;
         };
-        self.used = self.used.split_off(&(oldest_ms, 0));
+        self.used = self.used.split_off(&(self.oldest_ms(now), 0));
         if Some(id.0) <= self.floor_ms && !self.used.contains_key(&id) {
             return NonceState::Stale;
         }
@@ -242,10 +248,14 @@ mod tests {
         let [here, there] =
             [1, 2].map(|last| Source::from(std::net::IpAddr::from([192, 0, 2, last])));
         let nonce = nonces.mint(secs(1), u64::MAX, here);
-        assert!(nonces.was_sent_to(&nonce, here));
-        assert!(!nonces.was_sent_to(&nonce, there));
+        assert!(nonces.was_sent_to(&nonce, here, secs(1)));
+        assert!(!nonces.was_sent_to(&nonce, there, secs(1)));
+        let (last, over) = (secs(1) + LIFE, secs(2) + LIFE);
+        assert!(nonces.was_sent_to(&nonce, here, last) && !nonces.was_sent_to(&nonce, here, over));
         let other = Nonces::new([8; 32], LIFE, 8).mint(secs(1), 5, here);
-        assert!(!nonces.was_sent_to(&other, here) && !nonces.was_sent_to("", here));
+        for foreign in [other.as_str(), ""] {
+            assert!(!nonces.was_sent_to(foreign, here, secs(1)));
+        }
         assert_ne!(nonce, nonces.mint(secs(1), 1, here));
     }
 

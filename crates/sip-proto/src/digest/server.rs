@@ -119,10 +119,11 @@ impl Authenticator {
         Ok(None)
     }
 
-    /// Whether credentials answer a challenge that was sent to `source`; others prove nothing about who sent them.
+    /// Whether credentials answer a challenge that was sent to `source` and has not expired; others prove nothing about who
+    /// sent them.
     #[must_use]
-    pub fn asked(&self, source: Source, credentials: &Credentials) -> bool {
-        self.nonces.was_sent_to(&credentials.nonce, source)
+    pub fn asked(&self, source: Source, credentials: &Credentials, now: Duration) -> bool {
+        self.nonces.was_sent_to(&credentials.nonce, source, now)
     }
 
     /// Checks the proof against `ha1`: hex, of the algorithm of the credentials. For an unknown

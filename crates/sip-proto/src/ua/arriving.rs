@@ -94,7 +94,7 @@ impl Core {
     /// Verifies credentials before the engine learns of the call.
     fn identify(&mut self, leg: &mut Leg, arriving: Box<Arriving>, now: Instant) {
         let headers = &arriving.invite.headers;
-        match self.find_credentials(headers, &[Party::Proxy, Party::Server], arriving.peer) {
+        match self.find_credentials(headers, &[Party::Proxy, Party::Server], arriving.peer, now) {
             Proof::Given(credentials) => {
                 if self.look_up_caller(leg.id, credentials) {
                     leg.state = State::Arriving(arriving);
@@ -148,7 +148,7 @@ impl Core {
             peer: arriving.peer,
             caller,
             request_uri: invite.uri.to_string(),
-            called_here: self.is_here(&invite.uri, arriving.peer),
+            called_here: self.config.ours.are_in(&invite.uri, arriving.peer.local),
             called_user: user(&invite.uri),
             to_user: to_uri.map(user).unwrap_or_default(),
             to_host: to_uri.map(host).unwrap_or_default(),

@@ -6,6 +6,7 @@ use model::{Source, naming};
 
 use super::config::MAX_LOOKUPS;
 use super::core::{Core, Output};
+use super::guesses::{Attempt, Home};
 use super::leg::{Leg, State};
 use super::register::Registering;
 use super::{Caller, LegId, Peer};
@@ -59,8 +60,8 @@ enum Waiting {
 pub(super) enum Proof {
     Missing,
     Given(Box<Credentials>),
-    /// They do not answer a challenge that was sent to their source: an old one from before a restart, or the source is
-    /// forged. Challenge again, without counting them as a guess.
+    /// They do not answer a challenge that was sent to their source lately: it has expired or is from before a restart, or the
+    /// source is forged. Challenge again, as if they were right but old, without counting them as a guess.
     Unasked,
     /// For our realm, but in a form that we did not offer: challenge again.
     Unsupported,
@@ -74,11 +75,12 @@ impl Core {
         headers: &Headers,
         parties: &[Party],
         peer: Peer,
+        now: Instant,
     ) -> Proof {
-        let source = peer.remote.ip().into();
+        let (source, elapsed) = (peer.remote.ip().into(), self.elapsed(now));
         for party in parties {
             match self.authenticator.credentials(headers, *party) {
-                Ok(Some(credentials)) if self.authenticator.asked(source, &credentials) => {
+                Ok(Some(credentials)) if self.authenticator.asked(source, &credentials, elapsed) => {
                     return Proof::Given(Box::new(credentials));
                 }
                 Ok(Some(_)) => return Proof::Unasked,
@@ -182,16 +184,16 @@ impl Core {
         found: &Found,
         now: Instant,
     ) -> Option<Verdict> {
-        let (source, login) = (Source::from(peer.remote.ip()), &credentials.username);
+        let login = &credentials.username;
         if !naming::may_be_login(login) {
             return Some(Verdict::Wrong);
         }
-        let is_at_home = || {
-            let bindings = self.registrar.bindings(login, now);
-            let mut sources = bindings.iter().map(|known| known.peer.remote.ip().into());
-            sources.any(|known: Source| known == source)
+        let attempt = Attempt {
+            source: peer.remote.ip().into(),
+            login,
+            home: self.home(login, peer, now),
         };
-        if self.guesses.are_used_up(source, login, is_at_home, now) {
+        if self.guesses.are_used_up(attempt, now) {
             return Some(Verdict::Wrong);
         }
         let ha1 = match (found, credentials.algorithm) {
@@ -210,10 +212,27 @@ impl Core {
             verdict
         };
         match verdict {
-            Verdict::Wrong => self.guesses.note(source, login, now),
-            Verdict::Accepted => self.guesses.forgive(source, login),
+            Verdict::Wrong => self.guesses.note(attempt, now),
+            Verdict::Accepted => self.guesses.forgive(attempt),
             Verdict::Stale => {}
         }
         Some(verdict)
+    }
+
+    /// Where the phones of a login are, compared with a peer.
+    fn home(&self, login: &str, peer: Peer, now: Instant) -> Home {
+        let source = Source::from(peer.remote.ip());
+        let bindings = self.registrar.bindings(login, now);
+        let found = bindings.iter().map(|known| {
+            let remote = known.peer.remote;
+            if remote == peer.remote {
+                Home::Port(remote.port())
+            } else if Source::from(remote.ip()) == source {
+                Home::Source
+            } else {
+                Home::Elsewhere
+            }
+        });
+        found.max().unwrap_or(Home::Elsewhere)
     }
 }

@@ -3,7 +3,7 @@
 //! **Invariant: [`OurNames`] alone decides whether a host is ours**, for requests that arrive and for addresses that are
 //! to be called. Left to others: which addresses the machine has.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use crate::uri::{Host, Uri};
 
@@ -16,32 +16,47 @@ pub struct OurNames {
     pub names: Vec<String>,
     /// Address at which peers outside private networks reach us, if it is not the bound one.
     pub public_address: Option<IpAddr>,
+    /// Addresses of this machine at which we receive SIP.
+    pub addresses: Vec<IpAddr>,
+    /// Whether we receive it at every loopback address: only the usual one is among `addresses`.
+    pub every_loopback: bool,
+    /// Ports at which we receive it.
+    pub ports: Vec<u16>,
 }
 
 impl OurNames {
     /// Whether a host is one of ours.
     ///
-    /// - `is_own`: whether an address is one of this machine's
-    pub fn include(&self, host: &Host, is_own: impl Fn(IpAddr) -> bool) -> bool {
+    /// - `local`: where the request that names it arrived
+    pub(super) fn include(&self, host: &Host, local: IpAddr) -> bool {
         match host {
             Host::Name(name) => is_localhost(name) || self.has_name(name),
-            host => host.ip().is_some_and(|ip| self.has_address(ip, is_own)),
+            host => host
+                .ip()
+                .is_some_and(|ip| ip == local || self.has_address(ip)),
         }
     }
 
-    /// The number or login, unescaped, of a `sip:` address at which a request would arrive here, so that it need not be
-    /// sent. `None` if the address leads elsewhere: another server may use another port of an address of ours, but not of
-    /// our domain.
+    /// Whether a request for a URI is for us: another server may use another port of an address of ours, but not of our
+    /// domain.
     ///
-    /// - `ports`: on which we receive SIP
-    /// - `is_own`: as for [`OurNames::include`]
+    /// - `local`: where the request arrived
+    pub(super) fn are_in(&self, uri: &Uri, local: SocketAddr) -> bool {
+        let port = match uri {
+            Uri::Sip(uri) => uri.port,
+            Uri::Tel(_) | Uri::Other(_) => None,
+        };
+        let is_port = |port| port == local.port() || self.ports.contains(&port);
+        let (Some(host), true) = (uri.host(), port.is_none_or(is_port)) else {
+            return matches!(uri.host(), Some(Host::Name(name)) if self.has_name(name));
+        };
+        self.include(host, local.ip())
+    }
+
+    /// The number or login, unescaped, of a `sip:` address at which a request would arrive here, so that it need not be
+    /// sent. `None` if the address leads elsewhere.
     #[must_use]
-    pub fn local_user(
-        &self,
-        uri: &str,
-        ports: &[u16],
-        is_own: impl Fn(IpAddr) -> bool,
-    ) -> Option<String> {
+    pub fn local_user(&self, uri: &str) -> Option<String> {
         let uri = Uri::parse(uri).ok()?;
         let sip = uri.as_sip().filter(|sip| !sip.secure)?;
         let is_ours = match &sip.host {
@@ -51,8 +66,8 @@ impl OurNames {
                     Host::Name(name) if is_localhost(name) => Some(Ipv4Addr::LOCALHOST.into()),
                     host => host.ip(),
                 };
-                ports.contains(&sip.port.unwrap_or(5060))
-                    && ip.is_some_and(|ip| self.has_address(ip, is_own))
+                self.ports.contains(&sip.port.unwrap_or(5060))
+                    && ip.is_some_and(|ip| self.has_address(ip))
             }
         };
         let user = uri
@@ -65,8 +80,9 @@ impl OurNames {
         self.all().any(|ours| ours.eq_ignore_ascii_case(name))
     }
 
-    fn has_address(&self, ip: IpAddr, is_own: impl Fn(IpAddr) -> bool) -> bool {
-        is_own(ip)
+    fn has_address(&self, ip: IpAddr) -> bool {
+        self.addresses.contains(&ip)
+            || self.every_loopback && ip.is_loopback()
             || self.public_address == Some(ip)
             || self.all().any(|ours| ours.parse() == Ok(ip))
     }
@@ -90,8 +106,11 @@ mod tests {
             domain: "pbx.example".to_owned(),
             names: vec!["pbx2.example".to_owned(), "198.51.100.7".to_owned()],
             public_address: Some([203, 0, 113, 1].into()),
+            addresses: vec![[192, 0, 2, 9].into(), [10, 0, 0, 9].into()],
+            every_loopback: true,
+            ports: vec![5060, 5080],
         };
-        let is_own = |ip: IpAddr| ip.is_loopback() || ip == IpAddr::from([192, 0, 2, 9]);
+        let local = SocketAddr::from(([192, 0, 2, 9], 5060));
         // The address, and its user if requests for it arrive here, at port 5060 or 5080.
         let table = [
             ("sip:bob@pbx.example", Some("bob")),
@@ -99,6 +118,8 @@ mod tests {
             ("sip:m%C3%BCller@pbx.example", Some("m\u{fc}ller")),
             ("sip:+12025550100;npdi@pbx.example", Some("+12025550100")),
             ("sip:bob@192.0.2.9", Some("bob")),
+            ("sip:bob@10.0.0.9", Some("bob")),
+            ("sip:bob@127.0.0.7:5080", Some("bob")),
             ("sip:bob@192.0.2.9:5080", Some("bob")),
             ("sip:bob@192.0.2.9:5999", None),
             ("sip:bob@203.0.113.1", Some("bob")),
@@ -113,12 +134,24 @@ mod tests {
             ("tel:+12025550100", None),
         ];
         for (uri, expected) in table {
-            let found = ours.local_user(uri, &[5060, 5080], is_own);
+            let found = ours.local_user(uri);
             assert_eq!(found.as_deref(), expected, "{uri}");
-            // An INVITE for it that arrives is for us.
-            if let (Some(_), Ok(uri)) = (expected, Uri::parse(uri)) {
-                assert!(uri.host().is_some_and(|host| ours.include(host, is_own)));
-            }
+            // An INVITE for it that arrives is judged in the same way.
+            let uri = Uri::parse(uri).unwrap();
+            let arrives = ours.are_in(&uri, local) && matches!(uri, Uri::Sip(_));
+            let is_plain = uri
+                .as_sip()
+                .is_some_and(|sip| !sip.secure && sip.user.is_some());
+            assert_eq!(arrives && is_plain, expected.is_some(), "{uri:?}");
+        }
+        // One bound to another address receives it only there.
+        let bound = OurNames {
+            addresses: vec![[127, 0, 0, 1].into()],
+            ports: vec![5060],
+            ..OurNames::default()
+        };
+        for (uri, expected) in [("sip:bob@127.0.0.1", true), ("sip:bob@127.0.0.7", false)] {
+            assert_eq!(bound.local_user(uri).is_some(), expected, "{uri}");
         }
     }
 }

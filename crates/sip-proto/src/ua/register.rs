@@ -41,7 +41,7 @@ impl Core {
         if let Some(refusal) = refusal {
             return self.table.respond(tx, &refusal, now);
         }
-        match self.find_credentials(&request.headers, &[Party::Server], peer) {
+        match self.find_credentials(&request.headers, &[Party::Server], peer, now) {
             Proof::Missing | Proof::Unsupported => self.demand(tx, (&request, peer), false, now),
             Proof::Unasked => self.demand(tx, (&request, peer), true, now),
             Proof::Malformed => self.reply(tx, &request, 400, now),
@@ -64,20 +64,11 @@ impl Core {
         self.is_us(&request.uri, peer) && to.is_ok_and(|to| self.is_us(&to.uri, peer))
     }
 
-    /// Whether a URI names this server: one of its hosts, and its port if present.
-    pub(super) fn is_here(&self, uri: &Uri, peer: Peer) -> bool {
-        let port = match uri {
-            Uri::Sip(uri) => uri.port,
-            Uri::Tel(_) | Uri::Other(_) => None,
-        };
-        self.is_us(uri, peer) && port.is_none_or(|port| port == peer.local.port())
-    }
-
     /// Whether the host of a URI is one of ours.
     pub(super) fn is_us(&self, uri: &Uri, peer: Peer) -> bool {
-        let is_own = |ip| ip == peer.local.ip();
+        let ours = &self.config.ours;
         uri.host()
-            .is_some_and(|host| self.config.ours.include(host, is_own))
+            .is_some_and(|host| ours.include(host, peer.local.ip()))
     }
 
     /// Continues with the directory's answer about the sender; `None` if the directory failed.

@@ -14,6 +14,20 @@ const MODE: &str = "MachineDetection";
 const ASYNC: &str = "AsyncAmd";
 const CALLBACK: &str = "AsyncAmdStatusCallback";
 const CALLBACK_METHOD: &str = "AsyncAmdStatusCallbackMethod";
+const TIMEOUT: &str = "MachineDetectionTimeout";
+const SPEECH: &str = "MachineDetectionSpeechThreshold";
+const SPEECH_END: &str = "MachineDetectionSpeechEndThreshold";
+const SILENCE: &str = "MachineDetectionSilenceTimeout";
+/// The parameters that need `MachineDetection`.
+const OTHERS: &[&str] = &[
+    TIMEOUT,
+    SPEECH,
+    SPEECH_END,
+    SILENCE,
+    ASYNC,
+    CALLBACK,
+    CALLBACK_METHOD,
+];
 
 pub(super) const DETECTION: &[Param] = &[
     param(
@@ -22,22 +36,22 @@ pub(super) const DETECTION: &[Param] = &[
         "Detects whether a person or a machine answers. Unless `AsyncAmd` is `true`, the document is requested only once there is a result, and its requests have `AnsweredBy` and `MachineDetectionDuration`. `DetectMessageEnd` also waits for the end of a machine's greeting. `Disable`, the default, turns detection off.",
     ),
     param(
-        "MachineDetectionTimeout",
+        TIMEOUT,
         Is::Number,
-        "Seconds after which detection ends, from 3 to 59; 30 if not given. Has no effect without `MachineDetection`; the same applies to the next three parameters.",
+        "Seconds after which detection ends, from 3 to 59; 30 if not given. Has no effect without `MachineDetection`; the same applies to the parameters that follow.",
     ),
     param(
-        "MachineDetectionSpeechThreshold",
+        SPEECH,
         Is::Number,
         "Milliseconds, from 1000 to 6000; speech at least this long is taken for a machine's; 2400 if not given.",
     ),
     param(
-        "MachineDetectionSpeechEndThreshold",
+        SPEECH_END,
         Is::Number,
         "Milliseconds of silence that end speech, from 500 to 5000; 1200 if not given.",
     ),
     param(
-        "MachineDetectionSilenceTimeout",
+        SILENCE,
         Is::Number,
         "Milliseconds of silence after the answer that end detection, from 2000 to 10000; 5000 if not given.",
     ),
@@ -67,8 +81,16 @@ pub(super) fn detection(context: &Context<'_>) -> Result<Option<Detection>, Fail
     let word = params.filled(MODE);
     let mode = word.map(DetectionMode::of_word).transpose();
     let mode = mode.map_err(|_| Failure::parameter(MODE, "this word is not known"))?;
+    let mode = mode.flatten();
+    if mode.is_none() {
+        context.warn_unused(OTHERS, MODE);
+    } else if holds {
+        context.warn_unused(&[CALLBACK, CALLBACK_METHOD], "`AsyncAmd=true`");
+    } else if url.is_none() {
+        context.warn_unused(&[CALLBACK_METHOD], CALLBACK);
+    }
     let terms = MachineDetection::read(DetectionMode::Enable, |it| setting(params, it))?;
-    Ok(mode.flatten().map(|mode| Detection {
+    Ok(mode.map(|mode| Detection {
         terms: MachineDetection { mode, ..terms },
         holds,
         callback: url.filter(|_| !holds).map(|url| CallbackTarget {

@@ -26,7 +26,7 @@ pub(super) const INTERJECTIONS: &[Param] = &[
     param(
         "Say",
         Is::Text,
-        "Words to say to the remote party at once, at most 4,096 characters. A sound that is playing is interrupted and continues afterwards; a connected party or conference is not heard meanwhile. The response is sent when the words begin. Refused (21220) before the call is answered, and while an earlier `Say`, `Play` or `SendDigits` is in progress.",
+        "Words to say to the remote party at once, at most 4,096 characters. A sound that is playing is interrupted and continues afterwards; a connected party or conference is not heard meanwhile. The response is sent when the words begin. Refused (21220) before the call is answered, and while an earlier `Say`, `Play` or `SendDigits` is in progress. Only one of `Say`, `Play`, `SendDigits`, `Url`, `Twiml`, `Status` and `Mute` can be given.",
     ),
     param(
         "Voice",

@@ -76,6 +76,13 @@ pub(in crate::resources) fn new_recording(context: &Context<'_>) -> Result<NewRe
     let params = &context.params;
     let url = context.optional_address("RecordingStatusCallback")?;
     let method = params.method("RecordingStatusCallbackMethod")?;
+    if url.is_none() {
+        let names = [
+            "RecordingStatusCallbackMethod",
+            "RecordingStatusCallbackEvent",
+        ];
+        context.warn_unused(&names, "RecordingStatusCallback");
+    }
     let target = url.map(|url| CallbackTarget {
         url,
         method: method.unwrap_or(HttpMethod::Post),
