@@ -101,12 +101,12 @@ async fn handle(
 ) -> Response {
     let id = format!("RQ{}", hex(&rand::random::<[u8; 16]>()));
     let span = info_span!("request", request.id = id);
-    let is_keyed = replays::is_keyed(request.headers());
+    let is_change = verb(request.method()).is_change();
     let own = id.clone();
     let answering = async move { respond(&entry, dialect, base, &own, request).await };
     let answering = answering.instrument(span);
-    let mut response = if is_keyed {
-        // Carried out to its end even if the client leaves: its key says that it was.
+    let mut response = if is_change {
+        // Carried out to its end even if the client leaves, so that its answer is kept and the audit log complete.
         let answered = tokio::spawn(answering).await;
         answered.unwrap_or_else(|_| {
             let mut failed = Response::new(Body::empty());

@@ -2,8 +2,8 @@
 //!
 //! **Invariant: of the requests with one key, one is carried out.** Once the answer may have had an
 //! effect, each further request gets that answer; a refusal has had none, so it gives the key back.
-//! A request with a key is carried out to its end even if its client leaves. Left to others: the
-//! claims, which must outlive a restart (`store`).
+//! Left to others: the claims, which must outlive a restart (`store`), and that a change is carried
+//! out to its end even if its client leaves (`entry`).
 
 use std::time::Duration;
 
@@ -32,11 +32,6 @@ const MAX_REPLY: usize = 1024 * 1024;
 const INTERRUPTED: Duration = Duration::from_secs(5 * 60);
 /// Headers that belong to the answer and not to the request that it answers.
 const KEPT: [HeaderName; 2] = [CONTENT_TYPE, WARNING];
-
-/// Whether a request has a key.
-pub(crate) fn is_keyed(headers: &HeaderMap) -> bool {
-    headers.contains_key(KEY)
-}
 
 /// What identifies the request, if it has a key.
 ///

@@ -8,18 +8,18 @@ use serde_json::{Value, json};
 
 use crate::calls::open;
 use crate::config::Config;
-use crate::{print, screen};
+use crate::screen;
 
-/// Prints the newest entries, oldest first.
+/// The newest entries as text, oldest first.
 ///
 /// # Errors
-/// If the database cannot be read, or the output is closed.
+/// If the database cannot be read.
 pub(crate) async fn list(
     config: &Config,
     account: Option<AccountSid>,
     limit: i64,
     json: bool,
-) -> Result<()> {
+) -> Result<String> {
     let inspect = open(config).await?;
     // One more shows whether there are others.
     let mut newest = inspect.audit_log(account, limit.saturating_add(1)).await?;
@@ -28,18 +28,20 @@ pub(crate) async fn list(
         newest.remove(0);
     }
     if json {
-        return newest
-            .iter()
-            .try_for_each(|entry| print(&format!("{}\n", object(entry))));
+        let objects = newest.iter().map(|entry| format!("{}\n", object(entry)));
+        return Ok(objects.collect());
     }
     if newest.is_empty() {
-        return print("no changes\n");
+        return Ok("no changes\n".to_owned());
     }
-    for entry in &newest {
-        print(&screen::list(&line(entry)))?;
+    let mut out: String = newest
+        .iter()
+        .map(|entry| screen::list(&line(entry)))
+        .collect();
+    if is_cut {
+        out.push_str(&format!("the newest {limit}; `--limit N` shows more\n"));
     }
-    let rest = format!("the newest {limit}; `--limit N` shows more\n");
-    if is_cut { print(&rest) } else { Ok(()) }
+    Ok(out)
 }
 
 fn line(entry: &AuditEntry) -> String {

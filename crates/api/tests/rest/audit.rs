@@ -154,3 +154,22 @@ async fn the_log_of_accounts_below_can_be_read_with_it() {
     let foreign = format!("/Accounts/{admin}/AuditLog.json");
     server.get(&of("below"), &foreign).await.is(404);
 }
+
+#[tokio::test]
+async fn a_change_whose_client_leaves_is_carried_out_and_recorded() {
+    let server = Server::start().await;
+    let (admin, account) = (server.admin(), server.admin.to_string());
+    let list = format!("/Accounts/{account}/Queues.json");
+    tokio::select! {
+        biased;
+        answer = server.post(&admin, &list, "FriendlyName=a") => panic!("too soon: {answer:?}"),
+        () = std::future::ready(()) => {}
+    }
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    while log(&server, &account).await.is_empty() {
+        assert!(std::time::Instant::now() < deadline, "it was given up");
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    let queues = server.get(&admin, &list).await;
+    assert_eq!(queues.column("queues", "friendly_name"), ["a"]);
+}
