@@ -2,21 +2,17 @@
 //! repair of what a dead server left. They go through the same task as the facts, and clear the look-up
 //! caches if they change a table that is looked up.
 
-use model::record::{
-    Account, ApiKey, Application, AuditEntry, Client, Number, Organization, Queue,
-};
+use model::record::{Account, Application, Client, Number, Organization, Queue};
 use model::{
-    AccountSid, AccountStatus, ApplicationSid, ClientSid, KeySid, NumberSid, QueueSid,
-    RecordingSid, Timestamp,
+    AccountSid, AccountStatus, ApplicationSid, ClientSid, NumberSid, QueueSid, RecordingSid,
+    Timestamp,
 };
 
 use crate::accounts;
 use crate::apply::Context;
-use crate::audit;
 use crate::connection::{Connection, Failure};
 use crate::counts::Counts;
 use crate::deliveries;
-use crate::keys;
 use crate::naming::Claim;
 use crate::query::TREE;
 use crate::queues;
@@ -50,12 +46,11 @@ pub(crate) enum Admin {
     UpdateQueue(Queue, Timestamp),
     DeleteQueue(QueueSid),
     DeleteRecordings(Vec<RecordingSid>),
-    /// The key, and how many keys its account may have.
-    InsertApiKey(ApiKey, i64),
-    UpdateApiKey(ApiKey, Timestamp),
-    DeleteApiKey(KeySid),
-    InsertAuditEntry(Box<AuditEntry>),
-    /// Changes what no look-up needs and nothing else refers to: kept answers, entries of the audit log.
+    /// Adds a row to an account unless it is closed.
+    InsertInto(AccountSid, Sql),
+    /// Replaces a row that no look-up needs, if its column `updated` is as it was read.
+    Update(&'static Table, Vec<Arg>, Timestamp),
+    /// Changes what no look-up needs and nothing else refers to: keys, kept answers, entries of the audit log.
     Execute(Sql),
     /// Deletes some notifications of an account and of all below it, or of all closed accounts: to be repeated
     /// until it deletes none.
@@ -89,10 +84,8 @@ impl Admin {
             | Self::UpdateQueue(..)
             | Self::DeleteQueue(_)
             | Self::DeleteRecordings(_)
-            | Self::InsertApiKey(..)
-            | Self::UpdateApiKey(..)
-            | Self::DeleteApiKey(_)
-            | Self::InsertAuditEntry(_)
+            | Self::InsertInto(..)
+            | Self::Update(..)
             | Self::Execute(_)
             | Self::DeleteNotifications(_)
             | Self::AdoptCallbacks { .. } => false,
@@ -109,7 +102,7 @@ impl Admin {
             | Self::InsertNumber(_)
             | Self::InsertApplication(_)
             | Self::InsertQueue(_)
-            | Self::InsertApiKey(..) => true,
+            | Self::InsertInto(..) => true,
             Self::InsertOrganization(_)
             | Self::ChangeAccount(_)
             | Self::UpdateClient(..)
@@ -121,9 +114,7 @@ impl Admin {
             | Self::UpdateQueue(..)
             | Self::DeleteQueue(_)
             | Self::DeleteRecordings(_)
-            | Self::UpdateApiKey(..)
-            | Self::DeleteApiKey(_)
-            | Self::InsertAuditEntry(_)
+            | Self::Update(..)
             | Self::Execute(_)
             | Self::DeleteNotifications(_)
             | Self::AdoptCallbacks { .. } => false,
@@ -224,15 +215,13 @@ pub(crate) async fn apply(
             let deleted = delete_counted(db, counts, &rows::RECORDINGS, &sql).await?;
             return Ok(deleted || context.repeated);
         }
-        Admin::InsertApiKey(row, limit) => {
-            accounts::check_open(db, row.account).await?;
-            keys::insert(row, *limit)
+        Admin::InsertInto(account, sql) => {
+            accounts::check_open(db, *account).await?;
+            sql.clone()
         }
-        Admin::UpdateApiKey(row, read) => {
-            return update(db, context, &keys::API_KEYS, keys::args(row), *read).await;
+        Admin::Update(table, row, read) => {
+            return update(db, context, table, row.clone(), *read).await;
         }
-        Admin::DeleteApiKey(sid) => keys::API_KEYS.delete(*sid),
-        Admin::InsertAuditEntry(entry) => insert(&audit::AUDIT, audit::args(entry)),
         Admin::Execute(sql) => {
             // Also if it was carried out before: a deletion must find nothing in the end.
             return Ok(db.execute(sql.clone()).await? > 0);

@@ -22,7 +22,7 @@ const KEPT: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 /// Entries kept for each account; of more, the oldest are removed.
 const MAX_OF_ACCOUNT: i64 = 100_000;
 
-pub(crate) static AUDIT: Table = Table {
+static AUDIT: Table = Table {
     name: "audit",
     counted: false,
     columns: &[
@@ -32,7 +32,7 @@ pub(crate) static AUDIT: Table = Table {
     insert_once: OnceLock::new(),
 };
 
-pub(crate) fn args(entry: &AuditEntry) -> Vec<Arg> {
+fn args(entry: &AuditEntry) -> Vec<Arg> {
     args![
         entry.sid,
         entry.account,
@@ -70,8 +70,8 @@ impl Store {
     /// # Errors
     /// As reported by the database.
     pub async fn insert_audit_entry(&self, entry: AuditEntry) -> Result<()> {
-        let entry = Admin::InsertAuditEntry(Box::new(entry));
-        self.administer(entry).await.map(drop)
+        let insert = Admin::Execute(AUDIT.insert_once(args(&entry)));
+        self.administer(insert).await.map(drop)
     }
 
     /// Part of the entries, newest first.

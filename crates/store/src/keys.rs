@@ -16,7 +16,7 @@ use crate::row::Row;
 use crate::sql::{Arg, Sql, Table, args};
 use crate::{Result, Store};
 
-pub(crate) static API_KEYS: Table = Table {
+static API_KEYS: Table = Table {
     name: "api_keys",
     counted: false,
     columns: &[
@@ -32,7 +32,7 @@ pub(crate) static API_KEYS: Table = Table {
     insert_once: OnceLock::new(),
 };
 
-pub(crate) fn args(key: &ApiKey) -> Vec<Arg> {
+fn args(key: &ApiKey) -> Vec<Arg> {
     args![
         key.sid,
         key.account,
@@ -65,7 +65,7 @@ pub fn digest_of_key(secret: &str) -> String {
 }
 
 /// Adds a key unless its account has too many.
-pub(crate) fn insert(key: &ApiKey, limit: i64) -> Sql {
+fn insert(key: &ApiKey, limit: i64) -> Sql {
     let mut row = args(key);
     row.push(limit.into());
     Sql::new(
@@ -110,7 +110,8 @@ impl Store {
     /// # Errors
     /// [`crate::StoreError::AccountClosed`] if its account is closed.
     pub async fn insert_api_key(&self, key: ApiKey, limit: i64) -> Result<bool> {
-        self.administer(Admin::InsertApiKey(key, limit)).await
+        let sql = insert(&key, limit);
+        self.administer(Admin::InsertInto(key.account, sql)).await
     }
 
     /// Replaces a key; `false` if it does not exist, or has changed since it was read.
@@ -120,14 +121,16 @@ impl Store {
     /// # Errors
     /// As reported by the database.
     pub async fn update_api_key(&self, key: ApiKey, read: Timestamp) -> Result<bool> {
-        self.administer(Admin::UpdateApiKey(key, read)).await
+        let update = Admin::Update(&API_KEYS, args(&key), read);
+        self.administer(update).await
     }
 
-    /// Deletes a key; `false` if it does not exist.
+    /// Deletes a key, if it exists.
     ///
     /// # Errors
     /// As reported by the database.
-    pub async fn delete_api_key(&self, sid: KeySid) -> Result<bool> {
-        self.administer(Admin::DeleteApiKey(sid)).await
+    pub async fn delete_api_key(&self, sid: KeySid) -> Result<()> {
+        let delete = Admin::Execute(API_KEYS.delete(sid));
+        self.administer(delete).await.map(drop)
     }
 }
