@@ -88,6 +88,19 @@ async function main() {
   });
   await client.applications(created.sid).update({ voiceFallbackUrl: next });
   const application = await client.applications(created.sid).fetch();
+  const madeKey = await client.newKeys.create({ friendlyName: "program" });
+  const withKey = twilio(madeKey.sid, madeKey.secret, {
+    accountSid: account,
+    httpClient: new Local(),
+  });
+  const key = [
+    (await withKey.calls(first.sid).fetch()).sid,
+    (await client.keys(madeKey.sid).update({ friendlyName: "renamed" })).friendlyName,
+    (await client.keys.list({ limit: 20 })).map((found) => found.sid === madeKey.sid),
+    await client.keys(madeKey.sid).remove(),
+  ];
+  const stale = await failure(withKey.calls(first.sid).fetch());
+  key.push(stale && [stale.status, stale.code]);
   console.log(
     JSON.stringify({
       account: (await client.api.v2010.accounts(account).fetch()).sid,
@@ -110,6 +123,7 @@ async function main() {
         application.voiceFallbackUrl === next,
         application.smsUrl === next,
       ],
+      key,
       deleted: await client.recordings(recordings[0].sid).remove(),
     }),
   );

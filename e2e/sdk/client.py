@@ -98,6 +98,18 @@ messages = client.messages.list(to="nobody")
 application = client.applications.create(voice_url=url, voice_method="GET", sms_url=next_url)
 application = client.applications(application.sid).update(voice_fallback_url=next_url)
 application = client.applications(application.sid).fetch()
+made_key = client.new_keys.create(friendly_name="program")
+with_key = Client(made_key.sid, made_key.secret, account, http_client=Local())
+key = [
+    with_key.calls(first.sid).fetch().sid,
+    client.keys(made_key.sid).update(friendly_name="renamed").friendly_name,
+    [found.sid == made_key.sid for found in client.keys.list(limit=20)],
+    client.keys(made_key.sid).delete(),
+]
+try:
+    with_key.calls(first.sid).fetch()
+except TwilioRestException as error:
+    key.append([error.status, error.code])
 print(
     json.dumps(
         {
@@ -121,6 +133,7 @@ print(
                 application.voice_fallback_url == next_url,
                 application.sms_url == next_url,
             ],
+            "key": key,
             "deleted": client.recordings(recordings[0].sid).delete(),
         }
     )

@@ -154,6 +154,12 @@ impl Options {
             .env("PATCHCORD_ADMIN_TOKEN", ADMIN_TOKEN)
             .env("PATCHCORD_DOMAIN", DOMAIN)
             .env("PATCHCORD_LOG__LEVEL", "debug")
+            // Load tests and benches send more.
+            .env("PATCHCORD_HTTP__MAX_REQUESTS_PER_MINUTE", "0")
+            .env(
+                "PATCHCORD_HTTP__MAX_REQUESTS_PER_MINUTE_PER_CREDENTIAL",
+                "0",
+            )
             .envs(self.environment.iter().map(|(name, value)| (name, value)));
         if let Some(text) = &self.config {
             let path = folder.join("config.toml");

@@ -7,18 +7,19 @@ use axum::response::Response;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use model::record::{
-    Account, Application, CallRecord, CallerId, Client, Conference, Message, Notification, Number,
-    Queue, Recording, ShownRecording, Transcription,
+    Account, ApiKey, Application, AuditEntry, CallRecord, CallerId, Client, Conference, Message,
+    Notification, Number, Queue, Recording, ShownRecording, Transcription,
 };
 use model::{AccountSid, AccountStatus, Timestamp, error};
 use store::Delivery;
 
 use crate::ApiState;
+use crate::audit::Witness;
 use crate::dialect::RestDialect;
 use crate::failure::Failure;
 use crate::format::Format;
 use crate::params::{Params, absolute, shown};
-use crate::roles::{ADMINISTRATOR, Action};
+use crate::roles::{ADMINISTRATOR, Action, CLOSED_TO_KEYS, permits};
 use crate::value::{Resource, View, json_list, json_object, xml_element, xml_text};
 use crate::warnings::Warnings;
 
@@ -33,6 +34,10 @@ pub(crate) struct Context<'a> {
     pub(crate) headers: &'a HeaderMap,
     /// The account whose credentials were used.
     pub(crate) caller: Arc<Account>,
+    /// The key that was used, unless it was a token or password.
+    pub(crate) key: Option<Arc<ApiKey>>,
+    /// What the audit log needs, if the request is to change something.
+    pub(crate) witness: Option<Witness>,
     /// Warnings to send with the answer.
     pub(crate) warnings: &'a Warnings,
 }
@@ -60,8 +65,17 @@ impl Context<'_> {
         self.caller.role == ADMINISTRATOR
     }
 
-    /// Refuses what the caller's role does not permit.
+    /// Refuses what the caller's role or key does not permit.
     pub(crate) fn permit(&self, action: Action, target: &str) -> Result<(), Failure> {
+        if let Some(key) = &self.key {
+            let all = key.permissions.is_empty();
+            let permitted = all || permits(&key.permissions, action, target);
+            if CLOSED_TO_KEYS.contains(&target) || !permitted {
+                let action = action.as_str();
+                let text = format!("The API key does not permit {action}:{target}.");
+                return Err(Failure::forbidden().saying(text));
+            }
+        }
         if self.state.roles.allow(&self.caller.role, action, target) {
             Ok(())
         } else {
@@ -191,11 +205,25 @@ impl Context<'_> {
             public_base: &self.state.public_base,
             links: &self.state.recording_links,
             shows_digests: self.state.shows_digests,
+            hides_secrets: false,
+        }
+    }
+
+    fn view_without_secrets(&self) -> View<'_> {
+        View {
+            hides_secrets: true,
+            ..self.view()
         }
     }
 
     /// The answer that shows one resource.
     pub(crate) fn show<T>(&self, resource: &Resource<T>, record: &T) -> Reply {
+        if let Some(witness) = &self.witness {
+            let mut shown = String::new();
+            let entries = resource.entries(record, self.view_without_secrets());
+            json_object(&mut shown, self.dialect, &entries);
+            witness.saw(shown);
+        }
         let entries = resource.entries(record, self.view());
         let mut out = String::new();
         match self.format {
@@ -234,6 +262,16 @@ impl Context<'_> {
 
     /// The answer that shows some resources without an envelope.
     pub(crate) fn bare<T>(&self, resource: &Resource<T>, records: &[T]) -> Reply {
+        if let Some(witness) = &self.witness {
+            let view = self.view_without_secrets();
+            let items: Vec<_> = records
+                .iter()
+                .map(|record| resource.entries(record, view))
+                .collect();
+            let mut shown = String::new();
+            json_list(&mut shown, self.dialect, &items);
+            witness.saw(shown);
+        }
         let items: Vec<_> = records
             .iter()
             .map(|record| resource.entries(record, self.view()))
@@ -274,16 +312,15 @@ impl Reply {
             }
             Self::Document(text) => {
                 // The line end is for terminals: a prompt begins on a line of its own.
-                let (content_type, text) = match format {
-                    Format::Json => ("application/json", format!("{text}\n")),
-                    Format::Xml => (
-                        "application/xml",
-                        format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{text}\n"),
-                    ),
+                let text = match format {
+                    Format::Json => format!("{text}\n"),
+                    Format::Xml => {
+                        format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{text}\n")
+                    }
                 };
                 let mut response = Response::new(Body::from(text));
                 *response.status_mut() = success;
-                let content_type = HeaderValue::from_static(content_type);
+                let content_type = HeaderValue::from_static(format.media_type());
                 response.headers_mut().insert(CONTENT_TYPE, content_type);
                 response
             }
@@ -307,7 +344,9 @@ macro_rules! owned {
     };
 }
 owned!(
+    ApiKey,
     Application,
+    AuditEntry,
     CallRecord,
     CallerId,
     Client,

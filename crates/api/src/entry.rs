@@ -4,31 +4,38 @@
 //! and signed links to media need none.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State};
 use axum::response::Response;
 use axum::routing::any;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, ORIGIN};
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
-use model::record::Account;
-use model::{AccountStatus, Source, error};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use model::record::{Account, ApiKey};
+use model::{AccountStatus, KeySid, Source, error};
+use store::ClaimedKey;
+use tracing::{Instrument, debug, info_span};
 
 use crate::ApiState;
+use crate::audit::{self, Origin, Witness};
 use crate::context::{Context, Reply, now};
 use crate::dialect::RestDialect;
+use crate::etags::{self, Turns};
 use crate::failure::Failure;
-use crate::format::{Format, segments};
+use crate::format::{Format, hex, segments};
 use crate::guard::Guard;
 use crate::media;
+use crate::pages;
 use crate::params::Params;
+use crate::rates::{Rates, Standing};
+use crate::replays;
 use crate::resources::caller_ids::validation;
 use crate::resources::recordings;
-use crate::route::{self, Route, Verb};
+use crate::route::{self, Answers, Found, Route, Verb};
 use crate::unrouted;
 use crate::warnings::{Notices, Warnings};
 
@@ -37,6 +44,11 @@ use crate::warnings::{Notices, Warnings};
 const MAX_FORM: usize = 256 * 1024;
 /// How long a client may take to send its form.
 const FORM_PATIENCE: Duration = Duration::from_secs(30);
+/// Headers with the identifier of a request, which is also in the log; Twilio's name comes second.
+const REQUEST_IDS: [HeaderName; 2] = [
+    HeaderName::from_static("x-request-id"),
+    HeaderName::from_static("twilio-request-id"),
+];
 const NOT_A_FORM: &str =
     "Send the parameters as a form (`curl -d Name=value`), not as JSON or anything else.";
 
@@ -45,9 +57,11 @@ const NOT_A_FORM: &str =
 /// Requests carry their [`Source`] as an extension; those without one count as one source.
 pub fn router(state: ApiState) -> Router {
     let state = Arc::new(Entry {
-        state,
         guard: Guard::new(),
+        rates: Rates::new(state.rate_limits),
+        turns: Turns::new(),
         notices: Arc::default(),
+        state,
     });
     let mut router = Router::new()
         .route("/restcomm/recordings/{file}", any(media_file))
@@ -60,7 +74,7 @@ pub fn router(state: ApiState) -> Router {
         bases.dedup();
         for base in bases {
             let handle = move |State(entry): State<Arc<Entry>>, request: Request| async move {
-                handle(&entry, dialect, base, request).await
+                handle(entry, dialect, base, request).await
             };
             router = router
                 .route(base, any(handle))
@@ -68,23 +82,69 @@ pub fn router(state: ApiState) -> Router {
                 .route(&format!("{base}/{{*path}}"), any(handle));
         }
     }
-    router.with_state(state)
+    router.with_state(state).merge(pages::router())
 }
 
-/// The state of the API, the password guard, and recent notifications.
+/// The state of the API, and what it remembers of earlier requests.
 struct Entry {
     state: ApiState,
     guard: Guard,
+    rates: Rates,
+    turns: Turns,
     notices: Arc<Notices>,
 }
 
+/// Gives the request an identifier, and has it answered.
 async fn handle(
-    entry: &Entry,
+    entry: Arc<Entry>,
     dialect: &'static RestDialect,
     base: &'static str,
     request: Request,
 ) -> Response {
-    let state = &entry.state;
+    let id = format!("RQ{}", hex(&rand::random::<[u8; 16]>()));
+    let span = info_span!("request", request.id = id);
+    let is_change = verb(request.method()).is_change();
+    let own = id.clone();
+    let answering = async move { respond(&entry, dialect, base, &own, request).await };
+    let answering = answering.instrument(span);
+    let mut response = if is_change {
+        // Carried out to its end even if the client leaves, so that its answer is kept and the audit log complete.
+        let answered = tokio::spawn(answering).await;
+        answered.unwrap_or_else(|_| {
+            let mut failed = Response::new(Body::empty());
+            *failed.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+            failed
+        })
+    } else {
+        answering.await
+    };
+    if let Ok(id) = HeaderValue::try_from(id) {
+        for name in REQUEST_IDS {
+            response.headers_mut().insert(name, id.clone());
+        }
+    }
+    response
+}
+
+/// What an answer needs besides the reply.
+#[derive(Default)]
+struct Aside {
+    /// What is left of the caller's requests.
+    standing: Option<Standing>,
+    /// The key of the request, if it was the first to have it.
+    claimed: Option<ClaimedKey>,
+    /// Whether the reply shows one resource, so that it has an `ETag`.
+    is_single: bool,
+}
+
+async fn respond(
+    entry: &Entry,
+    dialect: &'static RestDialect,
+    base: &'static str,
+    id: &str,
+    request: Request,
+) -> Response {
+    let (began, state) = (Instant::now(), &entry.state);
     let (parts, body) = request.into_parts();
     let path = parts.uri.path();
     let path = path.strip_prefix(base).unwrap_or(path);
@@ -96,20 +156,57 @@ async fn handle(
         query: parts.uri.query().unwrap_or_default(),
         segments: segments.iter().map(String::as_str).collect(),
         source: source(&parts.extensions),
+        id,
+        path: parts.uri.path(),
     };
     let chosen = Format::choose(is_json, &parts.headers);
     let format = chosen.as_ref().copied().unwrap_or(Format::Xml);
-    let warnings = Warnings::default();
+    let (warnings, mut aside) = (Warnings::default(), Aside::default());
     let answer = match chosen {
-        Ok(format) => answer(entry, &asked, format, body, &warnings).await,
+        Ok(format) => answer(entry, &asked, format, body, &warnings, &mut aside).await,
         Err(failure) => Err(failure),
     };
     let mut response = match answer {
-        Ok(Done { reply, status }) => reply.into_response(format, status),
+        Ok(Done { reply, status }) => shown(reply, status, format, &parts.headers, &aside),
         Err(failure) => failure.into_response(format, dialect, &state.public_base),
     };
     warnings.write(response.headers_mut());
+    if let Some(claimed) = &aside.claimed {
+        response = replays::finish(&state.store, claimed, response).await;
+    }
+    if let Some(standing) = aside.standing {
+        standing.write(response.headers_mut());
+    }
     allow_origin(state, &parts.headers, response.headers_mut());
+    debug!(
+        method = %parts.method,
+        path,
+        status = response.status().as_u16(),
+        duration_ms = began.elapsed().as_millis(),
+        "answered a request to the API"
+    );
+    response
+}
+
+/// The response with a reply; without its document if the client has it already.
+fn shown(
+    reply: Reply,
+    status: StatusCode,
+    format: Format,
+    asked: &HeaderMap,
+    aside: &Aside,
+) -> Response {
+    let tag = match &reply {
+        Reply::Document(document) if aside.is_single => Some(etags::tag(document)),
+        Reply::Document(_) | Reply::Nothing | Reply::Raw(_) => None,
+    };
+    let mut response = reply.into_response(format, status);
+    if let Some(tag) = tag
+        && etags::note(&tag, asked, response.headers_mut())
+    {
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+        *response.body_mut() = Body::empty();
+    }
     response
 }
 
@@ -135,6 +232,10 @@ struct Asked<'a> {
     query: &'a str,
     segments: Vec<&'a str>,
     source: Source,
+    /// Identifier of the request.
+    id: &'a str,
+    /// The path as it was sent.
+    path: &'a str,
 }
 
 fn source(extensions: &http::Extensions) -> Source {
@@ -147,6 +248,7 @@ async fn answer(
     format: Format,
     body: Body,
     warnings: &Warnings,
+    aside: &mut Aside,
 ) -> Result<Done, Failure> {
     let state = &entry.state;
     let is_get = matches!(*asked.method, Method::GET | Method::HEAD);
@@ -164,10 +266,37 @@ async fn answer(
         let file = media::signed(state, file, &query, asked.headers).await?;
         return Ok(file.into());
     }
-    let caller = authenticated(entry, asked.headers, asked.source).await?;
+    let Caller {
+        account: caller,
+        key,
+        secret,
+    } = authenticated(entry, asked.headers, asked.source).await?;
+    aside.standing = entry.rates.count(caller.sid, &secret, Instant::now());
+    if let Some(over) = aside.standing.filter(|standing| standing.is_over) {
+        let refused = Failure::of(error::TOO_MANY_REQUESTS).saying(over.text());
+        return Err(refused.retry_after(over.wait()));
+    }
     check_status(&caller, &asked.segments)?;
     let params = match *asked.method {
-        Method::POST | Method::PUT => form(asked.headers, body).await?,
+        Method::POST | Method::PUT => {
+            let (form, params) = form(asked.headers, body).await?;
+            if *asked.method == Method::POST {
+                // An API key may permit less than its account, so it has keys of its own here.
+                let own = key
+                    .as_ref()
+                    .map_or_else(String::new, |key| key.sid.to_string());
+                let path = asked.segments.join("/");
+                let route = format!("{own} {} {path}", asked.dialect.base);
+                if let Some(key) = replays::key(asked.headers, caller.sid, &route)? {
+                    let parts = [format.media_type().as_bytes(), &form];
+                    match replays::claim(&state.store, key, &parts).await? {
+                        Ok(claimed) => aside.claimed = Some(claimed),
+                        Err(replayed) => return Ok(Reply::Raw(Box::new(replayed)).into()),
+                    }
+                }
+            }
+            params
+        }
         _ => query,
     };
     let context = Context {
@@ -178,18 +307,21 @@ async fn answer(
         params,
         headers: asked.headers,
         caller,
+        key,
+        witness: verb(asked.method).is_change().then(Witness::default),
         warnings,
     };
-    dispatch(&entry.notices, context, verb(asked.method), &asked.segments).await
+    dispatch(entry, context, asked, aside).await
 }
 
 /// Runs the route of the request, if the caller's role permits its action.
 async fn dispatch(
-    notices: &Arc<Notices>,
+    entry: &Entry,
     mut context: Context<'_>,
-    method: Verb,
-    path: &[&str],
+    asked: &Asked<'_>,
+    aside: &mut Aside,
 ) -> Result<Done, Failure> {
+    let (method, path) = (verb(asked.method), &asked.segments[..]);
     let dialect = context.dialect;
     let found = route::find(dialect, method, path).ok_or_else(|| {
         let text = unrouted::text(dialect, path);
@@ -201,14 +333,103 @@ async fn dispatch(
         .operate(found.account, route.action, route.target)
         .await?;
     warn_of_params(&context, route);
+    aside.is_single = method == Verb::Get && matches!(route.answers, Answers::One(_));
+    let conditional = method.is_change() && etags::is_conditional(context.headers);
+    let _turn = if conditional {
+        let resource = format!("{} {}", account.sid, path.join("/"));
+        entry.turns.of(&resource).await
+    } else {
+        None
+    };
+    let before = if method.is_change() {
+        present(&context, path, &account).await
+    } else {
+        Ok(None)
+    };
+    if conditional {
+        let none = || Failure::of(error::PRECONDITION).saying("There is no ETag at this path.");
+        let Present {
+            route: reading,
+            document,
+            ..
+        } = before
+            .as_ref()
+            .map_err(Clone::clone)?
+            .as_ref()
+            .ok_or_else(none)?;
+        context.permit(reading.action, reading.target)?;
+        etags::check(&etags::tag(document), context.headers)?;
+    }
     let done = handled(&mut context, route, &account, &found.segment).await;
+    if method.is_change() && done.is_ok() {
+        let origin = Origin {
+            request: asked.id,
+            method: asked.method,
+            path: asked.path,
+            source: asked.source,
+        };
+        let before = before.ok().flatten().and_then(|present| present.shown);
+        audit::note(&context, &origin, &account, before).await;
+    }
     let place = route.paths.first().copied().unwrap_or_default();
     let place = place.trim_start_matches("/Accounts/{account}");
     for (code, text) in context.warnings.all() {
         let text = format!("{} {place}: {text}", route.method.as_str());
-        notices.notify(&context.state.store, &account, (code, text), now());
+        let (store, notices) = (&context.state.store, &entry.notices);
+        notices.notify(store, &account, (code, text), now());
     }
     done
+}
+
+/// A resource before a change.
+struct Present {
+    /// The row that shows it.
+    route: &'static Route,
+    /// The answer to a GET.
+    document: String,
+    /// The same for the audit log.
+    shown: Option<String>,
+}
+
+/// The resource that a change is about, as a GET of the same path shows it; `None` if there is no
+/// such GET.
+async fn present(
+    context: &Context<'_>,
+    path: &[&str],
+    account: &Account,
+) -> Result<Option<Present>, Failure> {
+    let dialect = context.dialect;
+    let Some(Found {
+        route: Ok(route),
+        segment,
+        ..
+    }) = route::find(dialect, Verb::Get, path)
+    else {
+        return Ok(None);
+    };
+    if !matches!(route.answers, Answers::One(_)) {
+        return Ok(None);
+    }
+    let warnings = Warnings::default();
+    let reading = Context {
+        state: context.state,
+        dialect,
+        format: context.format,
+        params: Params::default().checked(route, dialect)?,
+        headers: context.headers,
+        caller: Arc::clone(&context.caller),
+        key: context.key.clone(),
+        witness: Some(Witness::default()),
+        warnings: &warnings,
+    };
+    Ok(match (route.handle)(&reading, account, &segment).await? {
+        Reply::Document(document) => Some(Present {
+            route,
+            document,
+            shown: reading.witness.as_ref().and_then(Witness::take),
+        }),
+        Reply::Nothing | Reply::Raw(_) => None,
+    })
 }
 
 /// Warns of parameters that have no effect, and of addresses at which there is no document.
@@ -245,7 +466,17 @@ async fn handled(
 ) -> Result<Done, Failure> {
     let dialect = context.dialect;
     context.params = std::mem::take(&mut context.params).checked(route, dialect)?;
-    let reply = (route.handle)(context, account, segment).await?;
+    let reply = (route.handle)(context, account, segment).await;
+    if let Err(failure) = &reply {
+        let (_, status) = failure.shown(dialect);
+        debug_assert!(
+            route.refusals(dialect).contains(&status.as_u16()),
+            "{status} is missing from the row {} {:?}",
+            route.method.as_str(),
+            route.paths,
+        );
+    }
+    let reply = reply?;
     let status = StatusCode::from_u16(dialect.pick(route.status)).unwrap_or(StatusCode::OK);
     Ok(Done { reply, status })
 }
@@ -265,6 +496,11 @@ async fn media_file(State(entry): State<Arc<Entry>>, request: Request) -> Respon
             return media::signed(state, file, &query, &parts.headers).await;
         }
         let caller = authenticated(&entry, &parts.headers, source(&parts.extensions)).await?;
+        let Caller {
+            account: caller,
+            key,
+            ..
+        } = caller;
         check_status(&caller, &["Accounts"])?;
         let context = Context {
             state,
@@ -274,6 +510,8 @@ async fn media_file(State(entry): State<Arc<Entry>>, request: Request) -> Respon
             params: Params::default(),
             headers: &parts.headers,
             caller,
+            key,
+            witness: None,
             warnings: &warnings,
         };
         recordings::file(&context, None, file).await
@@ -332,17 +570,29 @@ fn verb(method: &Method) -> Verb {
     }
 }
 
-/// The account of the `Authorization` header.
+/// Who sent a request.
+struct Caller {
+    account: Arc<Account>,
+    /// The key that was used, if any.
+    key: Option<Arc<ApiKey>>,
+    /// The token, password or secret of the key.
+    secret: String,
+}
+
+/// The sender by the `Authorization` header.
 async fn authenticated(
     entry: &Entry,
     headers: &HeaderMap,
     source: Source,
-) -> Result<Arc<Account>, Failure> {
+) -> Result<Caller, Failure> {
     let (login, secret) = headers
         .get(AUTHORIZATION)
         .and_then(|value| value.to_str().ok())
         .and_then(basic)
         .ok_or_else(Failure::unauthenticated)?;
+    if let Ok(sid) = login.parse() {
+        return of_key(entry, sid, secret, source).await;
+    }
     let store = &entry.state.store;
     let account = store.account_of_login(&login).await?;
     let found = account.as_deref();
@@ -357,7 +607,36 @@ async fn authenticated(
             return Err(Failure::unauthenticated());
         }
     }
-    account.ok_or_else(Failure::unauthenticated)
+    let account = account.ok_or_else(Failure::unauthenticated)?;
+    Ok(Caller {
+        account,
+        key: None,
+        secret,
+    })
+}
+
+/// The sender of a request with an API key. Wrong secrets count as wrong passwords do.
+async fn of_key(
+    entry: &Entry,
+    sid: KeySid,
+    secret: String,
+    source: Source,
+) -> Result<Caller, Failure> {
+    let store = &entry.state.store;
+    let key = store.api_key(sid).await?;
+    let key = key.filter(|key| store.is_key(key, &secret, now()));
+    let Some(key) = key else {
+        let wrong = async { Ok(false) };
+        let name = sid.to_string();
+        entry.guard.admit(source, &name, || false, wrong).await?;
+        return Err(Failure::unauthenticated());
+    };
+    let account = store.account(key.account).await?;
+    Ok(Caller {
+        account: account.ok_or_else(Failure::unauthenticated)?,
+        key: Some(Arc::new(key)),
+        secret,
+    })
 }
 
 /// User and password of `Basic …` (RFC 7617 §2); the scheme in any letter case (RFC 9110 §11.1).
@@ -397,8 +676,8 @@ fn check_length(headers: &HeaderMap) -> Result<(), Failure> {
     }
 }
 
-/// The parameters of a form; an empty body has none.
-async fn form(headers: &HeaderMap, body: Body) -> Result<Params, Failure> {
+/// A form, and the parameters in it; an empty body has none.
+async fn form(headers: &HeaderMap, body: Body) -> Result<(Bytes, Params), Failure> {
     let bytes = tokio::time::timeout(FORM_PATIENCE, to_bytes(body, MAX_FORM))
         .await
         .map_err(|_| Failure::of(error::TOO_SLOW))?
@@ -409,7 +688,8 @@ async fn form(headers: &HeaderMap, body: Body) -> Result<Params, Failure> {
         .unwrap_or_default();
     let media_type = content_type.split(';').next().unwrap_or_default().trim();
     if bytes.is_empty() || media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
-        Params::parse(&bytes)
+        let params = Params::parse(&bytes)?;
+        Ok((bytes, params))
     } else {
         Err(Failure::of(error::UNSUPPORTED_MEDIA).saying(NOT_A_FORM))
     }
@@ -428,12 +708,17 @@ fn allow_origin(state: &ApiState, asked: &HeaderMap, headers: &mut HeaderMap) {
     for (name, value) in [
         (
             "access-control-allow-headers",
-            "origin, content-type, accept, authorization",
+            "origin, content-type, accept, authorization, idempotency-key, if-match, if-none-match",
         ),
         ("access-control-allow-credentials", "true"),
         (
             "access-control-allow-methods",
             "GET, POST, PUT, DELETE, OPTIONS, HEAD",
+        ),
+        (
+            "access-control-expose-headers",
+            "etag, idempotent-replayed, patchcord-warning, ratelimit-limit, ratelimit-policy, \
+             ratelimit-remaining, ratelimit-reset, retry-after, x-request-id",
         ),
         ("access-control-max-age", "1209600"),
         ("vary", "Origin"),

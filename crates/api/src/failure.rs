@@ -95,6 +95,12 @@ impl Failure {
         }
     }
 
+    /// The same, to be tried again after some seconds.
+    pub(crate) fn retry_after(mut self, seconds: u64) -> Self {
+        self.header = Some((RETRY_AFTER, HeaderValue::from(seconds)));
+        self
+    }
+
     /// The server accepts no new work; retry in some seconds.
     pub(crate) fn busy(status: StatusCode) -> Self {
         Self {
@@ -121,6 +127,16 @@ impl Failure {
         }
     }
 
+    /// Its number and status in a dialect.
+    pub(crate) fn shown(&self, dialect: &RestDialect) -> (u16, StatusCode) {
+        let raised = (self.code, self.status.as_u16());
+        let rule = dialect.errors.iter().find(|rule| rule.from == raised);
+        rule.map_or((self.code, self.status), |rule| {
+            let (code, status) = rule.to;
+            (code, StatusCode::from_u16(status).unwrap_or(self.status))
+        })
+    }
+
     /// The response to the caller.
     pub(crate) fn into_response(
         mut self,
@@ -128,20 +144,15 @@ impl Failure {
         dialect: &RestDialect,
         public_base: &str,
     ) -> Response {
-        let raised = (self.code, self.status.as_u16());
-        if let Some(rule) = dialect.errors.iter().find(|rule| rule.from == raised) {
-            let (code, status) = rule.to;
-            self.code = code;
-            self.status = StatusCode::from_u16(status).unwrap_or(self.status);
-        }
-        let (content_type, body) = match format {
-            Format::Json => ("application/json", self.json(public_base)),
-            Format::Xml => ("application/xml", self.xml(dialect, public_base)),
+        (self.code, self.status) = self.shown(dialect);
+        let body = match format {
+            Format::Json => self.json(public_base),
+            Format::Xml => self.xml(dialect, public_base),
         };
         let mut response = Response::new(Body::from(format!("{body}\n")));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(format.media_type()));
         if let Some((name, value)) = self.header {
             headers.insert(name, value);
         }

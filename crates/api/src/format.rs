@@ -37,6 +37,14 @@ pub(crate) fn segments(path: &str) -> (Vec<String>, bool) {
 }
 
 impl Format {
+    /// The `Content-Type` of answers.
+    pub(crate) const fn media_type(self) -> &'static str {
+        match self {
+            Self::Json => "application/json",
+            Self::Xml => "application/xml",
+        }
+    }
+
     /// The format that the request accepts; XML by default.
     ///
     /// # Errors
@@ -63,6 +71,11 @@ impl Format {
             Err(Failure::of(error::NOT_ACCEPTABLE))
         }
     }
+}
+
+/// Lower-case hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

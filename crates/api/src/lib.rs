@@ -11,11 +11,13 @@
 
 #![forbid(unsafe_code)]
 
+mod audit;
 mod calls;
 mod closing;
 mod context;
 mod dialect;
 mod entry;
+mod etags;
 mod failure;
 mod format;
 mod guard;
@@ -24,10 +26,13 @@ mod messages;
 mod naming;
 mod openapi;
 mod page;
+mod pages;
 mod params;
 mod password;
 mod provider;
+mod rates;
 mod reference;
+mod replays;
 mod resources;
 mod roles;
 mod route;
@@ -45,9 +50,11 @@ pub use calls::Calls;
 pub use closing::{clear_closed_accounts, finish_removals};
 pub use entry::router;
 pub use messages::Messages;
-pub use openapi::openapi;
+pub use openapi::{OpenApi, openapi, openapi_of};
 pub use provider::{Carrier, NumberProvider, ProviderError, release_numbers};
+pub use rates::RateLimits;
 pub use reference::{Example, examples, reference};
+pub use replays::forget_old_rows;
 pub use roles::{Permission, PermissionError, Roles};
 pub use route::{RouteInfo, routes};
 
@@ -76,6 +83,8 @@ pub struct ApiState {
     pub build: Build,
     /// Origins of web pages that may read answers: `https://host` or `https://host:port`.
     pub allowed_origins: Vec<String>,
+    /// How many requests an account may send.
+    pub rate_limits: RateLimits,
     /// Set when the server is about to stop, so that new calls are refused.
     pub draining: Arc<AtomicBool>,
 }

@@ -1,46 +1,74 @@
-//! The OpenAPI 3.1 document of the whole API, in all dialects.
+//! One OpenAPI 3.1 document for each dialect.
 //!
-//! **Invariant: everything in it is read from the tables** of routes, parameters and fields. It
-//! describes answers in JSON; each is also available in XML.
+//! **Invariant: everything in them is read from the tables** of routes, parameters, fields and
+//! errors. They describe answers in JSON; each is also available in XML.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use model::{DialectName, error};
 use serde_json::{Map, Value, json};
 
 use crate::dialect::{Paging, RestDialect};
 use crate::route::{self, Answers, Is, Param, Route, Verb};
 use crate::value::{Kind, Null, Shape};
 
-/// The document as JSON text, with a line feed at the end.
+/// The document of one base path.
+pub struct OpenApi {
+    /// `restcomm` or `twilio`.
+    pub name: &'static str,
+    /// JSON, with a line feed at the end.
+    pub text: String,
+}
+
+impl OpenApi {
+    /// Name of its file, in the repository and at `/docs`.
+    #[must_use]
+    pub fn file(&self) -> String {
+        format!("openapi-{}.json", self.name)
+    }
+}
+
+/// The documents of all dialects.
 #[must_use]
-pub fn openapi() -> String {
+pub fn openapi() -> Vec<OpenApi> {
+    let document = |dialect: &&RestDialect| OpenApi {
+        name: dialect.name,
+        text: document(dialect),
+    };
+    RestDialect::ALL.iter().map(document).collect()
+}
+
+/// The document of the base path whose documents run in this dialect.
+#[must_use]
+pub fn openapi_of(name: DialectName) -> String {
+    let dialect = RestDialect::ALL.iter().find(|dialect| dialect.runs == name);
+    dialect.map_or_else(String::new, |dialect| document(dialect))
+}
+
+fn document(dialect: &RestDialect) -> String {
     let mut paths: BTreeMap<String, Value> = BTreeMap::new();
-    let mut schemas = BTreeMap::new();
-    for dialect in RestDialect::ALL {
-        schemas.insert(name(dialect, "Error"), error());
-        for route in route::all(dialect) {
-            let shape = match route.answers {
-                Answers::One(shape)
-                | Answers::Legs(shape)
-                | Answers::Page(shape)
-                | Answers::All(shape) => Some(shape),
-                Answers::Texts | Answers::Nothing => None,
-            };
-            if let Some(shape) = shape {
-                schemas.insert(name(dialect, shape.name(dialect)), object(shape, dialect));
-            }
-            for path in route.paths {
-                let full = format!("{}{path}.json", dialect.base);
-                let entry = paths.entry(full).or_insert_with(|| json!({}));
-                let operation = operation(route, path, dialect);
-                entry[route.method.as_str().to_ascii_lowercase()] = operation;
-            }
+    let mut schemas = BTreeMap::from([("Error", error())]);
+    let mut statuses = BTreeSet::new();
+    for route in route::all(dialect) {
+        if let Some(shape) = shape_of(route.answers) {
+            schemas.insert(shape.name(dialect), object(shape, dialect));
+        }
+        statuses.extend(route.refusals(dialect));
+        for path in route.paths {
+            let full = format!("{}{path}.json", dialect.base);
+            let entry = paths.entry(full).or_insert_with(|| json!({}));
+            let operation = operation(route, path, dialect);
+            entry[route.method.as_str().to_ascii_lowercase()] = operation;
         }
     }
+    let refusals: BTreeMap<String, Value> = statuses
+        .into_iter()
+        .map(|status| (status.to_string(), refusal(status, dialect)))
+        .collect();
     let document = json!({
         "openapi": "3.1.0",
         "info": {
-            "title": "Patchcord",
+            "title": format!("Patchcord at {}", dialect.base),
             "version": env!("CARGO_PKG_VERSION"),
             "description": "Calls, messages, recordings and what they belong to. The same resources \
                             exist below each base path; the base path determines their format \
@@ -53,21 +81,61 @@ pub fn openapi() -> String {
                 "basic": {
                     "type": "http",
                     "scheme": "basic",
-                    "description": "SID or e-mail address of an account, and its token or password.",
+                    "description": "SID or e-mail address of an account, and its token or password; or SID and secret of an API key.",
                 },
             },
             "schemas": schemas,
+            "responses": refusals,
         },
     });
     format!("{document:#}\n")
 }
 
-fn name(dialect: &RestDialect, resource: &str) -> String {
-    format!("{}.{resource}", dialect.name)
+fn shape_of(answers: Answers) -> Option<&'static (dyn Shape + Sync)> {
+    match answers {
+        Answers::One(shape) | Answers::Legs(shape) | Answers::Page(shape) | Answers::All(shape) => {
+            Some(shape)
+        }
+        Answers::Nothing => None,
+    }
 }
 
-fn reference(dialect: &RestDialect, resource: &str) -> Value {
-    json!({ "$ref": format!("#/components/schemas/{}", name(dialect, resource)) })
+/// A refusal with this status: the numbers that have it, and what they mean.
+fn refusal(status: u16, dialect: &RestDialect) -> Value {
+    let mut lines = vec!["Refused, with one of these numbers:".to_owned()];
+    for row in error::TABLE.iter().filter(|row| row.http_status > 0) {
+        let raised = (row.code, row.http_status);
+        let rule = dialect.errors.iter().find(|rule| rule.from == raised);
+        let (code, shown) = rule.map_or(raised, |rule| rule.to);
+        if shown == status {
+            lines.push(format!("- {code}: {}", row.text));
+        }
+    }
+    match status {
+        406 => lines.push("- 20404: The call does not exist.".to_owned()),
+        503 => {
+            lines.push("- 20429: The server is stopping or at its limit.".to_owned());
+            lines.push("- 12400: The server cannot use its database now.".to_owned());
+        }
+        _ => {}
+    }
+    let mut refusal = json!({
+        "description": lines.join("\n"),
+        "content": { "application/json": { "schema": reference("Error") } },
+    });
+    let header = match status {
+        401 => Some(("WWW-Authenticate", "Asks for HTTP Basic credentials.")),
+        429 | 503 => Some(("Retry-After", "Seconds after which to try again, if known.")),
+        _ => None,
+    };
+    if let Some((name, meaning)) = header {
+        refusal["headers"] = json!({ name: { "description": meaning, "schema": text() } });
+    }
+    refusal
+}
+
+fn reference(resource: &str) -> Value {
+    json!({ "$ref": format!("#/components/schemas/{resource}") })
 }
 
 fn operation(route: &Route, path: &str, dialect: &RestDialect) -> Value {
@@ -89,6 +157,9 @@ fn operation(route: &Route, path: &str, dialect: &RestDialect) -> Value {
             })
         }));
     }
+    parameters.extend(headers(route).map(|(name, meaning)| {
+        json!({ "name": name, "in": "header", "description": meaning, "schema": text() })
+    }));
     let method = route.method.as_str().to_ascii_lowercase();
     let id: String = path
         .split('/')
@@ -96,7 +167,7 @@ fn operation(route: &Route, path: &str, dialect: &RestDialect) -> Value {
         .collect::<Vec<_>>()
         .join("_");
     let mut operation = json!({
-        "operationId": format!("{}_{method}{id}", dialect.name),
+        "operationId": format!("{method}{id}"),
         "summary": route.doc,
         "tags": [route.target],
         "description": format!("Requires the permission {}:{}.", route.action.as_str(), route.target),
@@ -107,6 +178,25 @@ fn operation(route: &Route, path: &str, dialect: &RestDialect) -> Value {
         operation["requestBody"] = form(&declared, dialect);
     }
     operation
+}
+
+/// The conditions that a request for a route may have in its headers.
+fn headers(route: &Route) -> impl Iterator<Item = (&'static str, &'static str)> {
+    let is_single = matches!(route.answers, Answers::One(_));
+    let found = match route.method {
+        Verb::Get if is_single => Some(("If-None-Match", "ETags for which the answer is 304.")),
+        Verb::Post => Some((
+            "Idempotency-Key",
+            "Text of up to 255 characters, new for each request; a request that is sent again with its key is not carried out again.",
+        )),
+        Verb::Get | Verb::Put | Verb::Delete | Verb::Other => None,
+    };
+    let change = route.is_change_of_one();
+    let unchanged = (
+        "If-Match",
+        "The ETag of the resource as it was read; if it has changed, the answer is 412.",
+    );
+    found.into_iter().chain(change.then_some(unchanged))
 }
 
 fn form(declared: &[&Param], dialect: &RestDialect) -> Value {
@@ -136,16 +226,21 @@ fn responses(route: &Route, dialect: &RestDialect) -> Value {
         Answers::Nothing => json!({ "description": "Done." }),
         Answers::Texts => answer(json!({ "type": "array", "items": text() })),
         Answers::Legs(shape) if dialect.lists_legs => answer(json!({
-            "oneOf": [reference(dialect, shape.name(dialect)), array(shape, dialect)],
+            "oneOf": [reference(shape.name(dialect)), array(shape, dialect)],
         })),
-        Answers::One(shape) | Answers::Legs(shape) => {
-            answer(reference(dialect, shape.name(dialect)))
-        }
+        Answers::One(shape) | Answers::Legs(shape) => answer(reference(shape.name(dialect))),
         Answers::All(shape) if dialect.bare_lists => answer(array(shape, dialect)),
         Answers::All(shape) | Answers::Page(shape) => answer(page(shape, dialect)),
     };
-    let mut responses = json!({ "default": answer(reference(dialect, "Error")) });
+    let mut responses = json!({});
+    for status in route.refusals(dialect) {
+        let name = status.to_string();
+        responses[&name] = json!({ "$ref": format!("#/components/responses/{name}") });
+    }
     responses[dialect.pick(route.status).to_string()] = success;
+    if route.method == Verb::Get && matches!(route.answers, Answers::One(_)) {
+        responses["304"] = json!({ "description": "The client has the present version." });
+    }
     responses
 }
 
@@ -184,7 +279,7 @@ fn page(shape: &dyn Shape, dialect: &RestDialect) -> Value {
 }
 
 fn array(shape: &dyn Shape, dialect: &RestDialect) -> Value {
-    json!({ "type": "array", "items": reference(dialect, shape.name(dialect)) })
+    json!({ "type": "array", "items": reference(shape.name(dialect)) })
 }
 
 fn object(shape: &dyn Shape, dialect: &RestDialect) -> Value {

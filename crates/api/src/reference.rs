@@ -10,8 +10,9 @@ use model::error;
 
 use crate::dialect::{DIALECTS, RestDialect};
 use crate::resources::{
-    accounts, applications, available, caller_ids, calls, clients, conferences, deliveries,
-    messages, notifications, numbers, queues, recordings, tokens, transcriptions, usage, version,
+    accounts, applications, audit, available, caller_ids, calls, clients, conferences, deliveries,
+    keys, messages, notifications, numbers, queues, recordings, tokens, transcriptions, usage,
+    version,
 };
 use crate::route::{Answers, Is, Param, Route, Verb};
 use crate::value::{Kind, Shape};
@@ -218,6 +219,21 @@ static SECTIONS: &[Section] = &[
         example: post("/AuthTokens/Secondary", &[]),
     },
     Section {
+        title: "Keys",
+        about: "API keys: credentials that can be given to a program, limited, and withdrawn without changing the token. The user name in HTTP Basic \
+                is the SID of the key, and the password its secret. A key has the rights of its account, or less: `Permissions` lists what it permits, as in the \
+                tables (`Read:* Create:Calls`). No key can read or change accounts, tokens or keys. Wrong secrets are slowed down like wrong passwords.",
+        routes: keys::ROUTES,
+        example: post("/Keys", &["FriendlyName=reports", "Permissions=Read:*"]),
+    },
+    Section {
+        title: "Audit log",
+        about: "Every change made through the API: which account and key made it, when, from which address, and the resource before and after it, without secrets. \
+                Requests that were refused are not in it. Entries are kept for 90 days; of each account, the last 100,000. `patchcord audit list` shows those of all accounts.",
+        routes: audit::ROUTES,
+        example: get("/AuditLog"),
+    },
+    Section {
         title: "Version",
         about: "The version of the running server.",
         routes: version::ROUTES,
@@ -227,15 +243,17 @@ static SECTIONS: &[Section] = &[
 
 const HEAD: &str = "# The REST API
 
-Generated from the server's tables by `just gen`; change it there. [openapi.json](openapi.json) says the same in a form
-for programs; [errors.md](errors.md) lists the numbered errors.
+Generated from the server's tables by `just gen`; change it there. [openapi-restcomm.json](openapi-restcomm.json) and
+[openapi-twilio.json](openapi-twilio.json) say the same in a form for programs (OpenAPI 3.1), one for each base path. The server shows both at
+`/docs`, where requests can be tried out; [errors.md](errors.md) lists the numbered errors.
 
 There are two base paths, `/restcomm/2012-04-24` (the Restcomm base) and `/2010-04-01` (the Twilio base). They differ in
 names, formats and details, so that programs written for either one work. A row that names neither applies to both. A document runs
 in the dialect of the base path below which its address was set. Links in responses leave out `/restcomm`; they can be requested as
 they are.
 
-- **Credentials**: HTTP Basic, with the SID or e-mail address of an account and its token or password.
+- **Credentials**: HTTP Basic, with the SID or e-mail address of an account and its token or password, or with the SID and secret of an
+  [API key](#keys).
 - **Account in the path**: its SID, e-mail address or friendly name.
 - **Responses**: JSON if the path ends with `.json` or `Accept` names JSON, XML otherwise.
 - **Parameters**: in the query of GET and DELETE, as a form (`curl -d Name=value`) in POST and PUT; at most 300, and
@@ -251,6 +269,19 @@ they are.
   at the Restcomm base, as with Restcomm itself. `num_pages` is the number of the last page, counted from 0; if the rows fill the pages
   exactly, the last page is empty. At the Restcomm base, clients, applications, accounts and the recordings of a call are returned
   whole; in JSON, they are an array without page fields.
+- **Repeated requests**: a POST with an `Idempotency-Key` (any text of up to 255 characters, new for each request) is carried out only once. If it
+  is sent again within 24 hours, to the same path with the same parameters, by the same account or API key, the response is that of the first
+  one, with the header `Idempotent-Replayed: true`. With other parameters it is refused with 422 (20422), and while the first one
+  is not answered yet, with 409 (20423): send it again a second later. A refused request has changed nothing, so its key can be used again. If the server was
+  killed during the first request, it is not known whether it was carried out; 409 then says so. Of each account, the last 20,000 responses are kept.
+- **ETags**: a GET of a single resource has an `ETag`. With `If-None-Match: ETAG`, the response is 304 without a body if nothing has changed.
+  A change or DELETE with `If-Match: ETAG` is refused with 412 (20424) if the resource has changed since, so that no other change is
+  overwritten. ETags differ between JSON and XML, and between the base paths. The server compares and changes in two steps: a change that a call itself, or
+  another server with the same database, makes in between is not noticed.
+- **Number of requests**: limited per minute for each account, and for each of its credentials ([config.md](config.md), `http`). `RateLimit-Limit`,
+  `RateLimit-Remaining` and `RateLimit-Reset` (seconds) describe the limit that is reached first, `RateLimit-Policy` all of them. A request
+  above the limit is refused with 429 (20429) and `Retry-After`.
+- **Request identifiers**: each response has one, in `X-Request-Id` and `Twilio-Request-Id`; lines of the log about the request have it too.
 
 The examples below need three variables:
 
@@ -267,7 +298,7 @@ Of Restcomm's API: `Email/Messages`, `Faxes`, `Gateways`, `Geolocation`, `Announ
 `Registrations`, `ShortCodes`, `Supervisor`, `ExtensionsConfiguration`; of `Calls`,
 muting one that is not in a conference.
 
-Of Twilio's API: everything outside `/2010-04-01` (Studio, Verify, TaskRouter and the like), `Messages/Media`, `Addresses`, `Keys` and `SigningKeys`, `SIP`,
+Of Twilio's API: everything outside `/2010-04-01` (Studio, Verify, TaskRouter and the like), `Messages/Media`, `Addresses`, `SigningKeys`, `SIP`,
 `Usage/Triggers`, `Balance`; of `Calls`, the parameters that [twilio.md](twilio.md#what-is-missing) lists; of `Messages`,
 media, scheduling and messaging services. At `/2010-04-01`, a parameter that is not listed above is refused.
 

@@ -13,6 +13,9 @@ use crate::resources;
 /// The role with all permissions.
 pub(crate) const ADMINISTRATOR: &str = "Administrator";
 
+/// Kinds of resources that no API key may use: they hold or make other credentials.
+pub(crate) const CLOSED_TO_KEYS: &[&str] = &["Accounts", "Keys"];
+
 /// An action on a kind of resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Action {
@@ -127,12 +130,14 @@ const DEVELOPER: &[&str] = &[
     "RestComm:*:Accounts",
     "RestComm:*:Applications",
     "RestComm:*:Announcements",
+    "RestComm:Read:AuditLog",
     "RestComm:Read:AvailablePhoneNumbers",
     "RestComm:*:Calls",
     "RestComm:*:Clients",
     "RestComm:*:Conferences",
     "RestComm:Create,Delete,Read:Faxes",
     "RestComm:*:IncomingPhoneNumbers",
+    "RestComm:*:Keys",
     "RestComm:Read:Notifications",
     "RestComm:*:OutgoingCallerIds",
     "RestComm:*:Queues",
@@ -185,6 +190,15 @@ impl Roles {
         let known = DEVELOPER.iter().filter_map(|text| text.rsplit(':').next());
         routes.map(|route| route.target).chain(known)
     }
+}
+
+/// Whether a list of `Action:Kind`, separated by spaces, permits an action.
+pub(crate) fn permits(permissions: &str, action: Action, target: &str) -> bool {
+    permissions.split(' ').any(|permission| {
+        permission.split_once(':').is_some_and(|(actions, kind)| {
+            (actions == "*" || actions == action.as_str()) && (kind == "*" || kind == target)
+        })
+    })
 }
 
 #[cfg(test)]

@@ -27,6 +27,11 @@ pub(crate) enum Verb {
 }
 
 impl Verb {
+    /// Whether it requests a change.
+    pub(crate) const fn is_change(self) -> bool {
+        matches!(self, Self::Post | Self::Put | Self::Delete)
+    }
+
     /// Its HTTP name; empty for those that no route has.
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
@@ -66,6 +71,8 @@ pub(crate) struct Route {
     pub(crate) answers: Answers,
     /// Status of success.
     pub(crate) status: Each<u16>,
+    /// Statuses with which its handler refuses, besides those of [`Route::refusals`].
+    pub(crate) refuses: Each<&'static [u16]>,
     pub(crate) doc: &'static str,
     pub(crate) handle: Handler,
 }
@@ -164,6 +171,11 @@ pub(crate) const RESTCOMM: Each<bool> = [true, false];
 /// Only Twilio's dialect.
 pub(crate) const TWILIO: Each<bool> = [false, true];
 
+/// Statuses of refusals to change what is live: it is over, or runs on another server.
+pub(crate) const LIVE: Each<&[u16]> = [&[409, 410, 421], &[409, 421]];
+/// Statuses of refusals to delete what is in use.
+pub(crate) const IN_USE: Each<&[u16]> = [&[409], &[409]];
+
 /// Parameters of paged lists.
 pub(crate) const PAGING: &[Param] = &[
     param("PageSize", Is::Number, "Rows per page; 50 if not given."),
@@ -231,6 +243,7 @@ impl Route {
             instead: &[],
             answers: Answers::Nothing,
             status: [200, 200],
+            refuses: [&[], &[]],
             doc: "",
             handle,
         }
@@ -285,6 +298,11 @@ impl Route {
         self
     }
 
+    pub(crate) const fn refuses(mut self, statuses: Each<&'static [u16]>) -> Self {
+        self.refuses = statuses;
+        self
+    }
+
     pub(crate) const fn within(mut self, dialects: Each<bool>) -> Self {
         self.within = dialects;
         self
@@ -293,6 +311,38 @@ impl Route {
     pub(crate) const fn doc(mut self, doc: &'static str) -> Self {
         self.doc = doc;
         self
+    }
+
+    /// Whether it changes a resource that a GET of the same path shows.
+    pub(crate) fn is_change_of_one(&self) -> bool {
+        let shows_it = |route: &Route| {
+            route.method == Verb::Get
+                && route.paths == self.paths
+                && matches!(route.answers, Answers::One(_))
+        };
+        let mut routes = resources::ROUTES.iter().copied().flatten();
+        self.method != Verb::Get && routes.any(shows_it)
+    }
+
+    /// Every status with which a request for it can be refused, in order.
+    pub(crate) fn refusals(&self, dialect: &RestDialect) -> Vec<u16> {
+        let mut statuses = vec![400, 401, 403, 429, 500, 503];
+        if self.paths.iter().any(|path| path.contains('{')) {
+            statuses.push(404);
+        }
+        if matches!(self.method, Verb::Post | Verb::Put) {
+            statuses.extend([408, 409, 413, 415]);
+        }
+        if self.method == Verb::Post {
+            statuses.push(422);
+        }
+        if self.method != Verb::Get {
+            statuses.push(412);
+        }
+        statuses.extend(dialect.pick(self.refuses));
+        statuses.sort_unstable();
+        statuses.dedup();
+        statuses
     }
 
     /// Its parameters in a dialect.

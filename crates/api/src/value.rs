@@ -6,6 +6,7 @@
 
 use std::fmt::{Display, Write};
 
+use model::address::redacted;
 use model::{AccountSid, Timestamp};
 use store::RecordingLinks;
 
@@ -22,6 +23,8 @@ pub(crate) struct View<'a> {
     pub(crate) links: &'a RecordingLinks,
     /// Whether the digests of clients are shown.
     pub(crate) shows_digests: bool,
+    /// Whether secret fields are left out, and the logins in addresses.
+    pub(crate) hides_secrets: bool,
 }
 
 impl View<'_> {
@@ -94,6 +97,8 @@ pub(crate) struct Field<T: 'static> {
     pub(crate) kind: Each<Kind>,
     pub(crate) null: Each<Null>,
     pub(crate) doc: &'static str,
+    /// Whether its value gives access to something.
+    pub(crate) secret: bool,
     pub(crate) get: Each<fn(&T, View<'_>) -> Value>,
 }
 
@@ -115,6 +120,7 @@ pub(crate) const fn field<T>(
             Null::Absent | Null::Empty | Null::Explicit => [null, Null::Explicit],
         },
         doc,
+        secret: false,
         get: [get, get],
     }
 }
@@ -130,6 +136,12 @@ impl<T> Field<T> {
             }
             at += 1;
         }
+        self
+    }
+
+    /// Keeps its value out of the audit log.
+    pub(crate) const fn secret(mut self) -> Self {
+        self.secret = true;
         self
     }
 
@@ -200,10 +212,15 @@ impl<T> Resource<T> {
         let dialect = view.dialect;
         let entry = |field: &Field<T>| {
             let (json, xml) = (dialect.pick(field.json), dialect.pick(field.xml));
-            if json.is_empty() && xml.is_empty() {
+            if json.is_empty() && xml.is_empty() || field.secret && view.hides_secrets {
                 return None;
             }
-            let value = dialect.pick(field.get)(record, view);
+            let value = match dialect.pick(field.get)(record, view) {
+                Value::Text(text) if view.hides_secrets && is_address(&text) => {
+                    Value::Text(redacted(&text))
+                }
+                value => value,
+            };
             let kind = dialect.pick(field.kind);
             debug_assert!(value.is(kind), "{json} is {value:?}");
             let null = dialect.pick(field.null);
@@ -218,6 +235,13 @@ impl<T> Resource<T> {
         };
         self.fields.iter().filter_map(entry).collect()
     }
+}
+
+/// Whether a text is an HTTP address, which may have a login in it.
+fn is_address(text: &str) -> bool {
+    text.split_once("://").is_some_and(|(scheme, _)| {
+        scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https")
+    })
 }
 
 impl Value {

@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 use tracing::{debug, warn};
 
 /// Header that carries one warning.
-const WARNING: HeaderName = HeaderName::from_static("patchcord-warning");
+pub(crate) const WARNING: HeaderName = HeaderName::from_static("patchcord-warning");
 /// Maximum number of these headers in an answer.
 const MAX_LINES: usize = 10;
 /// Beyond these, a warning is only in the headers.

@@ -167,7 +167,10 @@ table! {
     TOO_LARGE = 20413, Error, 413, "The request is larger than 256 KiB.", "Send a smaller request.";
     UNSUPPORTED_MEDIA = 20415, Error, 415, "The body is not a form.", "Send the parameters as a form (`curl -d Name=value`), not as JSON or anything else.";
     CALL_ELSEWHERE = 20421, Error, 421, "The call runs on another server that shares the database.", "Send the request to the server that the text names; see `instance` in docs/operating.md.";
-    TOO_MANY_REQUESTS = 20429, Error, 429, "The server is at its limit, or too many wrong passwords were sent.", "Try again after the number of seconds given in Retry-After.";
+    KEY_REUSED = 20422, Error, 422, "The Idempotency-Key was used for a request with other parameters.", "Send each request with a key of its own, and a repeated one exactly as before.";
+    KEY_IN_USE = 20423, Error, 409, "The first request with this Idempotency-Key has not been answered yet.", "Send the request again after a second to get its answer.";
+    PRECONDITION = 20424, Error, 412, "The resource is not as If-Match says.", "Read it again, apply the change to what it is now, and send its new ETag. ETags differ between formats (JSON, XML) and base paths.";
+    TOO_MANY_REQUESTS = 20429, Error, 429, "Too many requests or wrong passwords were sent, or the server is at its limit.", "Try again after the number of seconds given in Retry-After.";
     BAD_PARAMETER = 21100, Error, 400, "A parameter is missing or has a value that is not allowed.", "Correct the parameter named in the text.";
     FORBIDDEN = 21103, Error, 403, "The account may not do this.", "Use credentials of the owner or of one of its parent accounts.";
     CALL_NOT_LIVE = 21220, Error, 410, "The call is not in progress, or its state does not allow the change.", "Change only a live call. A party that a `Dial` is still calling can be redirected only once it has answered. At `/2010-04-01` the status is 400, and 404 (20404) for a request to end a call that has already ended.";

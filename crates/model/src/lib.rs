@@ -29,9 +29,10 @@ pub use answering::{AnswerTiming, AnsweredBy, DetectionMode, MachineDetection};
 pub use error::{ErrorEntry, Level};
 pub use lane::Lane;
 pub use sid::{
-    AccountSid, ApplicationSid, CallSid, ClientSid, ConferenceSid, EventSid, InstanceSid,
-    LiveTranscriptionSid, MessageSid, NotificationSid, NumberSid, OrganizationSid, QueueSid,
-    RecordingSid, ServerSid, SessionSid, SidError, StreamSid, TranscriptionSid, VerificationSid,
+    AccountSid, ApplicationSid, AuditSid, CallSid, ClientSid, ConferenceSid, EventSid, InstanceSid,
+    KeySid, LiveTranscriptionSid, MessageSid, NotificationSid, NumberSid, OrganizationSid,
+    QueueSid, RecordingSid, ServerSid, SessionSid, SidError, StreamSid, TranscriptionSid,
+    VerificationSid,
 };
 pub use source::Source;
 pub use status::{

@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 use crate::error::{self, Level};
 use crate::naming::Owner;
 use crate::{
-    AccountSid, AccountStatus, ApplicationSid, CallSid, CallStatus, ClientSid, ConferenceSid,
-    ConferenceStatus, DialectName, Direction, EventSid, HangupBy, HttpMethod, InstanceSid, Lane,
-    MessageDirection, MessageSid, MessageStatus, NotificationSid, NumberSid, OrganizationSid,
-    QueueSid, RecordingSid, RecordingSource, RecordingStatus, RefusalReason, Source, Timestamp,
-    TranscriptionSid, TranscriptionStatus,
+    AccountSid, AccountStatus, ApplicationSid, AuditSid, CallSid, CallStatus, ClientSid,
+    ConferenceSid, ConferenceStatus, DialectName, Direction, EventSid, HangupBy, HttpMethod,
+    InstanceSid, KeySid, Lane, MessageDirection, MessageSid, MessageStatus, NotificationSid,
+    NumberSid, OrganizationSid, QueueSid, RecordingSid, RecordingSource, RecordingStatus,
+    RefusalReason, Source, Timestamp, TranscriptionSid, TranscriptionStatus,
 };
 
 /// A tenant: owns a SIP domain, which is also the digest realm of its clients.
@@ -337,6 +337,54 @@ pub struct Membership {
     pub label: Option<String>,
     /// The only call that hears it; `None`: all do.
     pub coaches: Option<CallSid>,
+}
+
+/// A change that was made through the API.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AuditEntry {
+    /// Identifier.
+    pub sid: AuditSid,
+    /// Account that was changed, or in which something was.
+    pub account: AccountSid,
+    /// Account whose credentials were used.
+    pub actor: AccountSid,
+    /// API key that was used, unless it was a token or password.
+    pub key: Option<KeySid>,
+    /// Address that the request came from.
+    pub source: String,
+    /// Identifier of the request.
+    pub request: String,
+    /// HTTP method.
+    pub method: String,
+    /// Path of the request.
+    pub path: String,
+    /// The resource before the change, as JSON without secrets.
+    pub before: Option<String>,
+    /// The resource after the change, as JSON without secrets.
+    pub after: Option<String>,
+    /// When the change was made.
+    pub created: Timestamp,
+}
+
+/// Credentials that an account gives to programs.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ApiKey {
+    /// Identifier, also the login.
+    pub sid: KeySid,
+    /// Account whose rights it has.
+    pub account: AccountSid,
+    /// Name to display.
+    pub name: String,
+    /// Digest of its secret.
+    pub secret_digest: String,
+    /// `Action:Kind`, separated by spaces; empty for all that the account may do.
+    pub permissions: String,
+    /// From when on it is not valid any more.
+    pub expires: Option<Timestamp>,
+    /// When it was created.
+    pub created: Timestamp,
+    /// When it was last changed.
+    pub updated: Timestamp,
 }
 
 /// A queue: calls wait in it until others take them.

@@ -132,6 +132,12 @@ sid!(
     /// A queue: calls wait in it until others take them.
     QueueSid, "QU");
 sid!(
+    /// An entry of the audit log.
+    AuditSid, "AE");
+sid!(
+    /// An API key.
+    KeySid, "SK");
+sid!(
     /// A text message.
     MessageSid, "SM");
 sid!(

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use call_proto::Dialect;
 use clap::{ArgGroup, Args, Parser, Subcommand};
-use model::{CallSid, CallStatus, EventSid, Lane, Timestamp};
+use model::{AccountSid, CallSid, CallStatus, EventSid, Lane, Timestamp};
 use store::DeliveryState;
 
 use crate::config;
@@ -49,9 +49,13 @@ pub(crate) enum Task {
         #[arg(long)]
         toml: bool,
     },
-    /// Print the OpenAPI 3.1 document of the REST API, as JSON.
+    /// Print the OpenAPI 3.1 document of the REST API in one dialect, as JSON.
     #[command(after_help = examples::OPENAPI)]
-    Openapi,
+    Openapi {
+        /// The base path: `/restcomm/2012-04-24` or `/2010-04-01`
+        #[arg(long, value_enum, default_value_t)]
+        dialect: DialectName,
+    },
     /// List calls, and show what happened in one.
     ///
     /// Reads the database directly, whether the server is running or not.
@@ -76,6 +80,11 @@ pub(crate) enum Task {
     /// Works on the database directly, whether the server is running or not. docs/numbers.md describes the file.
     #[command(subcommand, after_help = examples::NUMBERS)]
     Numbers(NumbersTask),
+    /// Show the changes that were made through the REST API.
+    ///
+    /// Reads the database directly, whether the server is running or not.
+    #[command(subcommand, after_help = examples::AUDIT)]
+    Audit(AuditTask),
     /// Show registered phones.
     ///
     /// Reads the database directly, whether the server is running or not.
@@ -309,6 +318,15 @@ pub(crate) enum DialectName {
     Twilio,
 }
 
+impl From<DialectName> for model::DialectName {
+    fn from(name: DialectName) -> Self {
+        match name {
+            DialectName::Restcomm => Self::Restcomm,
+            DialectName::Twilio => Self::Twilio,
+        }
+    }
+}
+
 impl From<DialectName> for Dialect {
     fn from(name: DialectName) -> Self {
         match name {
@@ -409,6 +427,26 @@ pub(crate) enum NumbersTask {
         /// Take numbers that are not in the file off sale; accounts keep theirs
         #[arg(long)]
         replace: bool,
+        #[command(flatten)]
+        data: DataFlags,
+    },
+}
+
+/// What to show of the audit log.
+#[derive(Subcommand)]
+pub(crate) enum AuditTask {
+    /// Print the latest changes in chronological order.
+    #[command(after_help = examples::AUDIT)]
+    List {
+        /// Only those in one account: `AC` and 32 hexadecimal digits.
+        #[arg(long, value_name = "SID")]
+        account: Option<AccountSid>,
+        /// Maximum number to print
+        #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
+        limit: i64,
+        /// Print one JSON object per line, with the resource before and after each change
+        #[arg(long)]
+        json: bool,
         #[command(flatten)]
         data: DataFlags,
     },

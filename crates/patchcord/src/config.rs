@@ -134,6 +134,10 @@ settings! {
         max_connections: Option<NonZeroU32> = "",
         /// Maximum number of connections at once from one address, or from one /64 network of IPv6. Unset: a quarter of `max_connections`, and at least 8.
         max_connections_per_address: Option<NonZeroU32> = "",
+        /// Maximum number of API requests of one account in a minute; further ones get 429. 0: no limit.
+        max_requests_per_minute: u32 = "12000",
+        /// As `max_requests_per_minute`, for each token or password of the account.
+        max_requests_per_minute_per_credential: u32 = "6000",
         /// Addresses and networks of reverse proxies. A request from one of them counts as coming from the last address in its `X-Forwarded-For` (or `Forwarded`) that is not a trusted proxy. From any other address these headers are ignored.
         trusted_proxies: Vec<Network> = "",
         /// Origins of web pages, such as `https://console.example`, whose scripts may use the API from a browser and read its answers (CORS). The scripts need credentials all the same.

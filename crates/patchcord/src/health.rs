@@ -18,6 +18,7 @@ This is Patchcord.
 API, with the SID and token of an account:
   /restcomm/2012-04-24/Accounts.json    as Restcomm's clients expect it
   /2010-04-01/Accounts.json             as Twilio's clients expect it
+  /docs                                 every resource, to read and try out
 Health:
   /healthz                              the process is alive
   /readyz                               it takes new calls

@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+mod audit;
 mod calls;
 mod cli;
 mod config;
@@ -39,8 +40,8 @@ use clap::error::ErrorKind;
 use rehearse::recorded::Keys;
 
 use cli::{
-    CallsTask, Cli, DoctorTask, NotificationsTask, NumbersTask, PhonesTask, Task, TestFlags,
-    WebhooksTask,
+    AuditTask, CallsTask, Cli, DoctorTask, NotificationsTask, NumbersTask, PhonesTask, Task,
+    TestFlags, WebhooksTask,
 };
 
 /// A check failed: a document has findings, a replay differs, a call is suspicious.
@@ -72,7 +73,7 @@ fn main() -> ExitCode {
         Task::Demo { stay } => exit(run(demo::run(stay))),
         Task::Config { toml: false } => exit(print(&config::document())),
         Task::Config { toml: true } => exit(print(&config::template())),
-        Task::Openapi => exit(print(&api::openapi())),
+        Task::Openapi { dialect } => exit(print(&api::openapi_of(dialect.into()))),
         Task::Lint {
             targets,
             dialect,
@@ -115,6 +116,14 @@ fn main() -> ExitCode {
             data,
         }) => answer(&data.into(), async |config| {
             numbers::import(&config, &file, replace).await
+        }),
+        Task::Audit(AuditTask::List {
+            account,
+            limit,
+            json,
+            data,
+        }) => answer(&data.into(), async |config| {
+            audit::list(&config, account, limit, json).await
         }),
         Task::Phones(PhonesTask::List { json, data }) => answer(&data.into(), async |config| {
             phones::list(&config, now(), json).await

@@ -56,6 +56,12 @@ pub(crate) enum Admin {
     UpdateQueue(Queue, Timestamp),
     DeleteQueue(QueueSid),
     DeleteRecordings(Vec<RecordingSid>),
+    /// Adds a row to an account unless it is closed.
+    InsertInto(AccountSid, Sql),
+    /// Replaces a row that no look-up needs, if its column `updated` is as it was read.
+    Update(&'static Table, Vec<Arg>, Timestamp),
+    /// Changes what no look-up needs and nothing else refers to: keys, kept answers, entries of the audit log.
+    Execute(Sql),
     /// Deletes some notifications of an account and of all below it, or of all closed accounts: to be repeated
     /// until it deletes none.
     DeleteNotifications(Option<AccountSid>),
@@ -92,6 +98,9 @@ impl Admin {
             | Self::UpdateQueue(..)
             | Self::DeleteQueue(_)
             | Self::DeleteRecordings(_)
+            | Self::InsertInto(..)
+            | Self::Update(..)
+            | Self::Execute(_)
             | Self::DeleteNotifications(_)
             | Self::AdoptCallbacks { .. } => false,
         }
@@ -108,7 +117,8 @@ impl Admin {
             | Self::InsertOrderedNumber(..)
             | Self::InsertApplication(_)
             | Self::InsertOwned(..)
-            | Self::InsertQueue(_) => true,
+            | Self::InsertQueue(_)
+            | Self::InsertInto(..) => true,
             Self::InsertOrganization(_)
             | Self::Change(_)
             | Self::UpdateOwned(..)
@@ -122,6 +132,8 @@ impl Admin {
             | Self::UpdateQueue(..)
             | Self::DeleteQueue(_)
             | Self::DeleteRecordings(_)
+            | Self::Update(..)
+            | Self::Execute(_)
             | Self::DeleteNotifications(_)
             | Self::AdoptCallbacks { .. } => false,
         }
@@ -147,7 +159,14 @@ impl Admin {
 }
 
 /// Tables whose rows are removed with their account, few for each.
-const OWNED: [&str; 5] = ["applications", "numbers", "caller_ids", "clients", "queues"];
+const OWNED: [&str; 6] = [
+    "applications",
+    "numbers",
+    "caller_ids",
+    "clients",
+    "queues",
+    "api_keys",
+];
 
 /// Applies one write; `false` if there was no such row. A write that may have been carried out before
 /// counts as carried out.
@@ -244,6 +263,17 @@ pub(crate) async fn apply(
                 .text(" RETURNING account");
             let deleted = delete_counted(db, counts, &rows::RECORDINGS, &sql).await?;
             return Ok(deleted || context.repeated);
+        }
+        Admin::InsertInto(account, sql) => {
+            accounts::check_open(db, *account).await?;
+            sql.clone()
+        }
+        Admin::Update(table, row, read) => {
+            return update(db, context, table, row.clone(), *read).await;
+        }
+        Admin::Execute(sql) => {
+            // Also if it was carried out before: a deletion must find nothing in the end.
+            return Ok(db.execute(sql.clone()).await? > 0);
         }
         Admin::DeleteNotifications(of) => {
             return Ok(delete_notifications(db, counts, *of).await? || context.repeated);

@@ -134,6 +134,21 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         "lists",
         include_str!("../../../migrations/0024-lists/up.sql"),
     ),
+    (
+        25,
+        "replies",
+        include_str!("../../../migrations/0025-replies/up.sql"),
+    ),
+    (
+        26,
+        "keys",
+        include_str!("../../../migrations/0026-keys/up.sql"),
+    ),
+    (
+        27,
+        "audit",
+        include_str!("../../../migrations/0027-audit/up.sql"),
+    ),
 ];
 
 const NOTES: &str = "CREATE TABLE IF NOT EXISTS migrations (\

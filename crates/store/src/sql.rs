@@ -7,11 +7,11 @@ use std::fmt::Write;
 use std::sync::OnceLock;
 
 use model::{
-    AccountSid, AccountStatus, ApplicationSid, CallSid, CallStatus, ClientSid, ConferenceSid,
-    ConferenceStatus, DialectName, Direction, EventSid, HangupBy, HttpMethod, InstanceSid, Lane,
-    MessageDirection, MessageSid, MessageStatus, NotificationSid, NumberSid, OrganizationSid,
-    QueueSid, RecordingSid, RecordingSource, RecordingStatus, ServerSid, Timestamp,
-    TranscriptionSid, TranscriptionStatus,
+    AccountSid, AccountStatus, ApplicationSid, AuditSid, CallSid, CallStatus, ClientSid,
+    ConferenceSid, ConferenceStatus, DialectName, Direction, EventSid, HangupBy, HttpMethod,
+    InstanceSid, KeySid, Lane, MessageDirection, MessageSid, MessageStatus, NotificationSid,
+    NumberSid, OrganizationSid, QueueSid, RecordingSid, RecordingSource, RecordingStatus,
+    ServerSid, Timestamp, TranscriptionSid, TranscriptionStatus,
 };
 
 /// Rows that a statement changes at most where there may be any number of them. It must take much less
@@ -84,11 +84,13 @@ macro_rules! sids_into_arg {
 sids_into_arg!(
     AccountSid,
     ApplicationSid,
+    AuditSid,
     CallSid,
     ClientSid,
     ConferenceSid,
     EventSid,
     InstanceSid,
+    KeySid,
     Lane,
     MessageSid,
     NotificationSid,

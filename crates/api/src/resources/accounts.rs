@@ -113,8 +113,9 @@ const FIELDS: &[Field<Account>] = &[
         Kind::Text,
         Null::Never,
         "Token for this API and for signatures.",
-        |a, _| Value::text(&a.auth_token),
-    ),
+        |a: &Account, _| Value::text(&a.auth_token),
+    )
+    .secret(),
     field::<Account>(
         "uri",
         "Uri",
@@ -154,6 +155,7 @@ const ONE: &[&str] = &["/Accounts/{account}"];
 pub(crate) static ROUTES: &[Route] = &[
     Route::get(LIST, |c, a, _| Box::pin(list(c, a)))
         .needs(Action::Read, "Accounts")
+        .refuses([&[404], &[404]])
         .params(&[FILTERS, TWILIO_PAGING])
         .answers(Answers::All(&ACCOUNT))
         .doc("Lists the accounts directly below the one that makes the request; at the Twilio base, also that account itself."),

@@ -70,6 +70,7 @@ pub(crate) static ROUTES: &[Route] = &[
         .doc("Reads a call."),
     Route::post(ONE, |c, a, sid| Box::pin(modify(c, a, sid)))
         .needs(Action::Modify, "Calls")
+        .refuses([&[406, 410, 421], &[421]])
         .params(&[NEXT_DOCUMENT, DOCUMENT, CHANGES, INTERJECTIONS])
         .answers(Answers::One(&CALL))
         .doc("Changes a live call: ends it, runs another document, or has it hear something at once."),

@@ -77,8 +77,9 @@ const FIELDS: &[Field<Client>] = &[
         Kind::Text,
         Null::Absent,
         "Digest of the password (HA1), if `compat.show_client_digests` is set.",
-        |c, view| Value::maybe(view.shows_digests.then_some(&c.ha1_md5)),
-    ),
+        |c: &Client, view| Value::maybe(view.shows_digests.then_some(&c.ha1_md5)),
+    )
+    .secret(),
     field(
         "password_algorithm",
         "Password_Algorithm",

@@ -20,7 +20,7 @@ use crate::page::{Page, row_key};
 use crate::params::{Bound, scope};
 use crate::resources::calls::runs_elsewhere;
 use crate::roles::Action;
-use crate::route::{Answers, Is, PAGING, Param, RESTCOMM, Route, SCOPE, TWILIO, param, sid};
+use crate::route::{Answers, Is, LIVE, PAGING, Param, RESTCOMM, Route, SCOPE, TWILIO, param, sid};
 
 const LIST: &[&str] = &["/Accounts/{account}/Conferences"];
 const ONE: &[&str] = &["/Accounts/{account}/Conferences/{sid}"];
@@ -40,6 +40,7 @@ pub(crate) static ROUTES: &[Route] = &[
         .doc("Reads a conference."),
     Route::post(ONE, |c, a, sid| Box::pin(modify(c, a, sid)))
         .needs(Action::Modify, "Conferences")
+        .refuses(LIVE)
         .params(&[CHANGES, ANNOUNCEMENT])
         .answers(Answers::One(&CONFERENCE))
         .doc("Ends a live conference, or announces something to all its participants."),
@@ -50,6 +51,7 @@ pub(crate) static ROUTES: &[Route] = &[
         .doc("Lists the calls that are in a conference, newest first."),
     Route::post(MEMBERS, |c, a, name| Box::pin(add_member(c, a, name)))
         .needs(Action::Create, "Conferences")
+        .refuses(LIVE)
         .params(&[
             calls::PARTIES,
             calls::CREDENTIALS,
@@ -69,6 +71,7 @@ pub(crate) static ROUTES: &[Route] = &[
         .doc("Reads a participant, named by the SID of its call or by its label."),
     Route::post(MEMBER, |c, a, sids| Box::pin(change_member(c, a, sids)))
         .needs(Action::Modify, "Conferences")
+        .refuses(LIVE)
         .params(&[TERMS, ANNOUNCEMENT])
         .answers(Answers::One(&PARTICIPANT))
         .doc(
@@ -76,6 +79,7 @@ pub(crate) static ROUTES: &[Route] = &[
         ),
     Route::delete(MEMBER, |c, a, sids| Box::pin(remove_member(c, a, sids)))
         .needs(Action::Modify, "Conferences")
+        .refuses(LIVE)
         .doc("Removes a participant from the conference; the document of its call continues."),
 ];
 

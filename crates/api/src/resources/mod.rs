@@ -2,12 +2,14 @@
 
 pub(crate) mod accounts;
 pub(crate) mod applications;
+pub(crate) mod audit;
 pub(crate) mod available;
 pub(crate) mod caller_ids;
 pub(crate) mod calls;
 pub(crate) mod clients;
 pub(crate) mod conferences;
 pub(crate) mod deliveries;
+pub(crate) mod keys;
 pub(crate) mod messages;
 pub(crate) mod notifications;
 pub(crate) mod numbers;
@@ -25,6 +27,8 @@ pub(crate) static ROUTES: &[&[Route]] = &[
     accounts::ROUTES,
     applications::ROUTES,
     tokens::ROUTES,
+    keys::ROUTES,
+    audit::ROUTES,
     calls::ROUTES,
     clients::ROUTES,
     conferences::ROUTES,

@@ -12,7 +12,7 @@ use crate::failure::Failure;
 use crate::page::{Page, row_key};
 use crate::resources::calls::runs_elsewhere;
 use crate::roles::Action;
-use crate::route::{Answers, Is, PAGING, Param, Route, param};
+use crate::route::{Answers, IN_USE, Is, LIVE, PAGING, Param, Route, param};
 use crate::value::{Entry, Field, Kind, Null, Resource, Value, View, field};
 
 /// A queue and who waits in it.
@@ -223,6 +223,7 @@ pub(crate) static ROUTES: &[Route] = &[
         .doc("Changes a queue. A smaller `MaxSize` affects only calls that enter later."),
     Route::delete(ONE, |c, a, sid| Box::pin(delete(c, a, sid)))
         .needs(Action::Modify, "Queues")
+        .refuses(IN_USE)
         .doc("Deletes a queue in which no call waits (21240)."),
     Route::get(MEMBERS, |c, a, sid| Box::pin(members(c, a, sid)))
         .needs(Action::Read, "Queues")
@@ -235,6 +236,7 @@ pub(crate) static ROUTES: &[Route] = &[
         .doc("Reads a waiting call."),
     Route::post(ONE_MEMBER, |c, a, sids| Box::pin(dequeue(c, a, sids)))
         .needs(Action::Modify, "Queues")
+        .refuses(LIVE)
         .params(&[DOCUMENT])
         .answers(Answers::One(&MEMBER))
         .doc("Takes a call out of the queue: it runs the document at `Url`. The response shows the place that it had."),

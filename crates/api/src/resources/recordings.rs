@@ -16,7 +16,8 @@ use crate::page::{Page, row_key, sort_by};
 use crate::params::{Bound, call_pattern, scope};
 use crate::roles::Action;
 use crate::route::{
-    Answers, Is, PAGING, Param, RESTCOMM, Route, SCOPE, SORTING, TWILIO, TWILIO_PAGING, param, sid,
+    Answers, IN_USE, Is, LIVE, PAGING, Param, RESTCOMM, Route, SCOPE, SORTING, TWILIO,
+    TWILIO_PAGING, param, sid,
 };
 use crate::value::{Field, Kind, Null, Resource, Value, View, field};
 
@@ -229,6 +230,7 @@ pub(crate) static ROUTES: &[Route] = &[
         .doc("Lists the recordings of a call, also those in progress."),
     Route::post(OF_CALL, |c, a, call| Box::pin(live::start(c, a, call)))
         .needs(Action::Modify, "Calls")
+        .refuses(LIVE)
         .params(&[NEW_RECORDING])
         .answers(Answers::One(&RECORDING))
         .status([200, 201])
@@ -239,11 +241,13 @@ pub(crate) static ROUTES: &[Route] = &[
         .doc("Reads a recording of a call."),
     Route::post(ONE_OF_CALL, |c, a, sids| Box::pin(live::change_of_call(c, a, sids)))
         .needs(Action::Modify, "Calls")
+        .refuses(LIVE)
         .params(&[live::CHANGES])
         .answers(Answers::One(&RECORDING))
         .doc("Pauses, continues or ends a recording in progress. `Twilio.CURRENT` instead of its SID means the newest one. One of `Record` is ended by its verb and cannot be changed."),
     Route::delete(ONE_OF_CALL, |c, a, sids| Box::pin(live::delete_of_call(c, a, sids)))
         .needs(Action::Delete, "Recordings")
+        .refuses(IN_USE)
         .doc("Deletes a recording of a call and its file. One that is in progress must be ended first."),
     Route::get(OF_CONFERENCE, |c, a, conference| {
         Box::pin(of_conference(c, a, conference))
@@ -262,6 +266,7 @@ pub(crate) static ROUTES: &[Route] = &[
         Box::pin(live::change_of_conference(c, a, sids))
     })
     .needs(Action::Modify, "Conferences")
+        .refuses(LIVE)
     .params(&[live::CHANGES])
     .answers(Answers::One(&RECORDING))
     .doc("Pauses, continues or ends the recording of a live conference. `Twilio.CURRENT` instead of its SID means the one in progress."),
@@ -269,6 +274,7 @@ pub(crate) static ROUTES: &[Route] = &[
         Box::pin(live::delete_of_conference(c, a, sids))
     })
     .needs(Action::Delete, "Recordings")
+        .refuses(IN_USE)
     .doc("Deletes a recording of a conference and its file. One that is in progress must be ended first."),
     Route::get(ONE, |c, a, sid| Box::pin(get(c, a, sid)))
         .needs(Action::Read, "Recordings")
@@ -276,6 +282,7 @@ pub(crate) static ROUTES: &[Route] = &[
         .doc("Reads a recording; with `.wav` after the SID, its sound file."),
     Route::delete(ONE, |c, a, sid| Box::pin(delete(c, a, sid)))
         .needs(Action::Delete, "Recordings")
+        .refuses(IN_USE)
         .doc("Deletes a recording and its file. One that is in progress must be ended first."),
 ];
 

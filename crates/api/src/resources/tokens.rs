@@ -12,7 +12,7 @@ use store::credentials::random_token;
 use crate::context::{Answer, Context, Reply, now};
 use crate::failure::Failure;
 use crate::roles::Action;
-use crate::route::{Answers, RESTCOMM, Route};
+use crate::route::{Answers, IN_USE, RESTCOMM, Route};
 use crate::value::{Field, Kind, Null, Resource, Value, field};
 
 const FIELDS: &[Field<Account>] = &[
@@ -30,16 +30,18 @@ const FIELDS: &[Field<Account>] = &[
         Kind::Text,
         Null::Never,
         "Token for this API and for signatures.",
-        |a, _| Value::text(&a.auth_token),
-    ),
+        |a: &Account, _| Value::text(&a.auth_token),
+    )
+    .secret(),
     field(
         "secondary_auth_token",
         "SecondaryAuthToken",
         Kind::Text,
         Null::Absent,
         "Secondary token, valid while tokens are rotated.",
-        |a, _| Value::maybe(a.secondary_token.as_deref()),
-    ),
+        |a: &Account, _| Value::maybe(a.secondary_token.as_deref()),
+    )
+    .secret(),
     field(
         "date_created",
         "DateCreated",
@@ -79,6 +81,7 @@ pub(crate) static ROUTES: &[Route] = &[
     Route::delete(SECONDARY, |c, a, _| Box::pin(delete(c, a)))
         .within(RESTCOMM)
         .needs(Action::Modify, "Accounts")
+        .refuses(IN_USE)
         .status([204, 204])
         .doc("Deletes the secondary token."),
     Route::post(PROMOTE, |c, a, _| Box::pin(promote(c, a)))

@@ -6,8 +6,10 @@
 
 mod accounts;
 mod applications;
+mod audit;
 mod authentication;
 mod available_numbers;
+mod behaviour;
 mod caller_ids;
 mod calls;
 mod changes;
@@ -18,6 +20,7 @@ mod conformance_calls;
 mod deliveries;
 mod every_route;
 mod incoming_phone_numbers;
+mod keys;
 mod live_recordings;
 mod long_values;
 mod messages;

@@ -105,8 +105,8 @@ async fn a_path_that_does_not_exist_is_not_taken_for_a_wrong_identifier() {
             "There is no such path: `calls` is not known here; did you mean `Calls`?",
         ),
         (
-            format!("{twilio}{foreign}/Keys.json"),
-            "`Keys` is not supported here; see docs/twilio.md.",
+            format!("{twilio}{foreign}/SigningKeys.json"),
+            "`SigningKeys` is not supported here; see docs/twilio.md.",
         ),
         (
             format!("{twilio}{foreign}/Calls.json"),

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use api::{ApiState, Build, Calls, Messages, Roles};
+use api::{ApiState, Build, Calls, Messages, RateLimits, Roles};
 use async_trait::async_trait;
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -122,6 +122,7 @@ impl Server {
                 date: "2024-05-06".to_owned(),
             },
             allowed_origins: vec!["https://designer.example".to_owned()],
+            rate_limits: RateLimits::default(),
             draining: draining.clone(),
         };
         change(&mut state);
@@ -225,7 +226,7 @@ impl Server {
         who: Option<&Credentials>,
         (method, path, headers, body): (&str, &str, &[(&str, &str)], &str),
     ) -> Answer {
-        let bases = ["/restcomm", "/2010-04-01", "/2012-04-24"];
+        let bases = ["/restcomm", "/2010-04-01", "/2012-04-24", "/docs"];
         let uri = if bases.iter().any(|base| path.starts_with(base)) {
             path.to_owned()
         } else {

@@ -69,11 +69,15 @@ pub(crate) async fn items(server: &Server, account: AccountSid, n: u8) -> Vec<St
         ("Applications", "FriendlyName=x".to_owned()),
         ("Queues", format!("FriendlyName=q{n}")),
         ("OutgoingCallerIds", format!("PhoneNumber=%2B1501555010{n}")),
+        ("Keys", "FriendlyName=x".to_owned()),
     ] {
         let list = format!("/Accounts/{account}/{kind}.json");
         let created = server.post(&who, &list, &form).await.json();
         paths.push(format!("{kind}/{}", created["sid"].as_str().unwrap()));
     }
+    let log = format!("/Accounts/{account}/AuditLog.json");
+    let log = server.get(&who, &log).await;
+    paths.push(format!("AuditLog/{}", log.column("audit_log", "sid")[0]));
     let (recording, notification) = (
         RecordingSid::from_bytes([n; 16]),
         NotificationSid::from_bytes([n; 16]),

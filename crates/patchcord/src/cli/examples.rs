@@ -43,7 +43,8 @@ Examples:
 
 pub(super) const OPENAPI: &str = "\
 Examples:
-  patchcord openapi > openapi.json";
+  patchcord openapi > openapi-restcomm.json
+  patchcord openapi --dialect twilio > openapi-twilio.json";
 
 pub(super) const CALLS: &str = "\
 Examples:
@@ -124,6 +125,12 @@ A file with two numbers:
   phone_number,country,kind,region,capabilities
   +15015550100,US,local,AR,voice sms
   +448081570000,GB,toll-free,,voice";
+
+pub(super) const AUDIT: &str = "\
+Examples:
+  patchcord audit list
+  patchcord audit list --account AC0123456789abcdef0123456789abcdef --limit 100
+  patchcord audit list --json > changes.jsonl";
 
 pub(super) const PHONES: &str = "\
 Examples:

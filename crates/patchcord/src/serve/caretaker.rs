@@ -1,5 +1,5 @@
-//! Ends what must not go on while the server runs: calls that another server has closed on record, and what
-//! closed accounts left behind.
+//! Ends what must not go on while the server runs: calls that another server has closed on record, what
+//! closed accounts left behind, kept answers to requests of the API, and old entries of its audit log.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,6 +13,8 @@ use super::calls::LiveCalls;
 
 /// How often it looks.
 const ROUND: Duration = Duration::from_secs(15);
+/// How many rounds pass before it looks for rows that need not be kept any more.
+const ROUNDS_OF_OLD_ROWS: u32 = 40;
 
 pub(super) struct Caretaker {
     pub(super) store: Store,
@@ -27,6 +29,7 @@ impl Caretaker {
             warn!(%error, "removals of recordings that an earlier run began could not be completed");
         }
         let mut left = None;
+        let mut rounds = 0_u32;
         loop {
             tokio::select! {
                 _ = stopped.changed() => return,
@@ -37,6 +40,12 @@ impl Caretaker {
             {
                 warn!(%error, "calls that other servers have closed cannot be looked up");
             }
+            if rounds % ROUNDS_OF_OLD_ROWS == 0
+                && let Err(error) = api::forget_old_rows(&self.store).await
+            {
+                warn!(%error, "kept answers and entries of the audit log that are old could not be removed");
+            }
+            rounds = rounds.wrapping_add(1);
             match self.clear().await {
                 Ok(now) => {
                     if let Some((count, why)) = now.as_ref().filter(|_| now != left) {

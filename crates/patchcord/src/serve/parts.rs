@@ -327,6 +327,10 @@ pub(super) fn router(
         allowed_origins: (config.http.allowed_origins.iter())
             .map(|origin| origin.as_str().to_owned())
             .collect(),
+        rate_limits: api::RateLimits {
+            of_account: config.http.max_requests_per_minute,
+            of_credential: config.http.max_requests_per_minute_per_credential,
+        },
         draining: engine.draining(),
     });
     let store = store.clone();

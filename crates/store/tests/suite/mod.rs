@@ -12,6 +12,7 @@ use store::{
 };
 
 mod accounts;
+mod audit;
 mod deliveries;
 mod directory;
 mod lanes;
@@ -22,9 +23,11 @@ mod plans;
 pub(crate) mod raw;
 mod recordings;
 mod registrations;
+mod replies;
 pub(crate) mod values;
 
 pub(crate) use accounts::*;
+pub(crate) use audit::*;
 pub(crate) use deliveries::*;
 pub(crate) use directory::*;
 pub(crate) use lanes::*;
@@ -34,6 +37,7 @@ pub(crate) use numbers::*;
 pub(crate) use plans::*;
 pub(crate) use recordings::*;
 pub(crate) use registrations::*;
+pub(crate) use replies::*;
 use values::*;
 
 /// An empty database.
@@ -92,6 +96,10 @@ macro_rules! for_each_case {
             digests_of_an_earlier_release_are_sealed,
             numbers_are_found_by_spelling_then_pattern,
             numbers_are_listed,
+            a_key_is_claimed_once_and_its_answer_survives_a_restart,
+            old_answers_are_forgotten,
+            changes_are_listed_until_they_are_old,
+            an_account_keeps_a_limited_number_of_answers,
             a_name_gets_one_owner_whoever_asks_at_once,
             applications_come_back,
             numbers_for_sale_are_found_until_someone_has_them,
