@@ -400,6 +400,7 @@ async fn present(
 ) -> Result<Option<Present>, Failure> {
     let dialect = context.dialect;
     let Some(Found {
+        path: pattern,
         route: Ok(route),
         segment,
         ..
@@ -415,6 +416,7 @@ async fn present(
         state: context.state,
         dialect,
         format: context.format,
+        path: pattern,
         params: Params::default().checked(route, dialect)?,
         headers: context.headers,
         caller: Arc::clone(&context.caller),

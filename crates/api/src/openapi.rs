@@ -96,7 +96,7 @@ fn shape_of(answers: Answers) -> Option<&'static (dyn Shape + Sync)> {
         Answers::One(shape) | Answers::Legs(shape) | Answers::Page(shape) | Answers::All(shape) => {
             Some(shape)
         }
-        Answers::Nothing => None,
+        Answers::Texts | Answers::Nothing => None,
     }
 }
 

@@ -56,11 +56,10 @@ pub(crate) enum Admin {
     UpdateQueue(Queue, Timestamp),
     DeleteQueue(QueueSid),
     DeleteRecordings(Vec<RecordingSid>),
-    /// Adds a row to an account unless it is closed.
+    /// Adds a row of an account that is not closed by a statement of its own, such as one that observes a limit.
     InsertInto(AccountSid, Sql),
-    /// Replaces a row that no look-up needs, if its column `updated` is as it was read.
-    Update(&'static Table, Vec<Arg>, Timestamp),
-    /// Changes what no look-up needs and nothing else refers to: keys, kept answers, entries of the audit log.
+    /// As [`Admin::Change`], but reports what it changed even if it may have been carried out before: a deletion that is
+    /// repeated until nothing is left must find nothing in the end.
     Execute(Sql),
     /// Deletes some notifications of an account and of all below it, or of all closed accounts: to be repeated
     /// until it deletes none.
@@ -99,7 +98,6 @@ impl Admin {
             | Self::DeleteQueue(_)
             | Self::DeleteRecordings(_)
             | Self::InsertInto(..)
-            | Self::Update(..)
             | Self::Execute(_)
             | Self::DeleteNotifications(_)
             | Self::AdoptCallbacks { .. } => false,
@@ -132,7 +130,6 @@ impl Admin {
             | Self::UpdateQueue(..)
             | Self::DeleteQueue(_)
             | Self::DeleteRecordings(_)
-            | Self::Update(..)
             | Self::Execute(_)
             | Self::DeleteNotifications(_)
             | Self::AdoptCallbacks { .. } => false,
@@ -268,11 +265,7 @@ pub(crate) async fn apply(
             accounts::check_open(db, *account).await?;
             sql.clone()
         }
-        Admin::Update(table, row, read) => {
-            return update(db, context, table, row.clone(), *read).await;
-        }
         Admin::Execute(sql) => {
-            // Also if it was carried out before: a deletion must find nothing in the end.
             return Ok(db.execute(sql.clone()).await? > 0);
         }
         Admin::DeleteNotifications(of) => {

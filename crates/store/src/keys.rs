@@ -121,7 +121,7 @@ impl Store {
     /// # Errors
     /// As reported by the database.
     pub async fn update_api_key(&self, key: ApiKey, read: Timestamp) -> Result<bool> {
-        let update = Admin::Update(&API_KEYS, args(&key), read);
+        let update = Admin::UpdateOwned(&API_KEYS, args(&key), read);
         self.administer(update).await
     }
 

@@ -40,7 +40,7 @@ impl Caretaker {
             {
                 warn!(%error, "calls that other servers have closed cannot be looked up");
             }
-            if rounds % ROUNDS_OF_OLD_ROWS == 0
+            if rounds.is_multiple_of(ROUNDS_OF_OLD_ROWS)
                 && let Err(error) = api::forget_old_rows(&self.store).await
             {
                 warn!(%error, "kept answers and entries of the audit log that are old could not be removed");
