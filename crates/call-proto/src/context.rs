@@ -8,8 +8,8 @@ use std::time::Duration;
 use model::address::redacted;
 use model::record::Notification;
 use model::{
-    AccountSid, CallSid, EventSid, InstanceSid, Level, MessageSid, NotificationSid, QueueSid,
-    RecordingSid, SessionSid, StreamSid, Timestamp, TranscriptionSid,
+    AccountSid, CallSid, EventSid, InstanceSid, Level, LiveTranscriptionSid, MessageSid,
+    NotificationSid, QueueSid, RecordingSid, SessionSid, StreamSid, Timestamp,
 };
 
 use crate::command::{Addressed, Command, LegCommand, MediaCommand};
@@ -299,8 +299,8 @@ impl Context {
         StreamSid::new(self.now, self.ids.bytes())
     }
 
-    pub(crate) fn transcription_sid(&mut self) -> TranscriptionSid {
-        TranscriptionSid::new(self.now, self.ids.bytes())
+    pub(crate) fn transcription_sid(&mut self) -> LiveTranscriptionSid {
+        LiveTranscriptionSid::new(self.now, self.ids.bytes())
     }
 
     /// For a queue without a name or record.

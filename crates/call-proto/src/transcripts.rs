@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use model::record::Callback;
-use model::{Timestamp, TranscriptionSid, error};
+use model::{LiveTranscriptionSid, Timestamp, error};
 use rcml::{Track, Transcription};
 
 use crate::callback::CallbackTarget;
@@ -35,7 +35,7 @@ const BETWEEN_PARTIALS: Duration = Duration::from_millis(500);
 /// A transcription in progress.
 #[derive(Debug)]
 struct OpenTranscription {
-    sid: TranscriptionSid,
+    sid: LiveTranscriptionSid,
     terms: Transcription,
     target: CallbackTarget,
     /// Number of its last callback.
@@ -329,7 +329,7 @@ impl OpenTranscription {
         let mut all = vec![
             ("AccountSid".to_owned(), profile.account.to_string()),
             ("CallSid".to_owned(), profile.sid.to_string()),
-            ("TranscriptionSid".to_owned(), self.sid.to_string()),
+            ("LiveTranscriptionSid".to_owned(), self.sid.to_string()),
         ];
         let name = self.terms.name.clone();
         all.extend(name.map(|name| ("Name".to_owned(), name)));

@@ -30,8 +30,8 @@ pub use error::{ErrorEntry, Level};
 pub use lane::Lane;
 pub use sid::{
     AccountSid, ApplicationSid, CallSid, ClientSid, ConferenceSid, EventSid, InstanceSid,
-    MessageSid, NotificationSid, NumberSid, OrganizationSid, QueueSid, RecordingSid, ServerSid,
-    SessionSid, SidError, StreamSid, TranscriptionSid, VerificationSid,
+    LiveTranscriptionSid, MessageSid, NotificationSid, NumberSid, OrganizationSid, QueueSid,
+    RecordingSid, ServerSid, SessionSid, SidError, StreamSid, TranscriptionSid, VerificationSid,
 };
 pub use source::Source;
 pub use status::{

@@ -154,7 +154,7 @@ sid!(
     StreamSid, "MZ");
 sid!(
     /// A transcription of a live call.
-    TranscriptionSid, "GT");
+    LiveTranscriptionSid, "GT");
 sid!(
     /// A conversation with a server in text (`<ConversationRelay>`).
     SessionSid, "VX");

@@ -110,29 +110,29 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         include_str!("../../../migrations/0019-recording-states/up.sql"),
     ),
     (
-        23,
+        20,
         "inventory",
-        include_str!("../../../migrations/0023-inventory/up.sql"),
+        include_str!("../../../migrations/0020-inventory/up.sql"),
+    ),
+    (
+        21,
+        "caller-ids",
+        include_str!("../../../migrations/0021-caller-ids/up.sql"),
+    ),
+    (
+        22,
+        "usage",
+        include_str!("../../../migrations/0022-usage/up.sql"),
+    ),
+    (
+        23,
+        "transcriptions",
+        include_str!("../../../migrations/0023-transcriptions/up.sql"),
     ),
     (
         24,
-        "caller-ids",
-        include_str!("../../../migrations/0024-caller-ids/up.sql"),
-    ),
-    (
-        25,
-        "usage",
-        include_str!("../../../migrations/0025-usage/up.sql"),
-    ),
-    (
-        26,
-        "transcriptions",
-        include_str!("../../../migrations/0026-transcriptions/up.sql"),
-    ),
-    (
-        28,
         "lists",
-        include_str!("../../../migrations/0028-lists/up.sql"),
+        include_str!("../../../migrations/0024-lists/up.sql"),
     ),
 ];
 
