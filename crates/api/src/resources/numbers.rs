@@ -21,7 +21,7 @@ use crate::params::shown;
 use crate::resources::available;
 use crate::resources::clients::VOICE;
 use crate::roles::Action;
-use crate::route::{Answers, Is, PAGING, Param, RESTCOMM, Route, param, sid};
+use crate::route::{Answers, IN_USE, Is, PAGING, Param, RESTCOMM, Route, param, sid};
 
 use self::fields::{NUMBER, Shown};
 
@@ -77,6 +77,7 @@ pub(crate) static ROUTES: &[Route] = &[
         .doc("Changes a number."),
     Route::delete(ONE, |c, a, sid| Box::pin(delete(c, a, sid)))
         .needs(Action::Delete, TARGET)
+        .refuses(IN_USE)
         .status([204, 204])
         .doc("Deletes a number. One that was bought can be bought again; a carrier gets it back within a minute."),
 ];

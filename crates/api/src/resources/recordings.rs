@@ -278,6 +278,7 @@ pub(crate) static ROUTES: &[Route] = &[
     .doc("Deletes a recording of a conference and its file. One that is in progress must be ended first."),
     Route::get(ONE, |c, a, sid| Box::pin(get(c, a, sid)))
         .needs(Action::Read, "Recordings")
+        .refuses([&[406], &[406]])
         .answers(Answers::One(&RECORDING))
         .doc("Reads a recording; with `.wav` after the SID, its sound file."),
     Route::delete(ONE, |c, a, sid| Box::pin(delete(c, a, sid)))

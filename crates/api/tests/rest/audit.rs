@@ -152,7 +152,7 @@ async fn the_log_of_accounts_below_can_be_read_with_it() {
     let all = server.get(&server.admin(), &path).await;
     assert_eq!(all.column("audit_log", "account_sid"), [below.to_string()]);
     let foreign = format!("/Accounts/{admin}/AuditLog.json");
-    server.get(&of("below"), &foreign).await.is(404);
+    server.get(&of("below"), &foreign).await.is(403);
 }
 
 #[tokio::test]

@@ -361,11 +361,11 @@ fn impossible_recordings_are_refused() {
         assert_eq!(id, RecordingId(recording));
         assert!(matches!(end, RecordingEnd::Refused { .. }));
     }
-    for recording in 10..30 {
+    for recording in 10..40 {
         world.record(recording, 1);
     }
     let refused = world.log.ended.iter().filter(|(id, _)| id.0 >= 10).count();
-    assert_eq!(refused, 20 - 15, "an endpoint has at most sixteen");
+    assert_eq!(refused, 30 - 23, "an endpoint has at most 24");
 }
 
 #[test]
