@@ -272,7 +272,7 @@ they are.
 - **Repeated requests**: a POST with an `Idempotency-Key` (any text of up to 255 characters, new for each request) is carried out only once. If it
   is sent again within 24 hours, to the same path with the same parameters, by the same account or API key, the response is that of the first
   one, with the header `Idempotent-Replayed: true`. With other parameters it is refused with 422 (20422), and while the first one
-  is not answered yet, with 409 (20423): send it again a second later. A refused request has changed nothing, so its key can be used again. If the server was
+  is not answered yet, with 409 (20423): send it again a second later. If the first request itself was refused (any status except 2xx and 500), it changed nothing, and its key can be used again. If the server was
   killed during the first request, it is not known whether it was carried out; 409 then says so. Of each account, the last 20,000 responses are kept.
 - **ETags**: a GET of a single resource has an `ETag`. With `If-None-Match: ETAG`, the response is 304 without a body if nothing has changed.
   A change or DELETE with `If-Match: ETAG` is refused with 412 (20424) if the resource has changed since, so that no other change is

@@ -30,18 +30,16 @@ pub(crate) async fn admit(shared: Arc<Shared>, call: IncomingCall) {
     });
     match decision {
         Decision::Challenge(whom) => {
-            let is_wrong = call.caller == sip::Caller::BadCredentials;
-            let counted = match whom {
-                Challenged::Client => {
-                    is_wrong.then_some((RefusalReason::WrongPassword, &call.from_user))
+            match (&call.caller, whom) {
+                // Whomever it claims to be from: the password is that of this login.
+                (sip::Caller::BadCredentials { login }, _) => {
+                    note(&shared, &call, RefusalReason::WrongPassword, login);
                 }
-                // One call is counted once: when it came without credentials.
-                Challenged::Stranger => {
-                    (!is_wrong).then_some((RefusalReason::NotPublic, &call.called_user))
+                // It is expected to come again with credentials.
+                (_, Challenged::Client) => {}
+                (_, Challenged::Stranger) => {
+                    note(&shared, &call, RefusalReason::NotPublic, &call.called_user);
                 }
-            };
-            if let Some((reason, name)) = counted {
-                note(&shared, &call, reason, name);
             }
             shared.parts.sip.challenge(call.leg, false);
         }
@@ -94,7 +92,7 @@ async fn invitation(shared: &Shared, call: &IncomingCall) -> Result<Invitation, 
             login: login.clone(),
         },
         sip::Caller::Trunk { .. } => Caller::Trunk,
-        sip::Caller::BadCredentials => Caller::Unproved,
+        sip::Caller::BadCredentials { .. } => Caller::Unproved,
         sip::Caller::Unknown => Caller::Unknown,
     };
     Ok(Invitation {
@@ -116,7 +114,7 @@ async fn invitation(shared: &Shared, call: &IncomingCall) -> Result<Invitation, 
 const fn is_proved(caller: &sip::Caller) -> bool {
     match caller {
         sip::Caller::Client { .. } | sip::Caller::Trunk { .. } => true,
-        sip::Caller::BadCredentials | sip::Caller::Unknown => false,
+        sip::Caller::BadCredentials { .. } | sip::Caller::Unknown => false,
     }
 }
 

@@ -68,17 +68,17 @@ macro_rules! table {
 }
 
 table! {
-    NO_HANDLER = 11005, Error, 0, "Nothing handles this call: the called number or client does not exist here, or its account, or the calling client's account, is not active.", "Create the number or client, or reactivate its account.";
+    NO_HANDLER = 11005, Error, 0, "Nothing handles this call: the called number or client does not exist here, or one of the accounts (that of the called number or client, or that of the calling client) is not active.", "Create the number or client, or reactivate its account.";
     NO_APPLICATION = 11007, Error, 0, "The number has no voice application, or the application set on the number or on the calling client has no address, was deleted or may not be used.", "Set VoiceUrl or VoiceApplicationSid on the number. If an application is set already, give that application a VoiceUrl or choose another one: it takes precedence over the VoiceUrl of the number or client.";
     UNREACHABLE_TARGET = 11008, Error, 400, "The dialled client is unknown or not registered, or no trunk is configured for numbers.", "Check that the phone is registered, or configure a trunk.";
-    BAD_URI = 11100, Error, 400, "An address in a document or parameter is not valid.", "Write an absolute http or https address (ws or wss for a Stream), or one relative to the document.";
+    BAD_URI = 11100, Error, 400, "An address in a document or parameter is not valid.", "Write an absolute http or https address (ws or wss for a Stream or ConversationRelay), or one relative to the document.";
     TOO_MANY_REDIRECTS = 11101, Error, 0, "There were too many redirects: `Redirect` verbs or HTTP redirects.", "Check the documents and redirects for a loop.";
     ADDRESS_REFUSED = 11110, Error, 400, "The account may not reach the address: it is private, local or otherwise forbidden.", "Use a public address, or ask the operator to allow it (`fetch.allow_private`, `sip.allow_private`; for a link-local or metadata address `fetch.allow_addresses`).";
     DOCUMENT_TOO_LARGE = 11120, Error, 0, "The application's response is larger than allowed.", "Send a smaller document.";
     FETCH_IO = 11205, Error, 0, "The application could not be reached.", "Check that the web server is running and that the address is correct.";
     FETCH_PROTOCOL = 11206, Error, 0, "The application's response cannot be used.", "Check what the web server sends; it must answer with status 200.";
     DOCUMENT_PARSE = 12100, Error, 0, "The response is not a document that can run: it is empty, HTML, not well-formed XML, too long or too deeply nested, or it has a document type declaration.", "See the text for the reason, and the line and column if they are given.";
-    UNKNOWN_VERB = 12200, Error, 0, "The document has an element that is not a verb; the text says what was run instead.", "Check the spelling; names are case-sensitive.";
+    UNKNOWN_VERB = 12200, Error, 0, "The document has an element that is not a verb. It was skipped or, if it is the root, its content was run anyway; the text says which.", "Check the spelling; names are case-sensitive.";
     UNKNOWN_ATTRIBUTE = 12201, Warning, 0, "The verb has an unknown attribute; it was ignored.", "Check the spelling; names are case-sensitive.";
     BAD_NESTING = 12202, Error, 0, "The element or text does not belong inside its parent; it was skipped.", "Move it to where it is allowed.";
     BAD_VALUE = 12203, Warning, 0, "The attribute's value is not allowed. The text says what was used instead: false if the attribute takes true or false, otherwise usually the default.", "Use one of the values that the documentation lists.";
@@ -126,7 +126,7 @@ table! {
     GATHER_TIMEOUT = 13313, Warning, 0, "Gather: the timeout is not a positive whole number of seconds; 5 was used.", "Write a positive whole number of seconds.";
     GATHER_NUM_DIGITS = 13314, Warning, 0, "Gather: the number of digits is not a positive whole number; no limit was used.", "Write a positive whole number.";
     GATHER_START_KEY = 13315, Warning, 0, "Gather: the starting keys are not all from 0-9, * and #, or there are more than twelve; any key could start input.", "Write up to twelve keys, without spaces.";
-    GATHER_HINTS = 13330, Error, 0, "Gather: there are more than 50 hints, or one has more than 100 characters; the document was refused.", "Name only the words that matter most.";
+    GATHER_HINTS = 13330, Error, 0, "Gather, ConversationRelay or Transcription: there are more than 50 hints, or one has more than 100 characters; the document was refused.", "Name only the words that matter most.";
     GATHER_LANGUAGE = 13331, Warning, 0, "Gather: the language is not known; en-US was used.", "Write a BCP-47 tag such as en-GB.";
     GATHER_SPEECH_TIMEOUT = 13332, Warning, 0, "Gather: the speech timeout is neither a positive whole number of seconds nor auto; the value of timeout was used.", "Write a positive whole number of seconds, or auto.";
     GATHER_WITHOUT_SPEECH = 13333, Warning, 0, "Gather: a speech attribute has no effect, because only keys are collected.", "Add speech to the attribute input.";

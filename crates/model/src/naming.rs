@@ -181,7 +181,7 @@ fn is_pattern_character(c: char) -> bool {
 /// Whether a number is one of an emergency service: a customer who has it would receive everybody's calls to it.
 #[must_use]
 pub fn is_emergency(number: &str) -> bool {
-    EMERGENCY.contains(&number)
+    EMERGENCY.contains(&number.trim_start_matches('+'))
 }
 
 /// Whether an account may use an application: its own, or one of the account that sets it, which is that account or

@@ -17,4 +17,4 @@ mod tests;
 pub(crate) mod timers;
 
 pub(crate) use key::ServerKey;
-pub(crate) use table::{Incoming, Output, Table, TxId};
+pub(crate) use table::{Holder, Incoming, Output, Table, TxId};

@@ -50,6 +50,9 @@ impl Claim {
         if of_another {
             return Err(Failure::Taken(Claimant::Number));
         }
+        if self.what == Claimant::Client && !self.has_its_number(db, &numbers).await? {
+            return Err(Failure::Taken(Claimant::Number));
+        }
         let clients = match self.what {
             // A login that exists already violates the unique index.
             Claimant::Client => return Ok(()),
@@ -59,6 +62,26 @@ impl Claim {
             return Err(Failure::Taken(Claimant::Client));
         }
         Ok(())
+    }
+
+    /// Whether the account has the number that a login is, if it is one; the first account of an organization need not. The
+    /// API refuses it with more words, but only here is it certain that the number is not being deleted.
+    async fn has_its_number(&self, db: &mut Connection, numbers: &Sql) -> Result<bool, Failure> {
+        if !matches!(login_rule(&self.text), LoginRule::OwnNumber(_))
+            || any(db, numbers, |(_, owner)| {
+                owner.account == self.owner.account
+            })
+            .await?
+        {
+            return Ok(true);
+        }
+        let mut sql = Sql::default();
+        sql.text("SELECT sid AS account, organization, '' AS name FROM accounts")
+            .with(" WHERE sid = ?", self.owner.account)
+            .text(" AND (parent IS NULL OR sid = (SELECT sid FROM accounts")
+            .with(" WHERE organization = ?", self.owner.organization)
+            .text(" ORDER BY created, sid LIMIT 1))");
+        any(db, &sql, |_| true).await
     }
 }
 

@@ -721,7 +721,11 @@ fn lists(paths: &[String]) -> Vec<(&'static str, String)> {
     lists.dedup();
     let both = |list: String| [("", list.clone()), (TWILIO, list)];
     let only_here = |(base, list): &(&str, String)| {
-        base.is_empty() || !matches!(list.as_str(), "AuditLog" | "SMS/Messages" | "Webhooks/Deliveries")
+        base.is_empty()
+            || !matches!(
+                list.as_str(),
+                "AuditLog" | "SMS/Messages" | "Webhooks/Deliveries"
+            )
     };
     lists.into_iter().flat_map(both).filter(only_here).collect()
 }

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Instant;
 
 use bytes::Bytes;
+use model::Source;
 
 use super::client::Client;
 use super::invite_client::InviteClient;
@@ -17,7 +18,7 @@ use super::machine::Action;
 use super::server::Server;
 use crate::header::CSeq;
 use crate::message::{HeaderName, Method, Request, Response};
-use crate::ua::Peer;
+use crate::ua::{LegId, Peer};
 
 /// A transaction. Numbers are never reused.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -73,8 +74,23 @@ struct Entry {
     deadline: Option<Instant>,
     /// For client INVITEs: the headers that ACK and CANCEL share with the INVITE.
     skeleton: Option<Box<Request>>,
-    /// Whether it counts among those of strangers.
-    of_stranger: bool,
+    /// On whom it counts.
+    holders: [Option<Holder>; 2],
+}
+
+/// Those whose transactions are limited.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Holder {
+    /// All senders that have proved nothing.
+    Strangers,
+    /// All senders whose credentials are not verified, or wrong.
+    Unverified,
+    /// Those of them at one source.
+    Source(Source),
+    /// All dialogs.
+    Dialogs,
+    /// One dialog.
+    Dialog(LegId),
 }
 
 #[derive(Default)]
@@ -86,7 +102,7 @@ pub(crate) struct Table {
     merges: BTreeMap<MergeKey, TxId>,
     deadlines: BTreeSet<(Instant, TxId)>,
     outputs: VecDeque<Output>,
-    of_strangers: usize,
+    held: BTreeMap<Holder, usize>,
 }
 
 impl Table {
@@ -94,17 +110,31 @@ impl Table {
         self.entries.len()
     }
 
-    /// Number of transactions that [`Table::count_stranger`] has counted and that are not over.
-    pub(crate) fn of_strangers(&self) -> usize {
-        self.of_strangers
+    /// Number of transactions that count on a holder and are not over.
+    pub(crate) fn held(&self, holder: Holder) -> usize {
+        self.held.get(&holder).copied().unwrap_or_default()
     }
 
-    /// Counts a transaction among those of strangers.
-    pub(crate) fn count_stranger(&mut self, tx: TxId) {
-        if let Some(entry) = self.entries.get_mut(&tx)
-            && !std::mem::replace(&mut entry.of_stranger, true)
-        {
-            self.of_strangers += 1;
+    /// Counts a transaction on these holders, and no longer on others.
+    pub(crate) fn hold(&mut self, tx: TxId, holders: [Option<Holder>; 2]) {
+        let Some(entry) = self.entries.get_mut(&tx) else {
+            return;
+        };
+        let before = std::mem::replace(&mut entry.holders, holders);
+        for holder in holders.into_iter().flatten() {
+            *self.held.entry(holder).or_default() += 1;
+        }
+        self.let_go(before);
+    }
+
+    fn let_go(&mut self, holders: [Option<Holder>; 2]) {
+        for holder in holders.into_iter().flatten() {
+            if let Some(count) = self.held.get_mut(&holder) {
+                *count -= 1;
+                if *count == 0 {
+                    self.held.remove(&holder);
+                }
+            }
         }
     }
 
@@ -341,7 +371,7 @@ impl Table {
             peer,
             deadline: None,
             skeleton,
-            of_stranger: false,
+            holders: [None, None],
         };
         self.entries.insert(tx, entry);
         self.settle(tx);
@@ -387,7 +417,7 @@ impl Table {
         if let Some(deadline) = entry.deadline {
             self.deadlines.remove(&(deadline, tx));
         }
-        self.of_strangers -= usize::from(entry.of_stranger);
+        self.let_go(entry.holders);
         match entry.key {
             Key::Client(key) => {
                 self.clients.remove(&key);

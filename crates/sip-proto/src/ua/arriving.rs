@@ -9,7 +9,9 @@ use std::time::Instant;
 use super::auth::Proof;
 use super::body::Body;
 use super::build::{SDP, custom_headers};
-use super::config::{MAX_OF_STRANGERS, PROGRESS_REFRESH, RETRY_AFTER, TRYING};
+use super::config::{
+    MAX_OF_SOURCE, MAX_OF_STRANGERS, MAX_UNVERIFIED, PROGRESS_REFRESH, RETRY_AFTER, TRYING,
+};
 use super::core::{Core, Output};
 use super::gate::Gate;
 use super::leg::{Arriving, Awaited, Leg, Ours, Progress, Referrals, State, Talking, Transfer};
@@ -17,7 +19,7 @@ use super::{Caller, HeaderList, IncomingInvite, LegEvent, Peer};
 use crate::dialog::{AwaitAck, Dialog};
 use crate::digest::Party;
 use crate::message::{HeaderName, Headers, Request, Response};
-use crate::transaction::ServerKey;
+use crate::transaction::{Holder, ServerKey, TxId};
 
 impl Core {
     /// An INVITE outside dialogs.
@@ -35,9 +37,15 @@ impl Core {
         let is_trunk = self.trunk_of(peer) != Caller::Unknown;
         let proof =
             self.find_credentials(&invite.headers, &[Party::Proxy, Party::Server], peer, now);
-        let is_stranger = !is_trunk && !matches!(proof, Proof::Given(_));
+        let is_given = matches!(proof, Proof::Given(_));
+        let is_stranger = !is_trunk && !is_given;
         if is_stranger && self.are_strangers_full() {
-            return self.turn_away(&invite, peer, reply_to, now);
+            let stale = matches!(proof, Proof::Unasked);
+            return self.turn_away((&invite, stale), peer, reply_to, now);
+        }
+        let is_unverified = !is_trunk && is_given;
+        if is_unverified && self.are_unverified_full(peer) {
+            return self.refuse_statelessly(&invite, 503, reply_to);
         }
         let refusal = self.refuse_invite(&invite);
         let tx = self.table.begin_server(key, &invite, reply_to);
@@ -46,7 +54,9 @@ impl Core {
             self.table.answer_once(tx);
         }
         if is_stranger {
-            self.table.count_stranger(tx);
+            self.table.hold(tx, [Some(Holder::Strangers), None]);
+        } else if is_unverified {
+            self.hold_unverified(tx, peer);
         }
         if let Some(response) = refusal {
             return self.table.respond(tx, &response, now);
@@ -60,6 +70,8 @@ impl Core {
         self.arriving.insert(tx, id);
         if is_stranger {
             self.strangers.insert(tx);
+        } else if is_unverified {
+            self.unverified.insert(tx);
         }
         let arriving = Arriving {
             tx,
@@ -96,12 +108,41 @@ impl Core {
     /// while the rows by which calls are routed take long to arrive.
     fn are_strangers_full(&self) -> bool {
         self.strangers.len() >= self.config.max_setup.div_ceil(2)
-            || self.table.of_strangers() >= MAX_OF_STRANGERS
+            || self.table.held(Holder::Strangers) >= MAX_OF_STRANGERS
+    }
+
+    /// The same for senders whose credentials are not verified: anyone can get a nonce. Once verified, they no longer count.
+    pub(super) fn are_unverified_full(&self, peer: Peer) -> bool {
+        let source = Holder::Source(peer.remote.ip().into());
+        self.unverified.len() >= self.config.max_setup.div_ceil(4)
+            || self.table.held(Holder::Unverified) >= MAX_UNVERIFIED
+            || self.table.held(source) >= MAX_OF_SOURCE
+    }
+
+    /// Counts a transaction whose sender's credentials are not verified yet.
+    pub(super) fn hold_unverified(&mut self, tx: TxId, peer: Peer) {
+        let source = Holder::Source(peer.remote.ip().into());
+        self.table
+            .hold(tx, [Some(Holder::Unverified), Some(source)]);
+    }
+
+    /// The credentials with a transaction were right.
+    pub(super) fn verified(&mut self, tx: TxId) {
+        self.unverified.remove(&tx);
+        self.table.hold(tx, [None, None]);
     }
 
     /// Refuses an INVITE of a stranger for want of room. One that claims to be from here may be a client's, which can prove
     /// that it is.
-    fn turn_away(&mut self, invite: &Request, peer: Peer, reply_to: Peer, now: Instant) {
+    ///
+    /// - `stale`: whether its credentials may have been right, but old
+    fn turn_away(
+        &mut self,
+        (invite, stale): (&Request, bool),
+        peer: Peer,
+        reply_to: Peer,
+        now: Instant,
+    ) {
         let from = invite.headers.from();
         if !from.is_ok_and(|from| self.is_us(&from.uri, peer)) {
             return self.refuse_statelessly(invite, 503, reply_to);
@@ -110,7 +151,7 @@ impl Core {
         let (elapsed, salt) = (self.elapsed(now), self.random.word());
         let to = peer.remote.ip();
         self.authenticator
-            .challenge(&mut response, Party::Proxy, false, elapsed, (salt, to));
+            .challenge(&mut response, Party::Proxy, stale, elapsed, (salt, to));
         self.transmit(reply_to, response.to_bytes());
     }
 
@@ -130,7 +171,8 @@ impl Core {
     fn identify(&mut self, leg: &mut Leg, arriving: Box<Arriving>, proof: Proof, now: Instant) {
         match proof {
             Proof::Given(credentials) if self.is_early(&credentials, arriving.peer, now) => {
-                self.report_invite(leg, arriving, Caller::BadCredentials);
+                let login = credentials.username;
+                self.report_invite(leg, arriving, Caller::BadCredentials { login });
             }
             Proof::Given(credentials) => {
                 if self.look_up_caller(leg.id, credentials) {
@@ -144,7 +186,14 @@ impl Core {
                 self.report_invite(leg, arriving, caller);
             }
             Proof::Unasked => self.challenge(leg, &arriving, true, now),
-            Proof::Unsupported => self.report_invite(leg, arriving, Caller::BadCredentials),
+            Proof::Unsupported => {
+                let login = arriving.invite.headers.from();
+                let login = login.map_or_else(
+                    |_| String::new(),
+                    |from| from.uri.user().unwrap_or_default().into_owned(),
+                );
+                self.report_invite(leg, arriving, Caller::BadCredentials { login });
+            }
             Proof::Malformed => self.refuse_arriving(leg, &arriving, 400, now),
         }
     }

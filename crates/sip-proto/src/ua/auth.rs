@@ -171,11 +171,15 @@ impl Core {
             None => self.refuse_arriving(leg, &arriving, 500, now),
             Some(Verdict::Accepted) => {
                 let login = credentials.username.clone();
+                self.verified(arriving.tx);
                 self.refresh_progress(&mut arriving, now);
                 self.report_invite(leg, arriving, Caller::Client { login });
             }
             Some(Verdict::Stale) => self.challenge(leg, &arriving, true, now),
-            Some(Verdict::Wrong) => self.report_invite(leg, arriving, Caller::BadCredentials),
+            Some(Verdict::Wrong) => {
+                let login = credentials.username.clone();
+                self.report_invite(leg, arriving, Caller::BadCredentials { login });
+            }
         }
     }
 

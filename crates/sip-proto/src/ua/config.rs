@@ -71,6 +71,14 @@ impl FromStr for TrunkAddress {
 pub(super) const MAX_TRANSACTIONS: usize = 50_000;
 /// How many of them can be of senders that have proved nothing: trunks and clients keep the rest.
 pub(super) const MAX_OF_STRANGERS: usize = MAX_TRANSACTIONS / 4;
+/// How many can be of senders whose credentials are not verified, or wrong.
+pub(super) const MAX_UNVERIFIED: usize = MAX_TRANSACTIONS / 4;
+/// How many of these can be of one source.
+pub(super) const MAX_OF_SOURCE: usize = 1_000;
+/// How many transactions there can be within dialogs, besides the others; BYE always has one.
+pub(super) const MAX_IN_DIALOGS: usize = MAX_TRANSACTIONS;
+/// How many of these can be within one dialog: more than [`super::gate`] lets pass in 32 s.
+pub(super) const MAX_IN_DIALOG: usize = 1_000;
 /// Maximum octets of a request that are repeated in its response, and so kept for 32 s.
 pub(super) const MAX_ECHOED: usize = 8_192;
 /// Maximum requests waiting for a digest look-up; each holds its request.

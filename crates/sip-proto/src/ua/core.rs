@@ -72,6 +72,8 @@ pub struct Core {
     pub(super) arriving: BTreeMap<TxId, LegId>,
     /// Those of them whose callers have proved nothing.
     pub(super) strangers: BTreeSet<TxId>,
+    /// Those of them whose callers' credentials are not verified, or wrong.
+    pub(super) unverified: BTreeSet<TxId>,
     /// Legs by Call-ID and our tag.
     pub(super) dialogs: BTreeMap<(String, String), LegId>,
     /// The purpose of each pending request of ours.
@@ -107,6 +109,7 @@ impl Core {
             legs: BTreeMap::new(),
             arriving: BTreeMap::new(),
             strangers: BTreeSet::new(),
+            unverified: BTreeSet::new(),
             dialogs: BTreeMap::new(),
             pending: BTreeMap::new(),
             lookups: BTreeMap::new(),
@@ -303,6 +306,7 @@ impl Core {
         {
             self.arriving.remove(&tx);
             self.strangers.remove(&tx);
+            self.unverified.remove(&tx);
             leg.arriving_tx = None;
         }
         if matches!(leg.state, State::Over) {

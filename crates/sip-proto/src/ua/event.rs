@@ -160,7 +160,10 @@ pub enum Caller {
         name: String,
     },
     /// The credentials are wrong.
-    BadCredentials,
+    BadCredentials {
+        /// Login that they are for; the user in From if they cannot be read.
+        login: String,
+    },
     /// Nothing is proven.
     Unknown,
 }

@@ -11,7 +11,7 @@ use super::{LegId, Peer, via};
 use crate::header::Via;
 use crate::message::{HeaderName, Headers, Method, Request, Response};
 use crate::parse::ParseError;
-use crate::transaction::{Incoming, ServerKey, TxId};
+use crate::transaction::{Holder, Incoming, ServerKey, TxId};
 use crate::uri::Uri;
 
 impl Core {
@@ -49,13 +49,12 @@ impl Core {
         now: Instant,
     ) {
         let tagged = request.headers.to().is_ok_and(|to| to.tag().is_some());
-        // Twice the limit within dialogs: a full table must not keep calls from ending.
-        let room = if tagged {
-            2 * MAX_TRANSACTIONS
-        } else {
-            MAX_TRANSACTIONS
-        };
-        if self.table.len() >= room {
+        // Those within dialogs have limits of their own: neither keeps out the others.
+        let outside = self
+            .table
+            .len()
+            .saturating_sub(self.table.held(Holder::Dialogs));
+        if !tagged && outside >= MAX_TRANSACTIONS {
             return self.refuse_statelessly(&request, 503, reply_to);
         }
         if echoed(&request.headers) > MAX_ECHOED {

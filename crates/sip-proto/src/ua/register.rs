@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use super::Peer;
 use super::auth::Proof;
+use super::config::MAX_LOOKUPS;
 use super::core::{Core, Output};
 use crate::digest::{Party, Verdict};
 use crate::message::{HeaderName, Request, Response};
@@ -58,8 +59,14 @@ impl Core {
                     peer,
                 });
             }
+            Proof::Given(_)
+                if self.lookups.len() >= MAX_LOOKUPS || self.are_unverified_full(peer) =>
+            {
+                self.refuse_statelessly(&request, 503, reply_to);
+            }
             Proof::Given(credentials) => {
                 let tx = self.table.begin_server(key, &request, reply_to);
+                self.hold_unverified(tx, peer);
                 let registering = Registering {
                     tx,
                     request: request.clone(),
@@ -108,9 +115,11 @@ impl Core {
                 self.table.respond(*tx, &response, now);
             }
             Some(Verdict::Accepted) if !names_itself(request, login) => {
+                self.verified(*tx);
                 self.reply(*tx, request, 403, now);
             }
             Some(Verdict::Accepted) => {
+                self.verified(*tx);
                 self.carry_out((*tx, request), *peer, (login, credential), now);
             }
         }

@@ -4,12 +4,13 @@ use std::time::Instant;
 
 use super::body::Body;
 use super::build::{SDP, custom_headers};
+use super::config::{MAX_IN_DIALOG, MAX_IN_DIALOGS};
 use super::core::Core;
 use super::leg::{Awaited, Leg, Ours, State, Talking, Theirs};
 use super::{HeaderList, LegEvent, LegId, Peer};
 use crate::dialog::AwaitAck;
 use crate::message::{HeaderName, Method, Request, Response};
-use crate::transaction::{ServerKey, TxId};
+use crate::transaction::{Holder, ServerKey, TxId};
 
 use super::calling::seq_of;
 
@@ -31,7 +32,15 @@ impl Core {
             };
             return self.transmit(reply_to, response.to_bytes());
         };
+        let own = Holder::Dialog(leg.id);
+        let is_full = self.table.held(own) >= MAX_IN_DIALOG
+            || self.table.held(Holder::Dialogs) >= MAX_IN_DIALOGS;
+        if is_full && request.method != Method::Bye {
+            self.refuse_statelessly(&request, 503, reply_to);
+            return self.put(leg);
+        }
         let tx = self.table.begin_server(key, &request, reply_to);
+        self.table.hold(tx, [Some(own), Some(Holder::Dialogs)]);
         self.in_dialog(&mut leg, tx, request, peer, now);
         self.put(leg);
     }

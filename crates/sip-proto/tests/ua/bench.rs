@@ -315,7 +315,7 @@ impl Bench {
                     let caller = match &invite.caller {
                         Caller::Client { login } => login.as_str(),
                         Caller::Trunk { name } => name.as_str(),
-                        Caller::BadCredentials => "BadCredentials",
+                        Caller::BadCredentials { .. } => "BadCredentials",
                         Caller::Unknown => "Unknown",
                     };
                     self.say(&format!("! Incoming {caller}"));

@@ -228,3 +228,84 @@ fn nothing_is_left_of_calls_that_are_over() {
         assert_eq!(bench.core.poll_timeout(), None, "{script}");
     }
 }
+
+/// Anyone can get a nonce, so credentials that are not verified prove nothing.
+#[test]
+fn a_flood_of_wrong_credentials_leaves_room_for_others() {
+    let mut config = config();
+    let trunk = Peer {
+        remote: ([192, 0, 2, 7], 5060).into(),
+        ..peer(Transport::Udp)
+    };
+    config.trunks = vec![TrunkSource {
+        name: "carrier".to_owned(),
+        addresses: vec!["192.0.2.7".parse().unwrap()],
+    }];
+    let mut bench = Bench::with(config, Transport::Udp);
+    let stranger = peer(Transport::Udp);
+    let register = format!(
+        "REGISTER sip:{REALM} SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1:5070;branch=z9hG4bKr\r\n\
+         Max-Forwards: 70\r\nFrom: <sip:z@{REALM}>;tag=1\r\nTo: <sip:z@{REALM}>\r\nCall-ID: r\r\n\
+         CSeq: 1 REGISTER\r\n\r\n"
+    );
+    let now = bench.now();
+    bench.core.handle_datagram(register.into(), stranger, now);
+    let Some(Output::Transmit { bytes, .. }) = bench.core.poll_output() else {
+        panic!("no answer");
+    };
+    let challenge = String::from_utf8_lossy(&bytes).into_owned();
+    let nonce = challenge.split("nonce=\"").nth(1).unwrap();
+    let nonce = nonce.split('"').next().unwrap();
+    let given = format!(
+        "Authorization: Digest username=\"z\", realm=\"{REALM}\", nonce=\"{nonce}\", \
+         uri=\"sip:b\", response=\"0\"\r\nAccept: text/plain\r\n"
+    );
+    for n in 0..1_000 {
+        assert_eq!(invited(&mut bench, "x", n, stranger, &given), 406, "{n}");
+    }
+    assert_eq!(invited(&mut bench, "x", 1_000, stranger, &given), 503);
+    // Its address has used up what it may hold; others have not.
+    let other = Peer {
+        remote: ([192, 0, 2, 3], 5060).into(),
+        ..stranger
+    };
+    assert_eq!(invited(&mut bench, "x", 1_001, other, ""), 0);
+    assert_eq!(invited(&mut bench, "x", 1_002, trunk, ""), 0);
+}
+
+#[test]
+fn a_flood_within_a_dialog_leaves_room_for_others_and_for_its_end() {
+    let mut bench = Bench::with(config(), Transport::Udp);
+    bench.play("0 < INVITE sdp; 10 answer; 20 < ACK");
+    let to = match &bench.sent[0].1 {
+        sip_proto::message::Message::Response(ok) => ok.headers.get("To").unwrap().to_owned(),
+        sip_proto::message::Message::Request(_) => panic!("not a response"),
+    };
+    let within = |method: &str, n: u32| {
+        format!(
+            "{method} sip:bob@192.0.2.9 SIP/2.0\r\n\
+             Via: SIP/2.0/UDP 192.0.2.1:5070;branch=z9hG4bKd{n}\r\nMax-Forwards: 70\r\n\
+             From: <sip:kim@example.com>;tag=p\r\nTo: {to}\r\nCall-ID: call-1\r\n\
+             CSeq: {} {method}\r\nContent-Length: 0\r\n\r\n",
+            n + 100
+        )
+    };
+    let now = bench.now();
+    let mut status = |method: &str, n: u32| {
+        let core = &mut bench.core;
+        core.handle_datagram(within(method, n).into(), peer(Transport::Udp), now);
+        let mut found = String::new();
+        while let Some(output) = core.poll_output() {
+            if let Output::Transmit { bytes, .. } = output {
+                let text = String::from_utf8_lossy(&bytes).into_owned();
+                found = text.split(' ').nth(1).unwrap_or_default().to_owned();
+            }
+        }
+        found
+    };
+    for n in 0..1_000 {
+        assert_eq!(status("OPTIONS", n), "200", "{n}");
+    }
+    assert_eq!(status("OPTIONS", 1_000), "503");
+    assert_eq!(status("BYE", 1_001), "200");
+}
