@@ -3,6 +3,7 @@
 //! **Invariant: an entry holds no secret.** A resource is written from its own table of fields,
 //! with the secret ones left out and addresses without their logins.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use http::Method;
@@ -18,15 +19,23 @@ const MAX_SHOWN: usize = 16 * 1024;
 
 /// A resource as the handler of a request has shown it last, in JSON and without secrets.
 #[derive(Default)]
-pub(crate) struct Witness(Mutex<Option<String>>);
+pub(crate) struct Witness {
+    shown: Mutex<Option<String>>,
+    unchanged: AtomicBool,
+}
 
 impl Witness {
     pub(crate) fn saw(&self, shown: String) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(shown);
+        *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = Some(shown);
+    }
+
+    /// The request succeeds, but changes nothing.
+    pub(crate) fn nothing_changed(&self) {
+        self.unchanged.store(true, Ordering::Relaxed);
     }
 
     pub(crate) fn take(&self) -> Option<String> {
-        let mut shown = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
         shown.take()
     }
 }
@@ -39,7 +48,7 @@ pub(crate) struct Origin<'a> {
     pub(crate) source: model::Source,
 }
 
-/// Adds the entry of a change. If that fails, the change stays, and the operator's log says so.
+/// Adds the entry of a change, unless the handler has changed nothing. If that fails, the change stays, and the operator's log says so.
 ///
 /// - `before`: the resource before the change, if it existed
 /// - `account`: the account that the request operated on
@@ -49,6 +58,10 @@ pub(crate) async fn note(
     account: &Account,
     before: Option<String>,
 ) {
+    let is_unchanged = |witness: &Witness| witness.unchanged.load(Ordering::Relaxed);
+    if context.witness.as_ref().is_some_and(is_unchanged) {
+        return;
+    }
     let now = now();
     let after = context.witness.as_ref().and_then(Witness::take);
     let entry = AuditEntry {

@@ -30,12 +30,12 @@ use crate::format::{Format, hex, segments};
 use crate::guard::Guard;
 use crate::media;
 use crate::pages;
-use crate::params::Params;
+use crate::params::{Params, shown as shown_name};
 use crate::rates::{Rates, Standing};
 use crate::replays;
 use crate::resources::caller_ids::validation;
 use crate::resources::recordings;
-use crate::route::{self, Answers, Found, Route, Verb};
+use crate::route::{self, Answers, Found, Is, Route, Verb};
 use crate::unrouted;
 use crate::warnings::{Notices, Warnings};
 
@@ -333,6 +333,7 @@ async fn dispatch(
         .operate(found.account, route.action, route.target)
         .await?;
     warn_of_params(&context, route);
+    check_query(&context, asked)?;
     aside.is_single = method == Verb::Get && matches!(route.answers, Answers::One(_));
     let conditional = method.is_change() && etags::is_conditional(context.headers);
     let _turn = if conditional {
@@ -361,7 +362,9 @@ async fn dispatch(
         etags::check(&etags::tag(document), context.headers)?;
     }
     let done = handled(&mut context, route, &account, &found.segment).await;
-    if method.is_change() && done.is_ok() {
+    // A deletion of what does not exist succeeds at some paths.
+    let was_missing = method == Verb::Delete && before.is_err();
+    if method.is_change() && done.is_ok() && !was_missing {
         let origin = Origin {
             request: asked.id,
             method: asked.method,
@@ -434,6 +437,22 @@ async fn present(
     })
 }
 
+/// Parameters of a change belong in its body: refuses or warns of those in the query.
+fn check_query(context: &Context<'_>, asked: &Asked<'_>) -> Result<(), Failure> {
+    if !matches!(*asked.method, Method::POST | Method::PUT) {
+        return Ok(());
+    }
+    for (name, _) in url::form_urlencoded::parse(asked.query.as_bytes()).take(10) {
+        let why = "it is in the query of the address, where it has no effect; send it in the body";
+        if context.dialect.refuses_unknown {
+            return Err(Failure::parameter(&shown_name(&name), why));
+        }
+        let text = format!("{}: {why}", shown_name(&name));
+        context.warnings.add(error::REQUEST_WARNING, text);
+    }
+    Ok(())
+}
+
 /// Warns of parameters that have no effect, and of addresses at which there is no document.
 fn warn_of_params(context: &Context<'_>, route: &'static Route) {
     let (dialect, warnings) = (context.dialect, context.warnings);
@@ -441,6 +460,14 @@ fn warn_of_params(context: &Context<'_>, route: &'static Route) {
         for unknown in context.params.unknown(route, dialect) {
             let text = format!("{}: unknown parameter{}", unknown.name, unknown.hint());
             warnings.add(error::UNKNOWN_PARAMETER, text);
+        }
+    }
+    for param in route.params_in(dialect) {
+        let is_list = matches!(param.kind, Is::Words(_));
+        if !is_list && context.params.all(param.name).nth(1).is_some() {
+            let name = param.name;
+            let text = format!("{name}: it was sent more than once; the first value was used");
+            warnings.add(error::REQUEST_WARNING, text);
         }
     }
     for (name, path) in context.params.paths(route, dialect) {

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use call_proto::routing::is_usable_pattern;
 use model::naming::{
     Claimant, LoginRule, MAX_LOGIN_CHARS, Owner, collide, is_emergency, is_pattern, login_rule,
     may_be_login, may_use,
@@ -61,6 +62,10 @@ impl Context<'_> {
         account: &Account,
         phone_number: &str,
     ) -> Result<(), Failure> {
+        if is_pattern(phone_number) && !is_usable_pattern(phone_number) {
+            let reason = "this pattern is malformed: write a regular expression such as `88[0-9]`";
+            return Err(Failure::parameter("PhoneNumber", reason));
+        }
         let reason = if is_pattern(phone_number) {
             "only the top account can use `*` or a pattern"
         } else if is_emergency(phone_number) {

@@ -245,7 +245,7 @@ const HEAD: &str = "# The REST API
 
 Generated from the server's tables by `just gen`; change it there. [openapi-restcomm.json](openapi-restcomm.json) and
 [openapi-twilio.json](openapi-twilio.json) say the same in a form for programs (OpenAPI 3.1), one for each base path. The server shows both at
-`/docs`, where requests can be tried out; [errors.md](errors.md) lists the numbered errors.
+`/docs`, where GET requests can be tried out; [errors.md](errors.md) lists the numbered errors.
 
 There are two base paths, `/restcomm/2012-04-24` (the Restcomm base) and `/2010-04-01` (the Twilio base). They differ in
 names, formats and details, so that programs written for either one work. A row that names neither applies to both. A document runs
@@ -257,7 +257,7 @@ they are.
 - **Account in the path**: its SID, e-mail address or friendly name.
 - **Responses**: JSON if the path ends with `.json` or `Accept` names JSON, XML otherwise.
 - **Parameters**: in the query of GET and DELETE, as a form (`curl -d Name=value`) in POST and PUT; at most 300, and
-  256 KiB. Escape a `+` as `%2B`; an unescaped one in front of a number is accepted too.
+  256 KiB. Escape a `+` as `%2B`; an unescaped one in front of a number is accepted too. In an address, escape the `>` and `<` of filters such as `StartTime>` as `%3E` and `%3C`.
 - **Unknown parameters** are ignored at the Restcomm base, with a warning (20001), and refused at the Twilio base.
 - **Warnings** about a request that was carried out are in `Patchcord-Warning` headers of the response (`curl -i`). For programs that
   do not show headers, each is also stored, at most once an hour, as a notification of the account

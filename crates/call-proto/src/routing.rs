@@ -27,7 +27,7 @@ use crate::family::Script;
 pub use application::document_of;
 pub use invitation::{Caller, Invitation};
 pub use outgoing::{Place, Way, instead, way};
-pub use rows::{Numbers, Rows, Standing, Want};
+pub use rows::{Numbers, Rows, Standing, Want, is_usable_pattern};
 
 /// Longest client-to-client call without a document, in seconds.
 const PEER_LIMIT_S: u32 = 3_600;

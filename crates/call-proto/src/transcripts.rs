@@ -329,7 +329,7 @@ impl OpenTranscription {
         let mut all = vec![
             ("AccountSid".to_owned(), profile.account.to_string()),
             ("CallSid".to_owned(), profile.sid.to_string()),
-            ("LiveTranscriptionSid".to_owned(), self.sid.to_string()),
+            ("TranscriptionSid".to_owned(), self.sid.to_string()),
         ];
         let name = self.terms.name.clone();
         all.extend(name.map(|name| ("Name".to_owned(), name)));

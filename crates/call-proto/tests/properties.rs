@@ -109,7 +109,7 @@ fn check(run: &Run, seed: u64) {
             );
             let about = |wanted: &str| callback.params.iter().find(|(name, _)| name == wanted);
             if let Some((_, event)) = about("TranscriptionEvent") {
-                let number = about("SequenceId").zip(about("LiveTranscriptionSid"));
+                let number = about("SequenceId").zip(about("TranscriptionSid"));
                 let is_end = matches!(&**event, "transcription-stopped" | "transcription-error");
                 let (number, sid) = number.expect("it is numbered");
                 let number = if is_end { "the end" } else { &number.1 };

@@ -11,4 +11,6 @@ SwaggerUIBundle({
   filter: true,
   persistAuthorization: false,
   validatorUrl: null,
+  // The forms of the other methods open with made-up values in all their fields.
+  supportedSubmitMethods: ["get"],
 });

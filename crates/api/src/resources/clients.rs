@@ -305,6 +305,9 @@ async fn existing(context: &Context<'_>, account: &Account, login: &str) -> Answ
                 return Err(Failure::of(error::CONFLICT).saying(text));
             }
             context.warnings.add(error::REQUEST_WARNING, text);
+            if let Some(witness) = &context.witness {
+                witness.nothing_changed();
+            }
             Ok(context.show(&CLIENT, &client))
         }
         _ => Err(Failure::of(error::CONFLICT)

@@ -173,3 +173,26 @@ async fn a_change_whose_client_leaves_is_carried_out_and_recorded() {
     let queues = server.get(&admin, &list).await;
     assert_eq!(queues.column("queues", "friendly_name"), ["a"]);
 }
+
+#[tokio::test]
+async fn a_request_that_changes_nothing_is_not_in_it() {
+    let server = Server::start().await;
+    let admin = server.admin.to_string();
+    let clients = format!("/Accounts/{admin}/Clients.json");
+    let form = "Login=bob&Password=RestComm1234";
+    server.post(&server.admin(), &clients, form).await.is(200);
+    let before = log(&server, &admin).await.len();
+    server.post(&server.admin(), &clients, form).await.is(200);
+    let gone = format!(
+        "/Accounts/{admin}/OutgoingCallerIds/PN{}.json",
+        "0".repeat(32)
+    );
+    assert!(
+        server
+            .delete(&server.admin(), &gone)
+            .await
+            .status
+            .is_success()
+    );
+    assert_eq!(log(&server, &admin).await.len(), before);
+}

@@ -577,3 +577,33 @@ async fn a_parameter_of_a_change_that_has_no_effect_is_reported() {
         assert!(warnings(&sorted).is_empty(), "{known}");
     }
 }
+
+#[tokio::test]
+async fn a_parameter_in_the_query_of_a_change_or_sent_twice_is_reported() {
+    let server = Server::start().await;
+    let who = server.admin();
+    let list = format!("/Accounts/{}/Queues.json", server.admin);
+    let made = server
+        .post(&who, &format!("{list}?MaxSize=5"), "FriendlyName=a")
+        .await;
+    assert_eq!(made.json()["max_size"], 100);
+    let why = "it is in the query of the address, where it has no effect; send it in the body";
+    assert_eq!(warnings(&made), [format!("MaxSize: {why}")]);
+    let twilio = format!("/2010-04-01{list}?MaxSize=5");
+    let refused = server.post(&who, &twilio, "FriendlyName=b").await;
+    refused.is(400);
+    assert_eq!(refused.error()["message"], format!("MaxSize: {why}"));
+    let made = server
+        .post(&who, &list, "FriendlyName=c&FriendlyName=d")
+        .await;
+    assert_eq!(made.json()["friendly_name"], "c");
+    let twice = "FriendlyName: it was sent more than once; the first value was used";
+    assert_eq!(warnings(&made), [twice]);
+    let numbers = format!("/Accounts/{}/IncomingPhoneNumbers.json", server.admin);
+    for malformed in ["88[0-9", "89(1|2", "90x["] {
+        let form = format!("PhoneNumber={malformed}&isSIP=true");
+        server.post(&who, &numbers, &form).await.is(400);
+    }
+    let form = "PhoneNumber=88[0-9]&isSIP=true";
+    server.post(&who, &numbers, form).await.is(200);
+}

@@ -109,7 +109,7 @@ fn phones(login: &str, rows: &Rows) -> Result<Result<Way, Unreachable>, Want> {
     } else {
         Err(Unreachable {
             code: error::UNREACHABLE_TARGET,
-            text: format!("there is no client `{login}`"),
+            text: format!("there is no client `{login}`, or it is disabled"),
             is_unknown: true,
         })
     })

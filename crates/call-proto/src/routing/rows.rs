@@ -207,9 +207,19 @@ fn by_pattern(
 /// Whether a stored pattern (a regular expression over digits, `*`, `#`, `+`) matches a dialled
 /// text. A leading `+` or `*` is literal.
 fn pattern_matches(pattern: &str, dialled: &str) -> bool {
+    compiled(pattern).is_some_and(|regex| regex.is_match(dialled))
+}
+
+/// Whether a pattern can match anything: a malformed one is no regular expression.
+#[must_use]
+pub fn is_usable_pattern(pattern: &str) -> bool {
+    compiled(pattern).is_some()
+}
+
+fn compiled(pattern: &str) -> Option<regex_lite::Regex> {
     let literal = pattern.starts_with(['+', '*']);
     let escape = if literal { "\\" } else { "" };
-    regex_lite::Regex::new(&format!("{escape}{pattern}")).is_ok_and(|regex| regex.is_match(dialled))
+    regex_lite::Regex::new(&format!("{escape}{pattern}")).ok()
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ fn a_called_party_is_at_phones_a_trunk_or_an_address() {
             uri: uri.to_owned(),
         })
     };
-    let missing = |login: &str| Err(format!("there is no client `{login}`"));
+    let missing = |login: &str| Err(format!("there is no client `{login}`, or it is disabled"));
     let client = |login: &str| Target::Client(login.to_owned());
     let named = |name: &str| Target::Named(name.to_owned());
     let sip = |uri: &str| Target::Sip(uri.to_owned());
