@@ -164,6 +164,7 @@ fn who_is_turned_away_is_listed() -> anyhow::Result<()> {
         let text = String::from_utf8(output.stdout).ok()?;
         let expected = [
             "wrong password for `kim`",
+            "wrong password for `bob`",
             "`4711` is neither",
             "    1× from 127.0.0.1  `4712` is not public",
             "the application of `4713` has no address",
@@ -173,7 +174,7 @@ fn who_is_turned_away_is_listed() -> anyhow::Result<()> {
     });
     // The phone answers the challenge of the private number with credentials that are no client's.
     ensure!(
-        listed.as_ref().is_ok_and(|text| text.lines().count() == 4),
+        listed.as_ref().is_ok_and(|text| text.lines().count() == 5),
         "{listed:?} {}",
         server.log()
     );
