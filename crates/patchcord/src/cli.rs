@@ -402,6 +402,9 @@ pub(crate) enum NotificationsTask {
         /// Only those of one call: `CA` and 32 hexadecimal digits.
         #[arg(long, value_name = "SID")]
         call: Option<CallSid>,
+        /// Only those of one account: `AC` and 32 hexadecimal digits.
+        #[arg(long, value_name = "SID")]
+        account: Option<AccountSid>,
         /// Maximum number to print
         #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
         limit: i64,

@@ -100,6 +100,7 @@ fn main() -> ExitCode {
         }
         Task::Notifications(NotificationsTask::List {
             call,
+            account,
             limit,
             follow,
             data,
@@ -108,7 +109,8 @@ fn main() -> ExitCode {
                 Ok(config) => config,
                 Err(code) => return code,
             };
-            exit(run(notifications::list(&config, call, limit, follow)))
+            let of = store::NotificationsOf { account, call };
+            exit(run(notifications::list(&config, of, limit, follow)))
         }
         Task::Numbers(NumbersTask::Import {
             file,

@@ -2,7 +2,7 @@
 //! delivered again (`deliveries`).
 
 use model::record::{CallRecord, Notification, Refusal};
-use model::{CallSid, CallStatus, InstanceSid, Lane, Timestamp};
+use model::{AccountSid, CallSid, CallStatus, InstanceSid, Lane, Timestamp};
 
 use crate::connection::Target;
 use crate::filter::{RowKey, Rows};
@@ -33,6 +33,15 @@ pub struct RecentCalls {
     pub since: Option<Timestamp>,
     /// Maximum number of legs.
     pub limit: i64,
+}
+
+/// Selects notifications; all by default.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NotificationsOf {
+    /// Of this account.
+    pub account: Option<AccountSid>,
+    /// About this leg.
+    pub call: Option<CallSid>,
 }
 
 /// A leg that is recorded as open.
@@ -110,18 +119,16 @@ impl Inspect {
         })
     }
 
-    /// The newest notifications of all accounts, oldest first.
-    ///
-    /// - `call`: only those of this leg
+    /// The newest of these notifications, oldest first.
     ///
     /// # Errors
     /// As reported by the database.
     pub async fn notifications(
         &self,
-        call: Option<CallSid>,
+        of: NotificationsOf,
         limit: i64,
     ) -> Result<Vec<Notification>> {
-        let selecting = notifications_of(call).window(Order::NEWEST, 0, limit);
+        let selecting = notifications_of(of).window(Order::NEWEST, 0, limit);
         let mut found = self.readers.many(selecting, rows::notification).await?;
         found.reverse();
         Ok(found)
@@ -129,17 +136,15 @@ impl Inspect {
 
     /// The first notifications that are newer than `after`, oldest first.
     ///
-    /// - `call`: only those of this leg
-    ///
     /// # Errors
     /// As the database reports.
     pub async fn notifications_after(
         &self,
-        call: Option<CallSid>,
+        of: NotificationsOf,
         after: RowKey,
         limit: i64,
     ) -> Result<Vec<Notification>> {
-        let mut conditions = notifications_of(call);
+        let mut conditions = notifications_of(of);
         conditions.beside(false, after);
         let selecting = conditions.window(Order::OLDEST, 0, limit);
         self.readers.many(selecting, rows::notification).await
@@ -240,10 +245,12 @@ impl Inspect {
     }
 }
 
-/// Those of one leg, or all.
-fn notifications_of(call: Option<CallSid>) -> Conditions {
+fn notifications_of(of: NotificationsOf) -> Conditions {
     let mut conditions = Conditions::of(rows::NOTIFICATIONS.select(), None);
-    if let Some(call) = call {
+    if let Some(account) = of.account {
+        conditions.add(" AND account = ?", account);
+    }
+    if let Some(call) = of.call {
         conditions.add(" AND call = ?", call);
     }
     conditions

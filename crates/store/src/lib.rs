@@ -66,7 +66,7 @@ pub use filter::{
     RecordingFilter, RecordingKey, RowKey, Rows, Scope, Sort, Window,
 };
 pub use first_start::{AdminSeed, FirstStart};
-pub use inspect::{Inspect, OpenCall, RecentCalls};
+pub use inspect::{Inspect, NotificationsOf, OpenCall, RecentCalls};
 pub use keys::digest_of_key;
 pub use links::RecordingLinks;
 pub use orders::NumberOrder;

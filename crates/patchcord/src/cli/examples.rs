@@ -113,6 +113,7 @@ Examples:
   patchcord notifications list
   patchcord notifications list --follow            watch for problems while you try an application
   patchcord notifications list --call CA0123456789abcdef0123456789abcdef
+  patchcord notifications list --account AC0123456789abcdef0123456789abcdef --limit 100
 
 docs/errors.md describes every number.";
 
