@@ -73,7 +73,7 @@ conformance *args:
 errors:
     cargo xtask errors --check
 
-# regenerate the documents: docs/errors.md, docs/config.md, docs/openapi-*.json, docs/rest.md, docs/rcml/what-runs.md
+# regenerate the documents: docs/errors.md, docs/config.md, docs/openapi-*.json, docs/rest/, docs/rcml/what-runs.md
 gen:
     cargo xtask errors
     PATCHCORD_UPDATE_DOCS=1 cargo nextest run --package patchcord --package api --package rcml document_is_current

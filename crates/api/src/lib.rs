@@ -53,7 +53,7 @@ pub use messages::Messages;
 pub use openapi::{OpenApi, openapi, openapi_of};
 pub use provider::{Carrier, NumberProvider, ProviderError, release_numbers};
 pub use rates::RateLimits;
-pub use reference::{Example, examples, reference};
+pub use reference::{Page, reference};
 pub use replays::forget_old_rows;
 pub use roles::{Permission, PermissionError, Roles};
 pub use route::{RouteInfo, routes};
