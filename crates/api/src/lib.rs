@@ -36,6 +36,7 @@ mod replays;
 mod resources;
 mod roles;
 mod route;
+mod test_stock;
 mod unrouted;
 mod value;
 mod warnings;

@@ -175,6 +175,7 @@ impl Server {
             password_hash: None,
             auth_token: format!("token-{name}"),
             secondary_token: None,
+            is_test: false,
             created: now(),
             updated: now(),
         };
