@@ -106,6 +106,10 @@ kill rounds="20": build-server
 attack seconds="20": build-server
     PATCHCORD_ATTACK_SECONDS={{ seconds }} cargo nextest run --locked --package e2e --profile long --run-ignored all -E 'test(/^attack::/)'
 
+# thousands of generated requests; every answer must agree with the OpenAPI documents
+schemathesis: build-server
+    cargo nextest run --locked --package e2e --profile long --run-ignored only -E 'test(/^schema::/)'
+
 # a receiver of callbacks is down for a minute; it must miss none, and calls must be set up as fast as without the outage
 outage seconds="60": build-server
     PATCHCORD_OUTAGE_SECONDS={{ seconds }} cargo nextest run --locked --package e2e --profile long --run-ignored only -E 'test(/^outage::/)'
