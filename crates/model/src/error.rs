@@ -173,10 +173,15 @@ table! {
     TOO_MANY_REQUESTS = 20429, Error, 429, "Too many requests or wrong passwords were sent, or the server is at its limit.", "Try again after the number of seconds given in Retry-After.";
     BAD_PARAMETER = 21100, Error, 400, "A parameter is missing or has a value that is not allowed.", "Correct the parameter named in the text.";
     FORBIDDEN = 21103, Error, 403, "The account may not do this.", "Use credentials of the owner or of one of its parent accounts.";
+    TEST_UNROUTABLE = 21214, Error, 400, "The call is to +15005550002, to which no route leads in test mode.", "Nothing: it is what this number is for.";
+    TEST_NO_PERMISSION = 21215, Error, 400, "The call is to +15005550003, whose country may not be called in test mode.", "Nothing: it is what this number is for.";
+    TEST_BLOCKED = 21216, Error, 400, "The call is to +15005550004, which is blocked in test mode.", "Nothing: it is what this number is for.";
+    TEST_INVALID = 21217, Error, 400, "The call is to +15005550001, which is not valid in test mode.", "Nothing: it is what this number is for.";
     CALL_NOT_LIVE = 21220, Error, 410, "The call is not in progress, or its state does not allow the change.", "Change only a live call. A party that a `Dial` is still calling can be redirected only once it has answered. At `/2010-04-01` the status is 400, and 404 (20404) for a request to end a call that has already ended.";
     QUEUE_NOT_EMPTY = 21240, Error, 409, "Calls wait in the queue; it cannot be deleted.", "Wait until it is empty, or take its members out by redirecting them.";
     RECORDING_STATE = 21241, Error, 409, "The recording is not in a state that allows the change.", "See the text: a recording that has ended cannot be changed, only one in progress can be paused, and only a paused one can be continued. One that is in progress cannot be deleted; stop it first. A recording made by `Record` cannot be changed; only its verb ends it.";
     DOCUMENT_NOT_FOUND = 21402, Error, 0, "The application answered 404.", "Check the address of the document.";
+    TEST_INVALID_PURCHASE = 21421, Error, 400, "The number to buy is +15005550001, which is not valid in test mode.", "Nothing: it is what this number is for.";
     NUMBER_UNAVAILABLE = 21422, Error, 400, "At `/2010-04-01`: the number already exists here, or the provider does not have it, or has none with this area code.", "Change the existing number, or choose one that `AvailablePhoneNumbers` lists; for one of your own, add `isSIP=true`.";
     CALLER_ID_EXISTS = 21450, Error, 400, "The account already has this caller ID.", "Use the existing one; `OutgoingCallerIds` lists it.";
     NUMBER_TAKEN = 21452, Error, 400, "At `/restcomm/2012-04-24`: the number already exists here, or the provider does not have it, or has none with this area code.", "Change the existing number, or choose one that `AvailablePhoneNumbers` lists; for one of your own, add `isSIP=true`.";

@@ -15,6 +15,7 @@ mod new;
 mod outage;
 mod registration;
 mod rights;
+mod schema;
 mod sdk;
 mod shared;
 mod soak;

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use api::{ApiState, Build, Calls, Messages, RateLimits, Roles};
 use async_trait::async_trait;
-use axum::Router;
 use axum::body::{Body, to_bytes};
+use axum::{Extension, Router};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use call_proto::{
@@ -139,6 +139,12 @@ impl Server {
         }
     }
 
+    /// Its routes, to serve them on a socket.
+    pub(crate) fn router(&self) -> Router {
+        let source = Extension(Source::from(IpAddr::V4(Ipv4Addr::LOCALHOST)));
+        self.router.clone().layer(source)
+    }
+
     /// The credentials of the top account.
     pub(crate) fn admin(&self) -> Credentials {
         (self.admin.to_string(), "token-admin".to_owned())
@@ -169,6 +175,7 @@ impl Server {
             password_hash: None,
             auth_token: format!("token-{name}"),
             secondary_token: None,
+            is_test: false,
             created: now(),
             updated: now(),
         };
