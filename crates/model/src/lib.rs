@@ -8,6 +8,8 @@
 pub mod address;
 pub mod answering;
 pub mod available;
+pub mod backoff;
+pub mod breaker;
 pub mod day;
 pub mod egress;
 pub mod error;
