@@ -293,7 +293,7 @@ The examples below need three variables:
 const MISSING: &str = "
 ## What is missing
 
-Of Restcomm's API: `Email/Messages`, `Faxes`, `Gateways`, `Geolocation`, `Announcements`,
+Of Restcomm's API: `Faxes`, `Gateways`, `Geolocation`, `Announcements`,
 `OutboundProxy` (trunks are in the configuration file), `Organizations` and `Profiles`,
 `Registrations`, `ShortCodes`, `Supervisor`, `ExtensionsConfiguration`; of `Calls`,
 muting one that is not in a conference.

@@ -41,7 +41,10 @@ pub enum Verdict {
     /// It responds.
     Alive,
     /// It does not respond, or cannot serve the request, possibly with a requested wait.
-    Failing { asked: Option<Duration> },
+    Failing {
+        /// Wait that the server requested.
+        asked: Option<Duration>,
+    },
     /// The request was not sent.
     Unknown,
 }

@@ -149,6 +149,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         "audit",
         include_str!("../../../migrations/0027-audit/up.sql"),
     ),
+    (
+        51,
+        "emails",
+        include_str!("../../../migrations/0051-emails/up.sql"),
+    ),
 ];
 
 const NOTES: &str = "CREATE TABLE IF NOT EXISTS migrations (\
