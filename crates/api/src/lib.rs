@@ -45,6 +45,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use model::email::Senders;
 use store::{RecordingLinks, Store};
 
 pub use calls::Calls;
@@ -68,6 +69,8 @@ pub struct ApiState {
     pub calls: Arc<dyn Calls>,
     /// The engine that sends text messages.
     pub messages: Arc<dyn Messages>,
+    /// Whose name e-mails may be sent in; `None` if this server sends none.
+    pub mail: Option<Senders>,
     /// Sells phone numbers.
     pub numbers: NumberProvider,
     /// Creates and checks links to recordings.

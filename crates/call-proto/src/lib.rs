@@ -19,6 +19,7 @@ mod context;
 mod conversation;
 mod detection;
 mod dialect;
+mod email;
 mod event;
 mod fact;
 mod family;

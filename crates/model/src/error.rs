@@ -155,6 +155,17 @@ table! {
     SMS_FROM = 14102, Error, 0, "Sms: the sender is empty or has forbidden characters; the document and the call ended.", "Write a number or a short name, or leave the attribute out.";
     SMS_BODY = 14103, Error, 0, "Sms: there is no text; the document and the call ended.", "Write the text inside the element.";
     SMS_METHOD = 14104, Warning, 0, "Sms: the method is neither GET nor POST; POST was used.", "Write GET or POST.";
+    EMAIL_TO = 14201, Error, 0, "Email: the recipient is missing or is not one e-mail address; the verb was skipped.", "Write one address, as in `to=\"ann@example.org\"`.";
+    EMAIL_FROM = 14202, Error, 0, "Email: the sender is missing or is not one e-mail address; the verb was skipped.", "Write one address, as in `from=\"voicemail@example.org\"`.";
+    EMAIL_COPY = 14203, Warning, 0, "Email: a further recipient is not an e-mail address, or there are more than 50; `cc` or `bcc` was left out.", "Separate addresses by commas.";
+    EMAIL_BODY = 14204, Warning, 0, "Email: the text is longer than 256 KiB or the type is neither text/plain nor text/html; the text was cut, or sent as text/plain.", "Send a link to a long text.";
+    EMAIL_ATTACH = 14205, Error, 0, "Email: what it should attach is not a recording; the verb was skipped.", "Write SIDs or addresses of recordings, or `recording` for what the last Record of the call has recorded.";
+    EMAIL_NOT_SET_UP = 14210, Error, 501, "This server does not send e-mail: no mail server is configured.", "Ask the operator to set `mail.server`.";
+    EMAIL_REFUSED = 14211, Error, 0, "The mail server refused an e-mail for good.", "The text has its answer; check the sender and the recipients.";
+    EMAIL_GIVEN_UP = 14212, Error, 0, "An e-mail could not be sent for as long as the server tries.", "The text has the last reason; check the mail server.";
+    EMAIL_ATTACHMENT = 14213, Error, 0, "An e-mail was not sent, because a recording that it should attach does not exist, failed, or is too large.", "Attach recordings of the account only, and send links to large ones; `mail.max_attachment_bytes` is the limit.";
+    EMAIL_SENDER = 14214, Error, 403, "The server sends no e-mail in the name of this sender.", "Use an address that the operator allows (`mail.senders`).";
+    EMAIL_TOO_MANY = 14215, Error, 0, "Email: the call has sent 50 e-mails; this one was not sent.", "Send more through the API.";
     UNKNOWN_PARAMETER = 20001, Warning, 0, "At `/restcomm/2012-04-24`: the request has a parameter that this server does not know; it was ignored. At `/2010-04-01` the request is refused with 400.", "Check the spelling; names are case-sensitive. See docs/rest.md for the parameters of the resource.";
     AUTHENTICATION = 20003, Error, 401, "The credentials are missing or wrong.", "Send the account's SID and token.";
     ACCOUNT_NOT_ACTIVE = 20005, Error, 403, "The account is not active.", "Ask a parent account to set its status to active.";

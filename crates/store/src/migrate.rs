@@ -154,6 +154,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         "test-accounts",
         include_str!("../../../migrations/0043-test-accounts/up.sql"),
     ),
+    (
+        51,
+        "emails",
+        include_str!("../../../migrations/0051-emails/up.sql"),
+    ),
 ];
 
 const NOTES: &str = "CREATE TABLE IF NOT EXISTS migrations (\

@@ -7,6 +7,7 @@
 mod attack;
 mod contract;
 mod disk;
+mod email;
 mod inspect;
 mod kill;
 mod media;

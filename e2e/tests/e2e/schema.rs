@@ -9,7 +9,7 @@ use std::process::Command;
 use anyhow::Context as _;
 use e2e::Server;
 
-use crate::sdk::cache;
+use e2e::process::cache;
 
 /// Runs schemathesis with a document of this name, and returns what it printed.
 fn check(name: &str, phases: &str, cases: &str) -> anyhow::Result<String> {
@@ -30,7 +30,9 @@ fn check(name: &str, phases: &str, cases: &str) -> anyhow::Result<String> {
     // Without an operation it would succeed, too.
     let selected = printed.lines().find(|line| line.contains("Selected:"));
     let all = selected.and_then(|line| line.rsplit(' ').next());
-    let (tested, of) = all.and_then(|all| all.split_once('/')).context("no summary")?;
+    let (tested, of) = all
+        .and_then(|all| all.split_once('/'))
+        .context("no summary")?;
     anyhow::ensure!(tested == of && tested != "0", "{printed}");
     Ok(printed)
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use e2e::phone::Setup;
+use e2e::process::cache;
 use e2e::server::Options;
 use e2e::{App, Pitch, Reply, Server, wait};
 use serde_json::{Value, json};
@@ -81,15 +82,6 @@ fn drive(mut program: Command) -> anyhow::Result<()> {
         assert_eq!(request.param("ApiVersion"), Some("2010-04-01"), "{path}");
     }
     Ok(())
-}
-
-/// The cache folder of `scripts/env.sh`.
-pub(crate) fn cache() -> anyhow::Result<PathBuf> {
-    let folder = match std::env::var_os("XDG_CACHE_HOME") {
-        Some(folder) => PathBuf::from(folder),
-        None => PathBuf::from(std::env::var_os("HOME").context("no HOME")?).join(".cache"),
-    };
-    Ok(folder.join("patchcord"))
 }
 
 fn script(name: &str) -> PathBuf {

@@ -109,6 +109,7 @@ impl Server {
             store: store.clone(),
             calls: engine.clone(),
             messages: engine.clone(),
+            mail: Some(model::email::Senders::default()),
             numbers: api::NumberProvider::Inventory,
             recording_links: RecordingLinks::new(store.key().clone(), None),
             shows_digests: true,
