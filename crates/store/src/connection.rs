@@ -16,6 +16,7 @@ use tokio_postgres::config::TargetSessionAttrs;
 
 use model::naming::Claimant;
 
+pub(crate) use self::recent::Recent;
 use crate::StoreError;
 use crate::row::Row;
 use crate::sql::Sql;

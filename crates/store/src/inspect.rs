@@ -107,7 +107,7 @@ impl Inspect {
                 conditions.add(" AND (LOWER(to_user) LIKE ? ESCAPE '\\'", wanted.clone());
                 conditions.add(" OR LOWER(from_user) LIKE ? ESCAPE '\\')", wanted);
             }
-            conditions.between("created", which.since, None);
+            conditions.created(which.since, None);
             conditions
         };
         let counted = fill(count_of(rows::CALLS.name)).finish();

@@ -32,11 +32,14 @@ mod first_start;
 mod inspect;
 mod inventory;
 mod keys;
+mod ladder;
 mod links;
 mod lists;
+mod memory;
 mod migrate;
 mod naming;
 mod orders;
+mod paging;
 mod query;
 mod queues;
 mod readers;
@@ -45,6 +48,7 @@ mod replies;
 mod row;
 mod rows;
 mod secret;
+mod sorted;
 mod sql;
 mod transcriptions;
 mod usage;
@@ -81,7 +85,10 @@ use crate::caches::Caches;
 use crate::connect::unusable;
 use crate::credentials::Verifier;
 use crate::dialect::Dialect;
+use crate::ladder::Ladder;
+use crate::memory::Memory;
 use crate::readers::Readers;
+use crate::sorted::Groups;
 use crate::writer::{Hurry, Operation, Start, Writer, now};
 
 type Result<T, E = StoreError> = std::result::Result<T, E>;
@@ -162,6 +169,10 @@ struct Inner {
     dialect: Dialect,
     key: SecretKey,
     readers: Readers,
+    /// Positions in long lists by age.
+    ladders: Memory<Ladder>,
+    /// The same, in those that are sorted by something else.
+    groups: Memory<Groups>,
     writer: Writer,
     caches: Arc<Caches>,
     verifier: Verifier,
@@ -206,6 +217,8 @@ impl Store {
                 dialect,
                 key,
                 readers,
+                ladders: Memory::new(),
+                groups: Memory::new(),
                 writer,
                 caches,
                 verifier: Verifier::new(),
@@ -293,6 +306,14 @@ impl Store {
 
     fn readers(&self) -> &Readers {
         &self.inner.readers
+    }
+
+    fn ladders(&self) -> &Memory<Ladder> {
+        &self.inner.ladders
+    }
+
+    fn groups(&self) -> &Memory<Groups> {
+        &self.inner.groups
     }
 
     fn writer(&self) -> &Writer {

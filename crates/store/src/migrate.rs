@@ -150,6 +150,16 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         include_str!("../../../migrations/0027-audit/up.sql"),
     ),
     (
+        28,
+        "filters",
+        include_str!("../../../migrations/0028-filters/up.sql"),
+    ),
+    (
+        29,
+        "orders",
+        include_str!("../../../migrations/0029-orders/up.sql"),
+    ),
+    (
         43,
         "test-accounts",
         include_str!("../../../migrations/0043-test-accounts/up.sql"),
@@ -239,7 +249,7 @@ async fn migrate_locked(
         )));
     }
     for (version, name, text) in MIGRATIONS.iter().filter(|(version, ..)| *version > seen) {
-        let tables = text.replace("{{blob}}", dialect.blob());
+        let tables = dialect.migration(text);
         connection.run_long(&tables).await?;
         let note = Sql::new(
             "INSERT INTO migrations (version, name, applied) VALUES ($1, $2, $3)",

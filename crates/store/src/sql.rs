@@ -14,6 +14,8 @@ use model::{
     RecordingStatus, ServerSid, Timestamp, TranscriptionSid, TranscriptionStatus,
 };
 
+use crate::filter::RowKey;
+
 /// Rows that a statement changes at most where there may be any number of them. It must take much less
 /// time than a server may be silent, and nothing else is written meanwhile.
 pub(crate) const ROWS_AT_ONCE: i64 = 10_000;
@@ -24,6 +26,17 @@ pub(crate) enum Arg {
     Int(Option<i64>),
     Text(Option<String>),
     Blob(Option<Vec<u8>>),
+}
+
+impl Arg {
+    /// Whether it comes before another value of a column that is sorted by bytes.
+    pub(crate) fn is_below(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Int(one), Self::Int(other)) => one < other,
+            (Self::Text(one), Self::Text(other)) => one < other,
+            (Self::Int(_) | Self::Text(_) | Self::Blob(_), _) => false,
+        }
+    }
 }
 
 /// PostgreSQL takes no NUL in a text, and a remote party may write one.
@@ -139,6 +152,22 @@ impl Sql {
     /// Appends text that has no argument.
     pub(crate) fn text(&mut self, text: &str) -> &mut Self {
         self.text.to_mut().push_str(text);
+        self
+    }
+
+    /// The statement between two texts without arguments.
+    pub(crate) fn inside(self, before: &str, after: &str) -> Self {
+        Self {
+            text: format!("{before}{}{after}", self.text).into(),
+            args: self.args,
+        }
+    }
+
+    /// Appends the condition that a row is older or newer than a key.
+    pub(crate) fn beside(mut self, older: bool, key: &RowKey) -> Self {
+        let sign = if older { '<' } else { '>' };
+        self.with(&format!(" AND (created, sid) {sign} (?"), key.created)
+            .with(", ?)", key.sid.as_str());
         self
     }
 

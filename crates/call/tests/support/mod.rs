@@ -22,6 +22,8 @@ use webhook::{
     AddressPolicy, CallbackConfig, Callbacks, FetchConfig, Fetcher, MediaCache, MediaLimits,
 };
 
+/// Calls that the server may have at the same time.
+pub(crate) const MAX_CALLS: usize = 10;
 pub(crate) const SOON: Duration = Duration::from_secs(10);
 const OFFER: &str = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
                      m=audio 40000 RTP/AVP 0\r\n";
@@ -155,7 +157,7 @@ pub(crate) async fn server(
             endpoints: 10,
         },
         max_endpoints: None,
-        max_calls: 10,
+        max_calls: MAX_CALLS,
     };
     (Engine::start(config, parts, incoming), sip)
 }

@@ -67,6 +67,7 @@ macro_rules! for_each_case {
             a_refused_commit_harms_no_other,
             many_commits_at_once_are_all_kept,
             calls_are_filtered_sorted_and_counted,
+            a_long_list_has_true_pages,
             every_list_is_read_by_an_index,
             recordings_notifications_and_traces_come_back,
             a_recording_in_progress_is_listed_with_its_state,
