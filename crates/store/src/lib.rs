@@ -29,6 +29,8 @@ mod emails;
 mod error;
 mod filter;
 mod first_start;
+mod gateways;
+mod geolocations;
 mod inspect;
 mod inventory;
 mod keys;
@@ -47,6 +49,7 @@ mod rows;
 mod secret;
 mod sql;
 mod transcriptions;
+mod triggers;
 mod usage;
 mod writer;
 
@@ -75,6 +78,7 @@ pub use orders::NumberOrder;
 pub use replies::{Claim, ClaimedKey, RequestKey};
 pub use secret::SecretKey;
 pub use transcriptions::TranscriptionFilter;
+pub use triggers::UsageTriggerFilter;
 pub use usage::DailyUsage;
 
 use crate::caches::Caches;

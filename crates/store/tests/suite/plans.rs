@@ -3,7 +3,8 @@
 use model::{AccountSid, ConferenceSid, Lane, QueueSid, Timestamp};
 use store::{
     AccountFilter, CallFilter, ConferenceFilter, DeliveryFilter, EmailFilter, MessageFilter,
-    NotificationFilter, NumberFilter, ParticipantFilter, RecordingFilter, Scope, Store, Window,
+    NotificationFilter, NumberFilter, ParticipantFilter, RecordingFilter, Scope, Store,
+    UsageTriggerFilter, Window,
 };
 use testkit::statements::Statements;
 
@@ -69,6 +70,16 @@ async fn lists_of(store: &Store, scope: Scope) {
     };
     store.deliveries(&deliveries).await.unwrap();
     let Scope::Own(parent) = scope else { return };
+    let triggers = UsageTriggerFilter {
+        account: parent,
+        recurring: None,
+        by: None,
+        category: None,
+        window: window.clone(),
+    };
+    store.usage_triggers(&triggers).await.unwrap();
+    store.geolocations(parent).await.unwrap();
+    store.watched_triggers(None, 50).await.unwrap();
     store.accounts_page(&accounts(parent)).await.unwrap();
 }
 
