@@ -12,7 +12,7 @@ use sip_proto::ua::{Credentials, LegCommand, LegEvent, RegisterSpec, TrunkAddres
 use sip_proto::upkeep::{Attempt, Turn, Upkeep};
 use sip_proto::uri::escape_user;
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 use tracing::{Instrument, info, info_span, warn};
 
@@ -89,15 +89,20 @@ impl Gateways {
             }
             self.lock().remove(&key);
         }
+        let found = self.addresses(&gateways).await;
         let mut trunks = self.fixed.clone();
-        for gateway in gateways {
-            let found = self.addresses(&gateway).await;
+        for (gateway, found) in gateways.into_iter().zip(found) {
             let held = match self.held.remove(&gateway.key) {
                 Some(held) => held,
                 None => self.start(gateway),
             };
+            // If they cannot be found now, those found before stay.
             let held = Held {
-                addresses: found.unwrap_or(held.addresses),
+                addresses: if found.is_empty() {
+                    held.addresses
+                } else {
+                    found
+                },
                 ..held
             };
             let mut trunk = held.gateway.trunk.clone();
@@ -115,12 +120,23 @@ impl Gateways {
         }
     }
 
-    /// Where a gateway's calls come from; `None` if that cannot be found out now.
-    async fn addresses(&self, gateway: &Gateway) -> Option<Vec<TrunkAddress>> {
-        let found = timeout(LOOKUP_PATIENCE, self.sip.hosts(&gateway.trunk.uri)).await;
-        let hosts = found.ok().filter(|hosts| !hosts.is_empty())?;
+    /// Where the calls of each gateway come from; nothing for one whose host cannot be found now.
+    async fn addresses(&self, gateways: &[Gateway]) -> Vec<Vec<TrunkAddress>> {
+        let mut found = vec![Vec::new(); gateways.len()];
+        let mut lookups = JoinSet::new();
+        for (at, gateway) in gateways.iter().enumerate() {
+            let (sip, uri) = (self.sip.clone(), gateway.trunk.uri.clone());
+            lookups.spawn(async move { (at, timeout(LOOKUP_PATIENCE, sip.hosts(&uri)).await) });
+        }
         let any_port = |ip| TrunkAddress { ip, port: None };
-        Some(hosts.into_iter().map(any_port).collect())
+        while let Some(lookup) = lookups.join_next().await {
+            if let Ok((at, Ok(hosts))) = lookup
+                && let Some(place) = found.get_mut(at)
+            {
+                place.extend(hosts.into_iter().map(any_port));
+            }
+        }
+        found
     }
 
     fn start(&self, gateway: Gateway) -> Held {
