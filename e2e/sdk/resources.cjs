@@ -323,6 +323,20 @@ async function main() {
   const lists = await Promise.all(periods.map((period) => period.list({ limit: 5 })));
   assert(lists.filter((list) => list.length > 0).length >= 4);
 
+  // Usage triggers
+  const { triggers } = client.usage;
+  const limit = await triggers.create({
+    usageCategory: "calls",
+    triggerValue: "+100000",
+    callbackUrl: `${app}/limit`,
+    recurring: "monthly",
+  });
+  assert(Number(limit.triggerValue) > 100000, limit.triggerValue);
+  assert.equal((await triggers(limit.sid).fetch()).recurring, "monthly");
+  assert.equal((await triggers(limit.sid).update({ friendlyName: "limit" })).friendlyName, "limit");
+  assert.deepEqual((await triggers.list({ recurring: "monthly" })).map((one) => one.sid), [limit.sid]);
+  assert(await triggers(limit.sid).remove());
+
   // Everything that reached the application came from this server.
   const forged = events.filter((event) => !event.genuine);
   assert.deepEqual(forged, []);

@@ -291,6 +291,15 @@ usage = client.usage.records
 periods = [usage.today, usage.yesterday, usage.this_month, usage.last_month, usage.daily, usage.monthly, usage.yearly, usage.all_time]
 assert [bool(period.list(limit=5)) for period in periods].count(True) >= 4
 
+# Usage triggers
+triggers = client.usage.triggers
+limit = triggers.create(usage_category="calls", trigger_value="+100000", callback_url=f"{app}/limit", recurring="monthly")
+assert int(limit.trigger_value) > 100000, limit.trigger_value
+assert triggers(limit.sid).fetch().recurring == "monthly"
+assert triggers(limit.sid).update(friendly_name="limit").friendly_name == "limit"
+assert [one.sid for one in triggers.list(recurring="monthly")] == [limit.sid]
+assert triggers(limit.sid).delete()
+
 # Everything that reached the application came from this server.
 forged = [(path, params) for path, params, genuine in events if not genuine]
 assert not forged, forged[0]

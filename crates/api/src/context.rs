@@ -7,10 +7,12 @@ use axum::response::Response;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use model::email::Email;
+use model::geolocation::Geolocation;
 use model::record::{
     Account, ApiKey, Application, AuditEntry, CallRecord, CallerId, Client, Conference, Message,
     Notification, Number, Queue, Recording, ShownRecording, Transcription,
 };
+use model::trigger::UsageTrigger;
 use model::{AccountSid, AccountStatus, Timestamp, error};
 use store::Delivery;
 
@@ -352,12 +354,14 @@ owned!(
     CallerId,
     Client,
     Conference,
+    Geolocation,
     Message,
     Notification,
     Number,
     Queue,
     Recording,
-    Transcription
+    Transcription,
+    UsageTrigger
 );
 
 impl Owned for Email {

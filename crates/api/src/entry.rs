@@ -332,6 +332,9 @@ async fn dispatch(
     let account = context
         .operate(found.account, route.action, route.target)
         .await?;
+    if route.top_only && !context.is_super_admin() {
+        return Err(Failure::forbidden().saying("Only the top account may do this."));
+    }
     warn_of_params(&context, route);
     check_query(&context, asked)?;
     aside.is_single = method == Verb::Get && matches!(route.answers, Answers::One(_));

@@ -23,6 +23,7 @@ mod format;
 mod guard;
 mod media;
 mod messages;
+mod monitor;
 mod naming;
 mod openapi;
 mod page;
@@ -37,6 +38,7 @@ mod resources;
 mod roles;
 mod route;
 mod test_stock;
+mod trunks;
 mod unrouted;
 mod value;
 mod warnings;
@@ -52,13 +54,16 @@ pub use calls::Calls;
 pub use closing::{clear_closed_accounts, finish_removals};
 pub use entry::router;
 pub use messages::Messages;
+pub use monitor::Monitor;
 pub use openapi::{OpenApi, openapi, openapi_of};
 pub use provider::{Carrier, NumberProvider, ProviderError, release_numbers};
 pub use rates::RateLimits;
 pub use reference::{Page, reference};
 pub use replays::forget_old_rows;
+pub use resources::usage::triggers::fire_usage_triggers;
 pub use roles::{Permission, PermissionError, Roles};
 pub use route::{RouteInfo, routes};
+pub use trunks::{Outbound, Registration, Trunks};
 
 /// The services and settings that the API uses.
 #[derive(Clone)]
@@ -71,6 +76,10 @@ pub struct ApiState {
     pub messages: Arc<dyn Messages>,
     /// Whose name e-mails may be sent in; `None` if this server sends none.
     pub mail: Option<Senders>,
+    /// Counts what the server handles.
+    pub monitor: Arc<dyn Monitor>,
+    /// The trunks of the running server.
+    pub trunks: Arc<dyn Trunks>,
     /// Sells phone numbers.
     pub numbers: NumberProvider,
     /// Creates and checks links to recordings.

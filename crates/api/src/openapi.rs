@@ -170,7 +170,7 @@ fn operation(route: &Route, path: &str, dialect: &RestDialect) -> Value {
         "operationId": format!("{method}{id}"),
         "summary": route.doc,
         "tags": [route.target],
-        "description": format!("Requires the permission {}:{}.", route.action.as_str(), route.target),
+        "description": requirement(route),
         "parameters": parameters,
         "responses": responses(route, dialect),
     });
@@ -178,6 +178,17 @@ fn operation(route: &Route, path: &str, dialect: &RestDialect) -> Value {
         operation["requestBody"] = form(&declared, dialect);
     }
     operation
+}
+
+/// Who may send a request.
+fn requirement(route: &Route) -> String {
+    let (action, target) = (route.action.as_str(), route.target);
+    let only = if route.top_only {
+        " Only for the top account."
+    } else {
+        ""
+    };
+    format!("Requires the permission {action}:{target}.{only}")
 }
 
 /// The conditions that a request for a route may have in its headers.

@@ -174,13 +174,18 @@ fn tables(routes: &[&Route]) -> String {
     for route in routes {
         let _ = writeln!(
             out,
-            "| {}{} | {} | {} | {}:{} | {} |",
+            "| {}{} | {} | {} | {}:{}{} | {} |",
             route.method.as_str(),
             base_of(route.within),
             paths_of(route),
             statuses(route),
             route.action.as_str(),
             route.target,
+            if route.top_only {
+                " of the top account"
+            } else {
+                ""
+            },
             cell(route.doc)
         );
     }

@@ -64,6 +64,8 @@ pub(crate) struct Route {
     pub(crate) action: Action,
     /// The kind of resource in permissions.
     pub(crate) target: &'static str,
+    /// Whether only the top account has it: it concerns the whole server.
+    pub(crate) top_only: bool,
     /// Groups of parameters.
     pub(crate) params: &'static [&'static [Param]],
     /// Parameters that other servers have here, with what to use instead.
@@ -239,6 +241,7 @@ impl Route {
             within: [true, true],
             action: Action::Read,
             target: "",
+            top_only: false,
             params: &[],
             instead: &[],
             answers: Answers::Nothing,
@@ -272,6 +275,12 @@ impl Route {
     pub(crate) const fn needs(mut self, action: Action, target: &'static str) -> Self {
         self.action = action;
         self.target = target;
+        self
+    }
+
+    /// Reserves it for the top account.
+    pub(crate) const fn top_only(mut self) -> Self {
+        self.top_only = true;
         self
     }
 
@@ -428,6 +437,8 @@ pub struct RouteInfo {
     pub action: &'static str,
     /// The kind of resource in permissions.
     pub target: &'static str,
+    /// Whether only the top account has it.
+    pub top_only: bool,
 }
 
 /// Every method of every path, in all dialects.
@@ -441,6 +452,7 @@ pub fn routes() -> Vec<RouteInfo> {
                 path: format!("{}{path}", dialect.base),
                 action: route.action.as_str(),
                 target: route.target,
+                top_only: route.top_only,
             }));
         }
     }

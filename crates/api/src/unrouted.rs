@@ -20,11 +20,8 @@ const NOT_BUILT: &[&str] = &[
     "Faxes",
     "Feedback",
     "FeedbackSummary",
-    "Gateways",
-    "Geolocation",
     "Media",
     "Organizations",
-    "OutboundProxy",
     "Payments",
     "Profiles",
     "Registrations",
@@ -33,10 +30,10 @@ const NOT_BUILT: &[&str] = &[
     "SigningKeys",
     "Siprec",
     "Streams",
-    "Supervisor",
     "Tokens",
     "UserDefinedMessageSubscriptions",
     "UserDefinedMessages",
+    "UssdPush",
 ];
 
 /// The reason, and the path that was probably meant.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use call_proto::{RecordingAddress, Settings};
 use media::{EndpointId, MediaPlane};
+use model::census::Figures;
 use model::egress::{AddressPolicy, Guard};
 use model::{AccountSid, OrganizationSid};
 use sip::{IncomingCall, Sip};
@@ -203,6 +204,15 @@ impl Engine {
             started: self.shared.started.load(Ordering::Relaxed),
             refused: self.shared.refused.load(Ordering::Relaxed),
             records_waiting: self.shared.records.waiting() as u64,
+        }
+    }
+
+    /// What this server has handled since it started.
+    #[must_use]
+    pub fn figures(&self) -> Figures {
+        Figures {
+            registered: self.shared.parts.sip.registered() as u64,
+            ..self.shared.records.census().figures(crate::now())
         }
     }
 

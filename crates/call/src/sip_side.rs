@@ -141,6 +141,7 @@ pub(crate) fn event(
         sip::LegEvent::ReinviteDone { .. }
         | sip::LegEvent::Dialog(_)
         | sip::LegEvent::MessageDone { .. }
+        | sip::LegEvent::RegisterDone { .. }
         | sip::LegEvent::HeaderRefused { .. }
         | sip::LegEvent::InfoDone { .. } => return None,
     })

@@ -10,10 +10,13 @@ pub mod answering;
 pub mod available;
 pub mod backoff;
 pub mod breaker;
+pub mod census;
 pub mod day;
 pub mod egress;
 pub mod email;
 pub mod error;
+pub mod gateway;
+pub mod geolocation;
 pub mod guesses;
 pub mod lane;
 pub mod naming;
@@ -26,6 +29,7 @@ pub mod status;
 pub mod target;
 pub mod text;
 pub mod time;
+pub mod trigger;
 pub mod usage;
 
 pub use answering::{AnswerTiming, AnsweredBy, DetectionMode, MachineDetection};
@@ -33,9 +37,9 @@ pub use error::{ErrorEntry, Level};
 pub use lane::Lane;
 pub use sid::{
     AccountSid, ApplicationSid, AuditSid, CallSid, ClientSid, ConferenceSid, EmailSid, EventSid,
-    InstanceSid, KeySid, LiveTranscriptionSid, MessageSid, NotificationSid, NumberSid,
-    OrganizationSid, QueueSid, RecordingSid, ServerSid, SessionSid, SidError, StreamSid,
-    TranscriptionSid, VerificationSid,
+    GatewaySid, GeolocationSid, InstanceSid, KeySid, LiveTranscriptionSid, MessageSid,
+    NotificationSid, NumberSid, OrganizationSid, QueueSid, RecordingSid, ServerSid, SessionSid,
+    SidError, StreamSid, TranscriptionSid, UsageTriggerSid, VerificationSid,
 };
 pub use source::Source;
 pub use status::{

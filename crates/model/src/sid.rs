@@ -132,6 +132,12 @@ sid!(
     /// A running server.
     InstanceSid, "ID");
 sid!(
+    /// A gateway: a trunk defined through the API.
+    GatewaySid, "GW");
+sid!(
+    /// A record about where a device is.
+    GeolocationSid, "GL");
+sid!(
     /// A queue: calls wait in it until others take them.
     QueueSid, "QU");
 sid!(
@@ -170,6 +176,9 @@ sid!(
 sid!(
     /// The text of a recording.
     TranscriptionSid, "TR");
+sid!(
+    /// A usage trigger.
+    UsageTriggerSid, "UT");
 sid!(
     /// A verification of a phone number.
     VerificationSid, "VE");

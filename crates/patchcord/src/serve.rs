@@ -14,6 +14,7 @@ mod mail;
 mod parts;
 mod proxies;
 mod repair;
+mod trunks;
 
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -152,6 +153,8 @@ pub(crate) async fn start(mut config: Config, stages: watch::Receiver<Stage>) ->
     }
     let sip_addrs = sip.local();
     let patrol_sip = sip.clone();
+    let (desk, mut keeper) = trunks::trunks(&store, &sip, parts::trunks(&config));
+    keeper.read().await?;
     let built = parts::Built {
         store: store.clone(),
         sip,
@@ -182,6 +185,7 @@ pub(crate) async fn start(mut config: Config, stages: watch::Receiver<Stage>) ->
     let caretaker = caretaker::Caretaker {
         store: store.clone(),
         engine: engine.clone(),
+        callbacks: callbacks.clone(),
         recordings,
     };
     tokio::spawn(caretaker.walk(stopped.clone()));
@@ -189,11 +193,13 @@ pub(crate) async fn start(mut config: Config, stages: watch::Receiver<Stage>) ->
         let releases = carrier::give_back(store.clone(), Arc::clone(carrier), stopped.clone());
         tokio::spawn(releases);
     }
+    let keeping = tokio::spawn(keeper.walk(stopped.clone()));
+    let desk: Arc<dyn api::Trunks> = Arc::new(desk);
     let router = parts::router(
         &config,
         &store,
         &engine,
-        (numbers, &carrier),
+        (numbers, desk, &carrier),
         http_address,
         stages,
     );
@@ -203,6 +209,7 @@ pub(crate) async fn start(mut config: Config, stages: watch::Receiver<Stage>) ->
     let posting = tokio::spawn(post.run(stopped.clone()));
     let (api_limits, metrics_limits) = (parts::http_limits(&config), http::Limits::of_metrics());
     let listeners = vec![
+        keeping,
         posting,
         live::serve(&config.server.data, engine.clone(), stopped.clone()),
         http::serve(

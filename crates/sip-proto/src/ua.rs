@@ -32,6 +32,7 @@ mod random;
 mod receive;
 mod referring;
 mod register;
+mod registering;
 mod reinvite;
 mod talking;
 #[cfg(test)]
@@ -40,7 +41,9 @@ mod transferring;
 mod via;
 
 pub use auth::{Found, Ha1, LookupId};
-pub use command::{Credentials, HeaderList, InviteSpec, LegCommand, LegId, MessageSpec};
+pub use command::{
+    Credentials, HeaderList, InviteSpec, LegCommand, LegId, MessageSpec, RegisterSpec,
+};
 pub use config::{CoreConfig, TrunkAddress, TrunkSource};
 pub use core::{Core, Output};
 pub use event::{Caller, IncomingInvite, IncomingRefer, LegEvent};

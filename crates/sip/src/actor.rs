@@ -286,6 +286,12 @@ impl Actor {
             Some(Command::Listen(leg, listener)) => self.routes.listen(leg, listener),
             Some(Command::Forget(leg)) => self.routes.forget(leg, self.core.knows(leg)),
             Some(Command::HangUp(dialog)) => self.core.hang_up(&dialog, now),
+            Some(Command::Trunks(sources)) => {
+                let addresses = sources.iter().flat_map(|source| &source.addresses);
+                self.connections
+                    .set_trunks(addresses.map(|address| address.ip).collect());
+                self.core.set_trunks(sources);
+            }
             Some(Command::Drain) => self.core.drain(),
             Some(Command::Idle(done)) => self.waiting_for_idle.push(done),
             None => {

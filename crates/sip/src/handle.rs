@@ -1,15 +1,16 @@
 //! The handle to the SIP side, held by the rest of the program.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use model::egress::{AddressPolicy, Guard, Refused};
 use sip_proto::DialogSnapshot;
 use sip_proto::registrar::Binding;
 use sip_proto::ua::{
     Caller, HeaderList, IncomingInvite, LegCommand, LegEvent, LegId, OurNames, Peer, Transport,
+    TrunkSource,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -139,6 +140,7 @@ pub(crate) enum Command {
     Listen(LegId, LegEvents),
     Forget(LegId),
     HangUp(DialogSnapshot),
+    Trunks(Vec<TrunkSource>),
     Drain,
     Idle(oneshot::Sender<()>),
 }
@@ -155,7 +157,39 @@ struct Shared {
     addrs: SipAddrs,
     bindings: Bindings,
     ours: OurNames,
-    trunks: Vec<Trunk>,
+    trunks: RwLock<Trunks>,
+}
+
+/// The trunks, and which one takes calls.
+struct Trunks {
+    all: Vec<Arc<Trunk>>,
+    /// Whether the second one takes calls to numbers.
+    on_fallback: bool,
+}
+
+impl Trunks {
+    fn new(all: Vec<Trunk>) -> Self {
+        Self {
+            all: all.into_iter().map(Arc::new).collect(),
+            on_fallback: false,
+        }
+    }
+
+    fn active(&self) -> Option<&Arc<Trunk>> {
+        let fallback = self.all.get(1).filter(|_| self.on_fallback);
+        fallback.or_else(|| self.all.first())
+    }
+}
+
+/// The trunks for calls to numbers.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct OutboundProxies {
+    /// The first trunk.
+    pub primary: Option<Arc<Trunk>>,
+    /// The second one.
+    pub fallback: Option<Arc<Trunk>>,
+    /// Whether calls take the second one.
+    pub on_fallback: bool,
 }
 
 impl Sip {
@@ -187,7 +221,7 @@ impl Sip {
                 addrs,
                 bindings,
                 ours,
-                trunks,
+                trunks: RwLock::new(Trunks::new(trunks)),
             }),
         }
     }
@@ -238,6 +272,13 @@ impl Sip {
         table.get(login).cloned().unwrap_or_default()
     }
 
+    /// Logins with a live binding.
+    #[must_use]
+    pub fn registered(&self) -> usize {
+        let table = self.shared.bindings.read();
+        table.unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     /// The number or login of a `sip:` address at which a request would arrive here, so that it need not be sent.
     #[must_use]
     pub fn local_user(&self, uri: &str) -> Option<String> {
@@ -250,6 +291,11 @@ impl Sip {
     /// [`ResolveError`] if it has no reachable address.
     pub async fn resolve(&self, uri: &str) -> Result<Peer, ResolveError> {
         crate::resolve::resolve(uri, self.shared.addrs, &Ok).await
+    }
+
+    /// Every address of the host of a URI; none if it has none that can be reached.
+    pub(crate) async fn hosts(&self, uri: &str) -> Vec<IpAddr> {
+        crate::resolve::hosts(uri, self.shared.addrs).await
     }
 
     /// The same for a URI that an account with this policy wrote: only addresses that it may reach count.
@@ -284,16 +330,49 @@ impl Sip {
         self.tell(Command::HangUp(dialog));
     }
 
-    /// The trunk of that name.
+    /// The trunk for calls to numbers: the first, or the second if [`Sip::use_fallback`] says so.
     #[must_use]
-    pub fn trunk(&self, name: &str) -> Option<&Trunk> {
-        self.shared.trunks.iter().find(|trunk| trunk.name == name)
+    pub fn outbound_proxy(&self) -> Option<Arc<Trunk>> {
+        self.trunks().active().cloned()
     }
 
-    /// The trunk for calls to numbers: the first.
+    /// The first two trunks, and which one takes calls to numbers.
     #[must_use]
-    pub fn outbound_proxy(&self) -> Option<&Trunk> {
-        self.shared.trunks.first()
+    pub fn outbound_proxies(&self) -> OutboundProxies {
+        let trunks = self.trunks();
+        let fallback = trunks.all.get(1).cloned();
+        OutboundProxies {
+            primary: trunks.all.first().cloned(),
+            on_fallback: trunks.on_fallback && fallback.is_some(),
+            fallback,
+        }
+    }
+
+    /// Whether calls to numbers take the second trunk, as long as there are two.
+    pub fn use_fallback(&self, on_fallback: bool) {
+        let trunks = self.shared.trunks.write();
+        trunks.unwrap_or_else(PoisonError::into_inner).on_fallback = on_fallback;
+    }
+
+    /// Replaces the trunks. Calls in progress stay where they are.
+    pub fn set_trunks(&self, trunks: Vec<Trunk>) {
+        let sources = crate::config::sources(&trunks);
+        let held = self.shared.trunks.write();
+        let mut held = held.unwrap_or_else(PoisonError::into_inner);
+        if held.all.iter().map(Arc::as_ref).eq(&trunks) {
+            return;
+        }
+        *held = Trunks {
+            on_fallback: held.on_fallback,
+            ..Trunks::new(trunks)
+        };
+        drop(held);
+        self.tell(Command::Trunks(sources));
+    }
+
+    fn trunks(&self) -> RwLockReadGuard<'_, Trunks> {
+        let trunks = self.shared.trunks.read();
+        trunks.unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The task ends only after the last handle is dropped, so this cannot fail while one is held.

@@ -2,7 +2,7 @@
 //! repair of what a dead server left. They go through the same task as the facts, and clear the look-up
 //! caches if they change a table that is looked up.
 
-use model::record::{Account, Application, Client, Number, Organization, Queue};
+use model::record::{Account, Application, Callback, Client, Number, Organization, Queue};
 use model::{
     AccountSid, AccountStatus, ApplicationSid, ClientSid, NumberSid, QueueSid, RecordingSid,
     Timestamp,
@@ -17,7 +17,7 @@ use crate::naming::{self, Claim};
 use crate::query::TREE;
 use crate::queues;
 use crate::rows::{self, APPLICATIONS, CLIENTS, NUMBERS, ORGANIZATIONS};
-use crate::sql::{Arg, ROWS_AT_ONCE, Sql, Table};
+use crate::sql::{Arg, ROWS_AT_ONCE, Sql, Table, args};
 
 /// One such write.
 pub(crate) enum Admin {
@@ -58,6 +58,8 @@ pub(crate) enum Admin {
     DeleteRecordings(Vec<RecordingSid>),
     /// Adds a row of an account that is not closed by a statement of its own, such as one that observes a limit.
     InsertInto(AccountSid, Sql),
+    /// A statement that has a usage trigger fire, and the callback that reports it.
+    Fire(Sql, Box<Callback>),
     /// As [`Admin::Change`], but reports what it changed even if it may have been carried out before: a deletion that is
     /// repeated until nothing is left must find nothing in the end.
     Execute(Sql),
@@ -98,6 +100,7 @@ impl Admin {
             | Self::DeleteQueue(_)
             | Self::DeleteRecordings(_)
             | Self::InsertInto(..)
+            | Self::Fire(..)
             | Self::Execute(_)
             | Self::DeleteNotifications(_)
             | Self::AdoptCallbacks { .. } => false,
@@ -130,6 +133,7 @@ impl Admin {
             | Self::UpdateQueue(..)
             | Self::DeleteQueue(_)
             | Self::DeleteRecordings(_)
+            | Self::Fire(..)
             | Self::Execute(_)
             | Self::DeleteNotifications(_)
             | Self::AdoptCallbacks { .. } => false,
@@ -156,13 +160,15 @@ impl Admin {
 }
 
 /// Tables whose rows are removed with their account, few for each.
-const OWNED: [&str; 6] = [
+const OWNED: [&str; 8] = [
     "applications",
     "numbers",
     "caller_ids",
     "clients",
     "queues",
     "api_keys",
+    "usage_triggers",
+    "geolocations",
 ];
 
 /// Applies one write; `false` if there was no such row. A write that may have been carried out before
@@ -265,6 +271,7 @@ pub(crate) async fn apply(
             accounts::check_open(db, *account).await?;
             sql.clone()
         }
+        Admin::Fire(sql, callback) => return fire(db, context, sql, callback).await,
         Admin::Execute(sql) => {
             return Ok(db.execute(sql.clone()).await? > 0);
         }
@@ -276,6 +283,27 @@ pub(crate) async fn apply(
         }
     };
     Ok(db.execute(sql).await? > 0 || context.repeated)
+}
+
+/// Has a trigger fire and stores its callback; `false` if it has fired already.
+async fn fire(
+    db: &mut Connection,
+    context: Context,
+    sql: &Sql,
+    callback: &Callback,
+) -> Result<bool, Failure> {
+    if db.execute(sql.clone()).await? > 0 {
+        let row = rows::callback_args(callback, context.instance);
+        db.execute(rows::OUTBOX.insert_once(row)).await?;
+        return Ok(true);
+    }
+    if !context.repeated {
+        return Ok(false);
+    }
+    // The first attempt may have written both.
+    let text = "SELECT event FROM outbox WHERE event = $1";
+    let found = db.all(&Sql::new(text, args![callback.event])).await?;
+    Ok(!found.is_empty())
 }
 
 /// Replaces a row; `false` unless it is as it was read, or as this write left it before.

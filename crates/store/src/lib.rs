@@ -29,6 +29,8 @@ mod emails;
 mod error;
 mod filter;
 mod first_start;
+mod gateways;
+mod geolocations;
 mod inspect;
 mod inventory;
 mod keys;
@@ -51,6 +53,7 @@ mod secret;
 mod sorted;
 mod sql;
 mod transcriptions;
+mod triggers;
 mod usage;
 mod writer;
 
@@ -79,6 +82,7 @@ pub use orders::NumberOrder;
 pub use replies::{Claim, ClaimedKey, RequestKey};
 pub use secret::SecretKey;
 pub use transcriptions::TranscriptionFilter;
+pub use triggers::UsageTriggerFilter;
 pub use usage::DailyUsage;
 
 use crate::caches::Caches;

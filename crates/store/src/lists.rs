@@ -33,6 +33,27 @@ impl Store {
         self.one(&rows::CALLS, sid, rows::call).await
     }
 
+    /// The live legs of this server, oldest first.
+    ///
+    /// # Errors
+    /// As reported by the database.
+    pub async fn live_calls(&self) -> Result<Vec<CallRecord>> {
+        let mut sql = rows::CALLS.select();
+        sql.with(" WHERE ended IS NULL AND instance = ?", self.instance())
+            .text(" ORDER BY created, sid");
+        self.many(sql, rows::call).await
+    }
+
+    /// How many legs are on record.
+    ///
+    /// # Errors
+    /// As reported by the database.
+    pub async fn count_calls(&self, scope: Scope) -> Result<i64> {
+        let sql = counted(scope, rows::CALLS.name);
+        let found = self.first(sql, |row| row.int("n")).await?;
+        Ok(found.unwrap_or_default())
+    }
+
     /// Legs that a filter matches.
     ///
     /// # Errors

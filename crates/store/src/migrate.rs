@@ -160,6 +160,26 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         include_str!("../../../migrations/0029-orders/up.sql"),
     ),
     (
+        34,
+        "gateways",
+        include_str!("../../../migrations/0034-gateways/up.sql"),
+    ),
+    (
+        35,
+        "outbound-proxy",
+        include_str!("../../../migrations/0035-outbound-proxy/up.sql"),
+    ),
+    (
+        36,
+        "usage-triggers",
+        include_str!("../../../migrations/0036-usage-triggers/up.sql"),
+    ),
+    (
+        37,
+        "geolocations",
+        include_str!("../../../migrations/0037-geolocations/up.sql"),
+    ),
+    (
         43,
         "test-accounts",
         include_str!("../../../migrations/0043-test-accounts/up.sql"),

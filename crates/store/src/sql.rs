@@ -9,9 +9,10 @@ use std::sync::OnceLock;
 use model::{
     AccountSid, AccountStatus, ApplicationSid, AuditSid, CallSid, CallStatus, ClientSid,
     ConferenceSid, ConferenceStatus, DialectName, Direction, EmailSid, EmailStatus, EventSid,
-    HangupBy, HttpMethod, InstanceSid, KeySid, Lane, MessageDirection, MessageSid, MessageStatus,
-    NotificationSid, NumberSid, OrganizationSid, QueueSid, RecordingSid, RecordingSource,
-    RecordingStatus, ServerSid, Timestamp, TranscriptionSid, TranscriptionStatus,
+    GatewaySid, GeolocationSid, HangupBy, HttpMethod, InstanceSid, KeySid, Lane, MessageDirection,
+    MessageSid, MessageStatus, NotificationSid, NumberSid, OrganizationSid, QueueSid, RecordingSid,
+    RecordingSource, RecordingStatus, ServerSid, Timestamp, TranscriptionSid, TranscriptionStatus,
+    UsageTriggerSid,
 };
 
 use crate::filter::RowKey;
@@ -104,6 +105,8 @@ sids_into_arg!(
     ConferenceSid,
     EmailSid,
     EventSid,
+    GatewaySid,
+    GeolocationSid,
     InstanceSid,
     KeySid,
     Lane,
@@ -114,7 +117,8 @@ sids_into_arg!(
     QueueSid,
     RecordingSid,
     ServerSid,
-    TranscriptionSid
+    TranscriptionSid,
+    UsageTriggerSid
 );
 
 /// A list of arguments of any types.

@@ -10,12 +10,16 @@ pub(crate) mod clients;
 pub(crate) mod conferences;
 pub(crate) mod deliveries;
 pub(crate) mod emails;
+pub(crate) mod gateways;
+pub(crate) mod geolocation;
 pub(crate) mod keys;
 pub(crate) mod messages;
 pub(crate) mod notifications;
 pub(crate) mod numbers;
+pub(crate) mod outbound_proxy;
 pub(crate) mod queues;
 pub(crate) mod recordings;
+pub(crate) mod supervisor;
 pub(crate) mod tokens;
 pub(crate) mod transcriptions;
 pub(crate) mod usage;
@@ -45,4 +49,9 @@ pub(crate) static ROUTES: &[&[Route]] = &[
     deliveries::ROUTES,
     transcriptions::ROUTES,
     usage::ROUTES,
+    usage::triggers::ROUTES,
+    geolocation::ROUTES,
+    supervisor::ROUTES,
+    gateways::ROUTES,
+    outbound_proxy::ROUTES,
 ];

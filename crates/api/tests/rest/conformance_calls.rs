@@ -716,6 +716,8 @@ fn lists(paths: &[String]) -> Vec<(&'static str, String)> {
         .iter()
         .filter_map(|path| path.rsplit_once('/'))
         .map(|(list, _)| list.to_owned())
+        // Its kinds are listed together.
+        .filter(|list| !list.starts_with("Geolocation/"))
         .collect();
     lists.sort();
     lists.dedup();

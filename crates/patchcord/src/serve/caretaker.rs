@@ -1,5 +1,6 @@
 //! Ends what must not go on while the server runs: calls that another server has closed on record, what
-//! closed accounts left behind, kept answers to requests of the API, and old entries of its audit log.
+//! closed accounts left behind, kept answers to requests of the API, and old entries of its audit log. It also
+//! has usage triggers fire.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,6 +9,7 @@ use call::Engine;
 use store::{Store, StoreError};
 use tokio::sync::watch;
 use tracing::warn;
+use webhook::Callbacks;
 
 use super::calls::LiveCalls;
 
@@ -19,6 +21,7 @@ const ROUNDS_OF_OLD_ROWS: u32 = 40;
 pub(super) struct Caretaker {
     pub(super) store: Store,
     pub(super) engine: Engine,
+    pub(super) callbacks: Callbacks,
     pub(super) recordings: PathBuf,
 }
 
@@ -39,6 +42,10 @@ impl Caretaker {
                 && let Err(error) = self.engine.end_lost_calls().await
             {
                 warn!(%error, "calls that other servers have closed cannot be looked up");
+            }
+            let deliver = |callback| self.callbacks.deliver(callback);
+            if let Err(error) = api::fire_usage_triggers(&self.store, &deliver).await {
+                warn!(%error, "usage triggers could not be compared with what was used");
             }
             if rounds.is_multiple_of(ROUNDS_OF_OLD_ROWS)
                 && let Err(error) = api::forget_old_rows(&self.store).await

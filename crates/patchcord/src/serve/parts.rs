@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ::mail::Carrier;
 use anyhow::{Context, Result, anyhow};
-use api::NumberProvider;
+use api::{NumberProvider, Trunks};
 use call::{
     Engine, EngineConfig, Refusals, StoreDirectory, StoreKeyring, StoreOutbox, StrangerLimits,
 };
@@ -114,13 +114,8 @@ pub(super) fn callbacks(
     )
 }
 
-pub(super) async fn sip(
-    config: &Config,
-    store: &Store,
-    (organization, server): (OrganizationSid, ServerSid),
-    refusals: &Refusals,
-) -> Result<(Sip, mpsc::Receiver<IncomingCall>)> {
-    let settings = &config.sip;
+/// The trunks of the configuration.
+pub(super) fn trunks(config: &Config) -> Vec<Trunk> {
     let trunk = |trunk: &crate::config::Trunk| Trunk {
         name: trunk.name.clone(),
         uri: trunk.uri.clone(),
@@ -138,6 +133,16 @@ pub(super) async fn sip(
             })
             .collect(),
     };
+    config.trunks.iter().map(trunk).collect()
+}
+
+pub(super) async fn sip(
+    config: &Config,
+    store: &Store,
+    (organization, server): (OrganizationSid, ServerSid),
+    refusals: &Refusals,
+) -> Result<(Sip, mpsc::Receiver<IncomingCall>)> {
+    let settings = &config.sip;
     let sip = SipConfig {
         udp: config.server.sip,
         tcp: config.server.sip,
@@ -147,7 +152,7 @@ pub(super) async fn sip(
         nonce_lifetime: Duration::from_secs(u64::from(settings.nonce_lifetime_s.get())),
         keepalive: Duration::from_secs(u64::from(settings.keepalive_s)),
         max_calls_in_setup: settings.max_calls_in_setup.get() as usize,
-        trunks: config.trunks.iter().map(trunk).collect(),
+        trunks: trunks(config),
         ..SipConfig::default()
     };
     let directory = StoreDirectory {
@@ -300,7 +305,7 @@ pub(super) fn router(
     config: &Config,
     store: &Store,
     engine: &Engine,
-    (numbers, carrier): (NumberProvider, &Carrier),
+    (numbers, trunks, carrier): (NumberProvider, Arc<dyn Trunks>, &Carrier),
     http: SocketAddr,
     stages: watch::Receiver<Stage>,
 ) -> axum::Router {
@@ -308,8 +313,10 @@ pub(super) fn router(
     let api = api::router(api::ApiState {
         store: store.clone(),
         calls: live.clone(),
-        messages: live,
+        messages: live.clone(),
         mail: carrier.is_set_up().then(|| super::mail::senders(config)),
+        monitor: live,
+        trunks,
         numbers,
         recording_links: recording_links(config, store),
         shows_digests: config.compat.show_client_digests,

@@ -14,6 +14,8 @@ impl Core {
             self.call(id, *spec, now);
         } else if let LegCommand::Message(spec) = command {
             self.message(id, *spec, now);
+        } else if let LegCommand::Register(spec) = command {
+            self.register(id, *spec, now);
         } else if let Some(mut leg) = self.take(id) {
             if let LegCommand::SetHeaders(headers) = command {
                 leg.headers = self.sendable(id, headers);
@@ -52,6 +54,7 @@ impl Core {
                 }
                 LegCommand::Invite(_)
                 | LegCommand::Message(_)
+                | LegCommand::Register(_)
                 | LegCommand::SetHeaders(_)
                 | LegCommand::Cancel
                 | LegCommand::AnswerReinvite { .. }

@@ -14,7 +14,7 @@ use super::keepalive::KeepAlive;
 use super::leg::{Leg, State};
 use super::pending::Pending;
 use super::random::Random;
-use super::{CoreConfig, Entropy, FlowId, IncomingInvite, LegEvent, LegId, Peer};
+use super::{CoreConfig, Entropy, FlowId, IncomingInvite, LegEvent, LegId, Peer, TrunkSource};
 use crate::digest::{Algorithm, Authenticator, Nonces};
 use crate::message::Message;
 use crate::parse::{ParseError, parse_bytes};
@@ -122,6 +122,11 @@ impl Core {
             next_inbound: 1,
             next_lookup: 0,
         }
+    }
+
+    /// Replaces the peers whose calls need no credentials, from the next call on.
+    pub fn set_trunks(&mut self, trunks: Vec<TrunkSource>) {
+        self.config.trunks = trunks;
     }
 
     /// Processes a datagram.

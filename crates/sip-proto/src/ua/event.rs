@@ -6,7 +6,7 @@ use crate::DialogSnapshot;
 /// An event of a leg. Header lists carry the X- fields and Diversion, in order.
 ///
 /// A leg ends with exactly one of `Rejected`, `Canceled`, `NoAck`, `Bye`, `ByeDone`, `Lost`,
-/// `MessageDone`, or silently after the engine's own `Reject` or `Challenge`.
+/// `MessageDone`, `RegisterDone`, or silently after the engine's own `Reject` or `Challenge`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum LegEvent {
     /// Outbound: a provisional response above 100.
@@ -109,6 +109,14 @@ pub enum LegEvent {
         /// Reason phrase.
         reason: String,
     },
+    /// Ended: the final response to our REGISTER, or 408 if none came, 503 if it could not be sent,
+    /// 400 if the command could not be made into a message.
+    RegisterDone {
+        /// Status.
+        status: u16,
+        /// Seconds that the registrar grants, or demands at least (423).
+        seconds: Option<u32>,
+    },
     /// The final response to our REFER: 408 if none came, 503 if it could not be sent, 400 if the
     /// command could not be made into a message.
     ReferAnswered {
@@ -142,6 +150,7 @@ impl LegEvent {
                 | Self::ByeDone { .. }
                 | Self::Lost
                 | Self::MessageDone { .. }
+                | Self::RegisterDone { .. }
         )
     }
 }

@@ -35,6 +35,7 @@ pub(super) enum Kind {
     Info,
     Options,
     Message,
+    Register,
     Notify,
     Refer,
 }
@@ -159,6 +160,7 @@ impl Core {
             Kind::Bye => self.bye_response(leg.as_mut(), tx, &response, now),
             Kind::Info => self.info_response(leg.as_mut(), tx, &response, now),
             Kind::Message => self.message_response(leg.as_mut(), tx, &response, now),
+            Kind::Register => self.register_response(leg.as_mut(), tx, &response, now),
             Kind::Notify => self.notify_response(leg.as_mut(), tx, &response, now),
             Kind::Refer => self.refer_response(leg.as_mut(), tx, &response, now),
             Kind::Options => self.alive(tx, now),
@@ -190,6 +192,7 @@ impl Core {
             Kind::Bye => self.bye_done(&mut leg, status, Vec::new()),
             Kind::Info => self.info_done(&leg, status),
             Kind::Message => self.message_done(&mut leg, status, None),
+            Kind::Register => self.register_done(&mut leg, status, None),
             Kind::Refer => self.refer_answered(&mut leg, tx, status),
             // An unanswered NOTIFY does not end the call (RFC 5057 §5.1).
             Kind::Cancel | Kind::Options | Kind::Notify => {}

@@ -74,6 +74,7 @@ impl Core {
             LegCommand::Refer { target } => self.refer(leg, talking, &target, now),
             LegCommand::Invite(_)
             | LegCommand::Message(_)
+            | LegCommand::Register(_)
             | LegCommand::SetHeaders(_)
             | LegCommand::Progress { .. }
             | LegCommand::Answer { .. }

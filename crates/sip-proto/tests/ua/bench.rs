@@ -22,7 +22,7 @@ use sip_proto::message::{HeaderName, Message, Method, Request, Response};
 use sip_proto::parse::parse_bytes;
 use sip_proto::ua::{
     Caller, Core, CoreConfig, Credentials, Entropy, Found, Ha1, InviteSpec, LegCommand, LegEvent,
-    LegId, MessageSpec, OurNames, Output, Peer, Transport,
+    LegId, MessageSpec, OurNames, Output, Peer, RegisterSpec, Transport,
 };
 
 pub(crate) const SDP: &str = "v=0\r\n";
@@ -422,6 +422,19 @@ fn command(verb: &str, argument: &str, route: Peer) -> LegCommand {
             text: "Grüße".to_owned(),
             credentials: credentials(argument),
         })),
+        "register" => LegCommand::Register(Box::new(RegisterSpec {
+            registrar: match argument {
+                "nowhere" => "no uri".to_owned(),
+                _ => "sip:carrier.example".to_owned(),
+            },
+            address: "sip:kim@carrier.example".to_owned(),
+            contact_user: "kim".to_owned(),
+            route,
+            expires: 600,
+            call_id: "r1@here".to_owned(),
+            seq: 17,
+            credentials: credentials(argument),
+        })),
         "cancel" => LegCommand::Cancel,
         "bye" => LegCommand::Bye { headers },
         "ring" => LegCommand::Progress {
@@ -487,6 +500,10 @@ pub(crate) fn name(event: &LegEvent) -> String {
         LegEvent::Info { .. } => "Info".to_owned(),
         LegEvent::InfoDone { status } => format!("InfoDone {status}"),
         LegEvent::MessageDone { status, .. } => format!("MessageDone {status}"),
+        LegEvent::RegisterDone { status, seconds } => {
+            let seconds = seconds.map_or_else(String::new, |seconds| format!(" {seconds}"));
+            format!("RegisterDone {status}{seconds}")
+        }
         LegEvent::Dialog(_) => "Dialog".to_owned(),
         LegEvent::HeaderRefused { name } => format!("HeaderRefused {name}"),
     }

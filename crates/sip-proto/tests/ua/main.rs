@@ -11,6 +11,7 @@ mod messaging;
 mod outbound;
 mod referring;
 mod refusals;
+mod registering;
 mod routing;
 mod session;
 mod transferring;

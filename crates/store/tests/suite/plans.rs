@@ -4,9 +4,7 @@ use model::available::{NumberKind, NumberSearch};
 use model::day::Day;
 use model::{AccountSid, CallSid, ConferenceSid, Lane, QueueSid, RecordingSid, Timestamp};
 use store::{
-    AccountFilter, CallFilter, CallerIdFilter, ConferenceFilter, DeliveryFilter, DeliveryState,
-    EmailFilter, MessageFilter, NotificationFilter, NumberFilter, ParticipantFilter, Place,
-    RecordingFilter, Scope, Store, TranscriptionFilter, Window,
+    AccountFilter, CallFilter, CallerIdFilter, ConferenceFilter, DeliveryFilter, DeliveryState, EmailFilter, MessageFilter, NotificationFilter, NumberFilter, ParticipantFilter, Place, RecordingFilter, Scope, Store, TranscriptionFilter, UsageTriggerFilter, Window,
 };
 use testkit::statements::Statements;
 
@@ -93,6 +91,16 @@ async fn lists_of(store: &Store, scope: Scope) {
     store.api_keys(account, &window).await.unwrap();
     let caller_ids = caller_ids(account);
     store.caller_ids(&caller_ids).await.unwrap();
+    let triggers = UsageTriggerFilter {
+        account,
+        recurring: None,
+        by: None,
+        category: None,
+        window: window.clone(),
+    };
+    store.usage_triggers(&triggers).await.unwrap();
+    store.geolocations(account).await.unwrap();
+    store.watched_triggers(None, 50).await.unwrap();
 }
 
 /// Every filter that has an index: the rows are found by it, in the order of the list.
