@@ -80,6 +80,51 @@ pub(crate) enum Task {
     /// Works on the database directly, whether the server is running or not. docs/numbers.md describes the file.
     #[command(subcommand, after_help = examples::NUMBERS)]
     Numbers(NumbersTask),
+    /// Copy the embedded database to PostgreSQL, and compare the two.
+    ///
+    /// The server must be stopped. An interrupted copy is continued by the same command. Exit codes: 0 copied, and both databases
+    /// have the same rows, 64 a database cannot be used as it is, 70 the copy was interrupted or differs.
+    #[command(after_help = examples::MIGRATE)]
+    Migrate {
+        /// File of the embedded database [default: patchcord.db in the data folder]
+        #[arg(long, value_name = "FILE")]
+        from: Option<PathBuf>,
+        /// Empty PostgreSQL database: `postgres://USER@HOST/NAME` [default: `database.url` of the configuration, where its
+        /// password does not appear in the list of processes]
+        #[arg(long, value_name = "URL")]
+        to: Option<String>,
+        #[command(flatten)]
+        data: DataFlags,
+    },
+    /// Back up the database, the recordings and the keys to a new folder, while the server runs.
+    ///
+    /// A PostgreSQL database is written by `pg_dump`, which must be installed. Exit codes: 0 complete, 64 the folder or the data
+    /// cannot be used as they are.
+    #[command(after_help = examples::BACKUP)]
+    Backup {
+        /// Folder for the backup; it must not exist, or be empty
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
+        /// Leave out the secret key, which is needed to restore the backup
+        #[arg(long)]
+        without_key: bool,
+        #[command(flatten)]
+        data: DataFlags,
+    },
+    /// Restore a backup to an empty data folder, and check it.
+    ///
+    /// Exit codes: 0 restored, 64 the backup is damaged, or the folder or database is not empty.
+    #[command(after_help = examples::RESTORE)]
+    Restore {
+        /// Folder with the backup
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
+        /// For a backup of a PostgreSQL database: an empty one to restore to [default: `database.url` of the configuration]
+        #[arg(long, value_name = "URL")]
+        to: Option<String>,
+        #[command(flatten)]
+        data: DataFlags,
+    },
     /// Show the changes that were made through the REST API.
     ///
     /// Reads the database directly, whether the server is running or not.

@@ -6,7 +6,9 @@
 
 #![forbid(unsafe_code)]
 
+mod archive;
 mod audit;
+mod backup;
 mod calls;
 mod cli;
 mod config;
@@ -18,11 +20,13 @@ mod lint;
 mod live;
 mod logging;
 mod metrics;
+mod migrate;
 mod new;
 mod notifications;
 mod numbers;
 mod phones;
 mod replay;
+mod restore;
 mod screen;
 mod serve;
 mod shutdown;
@@ -118,6 +122,19 @@ fn main() -> ExitCode {
             data,
         }) => answer(&data.into(), async |config| {
             numbers::import(&config, &file, replace).await
+        }),
+        Task::Migrate { from, to, data } => answer(&data.into(), async |config| {
+            migrate::run(&config, from, to).await
+        }),
+        Task::Backup {
+            folder,
+            without_key,
+            data,
+        } => answer(&data.into(), async |config| {
+            backup::run(&config, &folder, !without_key).await
+        }),
+        Task::Restore { folder, to, data } => answer(&data.into(), async |config| {
+            restore::run(&config, &folder, to).await
         }),
         Task::Audit(AuditTask::List {
             account,

@@ -45,8 +45,10 @@ mod replies;
 mod row;
 mod rows;
 mod secret;
+mod snapshot;
 mod sql;
 mod transcriptions;
+mod transfer;
 mod usage;
 mod writer;
 
@@ -74,7 +76,11 @@ pub use links::RecordingLinks;
 pub use orders::NumberOrder;
 pub use replies::{Claim, ClaimedKey, RequestKey};
 pub use secret::SecretKey;
+pub use snapshot::{
+    Contents, Snapshot, check_file, embedded_file, is_empty, newest_version,
+};
 pub use transcriptions::TranscriptionFilter;
+pub use transfer::{Compared, Phase, Progress, Sum, Transfer};
 pub use usage::DailyUsage;
 
 use crate::caches::Caches;
@@ -181,6 +187,9 @@ impl Store {
             other => other,
         };
         migrate::migrate(&mut opened.connection, opened.dialect, now())
+            .await
+            .map_err(explained)?;
+        transfer::refuse_unfinished(&mut opened.connection)
             .await
             .map_err(explained)?;
         migrate::seal_clients(&mut opened.connection, opened.dialect, &key)

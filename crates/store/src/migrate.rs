@@ -150,6 +150,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         include_str!("../../../migrations/0027-audit/up.sql"),
     ),
     (
+        39,
+        "copies",
+        include_str!("../../../migrations/0039-copies/up.sql"),
+    ),
+    (
         43,
         "test-accounts",
         include_str!("../../../migrations/0043-test-accounts/up.sql"),
@@ -160,6 +165,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         include_str!("../../../migrations/0051-emails/up.sql"),
     ),
 ];
+
+/// The version of the tables that this release works with.
+pub(crate) fn newest() -> i64 {
+    MIGRATIONS.last().map_or(0, |(version, _, _)| *version)
+}
 
 const NOTES: &str = "CREATE TABLE IF NOT EXISTS migrations (\
     version BIGINT PRIMARY KEY, name TEXT NOT NULL, applied BIGINT NOT NULL)";
@@ -231,7 +241,7 @@ async fn migrate_locked(
     }
     connection.run(NOTES).await?;
     let seen = seen_version(connection).await?;
-    let newest = MIGRATIONS.last().map_or(0, |(version, _, _)| *version);
+    let newest = newest();
     if seen > newest {
         return Err(StoreError::Unusable(format!(
             "the database was written by a newer release (its tables have version {seen}, this \
@@ -251,7 +261,8 @@ async fn migrate_locked(
     Ok(())
 }
 
-async fn seen_version(connection: &mut Connection) -> Result<i64> {
+/// The version of the tables; 0 if no migration ran yet.
+pub(crate) async fn seen_version(connection: &mut Connection) -> Result<i64> {
     let text = "SELECT MAX(version) AS version FROM migrations";
     let found = connection.all(&Sql::new(text, Vec::new())).await?;
     let seen = found.first().map(|row| row.opt_int("version"));
