@@ -111,14 +111,20 @@ impl Writer {
         let text = serde_json::to_string_pretty(manifest)? + "\n";
         let sum = copy(text.as_bytes(), &self.path(MANIFEST))?;
         self.sums.insert(MANIFEST.to_owned(), sum);
-        let lines = self.sums.iter().map(|(name, sum)| format!("{sum}  {name}\n"));
+        let lines = self
+            .sums
+            .iter()
+            .map(|(name, sum)| format!("{sum}  {name}\n"));
         copy(lines.collect::<String>().as_bytes(), &self.path(SUMS))?;
         for folder in [&self.path(RECORDINGS), &self.folder] {
             File::open(folder).and_then(|folder| folder.sync_all())?;
         }
         std::fs::rename(&self.folder, name).with_context(|| {
             let made = self.folder.display();
-            format!("the backup is complete in {made}, but cannot be renamed to {}", name.display())
+            format!(
+                "the backup is complete in {made}, but cannot be renamed to {}",
+                name.display()
+            )
         })?;
         Ok(self.sums.len())
     }
@@ -150,9 +156,12 @@ impl Archive {
         }
         for (name, listed) in &sums {
             let found = File::open(folder.join(name)).and_then(sum);
-            let found = found.map_err(|error| wrong(format!("`{name}` cannot be read: {error}")))?;
+            let found =
+                found.map_err(|error| wrong(format!("`{name}` cannot be read: {error}")))?;
             if found != *listed {
-                return Err(wrong(format!("`{name}` has changed since the backup was made")).into());
+                return Err(
+                    wrong(format!("`{name}` has changed since the backup was made")).into(),
+                );
             }
         }
         if !sums.contains_key(MANIFEST) {
@@ -163,7 +172,10 @@ impl Archive {
             .map_err(|error| wrong(format!("`{MANIFEST}` cannot be read: {error}")))?;
         if manifest.format != FORMAT {
             let format = manifest.format;
-            return Err(wrong(format!("it has format {format}, and this release reads {FORMAT}")).into());
+            return Err(wrong(format!(
+                "it has format {format}, and this release reads {FORMAT}"
+            ))
+            .into());
         }
         if !sums.contains_key(&manifest.database) {
             return Err(wrong("the database is missing".to_owned()).into());
@@ -186,7 +198,9 @@ impl Archive {
         let input = File::open(&from).with_context(|| format!("cannot read {}", from.display()))?;
         let copied = copy(input, to)?;
         if self.sums.get(name) != Some(&copied) {
-            return Err(WrongUsage(format!("{} changed while it was copied", from.display())).into());
+            return Err(
+                WrongUsage(format!("{} changed while it was copied", from.display())).into(),
+            );
         }
         Ok(())
     }
@@ -198,7 +212,9 @@ fn is_name(name: &str) -> bool {
     if known.contains(&name) || OTHERS.contains(&name) {
         return true;
     }
-    let recording = name.strip_prefix(RECORDINGS).and_then(|rest| rest.strip_prefix('/'));
+    let recording = name
+        .strip_prefix(RECORDINGS)
+        .and_then(|rest| rest.strip_prefix('/'));
     recording.is_some_and(|file| {
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '.';
         file.starts_with("RE") && file.chars().all(plain)

@@ -67,13 +67,22 @@ pub(crate) async fn run(config: &Config, folder: &Path, with_key: bool) -> Resul
         manifest.rows.len()
     );
     if !manifest.missing.is_empty() {
-        let named: Vec<_> = manifest.missing.iter().take(NAMED).map(String::as_str).collect();
+        let named: Vec<_> = manifest
+            .missing
+            .iter()
+            .take(NAMED)
+            .map(String::as_str)
+            .collect();
         text += &format!(
             "{} recordings have no file in {}: {}{}\n",
             manifest.missing.len(),
             data.join(archive::RECORDINGS).display(),
             named.join(", "),
-            if manifest.missing.len() > NAMED { " …; manifest.json names all" } else { "" }
+            if manifest.missing.len() > NAMED {
+                " …; manifest.json names all"
+            } else {
+                ""
+            }
         );
     }
     text += if has_key {
@@ -119,7 +128,10 @@ fn unfinished(folder: &Path) -> Result<PathBuf> {
 fn address(config: &Config) -> Result<String> {
     let url = match &config.database.url {
         Some(url) => url.expose().to_owned(),
-        None => format!("sqlite:{}", config.server.data.join("patchcord.db").display()),
+        None => format!(
+            "sqlite:{}",
+            config.server.data.join("patchcord.db").display()
+        ),
     };
     if let Some(file) = store::embedded_file(&url)? {
         reachable(&config.server.data, &file)?;
@@ -159,7 +171,12 @@ fn dump(url: &str, snapshot: &str, file: &Path) -> Result<()> {
     let (address, password) = without_password(url);
     let mut command = std::process::Command::new("pg_dump");
     command
-        .args(["--format=custom", "--no-owner", "--no-privileges", "--no-password"])
+        .args([
+            "--format=custom",
+            "--no-owner",
+            "--no-privileges",
+            "--no-password",
+        ])
         .arg(format!("--snapshot={snapshot}"))
         .arg("--file")
         .arg(file)
@@ -265,7 +282,11 @@ mod tests {
     fn passwords_are_taken_out_of_addresses() {
         let table = [
             ("postgres://u@h/p", "postgres://u@h/p", None),
-            ("postgres://u:a%40b@h:5/p", "postgres://u@h:5/p", Some("a@b")),
+            (
+                "postgres://u:a%40b@h:5/p",
+                "postgres://u@h:5/p",
+                Some("a@b"),
+            ),
             (
                 "postgres://u@h/p?password=x%20y&connect_timeout=3",
                 "postgres://u@h/p?connect_timeout=3",

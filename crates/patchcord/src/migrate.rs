@@ -168,11 +168,18 @@ fn names_of_different(compared: &[Compared]) -> Vec<String> {
 fn what_next(folder: &Path, recordings: &Recordings) -> String {
     let shown = folder.display();
     let present = recordings.all - recordings.missing;
-    let mut files = format!("{present} of {} recordings have their files", recordings.all);
+    let mut files = format!(
+        "{present} of {} recordings have their files",
+        recordings.all
+    );
     if recordings.missing > 0 {
         let _ = write!(files, "; missing: {}", recordings.named.join(", "));
         if recordings.missing > recordings.named.len() {
-            let _ = write!(files, " and {} more", recordings.missing - recordings.named.len());
+            let _ = write!(
+                files,
+                " and {} more",
+                recordings.missing - recordings.named.len()
+            );
         }
     }
     format!(

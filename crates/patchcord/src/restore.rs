@@ -61,7 +61,10 @@ pub(crate) async fn run(config: &Config, folder: &Path, to: Option<String>) -> R
     }
     std::fs::remove_file(data.join(UNFINISHED))?;
     let rows: u64 = found.values().sum();
-    let recordings = archive.sums.keys().filter(|name| name.starts_with(archive::RECORDINGS));
+    let recordings = archive
+        .sums
+        .keys()
+        .filter(|name| name.starts_with(archive::RECORDINGS));
     let mut text = format!(
         "{}: {rows} rows of {} tables and {} recordings, as of {}\n",
         data.display(),
@@ -100,7 +103,10 @@ fn check_key(config: &Config, archive: &Archive) -> Result<()> {
         (Some(key), _) => (SecretKey::from_hex(key.expose())?, "`server.secret_key`"),
         (None, true) => {
             let text = std::fs::read_to_string(archive.path(archive::KEY))?;
-            (SecretKey::from_hex(text.trim())?, "`secret.key` in the backup")
+            (
+                SecretKey::from_hex(text.trim())?,
+                "`secret.key` in the backup",
+            )
         }
         (None, false) => {
             return Err(WrongUsage(
@@ -121,7 +127,11 @@ fn check_key(config: &Config, archive: &Archive) -> Result<()> {
 }
 
 async fn target(config: &Config, archive: &Archive, to: Option<String>) -> Result<Target> {
-    let configured = config.database.url.as_ref().map(|url| url.expose().to_owned());
+    let configured = config
+        .database
+        .url
+        .as_ref()
+        .map(|url| url.expose().to_owned());
     let address = to.or(configured);
     let embedded = match &address {
         Some(url) => store::embedded_file(url)?,
@@ -130,7 +140,8 @@ async fn target(config: &Config, archive: &Archive, to: Option<String>) -> Resul
     let is_dump = archive.manifest.database == archive::DUMP;
     match (embedded, address) {
         (Some(file), _) if !is_dump => {
-            if file.exists() {
+            // One that an interrupted restore has left is replaced.
+            if file.exists() && !config.server.data.join(UNFINISHED).exists() {
                 let text = format!("{} exists already: restore to a new file", file.display());
                 return Err(WrongUsage(text).into());
             }
@@ -189,7 +200,9 @@ fn prepare(data: &Path) -> Result<()> {
         .open(&mark)
         .and_then(|file| file.sync_all())
         .with_context(cannot)?;
-    builder.create(data.join(archive::RECORDINGS)).with_context(cannot)
+    builder
+        .create(data.join(archive::RECORDINGS))
+        .with_context(cannot)
 }
 
 /// Has `pg_restore` fill an empty database, as a whole or not at all.
@@ -197,7 +210,13 @@ fn load(url: &str, file: &Path) -> Result<()> {
     let (address, password) = without_password(url);
     let mut command = std::process::Command::new("pg_restore");
     command
-        .args(["--exit-on-error", "--single-transaction", "--no-owner", "--no-privileges", "--no-password"])
+        .args([
+            "--exit-on-error",
+            "--single-transaction",
+            "--no-owner",
+            "--no-privileges",
+            "--no-password",
+        ])
         .arg("--dbname")
         .arg(&address)
         .arg(file);

@@ -76,9 +76,7 @@ pub use links::RecordingLinks;
 pub use orders::NumberOrder;
 pub use replies::{Claim, ClaimedKey, RequestKey};
 pub use secret::SecretKey;
-pub use snapshot::{
-    Contents, Snapshot, check_file, embedded_file, is_empty, newest_version,
-};
+pub use snapshot::{Contents, Snapshot, check_file, embedded_file, is_empty, newest_version};
 pub use transcriptions::TranscriptionFilter;
 pub use transfer::{Compared, Phase, Progress, Sum, Transfer};
 pub use usage::DailyUsage;

@@ -108,19 +108,12 @@ impl Transfer {
             .await
             .map_err(|error| connect::unusable(&from_url, error))?;
         check_version(&mut source, &format!("`{shown}`")).await?;
-        let identity = identity(&mut source).await?.ok_or_else(|| {
-            refusal(format!(
-                "`{shown}` holds no data: there is nothing to copy"
-            ))
-        })?;
+        let identity = identity(&mut source)
+            .await?
+            .ok_or_else(|| refusal(format!("`{shown}` holds no data: there is nothing to copy")))?;
         let mut target = server(to).await?;
         hold(&mut target).await?;
-        let found = match examine(&mut target, &identity).await {
-            Ok(found) => found,
-            Err(StoreError::Unusable(text)) => return Err(refusal(text)),
-            Err(other) => return Err(other),
-        };
-        match found {
+        match examine(&mut target, &identity).await? {
             Found::Empty => begin(&mut target, &identity).await?,
             Found::Part => check_version(&mut target, "the unfinished copy").await?,
         }
@@ -320,9 +313,9 @@ async fn hold(target: &mut Connection) -> Result<()> {
 /// Refuses tables of another version than this release works with.
 async fn check_version(connection: &mut Connection, which: &str) -> Result<()> {
     let newest = migrate::newest();
-    let seen = migrate::seen_version(connection).await.map_err(|error| {
-        refusal(format!("{which} is not a database of Patchcord: {error}"))
-    })?;
+    let seen = migrate::seen_version(connection)
+        .await
+        .map_err(|error| refusal(format!("{which} is not a database of Patchcord: {error}")))?;
     if seen == newest {
         return Ok(());
     }
@@ -392,7 +385,9 @@ fn not_empty(table: &str) -> StoreError {
 async fn begin(target: &mut Connection, identity: &str) -> Result<()> {
     migrate::migrate(target, Dialect::Postgres, now()).await?;
     let text = "INSERT INTO copies (source, started) VALUES ($1, $2)";
-    target.execute(Sql::new(text, args![identity, now()])).await?;
+    target
+        .execute(Sql::new(text, args![identity, now()]))
+        .await?;
     Ok(())
 }
 
