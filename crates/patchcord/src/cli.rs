@@ -96,6 +96,26 @@ pub(crate) enum Task {
         #[command(flatten)]
         data: DataFlags,
     },
+    /// List, restore or delete for good what was deleted and rests in the bin.
+    ///
+    /// A server that uses the embedded database carries the changes out.
+    #[command(subcommand, after_help = examples::BIN)]
+    Bin(BinTask),
+    /// Erase a person's number from the records of an account and all below it.
+    ///
+    /// Deletes the recordings, texts and traces of its calls and messages; the records stay, with a pseudonym. Prints a receipt, which the
+    /// audit log keeps without the number. A server that uses the embedded database carries it out.
+    #[command(after_help = examples::ERASE)]
+    Erase {
+        /// The number, with `+` and its country code
+        #[arg(value_name = "NUMBER", value_parser = person)]
+        number: String,
+        /// The account: `AC` and 32 hexadecimal digits
+        #[arg(long, value_name = "SID")]
+        account: AccountSid,
+        #[command(flatten)]
+        data: DataFlags,
+    },
     /// Back up the database, the recordings and the keys to a new folder, while the server runs.
     ///
     /// A PostgreSQL database is written by `pg_dump`, which must be installed. Exit codes: 0 complete, 64 the folder or the data
@@ -478,6 +498,56 @@ pub(crate) enum NumbersTask {
         #[command(flatten)]
         data: DataFlags,
     },
+}
+
+/// What to do with the bin.
+#[derive(Subcommand)]
+pub(crate) enum BinTask {
+    /// Print the numbers and recordings in the bin, the latest first.
+    #[command(after_help = examples::BIN)]
+    List {
+        /// Only those of one account: `AC` and 32 hexadecimal digits.
+        #[arg(long, value_name = "SID")]
+        account: Option<AccountSid>,
+        /// Maximum number to print
+        #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
+        limit: i64,
+        #[command(flatten)]
+        data: DataFlags,
+    },
+    /// Restore a number or recording.
+    #[command(after_help = examples::BIN)]
+    Restore {
+        /// Number or recording: `PN` or `RE` and 32 hexadecimal digits
+        #[arg(value_name = "SID", value_parser = discarded)]
+        sid: String,
+        #[command(flatten)]
+        data: DataFlags,
+    },
+    /// Delete a number or recording for good.
+    #[command(after_help = examples::BIN)]
+    Delete {
+        /// Number or recording: `PN` or `RE` and 32 hexadecimal digits
+        #[arg(value_name = "SID", value_parser = discarded)]
+        sid: String,
+        #[command(flatten)]
+        data: DataFlags,
+    },
+}
+
+/// A number that identifies a person.
+fn person(text: &str) -> Result<String, String> {
+    let reason = "write the number with `+` and its country code";
+    model::number::e164(text).ok_or_else(|| reason.to_owned())
+}
+
+/// The SID of something that can be in the bin.
+fn discarded(text: &str) -> Result<String, String> {
+    let is_hex = text.len() == 34 && text.chars().skip(2).all(|c| c.is_ascii_hexdigit());
+    match store::DiscardedKind::of_sid(text).filter(|_| is_hex) {
+        Some(_) => Ok(text.to_owned()),
+        None => Err("write `PN` or `RE` and 32 hexadecimal digits".to_owned()),
+    }
 }
 
 /// What to show of the audit log.

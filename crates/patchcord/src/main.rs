@@ -32,6 +32,7 @@ mod serve;
 mod shutdown;
 mod test;
 mod token;
+mod upkeep;
 mod usage;
 mod webhooks;
 
@@ -44,8 +45,8 @@ use clap::error::ErrorKind;
 use rehearse::recorded::Keys;
 
 use cli::{
-    AuditTask, CallsTask, Cli, DoctorTask, NotificationsTask, NumbersTask, PhonesTask, Task,
-    TestFlags, WebhooksTask,
+    AuditTask, BinTask, CallsTask, Cli, DoctorTask, NotificationsTask, NumbersTask, PhonesTask,
+    Task, TestFlags, WebhooksTask,
 };
 
 /// A check failed: a document has findings, a replay differs, a call is suspicious.
@@ -125,6 +126,26 @@ fn main() -> ExitCode {
         }),
         Task::Migrate { from, to, data } => answer(&data.into(), async |config| {
             migrate::run(&config, from, to).await
+        }),
+        Task::Bin(BinTask::List {
+            account,
+            limit,
+            data,
+        }) => answer(&data.into(), async |config| {
+            upkeep::list(&config, account, limit).await
+        }),
+        Task::Bin(BinTask::Restore { sid, data }) => answer(&data.into(), async |config| {
+            upkeep::run(&config, &upkeep::Order::Restore(sid)).await
+        }),
+        Task::Bin(BinTask::Delete { sid, data }) => answer(&data.into(), async |config| {
+            upkeep::run(&config, &upkeep::Order::Delete(sid)).await
+        }),
+        Task::Erase {
+            number,
+            account,
+            data,
+        } => answer(&data.into(), async |config| {
+            upkeep::run(&config, &upkeep::Order::Erase(account, number)).await
         }),
         Task::Backup {
             folder,

@@ -39,6 +39,7 @@ use crate::config::Config;
 use crate::live;
 use crate::metrics::{self, Kind, Metrics};
 use crate::shutdown::{self, Stage};
+use crate::upkeep::Upkeep;
 use crate::usage;
 
 use identity::Identity;
@@ -182,7 +183,9 @@ pub(crate) async fn start(mut config: Config, stages: watch::Receiver<Stage>) ->
     let caretaker = caretaker::Caretaker {
         store: store.clone(),
         engine: engine.clone(),
-        recordings,
+        recordings: recordings.clone(),
+        bin_lifetime: parts::bin_lifetime(&config),
+        retention: parts::retention(&config),
     };
     tokio::spawn(caretaker.walk(stopped.clone()));
     if let NumberProvider::Carrier(carrier) = &numbers {
@@ -204,7 +207,17 @@ pub(crate) async fn start(mut config: Config, stages: watch::Receiver<Stage>) ->
     let (api_limits, metrics_limits) = (parts::http_limits(&config), http::Limits::of_metrics());
     let listeners = vec![
         posting,
-        live::serve(&config.server.data, engine.clone(), stopped.clone()),
+        live::serve(
+            &config.server.data,
+            live::Answers {
+                engine: engine.clone(),
+                upkeep: Upkeep {
+                    store: store.clone(),
+                    recordings,
+                },
+            },
+            stopped.clone(),
+        ),
         http::serve(
             http_listener,
             router,

@@ -155,6 +155,16 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         include_str!("../../../migrations/0039-copies/up.sql"),
     ),
     (
+        40,
+        "bin",
+        include_str!("../../../migrations/0040-bin/up.sql"),
+    ),
+    (
+        41,
+        "retention",
+        include_str!("../../../migrations/0041-retention/up.sql"),
+    ),
+    (
         43,
         "test-accounts",
         include_str!("../../../migrations/0043-test-accounts/up.sql"),

@@ -46,6 +46,13 @@ impl Row {
         size_of::<Value>() * self.values.len() + sizes.sum::<usize>()
     }
 
+    /// All values with the names of their columns.
+    pub(crate) fn into_named(self) -> impl Iterator<Item = (String, Value)> {
+        let names = Arc::clone(&self.names);
+        let named = self.values.into_iter().enumerate();
+        named.map(move |(at, value)| (names[at].to_string(), value))
+    }
+
     /// All values, in the order of their columns.
     pub(crate) fn into_values(self) -> Vec<Value> {
         self.values

@@ -4,18 +4,21 @@ pub(crate) mod accounts;
 pub(crate) mod applications;
 pub(crate) mod audit;
 pub(crate) mod available;
+pub(crate) mod bin;
 pub(crate) mod caller_ids;
 pub(crate) mod calls;
 pub(crate) mod clients;
 pub(crate) mod conferences;
 pub(crate) mod deliveries;
 pub(crate) mod emails;
+pub(crate) mod erasures;
 pub(crate) mod keys;
 pub(crate) mod messages;
 pub(crate) mod notifications;
 pub(crate) mod numbers;
 pub(crate) mod queues;
 pub(crate) mod recordings;
+pub(crate) mod retention;
 pub(crate) mod tokens;
 pub(crate) mod transcriptions;
 pub(crate) mod usage;
@@ -30,6 +33,7 @@ pub(crate) static ROUTES: &[&[Route]] = &[
     tokens::ROUTES,
     keys::ROUTES,
     audit::ROUTES,
+    bin::ROUTES,
     calls::ROUTES,
     clients::ROUTES,
     conferences::ROUTES,
@@ -41,8 +45,10 @@ pub(crate) static ROUTES: &[&[Route]] = &[
     emails::ROUTES,
     notifications::ROUTES,
     recordings::ROUTES,
+    retention::ROUTES,
     version::ROUTES,
     deliveries::ROUTES,
+    erasures::ROUTES,
     transcriptions::ROUTES,
     usage::ROUTES,
 ];

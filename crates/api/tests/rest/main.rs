@@ -29,6 +29,7 @@ mod mistakes;
 mod naming;
 mod notifications;
 mod openapi;
+mod privacy;
 mod recordings;
 mod reference;
 mod representation;

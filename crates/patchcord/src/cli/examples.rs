@@ -61,6 +61,16 @@ Examples:
 
 docs/operating.md describes what to do before and afterwards.";
 
+pub(super) const BIN: &str = "\
+Examples:
+  patchcord bin list
+  patchcord bin restore PN0123456789abcdef0123456789abcdef
+  patchcord bin delete RE0123456789abcdef0123456789abcdef";
+
+pub(super) const ERASE: &str = "\
+Examples:
+  patchcord erase +493012345678 --account AC0123456789abcdef0123456789abcdef";
+
 pub(super) const BACKUP: &str = "\
 Examples:
   patchcord backup /backup/2026-03-01 --data /var/lib/patchcord

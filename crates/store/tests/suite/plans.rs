@@ -62,6 +62,7 @@ async fn lists_of(store: &Store, scope: Scope) {
     store.clients(scope).await.unwrap();
     store.applications_page(scope, &window).await.unwrap();
     store.queues(scope, &window).await.unwrap();
+    store.bin(scope, &window).await.unwrap();
     store.numbers(&numbers(scope)).await.unwrap();
     let deliveries = DeliveryFilter {
         scope: Some(scope),
