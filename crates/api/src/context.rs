@@ -370,6 +370,12 @@ impl Owned for Email {
     }
 }
 
+impl Owned for store::Discarded {
+    fn owner(&self) -> AccountSid {
+        self.account
+    }
+}
+
 impl Owned for ShownRecording {
     fn owner(&self) -> AccountSid {
         self.recording.account

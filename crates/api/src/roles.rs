@@ -132,6 +132,7 @@ const DEVELOPER: &[&str] = &[
     "RestComm:*:Announcements",
     "RestComm:Read:AuditLog",
     "RestComm:Read:AvailablePhoneNumbers",
+    "RestComm:*:Bin",
     "RestComm:*:Calls",
     "RestComm:*:Clients",
     "RestComm:*:Conferences",

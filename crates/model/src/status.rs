@@ -82,6 +82,8 @@ words!(
         Completed = "completed",
         /// It could not be written.
         Failed = "failed",
+        /// Its file was removed: the account keeps recordings only for a time, or a person's data was erased.
+        Absent = "absent",
     }
 );
 

@@ -40,6 +40,7 @@ use crate::config::Config;
 use crate::live;
 use crate::metrics::{self, Kind, Metrics};
 use crate::shutdown::{self, Stage};
+use crate::upkeep::Upkeep;
 use crate::usage;
 
 use identity::Identity;
@@ -186,7 +187,9 @@ pub(crate) async fn start(mut config: Config, stages: watch::Receiver<Stage>) ->
         store: store.clone(),
         engine: engine.clone(),
         callbacks: callbacks.clone(),
-        recordings,
+        recordings: recordings.clone(),
+        bin_lifetime: parts::bin_lifetime(&config),
+        retention: parts::retention(&config),
     };
     tokio::spawn(caretaker.walk(stopped.clone()));
     if let NumberProvider::Carrier(carrier) = &numbers {
@@ -211,7 +214,17 @@ pub(crate) async fn start(mut config: Config, stages: watch::Receiver<Stage>) ->
     let listeners = vec![
         keeping,
         posting,
-        live::serve(&config.server.data, engine.clone(), stopped.clone()),
+        live::serve(
+            &config.server.data,
+            live::Answers {
+                engine: engine.clone(),
+                upkeep: Upkeep {
+                    store: store.clone(),
+                    recordings,
+                },
+            },
+            stopped.clone(),
+        ),
         http::serve(
             http_listener,
             router,

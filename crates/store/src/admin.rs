@@ -4,7 +4,7 @@
 
 use model::record::{Account, Application, Callback, Client, Number, Organization, Queue};
 use model::{
-    AccountSid, AccountStatus, ApplicationSid, ClientSid, NumberSid, QueueSid, RecordingSid,
+    AccountSid, AccountStatus, ApplicationSid, ClientSid, NotificationSid, QueueSid, RecordingSid,
     Timestamp,
 };
 
@@ -13,9 +13,11 @@ use crate::apply::Context;
 use crate::connection::{Connection, Failure};
 use crate::counts::Counts;
 use crate::deliveries;
-use crate::naming::{self, Claim};
+use crate::discarded::{self, Kind, Move};
+use crate::naming::Claim;
 use crate::query::TREE;
 use crate::queues;
+use crate::retention;
 use crate::rows::{self, APPLICATIONS, CLIENTS, NUMBERS, ORGANIZATIONS};
 use crate::sql::{Arg, ROWS_AT_ONCE, Sql, Table, args};
 
@@ -47,8 +49,8 @@ pub(crate) enum Admin {
     /// Replaces a row that has not changed since it was read.
     UpdateOwned(&'static Table, Vec<Arg>, Timestamp),
     UpdateNumber(Number, Timestamp),
-    /// Deletes a number, after a statement about its order.
-    DeleteNumber(NumberSid, Sql),
+    /// Moves a row to the bin or back, or deletes it for good.
+    Bin(Move),
     InsertApplication(Application),
     UpdateApplication(Application, Timestamp),
     DeleteApplication(ApplicationSid),
@@ -66,6 +68,8 @@ pub(crate) enum Admin {
     /// Deletes some notifications of an account and of all below it, or of all closed accounts: to be repeated
     /// until it deletes none.
     DeleteNotifications(Option<AccountSid>),
+    /// Deletes these notifications.
+    ForgetNotifications(Vec<NotificationSid>),
     /// Takes over some of the callbacks of an owner without a heartbeat since then, except those of
     /// open calls and messages: the server that closes these takes them over.
     AdoptCallbacks {
@@ -88,7 +92,7 @@ impl Admin {
             | Self::InsertNumber(_)
             | Self::InsertOrderedNumber(..)
             | Self::UpdateNumber(..)
-            | Self::DeleteNumber(..)
+            | Self::Bin(_)
             | Self::InsertApplication(_)
             | Self::UpdateApplication(..)
             | Self::DeleteApplication(_) => true,
@@ -103,6 +107,7 @@ impl Admin {
             | Self::Fire(..)
             | Self::Execute(_)
             | Self::DeleteNotifications(_)
+            | Self::ForgetNotifications(_)
             | Self::AdoptCallbacks { .. } => false,
         }
     }
@@ -119,7 +124,8 @@ impl Admin {
             | Self::InsertApplication(_)
             | Self::InsertOwned(..)
             | Self::InsertQueue(_)
-            | Self::InsertInto(..) => true,
+            | Self::InsertInto(..)
+            | Self::Bin(_) => true,
             Self::InsertOrganization(_)
             | Self::Change(_)
             | Self::UpdateOwned(..)
@@ -127,7 +133,6 @@ impl Admin {
             | Self::UpdateClient(..)
             | Self::DeleteClient(_)
             | Self::UpdateNumber(..)
-            | Self::DeleteNumber(..)
             | Self::UpdateApplication(..)
             | Self::DeleteApplication(_)
             | Self::UpdateQueue(..)
@@ -136,6 +141,7 @@ impl Admin {
             | Self::Fire(..)
             | Self::Execute(_)
             | Self::DeleteNotifications(_)
+            | Self::ForgetNotifications(_)
             | Self::AdoptCallbacks { .. } => false,
         }
     }
@@ -160,7 +166,7 @@ impl Admin {
 }
 
 /// Tables whose rows are removed with their account, few for each.
-const OWNED: [&str; 8] = [
+const OWNED: [&str; 9] = [
     "applications",
     "numbers",
     "caller_ids",
@@ -169,6 +175,7 @@ const OWNED: [&str; 8] = [
     "api_keys",
     "usage_triggers",
     "geolocations",
+    "retention",
 ];
 
 /// Applies one write; `false` if there was no such row. A write that may have been carried out before
@@ -226,10 +233,8 @@ pub(crate) async fn apply(
         Admin::UpdateNumber(row, read) => {
             return update(db, context, &NUMBERS, rows::number_args(row), *read).await;
         }
-        Admin::DeleteNumber(sid, release) => {
-            naming::check_removal(db, *sid).await?;
-            db.execute(release.clone()).await?;
-            NUMBERS.delete(*sid)
+        Admin::Bin(change) => {
+            return discarded::apply(db, counts, context.repeated, change).await;
         }
         Admin::InsertApplication(row) => {
             accounts::check_open(db, row.account).await?;
@@ -265,6 +270,9 @@ pub(crate) async fn apply(
                 .among(sids)
                 .text(" RETURNING account");
             let deleted = delete_counted(db, counts, &rows::RECORDINGS, &sql).await?;
+            let mut resting = Sql::default();
+            resting.text("DELETE FROM bin WHERE sid").among(sids);
+            db.execute(resting).await?;
             return Ok(deleted || context.repeated);
         }
         Admin::InsertInto(account, sql) => {
@@ -277,6 +285,11 @@ pub(crate) async fn apply(
         }
         Admin::DeleteNotifications(of) => {
             return Ok(delete_notifications(db, counts, *of).await? || context.repeated);
+        }
+        Admin::ForgetNotifications(sids) => {
+            let sql = retention::forget_notifications(sids);
+            let deleted = delete_counted(db, counts, &rows::NOTIFICATIONS, &sql).await?;
+            return Ok(deleted || context.repeated);
         }
         Admin::AdoptCallbacks { from, gone_since } => {
             deliveries::adopt(*gone_since, from, context.instance)
@@ -333,6 +346,11 @@ async fn set_account_status(
                 .with(TREE, sid);
             db.execute(sql).await?;
         }
+        let mut bin = Sql::default();
+        bin.with("DELETE FROM bin WHERE kind <> ?", Kind::Recording.as_str())
+            .text(" AND account")
+            .with(TREE, sid);
+        db.execute(bin).await?;
     }
     // A closed account below stays closed when its parent is reopened.
     let mut sql = Sql::default();

@@ -183,6 +183,15 @@ impl Connection {
         })
     }
 
+    /// The first rows that a statement selects, until they hold so many bytes; at least one. A shared database sends
+    /// all rows.
+    pub(crate) async fn up_to(&mut self, sql: &Sql, bytes: usize) -> Result<Vec<Row>, Failure> {
+        Ok(match self {
+            Self::Embedded(connection) => embedded::up_to(connection, sql, bytes)?,
+            Self::Shared(connection) => connection.all(sql).await?,
+        })
+    }
+
     /// Leaves a failed transaction, if there is one; false if the connection is of no more use.
     pub(crate) async fn leave(&mut self) -> bool {
         if !self.is_lost() && self.run("ROLLBACK").await.is_ok() {

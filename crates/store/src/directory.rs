@@ -12,7 +12,6 @@ use model::{
 use crate::admin::Admin;
 use crate::caches::Patterns;
 use crate::filter::Scope;
-use crate::orders;
 use crate::query::{Conditions, tree_of};
 use crate::row::corrupt;
 use crate::rows;
@@ -462,15 +461,6 @@ impl Store {
     /// As reported by the database.
     pub async fn update_number(&self, number: Number, read: Timestamp) -> Result<bool> {
         self.administer(Admin::UpdateNumber(number, read)).await
-    }
-
-    /// Deletes a number; `false` if it did not exist.
-    ///
-    /// # Errors
-    /// [`crate::StoreError::Taken`] if a client of its account has it as login, or as reported by the database.
-    pub async fn delete_number(&self, sid: NumberSid) -> Result<bool> {
-        self.administer(Admin::DeleteNumber(sid, orders::release(sid)))
-            .await
     }
 
     /// Numbers of an account that use one of its applications.

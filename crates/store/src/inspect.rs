@@ -71,6 +71,12 @@ impl Inspect {
         })
     }
 
+    /// Whether a server uses the database and no other process can; never for a shared one.
+    #[must_use]
+    pub fn is_in_use(&self) -> bool {
+        self.in_use == Some(true)
+    }
+
     /// A leg.
     ///
     /// # Errors

@@ -25,7 +25,9 @@ pub mod credentials;
 mod deliveries;
 mod dialect;
 mod directory;
+mod discarded;
 mod emails;
+mod erasure;
 mod error;
 mod filter;
 mod first_start;
@@ -47,12 +49,15 @@ mod queues;
 mod readers;
 mod repair;
 mod replies;
+mod retention;
 mod row;
 mod rows;
 mod secret;
+mod snapshot;
 mod sorted;
 mod sql;
 mod transcriptions;
+mod transfer;
 mod triggers;
 mod usage;
 mod writer;
@@ -67,7 +72,9 @@ pub use accounts::{AccountChange, SecondaryToken};
 pub use caller_ids::CallerIdFilter;
 pub use change::{CallUpdate, Change, Committed, KeptPhones};
 pub use deliveries::{Delivery, DeliveryFilter, DeliveryState, NoDeliveryState};
+pub use discarded::{Discarded, Kind as DiscardedKind};
 pub use emails::{ClaimedEmail, EmailClaim, EmailFilter};
+pub use erasure::{Person, Trail};
 pub use error::StoreError;
 pub use filter::{
     AccountFilter, CallFilter, CallKey, ConferenceFilter, MessageFilter, MessageKey,
@@ -80,8 +87,11 @@ pub use keys::digest_of_key;
 pub use links::RecordingLinks;
 pub use orders::NumberOrder;
 pub use replies::{Claim, ClaimedKey, RequestKey};
+pub use retention::{Kept, Reason, Retention};
 pub use secret::SecretKey;
+pub use snapshot::{Contents, Snapshot, check_file, embedded_file, is_empty, newest_version};
 pub use transcriptions::TranscriptionFilter;
+pub use transfer::{Compared, Phase, Progress, Sum, Transfer};
 pub use triggers::UsageTriggerFilter;
 pub use usage::DailyUsage;
 
@@ -196,6 +206,9 @@ impl Store {
             other => other,
         };
         migrate::migrate(&mut opened.connection, opened.dialect, now())
+            .await
+            .map_err(explained)?;
+        transfer::refuse_unfinished(&mut opened.connection)
             .await
             .map_err(explained)?;
         migrate::seal_clients(&mut opened.connection, opened.dialect, &key)

@@ -1,5 +1,7 @@
 //! Reads lists in windows.
 
+use std::sync::OnceLock;
+
 use model::email::Email;
 use model::record::{
     Account, Application, CallRecord, Client, Message, Notification, Number, Recording,
@@ -23,6 +25,47 @@ use crate::row::Row;
 use crate::sql::{Arg, Sql, Table, args};
 use crate::transcriptions::{self, TRANSCRIPTIONS, TranscriptionFilter};
 use crate::{Result, Store, rows};
+
+/// The columns of recordings in any state.
+const SHOWN_COLUMNS: &[&str] = &[
+    "sid",
+    "account",
+    "call",
+    "conference",
+    "source",
+    "channels",
+    "duration_ms",
+    "size_bytes",
+    "created",
+    "updated",
+    "status",
+];
+
+/// The complete recordings, with those whose files were removed.
+static COMPLETE_RECORDINGS: Table = Table {
+    name: "(SELECT sid, account, call, conference, source, channels, duration_ms, size_bytes, \
+           created, updated, CASE WHEN gone IS NULL THEN 'completed' ELSE 'absent' END AS status \
+           FROM recordings) AS shown",
+    counted: false,
+    columns: SHOWN_COLUMNS,
+    insert_once: OnceLock::new(),
+};
+
+/// The complete recordings, and those that are being made or have failed.
+/// Both halves have the same column types: only then does SQLite read each by its index and merge them.
+static SHOWN_RECORDINGS: Table = Table {
+    name: "(SELECT sid, account, call, conference, source, channels, duration_ms, size_bytes, \
+           created, updated, \
+           CAST(CASE WHEN gone IS NULL THEN 'completed' ELSE 'absent' END AS TEXT) AS status \
+           FROM recordings \
+           UNION ALL SELECT sid, account, call, conference, source, channels, \
+           CAST(0 AS BIGINT), CAST(0 AS BIGINT), \
+           created, CAST(COALESCE(updated, created) AS BIGINT), status \
+           FROM started_recordings) AS shown",
+    counted: false,
+    columns: SHOWN_COLUMNS,
+    insert_once: OnceLock::new(),
+};
 
 impl Store {
     /// A leg.
@@ -142,7 +185,7 @@ impl Store {
     /// # Errors
     /// As reported by the database.
     pub async fn shown_recording(&self, sid: RecordingSid) -> Result<Option<ShownRecording>> {
-        self.one(&rows::SHOWN_RECORDINGS, sid, rows::shown_recording)
+        self.one(&SHOWN_RECORDINGS, sid, rows::shown_recording)
             .await
     }
 
@@ -171,11 +214,11 @@ impl Store {
             window: &filter.window,
         };
         if filter.unfinished {
-            let list = list(&rows::SHOWN_RECORDINGS);
+            let list = list(&SHOWN_RECORDINGS);
             return self.list(list, fill, rows::shown_recording).await;
         }
-        let complete = |row: &Row| Ok(ShownRecording::from(rows::recording(row)?));
-        self.list(list(&rows::RECORDINGS), fill, complete).await
+        let list = list(&COMPLETE_RECORDINGS);
+        self.list(list, fill, rows::shown_recording).await
     }
 
     /// A transcription.

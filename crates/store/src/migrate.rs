@@ -180,6 +180,21 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         include_str!("../../../migrations/0037-geolocations/up.sql"),
     ),
     (
+        39,
+        "copies",
+        include_str!("../../../migrations/0039-copies/up.sql"),
+    ),
+    (
+        40,
+        "bin",
+        include_str!("../../../migrations/0040-bin/up.sql"),
+    ),
+    (
+        41,
+        "retention",
+        include_str!("../../../migrations/0041-retention/up.sql"),
+    ),
+    (
         43,
         "test-accounts",
         include_str!("../../../migrations/0043-test-accounts/up.sql"),
@@ -190,6 +205,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         include_str!("../../../migrations/0051-emails/up.sql"),
     ),
 ];
+
+/// The version of the tables that this release works with.
+pub(crate) fn newest() -> i64 {
+    MIGRATIONS.last().map_or(0, |(version, _, _)| *version)
+}
 
 const NOTES: &str = "CREATE TABLE IF NOT EXISTS migrations (\
     version BIGINT PRIMARY KEY, name TEXT NOT NULL, applied BIGINT NOT NULL)";
@@ -261,7 +281,7 @@ async fn migrate_locked(
     }
     connection.run(NOTES).await?;
     let seen = seen_version(connection).await?;
-    let newest = MIGRATIONS.last().map_or(0, |(version, _, _)| *version);
+    let newest = newest();
     if seen > newest {
         return Err(StoreError::Unusable(format!(
             "the database was written by a newer release (its tables have version {seen}, this \
@@ -281,7 +301,8 @@ async fn migrate_locked(
     Ok(())
 }
 
-async fn seen_version(connection: &mut Connection) -> Result<i64> {
+/// The version of the tables; 0 if no migration ran yet.
+pub(crate) async fn seen_version(connection: &mut Connection) -> Result<i64> {
     let text = "SELECT MAX(version) AS version FROM migrations";
     let found = connection.all(&Sql::new(text, Vec::new())).await?;
     let seen = found.first().map(|row| row.opt_int("version"));

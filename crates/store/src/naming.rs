@@ -5,7 +5,7 @@
 
 use model::naming::{Claimant, LoginRule, Owner, collide, is_taken, login_rule};
 use model::record::{Client, Number};
-use model::{NumberSid, OrganizationSid, number};
+use model::{OrganizationSid, number};
 
 use crate::accounts;
 use crate::connection::{Connection, Failure};
@@ -29,10 +29,15 @@ impl Claim {
     }
 
     pub(crate) fn of_number(number: &Number) -> Self {
+        Self::of_number_text(&number.phone_number, number.owner())
+    }
+
+    /// - `text`: the number as it is stored
+    pub(crate) fn of_number_text(text: &str, owner: Owner) -> Self {
         Self {
             what: Claimant::Number,
-            text: number.phone_number.clone(),
-            owner: number.owner(),
+            text: text.to_owned(),
+            owner,
         }
     }
 
@@ -87,7 +92,7 @@ impl Claim {
 
 /// Fails with [`Failure::Taken`] if a client of its account has this number as login: the client may have it only as long
 /// as the account has the number, or calls to a number without an owner would reach it.
-pub(crate) async fn check_removal(db: &mut Connection, number: NumberSid) -> Result<(), Failure> {
+pub(crate) async fn check_removal(db: &mut Connection, number: &str) -> Result<(), Failure> {
     let mut sql = Sql::default();
     sql.text("SELECT account, organization, phone_number AS name FROM numbers")
         .with(" WHERE sid = ?", number);

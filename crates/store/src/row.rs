@@ -41,6 +41,28 @@ impl Row {
         }
     }
 
+    /// Bytes that its values take, about.
+    pub(crate) fn size(&self) -> usize {
+        let sizes = self.values.iter().map(|value| match value {
+            Value::Null | Value::Int(_) => 0,
+            Value::Text(text) => text.len(),
+            Value::Blob(bytes) => bytes.len(),
+        });
+        size_of::<Value>() * self.values.len() + sizes.sum::<usize>()
+    }
+
+    /// All values with the names of their columns.
+    pub(crate) fn into_named(self) -> impl Iterator<Item = (String, Value)> {
+        let names = Arc::clone(&self.names);
+        let named = self.values.into_iter().enumerate();
+        named.map(move |(at, value)| (names[at].to_string(), value))
+    }
+
+    /// All values, in the order of their columns.
+    pub(crate) fn into_values(self) -> Vec<Value> {
+        self.values
+    }
+
     pub(crate) fn int(&self, column: &'static str) -> Result<i64> {
         present(column, self.opt_int(column)?)
     }

@@ -511,32 +511,6 @@ pub(crate) fn recording(row: &Row) -> Result<Recording> {
     })
 }
 
-/// The complete recordings, and those that are being made or have failed.
-/// Both halves have the same column types: only then does SQLite read each by its index and merge them.
-pub(crate) static SHOWN_RECORDINGS: Table = Table {
-    name: "(SELECT sid, account, call, conference, source, channels, duration_ms, size_bytes, \
-           created, updated, CAST('completed' AS TEXT) AS status FROM recordings \
-           UNION ALL SELECT sid, account, call, conference, source, channels, \
-           CAST(0 AS BIGINT), CAST(0 AS BIGINT), \
-           created, CAST(COALESCE(updated, created) AS BIGINT), status \
-           FROM started_recordings) AS shown",
-    counted: false,
-    columns: &[
-        "sid",
-        "account",
-        "call",
-        "conference",
-        "source",
-        "channels",
-        "duration_ms",
-        "size_bytes",
-        "created",
-        "updated",
-        "status",
-    ],
-    insert_once: OnceLock::new(),
-};
-
 pub(crate) fn shown_recording(row: &Row) -> Result<ShownRecording> {
     Ok(ShownRecording {
         recording: recording(row)?,

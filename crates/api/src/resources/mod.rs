@@ -4,12 +4,14 @@ pub(crate) mod accounts;
 pub(crate) mod applications;
 pub(crate) mod audit;
 pub(crate) mod available;
+pub(crate) mod bin;
 pub(crate) mod caller_ids;
 pub(crate) mod calls;
 pub(crate) mod clients;
 pub(crate) mod conferences;
 pub(crate) mod deliveries;
 pub(crate) mod emails;
+pub(crate) mod erasures;
 pub(crate) mod gateways;
 pub(crate) mod geolocation;
 pub(crate) mod keys;
@@ -19,6 +21,7 @@ pub(crate) mod numbers;
 pub(crate) mod outbound_proxy;
 pub(crate) mod queues;
 pub(crate) mod recordings;
+pub(crate) mod retention;
 pub(crate) mod supervisor;
 pub(crate) mod tokens;
 pub(crate) mod transcriptions;
@@ -34,6 +37,7 @@ pub(crate) static ROUTES: &[&[Route]] = &[
     tokens::ROUTES,
     keys::ROUTES,
     audit::ROUTES,
+    bin::ROUTES,
     calls::ROUTES,
     clients::ROUTES,
     conferences::ROUTES,
@@ -45,8 +49,10 @@ pub(crate) static ROUTES: &[&[Route]] = &[
     emails::ROUTES,
     notifications::ROUTES,
     recordings::ROUTES,
+    retention::ROUTES,
     version::ROUTES,
     deliveries::ROUTES,
+    erasures::ROUTES,
     transcriptions::ROUTES,
     usage::ROUTES,
     usage::triggers::ROUTES,

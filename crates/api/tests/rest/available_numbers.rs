@@ -505,6 +505,12 @@ async fn a_carrier_is_told_of_orders_and_releases() {
         .delete(&who, &format!("{list}/{bought}.json"))
         .await
         .is(204);
+    // It rests in the bin, and is not given back before it has left that.
+    assert_eq!(sweep(3600).await, [""; 0]);
+    let refused = server.post(&who, &json, form).await;
+    assert!(refused.body.contains("is in the bin"), "{}", refused.body);
+    let resting = |sid: &str| format!("/Accounts/{}/Bin/{sid}.json", server.admin);
+    server.delete(&who, &resting(&bought)).await.is(204);
     carrier.becomes("fails");
     assert_eq!(sweep(0).await, ["release +15015550100"]);
     // Until it is given back, it cannot be bought; the next attempt comes later.
@@ -537,6 +543,7 @@ async fn a_carrier_is_told_of_orders_and_releases() {
         .delete(&who, &format!("{list}/{own}.json"))
         .await
         .is(204);
+    server.delete(&who, &resting(&own)).await.is(204);
     sweep(0).await;
     let others = format!("/Accounts/{p}/IncomingPhoneNumbers.json");
     server.post(&of("p"), &others, form).await.is(200);

@@ -31,6 +31,7 @@ mod mistakes;
 mod naming;
 mod notifications;
 mod openapi;
+mod privacy;
 mod recordings;
 mod reference;
 mod representation;

@@ -121,6 +121,9 @@ impl Server {
             recording_links: RecordingLinks::new(store.key().clone(), None),
             shows_digests: true,
             recordings_dir: dir.path().to_path_buf(),
+            retention: store::Retention::default(),
+            mp3: None,
+            bin_lifetime: Duration::from_secs(30 * 24 * 3600),
             public_base: "http://pbx.example:8080".to_owned(),
             roles: Roles::default().with("Keeper", vec!["*:Accounts".parse().unwrap()]),
             build: Build {

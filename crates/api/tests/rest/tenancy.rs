@@ -89,6 +89,17 @@ pub(crate) async fn items(server: &Server, account: AccountSid, n: u8) -> Vec<St
         let created = server.post(&who, &list, &form).await.json();
         paths.push(format!("{kind}/{}", created["sid"].as_str().unwrap()));
     }
+    let numbers = format!("/Accounts/{account}/IncomingPhoneNumbers");
+    let form = format!("PhoneNumber=8{n}&isSIP=true");
+    let made = server
+        .post(&who, &format!("{numbers}.json"), &form)
+        .await
+        .json();
+    let number = made["sid"].as_str().unwrap();
+    server
+        .delete(&who, &format!("{numbers}/{number}.json"))
+        .await;
+    paths.push(format!("Bin/{number}"));
     let log = format!("/Accounts/{account}/AuditLog.json");
     let log = server.get(&who, &log).await;
     paths.push(format!("AuditLog/{}", log.column("audit_log", "sid")[0]));

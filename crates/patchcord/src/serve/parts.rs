@@ -17,7 +17,7 @@ use model::record::Account;
 use model::{AccountSid, OrganizationSid, ServerSid};
 use sip::{IncomingCall, Sip, SipConfig, Trunk};
 use speech::{CommandRecognizer, EmbeddedSpeech, ListenLimits, Recognizer};
-use store::{RecordingLinks, SecretKey, Store};
+use store::{Kept, RecordingLinks, Retention, SecretKey, Store};
 use tokio::sync::{mpsc, watch};
 use webhook::{
     AddressPolicy, CallbackConfig, Callbacks, FetchConfig, Fetcher, MediaCache, MediaLimits,
@@ -300,6 +300,28 @@ fn roles(config: &Config) -> api::Roles {
     })
 }
 
+/// How long what was deleted rests in the bin.
+pub(super) fn bin_lifetime(config: &Config) -> Duration {
+    Duration::from_secs(u64::from(config.retention.bin_days) * 24 * 3600)
+}
+
+/// How long accounts keep data for which they have set nothing.
+pub(super) fn retention(config: &Config) -> Retention {
+    let settings = &config.retention;
+    [
+        (Kept::MessageBodies, settings.message_bodies_days),
+        (Kept::Digits, settings.digits_days),
+        (Kept::Recordings, settings.recordings_days),
+        (Kept::Traces, settings.traces_days),
+        (Kept::Notifications, settings.notifications_days),
+        (Kept::Callbacks, settings.callbacks_days),
+    ]
+    .into_iter()
+    .fold(Retention::default(), |all, (kind, days)| {
+        all.with(kind, Some(days))
+    })
+}
+
 /// The API and the health routes. The public base is where applications reach us.
 pub(super) fn router(
     config: &Config,
@@ -321,6 +343,9 @@ pub(super) fn router(
         recording_links: recording_links(config, store),
         shows_digests: config.compat.show_client_digests,
         recordings_dir: files::recordings(&config.server.data),
+        mp3: api::Mp3Encoder::find(std::env::var_os("PATH")),
+        bin_lifetime: bin_lifetime(config),
+        retention: retention(config),
         public_base: public_base(config, http),
         roles: roles(config),
         build: api::Build {

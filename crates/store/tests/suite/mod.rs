@@ -13,6 +13,7 @@ use store::{
 
 mod accounts;
 mod audit;
+mod bin;
 mod deliveries;
 mod directory;
 mod emails;
@@ -29,6 +30,7 @@ pub(crate) mod values;
 
 pub(crate) use accounts::*;
 pub(crate) use audit::*;
+pub(crate) use bin::*;
 pub(crate) use deliveries::*;
 pub(crate) use directory::*;
 pub(crate) use emails::*;
@@ -110,6 +112,9 @@ macro_rules! for_each_case {
             an_account_keeps_a_limited_number_of_answers,
             a_name_gets_one_owner_whoever_asks_at_once,
             applications_come_back,
+            what_is_restored_is_as_it_was,
+            a_number_in_the_bin_can_be_taken,
+            a_bought_number_is_released_when_it_leaves_the_bin,
             numbers_for_sale_are_found_until_someone_has_them,
             an_order_leads_to_a_number_or_to_its_release,
             usage_is_added_up_by_day,

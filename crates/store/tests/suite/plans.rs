@@ -4,7 +4,9 @@ use model::available::{NumberKind, NumberSearch};
 use model::day::Day;
 use model::{AccountSid, CallSid, ConferenceSid, Lane, QueueSid, RecordingSid, Timestamp};
 use store::{
-    AccountFilter, CallFilter, CallerIdFilter, ConferenceFilter, DeliveryFilter, DeliveryState, EmailFilter, MessageFilter, NotificationFilter, NumberFilter, ParticipantFilter, Place, RecordingFilter, Scope, Store, TranscriptionFilter, UsageTriggerFilter, Window,
+    AccountFilter, CallFilter, CallerIdFilter, ConferenceFilter, DeliveryFilter, DeliveryState,
+    EmailFilter, MessageFilter, NotificationFilter, NumberFilter, ParticipantFilter, Place,
+    RecordingFilter, Scope, Store, TranscriptionFilter, UsageTriggerFilter, Window,
 };
 use testkit::statements::Statements;
 
@@ -72,6 +74,7 @@ async fn lists_of(store: &Store, scope: Scope) {
     store.clients(scope).await.unwrap();
     store.applications_page(scope, &window).await.unwrap();
     store.queues(scope, &window).await.unwrap();
+    store.bin(scope, &window).await.unwrap();
     store.numbers(&numbers(scope)).await.unwrap();
     let deliveries = DeliveryFilter {
         scope: Some(scope),

@@ -50,10 +50,24 @@ pub(super) fn may_be_own(context: &Context<'_>, account: &Account, phone_number:
     }
 }
 
-/// The provider does not have the number.
-pub(super) fn not_for_sale() -> Failure {
-    Failure::of(error::NUMBER_TAKEN)
-        .saying("The number is not for sale here. If it is your own, add isSIP=true.")
+/// The provider does not have the number. If it is in the bin of the account, the text says so.
+pub(super) async fn not_for_sale(
+    context: &Context<'_>,
+    account: &Account,
+    phone_number: &str,
+) -> Failure {
+    let store = &context.state.store;
+    let text = match store.discarded_number(account.sid, phone_number).await {
+        Ok(Some(resting)) => format!(
+            "The number is in the bin of this account: POST to /restcomm/2012-04-24/Accounts/{}/Bin/{} restores it.",
+            account.sid, resting.sid
+        ),
+        Ok(None) => {
+            "The number is not for sale here. If it is your own, add isSIP=true.".to_owned()
+        }
+        Err(error) => return error.into(),
+    };
+    Failure::of(error::NUMBER_TAKEN).saying(text)
 }
 
 /// Nothing with an area code can be had.
@@ -71,7 +85,7 @@ pub(super) async fn one(
 ) -> Answer {
     match buy(context, account, &offer).await? {
         Some(number) => Ok(context.show(&NUMBER, &Shown::bare(number))),
-        None => Err(not_for_sale()),
+        None => Err(not_for_sale(context, account, &offer.phone_number).await),
     }
 }
 
