@@ -36,6 +36,7 @@ mod reinvite;
 mod talking;
 #[cfg(test)]
 pub(crate) mod testing;
+mod texting;
 mod transferring;
 mod via;
 
@@ -43,7 +44,7 @@ pub use auth::{Found, Ha1, LookupId};
 pub use command::{Credentials, HeaderList, InviteSpec, LegCommand, LegId, MessageSpec};
 pub use config::{CoreConfig, TrunkAddress, TrunkSource};
 pub use core::{Core, Output};
-pub use event::{Caller, IncomingInvite, IncomingRefer, LegEvent};
+pub use event::{Caller, IncomingInvite, IncomingRefer, IncomingText, LegEvent, TextBody};
 pub use ours::OurNames;
 pub use peer::{DEFAULT_PORT, FlowId, Peer, Transport};
 pub use random::Entropy;

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use model::egress::{AddressPolicy, Guard, Refused};
 use sip_proto::DialogSnapshot;
 use sip_proto::registrar::Binding;
 use sip_proto::ua::{
-    Caller, HeaderList, IncomingInvite, LegCommand, LegEvent, LegId, OurNames, Peer, Transport,
+    Caller, HeaderList, IncomingInvite, IncomingText, LegCommand, LegEvent, LegId, OurNames, Peer,
+    Transport,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -156,6 +157,7 @@ struct Shared {
     bindings: Bindings,
     ours: OurNames,
     trunks: Vec<Trunk>,
+    texts: Mutex<Option<mpsc::Receiver<IncomingText>>>,
 }
 
 impl Sip {
@@ -177,7 +179,7 @@ impl Sip {
         addrs: SipAddrs,
         bindings: Bindings,
         ours: OurNames,
-        trunks: Vec<Trunk>,
+        (trunks, texts): (Vec<Trunk>, mpsc::Receiver<IncomingText>),
     ) -> Self {
         let next_leg = AtomicU64::new(2);
         Self {
@@ -188,8 +190,17 @@ impl Sip {
                 bindings,
                 ours,
                 trunks,
+                texts: Mutex::new(Some(texts)),
             }),
         }
+    }
+
+    /// The text messages that arrive, for the first caller; `None` for any other. Without a receiver,
+    /// or when it is full, they are refused with 503.
+    #[must_use]
+    pub fn texts(&self) -> Option<mpsc::Receiver<IncomingText>> {
+        let texts = &self.shared.texts;
+        texts.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// The bound addresses.

@@ -3,7 +3,7 @@
 use call_proto::{CallbackTarget, Dialect, NewMessage, SendError};
 use http::StatusCode;
 use model::record::{Account, Message};
-use model::{Bare, HttpMethod, Target};
+use model::{Bare, HttpMethod, MessageDirection, Target};
 use store::{MessageFilter, MessageKey};
 
 use crate::context::{Answer, Context, owned};
@@ -334,6 +334,8 @@ fn new_message(context: &Context<'_>, account: &Account) -> Result<NewMessage, F
         from,
         to,
         body: body.to_owned(),
+        direction: MessageDirection::OutboundApi,
+        headers: Vec::new(),
         callback: callback.map(|url| CallbackTarget {
             url,
             method: method.unwrap_or(HttpMethod::Post),

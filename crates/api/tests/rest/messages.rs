@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use call_proto::{CallbackTarget, Dialect, NewMessage};
 use model::record::Message;
-use model::{HttpMethod, MessageSid, MessageStatus, Timestamp};
+use model::{HttpMethod, MessageDirection, MessageSid, MessageStatus, Timestamp};
 use store::Change;
 
 use crate::server::{Server, call_sid};
@@ -130,6 +130,8 @@ async fn a_message_is_sent_without_a_call() {
         from: "+1999".to_owned(),
         to: "client:ann".to_owned(),
         body: "a\nb".to_owned(),
+        direction: MessageDirection::OutboundApi,
+        headers: Vec::new(),
         callback: Some(CallbackTarget {
             url: told,
             method: HttpMethod::Get,

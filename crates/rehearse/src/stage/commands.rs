@@ -144,6 +144,7 @@ impl<'a> Stage<'a> {
                 self.callback(callback);
             }
             Fact::MessageCreated { message, .. } => self.run.messages.push(*message),
+            Fact::MessageArrived { message, .. } => self.run.messages.push(*message),
             Fact::MessageEnded { message, .. } => self.run.message_ended(*message),
             Fact::EmailQueued(email) => self.run.emails.push(*email),
             Fact::Farewell { .. }

@@ -8,7 +8,7 @@ use super::build::Ends;
 use super::core::Core;
 use super::leg::{Leg, Messaging, State};
 use super::pending::Kind;
-use super::{HeaderList, LegEvent, LegId, MessageSpec};
+use super::{LegEvent, LegId, MessageSpec};
 use crate::header::NameAddr;
 use crate::message::{HeaderName, Method, Request, Response, StatusCode};
 use crate::transaction::TxId;
@@ -65,7 +65,7 @@ impl Core {
         headers.push(HeaderName::To, NameAddr::new(ends.to).to_string());
         headers.push(HeaderName::CallId, leg.call_id.as_str());
         headers.push(HeaderName::CSeq, "1 MESSAGE");
-        self.dress(&leg, &mut message, &HeaderList::new());
+        self.dress(&leg, &mut message, &spec.headers);
         message.set_body(TEXT, spec.text);
         Ok((leg, message))
     }

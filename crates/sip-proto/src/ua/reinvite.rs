@@ -77,6 +77,7 @@ impl Core {
             | LegCommand::SetHeaders(_)
             | LegCommand::Progress { .. }
             | LegCommand::Answer { .. }
+            | LegCommand::AnswerText { .. }
             | LegCommand::Reject { .. }
             | LegCommand::Challenge { .. }
             | LegCommand::Cancel

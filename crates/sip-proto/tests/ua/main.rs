@@ -13,4 +13,5 @@ mod referring;
 mod refusals;
 mod routing;
 mod session;
+mod texting;
 mod transferring;
