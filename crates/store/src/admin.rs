@@ -4,8 +4,8 @@
 
 use model::record::{Account, Application, Client, Number, Organization, Queue};
 use model::{
-    AccountSid, AccountStatus, ApplicationSid, ClientSid, NumberSid, QueueSid, RecordingSid,
-    Timestamp,
+    AccountSid, AccountStatus, ApplicationSid, ClientSid, MessageSid, NumberSid, QueueSid,
+    RecordingSid, Timestamp,
 };
 
 use crate::accounts;
@@ -56,6 +56,8 @@ pub(crate) enum Admin {
     UpdateQueue(Queue, Timestamp),
     DeleteQueue(QueueSid),
     DeleteRecordings(Vec<RecordingSid>),
+    /// Deletes a text message that has ended.
+    DeleteMessage(MessageSid),
     /// Adds a row of an account that is not closed by a statement of its own, such as one that observes a limit.
     InsertInto(AccountSid, Sql),
     /// As [`Admin::Change`], but reports what it changed even if it may have been carried out before: a deletion that is
@@ -97,6 +99,7 @@ impl Admin {
             | Self::UpdateQueue(..)
             | Self::DeleteQueue(_)
             | Self::DeleteRecordings(_)
+            | Self::DeleteMessage(_)
             | Self::InsertInto(..)
             | Self::Execute(_)
             | Self::DeleteNotifications(_)
@@ -130,6 +133,7 @@ impl Admin {
             | Self::UpdateQueue(..)
             | Self::DeleteQueue(_)
             | Self::DeleteRecordings(_)
+            | Self::DeleteMessage(_)
             | Self::Execute(_)
             | Self::DeleteNotifications(_)
             | Self::AdoptCallbacks { .. } => false,
@@ -259,6 +263,13 @@ pub(crate) async fn apply(
                 .among(sids)
                 .text(" RETURNING account");
             let deleted = delete_counted(db, counts, &rows::RECORDINGS, &sql).await?;
+            return Ok(deleted || context.repeated);
+        }
+        Admin::DeleteMessage(sid) => {
+            let mut sql = Sql::default();
+            sql.with("DELETE FROM messages WHERE sid = ?", *sid)
+                .text(" AND ended IS NOT NULL RETURNING account");
+            let deleted = delete_counted(db, counts, &rows::MESSAGES, &sql).await?;
             return Ok(deleted || context.repeated);
         }
         Admin::InsertInto(account, sql) => {
