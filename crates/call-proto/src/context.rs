@@ -9,7 +9,8 @@ use model::address::redacted;
 use model::record::Notification;
 use model::{
     AccountSid, CallSid, EmailSid, EventSid, InstanceSid, Lane as Owner, Level,
-    LiveTranscriptionSid, MessageSid, NotificationSid, QueueSid, RecordingSid, SessionSid, StreamSid, Timestamp,
+    LiveTranscriptionSid, MessageSid, NotificationSid, QueueSid, RecordingSid, SessionSid,
+    StreamSid, Timestamp,
 };
 
 use crate::command::{Addressed, Command, LegCommand, MediaCommand};

@@ -157,7 +157,7 @@ table! {
     SMS_BODY = 14103, Error, 0, "Sms: there is no text; the document and the call ended.", "Write the text inside the element.";
     SMS_METHOD = 14104, Warning, 0, "Sms: the method is neither GET nor POST; POST was used.", "Write GET or POST.";
     SMS_MEDIA = 14105, Error, 0, "Message: attachments cannot be sent; the document ended, and a call with it.", "Write the address of the file into the text.";
-    SMS_VERB = 14110, Warning, 0, "A verb that needs a call was skipped in the document of a text message.", "Use Sms (or Message) and Redirect.";
+    SMS_VERB = 14110, Warning, 0, "A verb that needs a call was skipped in the document of a text message.", "Use Sms (or Message), Email and Redirect.";
     EMAIL_TO = 14201, Error, 0, "Email: the recipient is missing or is not one e-mail address; the verb was skipped.", "Write one address, as in `to=\"ann@example.org\"`.";
     EMAIL_FROM = 14202, Error, 0, "Email: the sender is missing or is not one e-mail address; the verb was skipped.", "Write one address, as in `from=\"voicemail@example.org\"`.";
     EMAIL_COPY = 14203, Warning, 0, "Email: a further recipient is not an e-mail address, or there are more than 50; `cc` or `bcc` was left out.", "Separate addresses by commas.";

@@ -108,6 +108,7 @@ impl Conversation<'_> {
         match fact {
             Fact::MessageArrived { message, .. } => self.run.messages.push(*message),
             Fact::Notified(notification) => self.run.notifications.push(notification),
+            Fact::EmailQueued(email) => self.run.emails.push(*email),
             // The record of the text is complete already.
             _ => {}
         }

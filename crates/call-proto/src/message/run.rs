@@ -22,6 +22,7 @@ use crate::callback::CallbackTarget;
 use crate::command::{Command, FetchRequest};
 use crate::context::{About, Context, Settings};
 use crate::dialect::Dialect;
+use crate::email::{Occasion, compose};
 use crate::event::{Document, FetchFailure, Fetched, Headers, Req};
 use crate::fact::Fact;
 use crate::interpreter::{Answer, Fetching, Told};
@@ -85,6 +86,7 @@ pub struct TextRun {
     cx: Context,
     state: State,
     sent: usize,
+    mailed: usize,
     followed: u32,
     commands: Vec<RunCommand>,
 }
@@ -155,6 +157,7 @@ impl TextRun {
             cx,
             state: State::Over,
             sent: 0,
+            mailed: 0,
             followed: 0,
             commands: Vec::new(),
         };
@@ -284,6 +287,7 @@ impl TextRun {
             self.trace(Lane::Rcml, Way::Here, &what, &place);
             match verb {
                 Verb::Sms(sms) => self.send(&sms),
+                Verb::Email(email) => self.mail(&email),
                 Verb::Redirect(redirect) if redirect.url.is_empty() => {}
                 Verb::Redirect(redirect) => {
                     let params = self.params();
@@ -354,6 +358,45 @@ impl TextRun {
             req,
             action: action.map(|url| (url, sms.method)),
         };
+    }
+
+    /// Stores an e-mail to be sent, whatever becomes of it.
+    fn mail(&mut self, verb: &rcml::Email) {
+        // The owner was notified when the document was read.
+        if !verb.is_sendable() {
+            return;
+        }
+        if self.mailed >= MAX_SENT {
+            let text = format!("the document of one message sent {MAX_SENT} e-mails already");
+            return self
+                .cx
+                .notify(about(&self.record), error::EMAIL_TOO_MANY, &text);
+        }
+        let params = self.params();
+        let occasion = Occasion {
+            sid: self.cx.email_sid(),
+            account: self.record.account,
+            call: None,
+            recording: None,
+            params: &params,
+            now: self.cx.now,
+        };
+        let Some(mail) = compose(verb, occasion) else {
+            return self.trace(
+                Lane::Rcml,
+                Way::Here,
+                "<Email> not sent",
+                "nothing was recorded",
+            );
+        };
+        self.mailed += 1;
+        self.trace(
+            Lane::Rcml,
+            Way::Here,
+            "e-mail queued",
+            &mail.sid.to_string(),
+        );
+        self.cx.fact(Fact::EmailQueued(Box::new(mail)));
     }
 
     fn after_message(
