@@ -80,7 +80,6 @@ pub(crate) const ELEMENTS: &[(&str, &Attributes)] = &[
     ("Gather", &gather::ATTRIBUTES),
     ("Record", &record::ATTRIBUTES),
     ("Sms", &sms::ATTRIBUTES),
-    ("Message", &sms::ATTRIBUTES),
     ("Email", &email::ATTRIBUTES),
     ("Connect", &connect::CONNECT),
     ("Start", &connect::START),
