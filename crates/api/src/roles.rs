@@ -268,7 +268,7 @@ mod tests {
 
     /// As `docs/rest.md` describes.
     #[test]
-    fn developers_may_do_all_but_send_text_messages_and_delete_transcriptions() {
+    fn developers_may_do_all_but_send_or_change_text_messages_and_delete_transcriptions() {
         let roles = Roles::default();
         let routes = crate::resources::ROUTES.iter().copied().flatten();
         let refused: Vec<_> = routes
@@ -278,6 +278,8 @@ mod tests {
             .collect();
         let expected = [
             (Action::Create, "SmsMessages"),
+            (Action::Modify, "SmsMessages"),
+            (Action::Delete, "SmsMessages"),
             (Action::Delete, "Transcriptions"),
         ];
         assert_eq!(refused, expected);

@@ -70,6 +70,8 @@ pub(crate) struct Route {
     pub(crate) params: &'static [&'static [Param]],
     /// Parameters that other servers have here, with what to use instead.
     pub(crate) instead: &'static [(&'static str, &'static str)],
+    /// Whether parameters named `X-…` are header fields of the message that is sent.
+    pub(crate) takes_headers: bool,
     pub(crate) answers: Answers,
     /// Status of success.
     pub(crate) status: Each<u16>,
@@ -244,6 +246,7 @@ impl Route {
             top_only: false,
             params: &[],
             instead: &[],
+            takes_headers: false,
             answers: Answers::Nothing,
             status: [200, 200],
             refuses: [&[], &[]],
@@ -286,6 +289,11 @@ impl Route {
 
     pub(crate) const fn params(mut self, params: &'static [&'static [Param]]) -> Self {
         self.params = params;
+        self
+    }
+
+    pub(crate) const fn takes_headers(mut self) -> Self {
+        self.takes_headers = true;
         self
     }
 

@@ -257,6 +257,8 @@ pub struct OutgoingMessage {
     pub from: String,
     /// The text.
     pub text: String,
+    /// Further header fields.
+    pub headers: Headers,
 }
 
 /// A request to an application.

@@ -216,7 +216,7 @@ impl Fork {
         if let Some(parent) = self.parent() {
             let about = About {
                 account: self.common.account,
-                call: parent,
+                owner: parent.into(),
                 url: None,
                 line: None,
                 column: None,

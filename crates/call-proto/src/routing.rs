@@ -1,5 +1,5 @@
-//! Decides who an inbound call is for, whether its caller may call there, and where a called party
-//! is.
+//! Decides who an inbound call or text message is for, whether its caller may call there, and where
+//! a called party is.
 //!
 //! **Invariant: From alone gives no rights.** A number can be called by a trunk, by an
 //! authenticated client, or by anyone if it is public. A user part of From that names a client must
@@ -14,6 +14,7 @@ mod refer;
 mod rows;
 #[cfg(test)]
 mod tests;
+mod texts;
 
 use model::record::{Application, Client, Number, VoiceApplication};
 use model::{AccountSid, AccountStatus, DialectName, HttpMethod, NumberSid, RefusalReason, error};
@@ -21,13 +22,14 @@ use rcml::{Branch, Dial, Noun, Verb};
 
 use crate::callback::CallbackTarget;
 use crate::dialect::Dialect;
-use crate::event::{Document, Fallback, Headers, SetIn};
+use crate::event::{Document, Fallback, Headers, SetIn, Unreachable};
 use crate::family::Script;
 
 pub use application::document_of;
 pub use invitation::{Caller, Invitation};
 pub use outgoing::{Place, Way, instead, way};
 pub use rows::{Numbers, Rows, Standing, Want, is_usable_pattern};
+pub use texts::{Forward, NOT_TEXT, Outcome, Relay, TextDecision, route_text};
 
 /// Longest client-to-client call without a document, in seconds.
 const PEER_LIMIT_S: u32 = 3_600;
@@ -105,6 +107,18 @@ impl Refusal {
         Self {
             retry_after_s: Some(RETRY_AFTER_S),
             ..Self::of_server(503, "the server is full")
+        }
+    }
+
+    /// The recipient of a text cannot be reached.
+    ///
+    /// - `account`: that of the sender
+    #[must_use]
+    pub fn unreachable(account: AccountSid, why: &Unreachable) -> Self {
+        Self {
+            code: Some(why.code),
+            account: Some(account),
+            ..Self::of_server(404, &why.text)
         }
     }
 

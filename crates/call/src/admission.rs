@@ -1,13 +1,12 @@
 //! A new INVITE: fetches the rows that routing needs, and carries out its decision.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use call_proto::Inbound;
 use call_proto::journal::Recorder;
-use call_proto::routing::{
-    self, Admission, Caller, Challenged, Decision, House, Invitation, Refusal,
-};
+use call_proto::routing::{self, Admission, Challenged, Decision, House, Invitation, Refusal};
 use model::record::Notification;
 use model::{NotificationSid, RefusalReason};
 use sip::{IncomingCall, LegCommand};
@@ -18,6 +17,7 @@ use crate::actor::{self, CallerHost, Start};
 use crate::clock::Clock;
 use crate::engine::Shared;
 use crate::resolve::{self, Peers};
+use crate::sip_side::is_proved;
 use crate::strangers::{Full, Place};
 use crate::{facts, now, rows, sip_side};
 
@@ -87,16 +87,8 @@ async fn decide(shared: &Shared, call: &IncomingCall) -> Result<Decision, StoreE
 
 async fn invitation(shared: &Shared, call: &IncomingCall) -> Result<Invitation, StoreError> {
     let bindings = resolve::bindings(shared, &call.from_user).await?;
-    let caller = match &call.caller {
-        sip::Caller::Client { login } => Caller::Client {
-            login: login.clone(),
-        },
-        sip::Caller::Trunk { .. } => Caller::Trunk,
-        sip::Caller::BadCredentials { .. } => Caller::Unproved,
-        sip::Caller::Unknown => Caller::Unknown,
-    };
     Ok(Invitation {
-        caller,
+        caller: sip_side::caller(&call.caller),
         from_user: call.from_user.clone(),
         from_here: call.from_here,
         from_registered: bindings
@@ -109,13 +101,6 @@ async fn invitation(shared: &Shared, call: &IncomingCall) -> Result<Invitation, 
         headers: call.headers.clone(),
         body_type_ok: call.body_type_ok,
     })
-}
-
-const fn is_proved(caller: &sip::Caller) -> bool {
-    match caller {
-        sip::Caller::Client { .. } | sip::Caller::Trunk { .. } => true,
-        sip::Caller::BadCredentials { .. } | sip::Caller::Unknown => false,
-    }
 }
 
 fn start(shared: &Arc<Shared>, call: IncomingCall, admission: Admission, place: Option<Place>) {
@@ -164,14 +149,6 @@ fn note(shared: &Shared, call: &IncomingCall, reason: RefusalReason, name: &str)
 }
 
 async fn refuse(shared: &Shared, call: &IncomingCall, refusal: Refusal) {
-    if let Some((reason, name)) = &refusal.counted {
-        note(shared, call, *reason, name);
-    }
-    debug!(
-        status = refusal.sip_status,
-        text = refusal.text,
-        "call refused"
-    );
     shared.refused.fetch_add(1, Ordering::Relaxed);
     let retry_after = refusal.retry_after_s;
     let headers = retry_after.map(|after| ("Retry-After".to_owned(), after.to_string()));
@@ -183,11 +160,36 @@ async fn refuse(shared: &Shared, call: &IncomingCall, refusal: Refusal) {
             headers: headers.into_iter().collect(),
         },
     );
+    let refused = Refused {
+        source: call.source.ip(),
+        is_proved: is_proved(&call.caller),
+    };
+    refuse_for(shared, Some(refused), refusal).await;
+}
+
+/// The sender of a request that is refused.
+pub(crate) struct Refused {
+    pub(crate) source: IpAddr,
+    pub(crate) is_proved: bool,
+}
+
+/// Counts a refusal and notifies the owner of the account that can fix its cause.
+///
+/// - `by`: the sender, unless a provider of the operator's passed the request on
+pub(crate) async fn refuse_for(shared: &Shared, by: Option<Refused>, refusal: Refusal) {
+    debug!(
+        status = refusal.sip_status,
+        text = refusal.text,
+        "call or text refused"
+    );
+    let refusals = &shared.parts.refusals;
+    if let (Some(by), Some((reason, name))) = (&by, &refusal.counted) {
+        refusals.note(by.source, *reason, name);
+    }
     let (Some(account), Some(code)) = (refusal.account, refusal.code) else {
         return;
     };
-    let refusals = &shared.parts.refusals;
-    if !is_proved(&call.caller) && !refusals.is_news(account, code, &refusal.text) {
+    if by.is_some_and(|by| !by.is_proved) && !refusals.is_news(account, code, &refusal.text) {
         return;
     }
     let at = now();

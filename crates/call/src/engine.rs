@@ -188,6 +188,14 @@ impl Engine {
         let engine = Self {
             shared: Arc::clone(&shared),
         };
+        if let Some(mut texts) = shared.parts.sip.texts() {
+            let shared = Arc::clone(&shared);
+            tokio::spawn(async move {
+                while let Some(text) = texts.recv().await {
+                    tokio::spawn(crate::texts::admit(Arc::clone(&shared), text));
+                }
+            });
+        }
         tokio::spawn(async move {
             while let Some(call) = incoming.recv().await {
                 tokio::spawn(crate::admission::admit(Arc::clone(&shared), call));

@@ -341,6 +341,7 @@ fn lane_of(change: &Change) -> Option<Lane> {
         | Change::ConferenceLeft { call, .. }
         | Change::QueueEntered { call, .. }
         | Change::QueueLeft { call, .. } => Some((*call).into()),
+        Change::TextClaimed { sid, .. } => Some((*sid).into()),
         Change::ConferenceCreated(record) | Change::ConferenceClosed(record) => {
             Some(record.sid.into())
         }

@@ -89,6 +89,7 @@ table! {
     EMPTY_DOCUMENT = 12208, Warning, 0, "The document has no verb that answers the call; a call that is not answered yet would be refused.", "Add a verb such as Say, unless the document only ends a call or accepts one that was screened.";
     MORE_FINDINGS = 12209, Warning, 0, "There are more findings in the documents than are listed.", "Fix the listed findings, then check the documents again with `patchcord lint`.";
     NO_PARTNER = 12210, Warning, 0, "The attribute has no effect: it depends on another attribute, which is missing or has a value that rules this one out.", "Add or change the attribute that the text names, or remove this one.";
+    NO_MESSAGE_APPLICATION = 12003, Warning, 0, "A text message was refused: the number that it was sent to has no application for messages, or that application has no address, was deleted or may not be used.", "Set SmsUrl or SmsApplicationSid on the number. If an application is set already, give that application an address or choose another one: it takes precedence over the SmsUrl of the number.";
     BAD_CONTENT_TYPE = 12300, Error, 0, "The application's response has a content type that is not a document type.", "Send text/xml; for a sound, its audio type.";
     XML_AS_TEXT = 12301, Warning, 0, "The application's response looks like a document but has the content type text/plain; it was read aloud.", "Send it as text/xml.";
     INTERNAL = 12400, Error, 500, "An internal failure ended the call or the request.", "Report it, with the trace of the call or the log of the server.";
@@ -155,6 +156,8 @@ table! {
     SMS_FROM = 14102, Error, 0, "Sms: the sender is empty or has forbidden characters; the document and the call ended.", "Write a number or a short name, or leave the attribute out.";
     SMS_BODY = 14103, Error, 0, "Sms: there is no text; the document and the call ended.", "Write the text inside the element.";
     SMS_METHOD = 14104, Warning, 0, "Sms: the method is neither GET nor POST; POST was used.", "Write GET or POST.";
+    SMS_MEDIA = 14105, Error, 0, "Message: attachments cannot be sent; the document ended, and a call with it.", "Write the address of the file into the text.";
+    SMS_VERB = 14110, Warning, 0, "A verb that needs a call was skipped in the document of a text message.", "Use Sms (or Message), Email and Redirect.";
     EMAIL_TO = 14201, Error, 0, "Email: the recipient is missing or is not one e-mail address; the verb was skipped.", "Write one address, as in `to=\"ann@example.org\"`.";
     EMAIL_FROM = 14202, Error, 0, "Email: the sender is missing or is not one e-mail address; the verb was skipped.", "Write one address, as in `from=\"voicemail@example.org\"`.";
     EMAIL_COPY = 14203, Warning, 0, "Email: a further recipient is not an e-mail address, or there are more than 50; `cc` or `bcc` was left out.", "Separate addresses by commas.";
@@ -179,6 +182,7 @@ table! {
     UNSUPPORTED_MEDIA = 20415, Error, 415, "The body is not a form.", "Send the parameters as a form (`curl -d Name=value`), not as JSON or anything else.";
     CALL_ELSEWHERE = 20421, Error, 421, "The call runs on another server that shares the database.", "Send the request to the server that the text names; see `instance` in docs/operating.md.";
     KEY_REUSED = 20422, Error, 422, "The Idempotency-Key was used for a request with other parameters.", "Send each request with a key of its own, and a repeated one exactly as before.";
+    MESSAGE_PENDING = 20410, Error, 409, "The message has not ended; it can be neither changed nor deleted.", "Wait until its status is final.";
     KEY_IN_USE = 20423, Error, 409, "The first request with this Idempotency-Key has not been answered yet.", "Send the request again after a second to get its answer.";
     PRECONDITION = 20424, Error, 412, "The resource is not as If-Match says.", "Read it again, apply the change to what it is now, and send its new ETag. ETags differ between formats (JSON, XML) and base paths.";
     TOO_MANY_REQUESTS = 20429, Error, 429, "Too many requests or wrong passwords were sent, or the server is at its limit.", "Try again after the number of seconds given in Retry-After.";

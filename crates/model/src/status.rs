@@ -212,6 +212,8 @@ words!(
         Sent = "sent",
         /// Not accepted, or the outcome is unknown.
         Failed = "failed",
+        /// It arrived here.
+        Received = "received",
     }
 );
 
@@ -230,10 +232,14 @@ words!(
 words!(
     /// How a text message was created.
     MessageDirection {
-        /// A call's document sent it.
+        /// It came from outside, or from a client.
+        Inbound = "inbound",
+        /// A call's document sent it, or a client to the outside.
         OutboundCall = "outbound-call",
         /// It was sent through the REST API.
         OutboundApi = "outbound-api",
+        /// The document of a message that arrived sent it.
+        OutboundReply = "outbound-reply",
     }
 );
 

@@ -177,11 +177,14 @@ pub(crate) async fn start(mut config: Config, stages: watch::Receiver<Stage>) ->
     if store.is_shared() {
         let patrol = repair::Patrol {
             store: store.clone(),
+            engine: engine.clone(),
             sip: patrol_sip,
             callbacks: callbacks.clone(),
             recordings: recordings.clone(),
         };
         tokio::spawn(patrol.walk(stopped.clone()));
+    } else {
+        engine.resume_texts().await?;
     }
     let caretaker = caretaker::Caretaker {
         store: store.clone(),

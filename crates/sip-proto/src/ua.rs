@@ -37,6 +37,7 @@ mod reinvite;
 mod talking;
 #[cfg(test)]
 pub(crate) mod testing;
+mod texting;
 mod transferring;
 mod via;
 
@@ -46,7 +47,7 @@ pub use command::{
 };
 pub use config::{CoreConfig, TrunkAddress, TrunkSource};
 pub use core::{Core, Output};
-pub use event::{Caller, IncomingInvite, IncomingRefer, LegEvent};
+pub use event::{Caller, IncomingInvite, IncomingRefer, IncomingText, LegEvent, TextBody};
 pub use ours::OurNames;
 pub use peer::{DEFAULT_PORT, FlowId, Peer, Transport};
 pub use random::Entropy;

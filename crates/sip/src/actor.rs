@@ -10,8 +10,8 @@ use rand::rngs::StdRng;
 use rand::{RngCore, SeedableRng};
 use sip_proto::registrar::Binding;
 use sip_proto::ua::{
-    Core, Entropy, FlowId, Found, Ha1, HeaderList, IncomingInvite, LegCommand, LegEvent, LegId,
-    LookupId, Output, Peer, Transport,
+    Core, Entropy, FlowId, Found, Ha1, HeaderList, IncomingInvite, IncomingText, LegCommand,
+    LegEvent, LegId, LookupId, Output, Peer, Transport,
 };
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
@@ -28,6 +28,8 @@ use crate::{BindError, Directory, IncomingCall, Sip, SipAddrs, SipConfig};
 
 /// Maximum new calls waiting for the engine; more are refused with 503.
 const CALLS_WAITING: usize = 256;
+/// Maximum text messages waiting for the engine; more are refused with 503.
+const TEXTS_WAITING: usize = 256;
 /// Maximum messages of all connections waiting; beyond that, their readers wait.
 const FLOW_EVENTS: usize = 256;
 /// How long the directory may take.
@@ -63,6 +65,7 @@ pub(crate) fn start(
 
     let (commands, inbox) = mpsc::unbounded_channel();
     let (calls, incoming) = mpsc::channel(CALLS_WAITING);
+    let (texts, incoming_texts) = mpsc::channel(TEXTS_WAITING);
     let (flow_events, flows) = mpsc::channel(FLOW_EVENTS);
     let (answers, answered) = mpsc::unbounded_channel();
     let bindings = Bindings::default();
@@ -74,6 +77,7 @@ pub(crate) fn start(
         sweep_at: Instant::now() + SWEEP,
         routes: Routes::default(),
         calls,
+        texts,
         answers,
         bindings: Arc::clone(&bindings),
         changes: Changes::follow(Arc::clone(&directory)),
@@ -91,7 +95,13 @@ pub(crate) fn start(
         answered,
     };
     tokio::spawn(actor.run(inputs).instrument(info_span!("sip")));
-    let sip = Sip::new(commands, addrs, bindings, ours, config.trunks);
+    let sip = Sip::new(
+        commands,
+        addrs,
+        bindings,
+        ours,
+        (config.trunks, incoming_texts),
+    );
     Ok((sip, incoming))
 }
 
@@ -142,6 +152,7 @@ struct Actor {
     connections: Connections,
     routes: Routes,
     calls: mpsc::Sender<IncomingCall>,
+    texts: mpsc::Sender<IncomingText>,
     /// At most one answer per open look-up, which the core limits.
     answers: mpsc::UnboundedSender<(LookupId, Found)>,
     bindings: Bindings,
@@ -306,6 +317,7 @@ impl Actor {
             match output {
                 Output::Transmit { peer, bytes } => self.transmit(udp, peer, bytes).await,
                 Output::Incoming(invite) => self.announce(*invite),
+                Output::Text(text) => self.announce_text(*text),
                 Output::Event(leg, event) => self.deliver(leg, event),
                 Output::Over(leg) => self.routes.over(leg),
                 Output::Lookup { id, login } => self.look_up(id, login),
@@ -332,13 +344,15 @@ impl Actor {
         let leg = invite.leg;
         self.routes.expect(leg);
         if self.calls.try_send(invite.into()).is_err() {
-            let headers = vec![("Retry-After".to_owned(), "5".to_owned())];
-            let refusal = LegCommand::Reject {
-                status: 503,
-                reason: None,
-                headers,
-            };
-            self.core.handle_command(leg, refusal, Instant::now());
+            self.core.handle_command(leg, busy(), Instant::now());
+        }
+    }
+
+    /// The leg has no events: its only command is the response.
+    fn announce_text(&mut self, text: IncomingText) {
+        let leg = text.leg;
+        if self.texts.try_send(text).is_err() {
+            self.core.handle_command(leg, busy(), Instant::now());
         }
     }
 
@@ -391,6 +405,15 @@ impl Actor {
             table.insert(login.clone(), bindings.clone());
         }
         self.changes.note(login, bindings);
+    }
+}
+
+/// Refuses what the engine is too busy to take.
+fn busy() -> LegCommand {
+    LegCommand::Reject {
+        status: 503,
+        reason: None,
+        headers: vec![("Retry-After".to_owned(), "5".to_owned())],
     }
 }
 

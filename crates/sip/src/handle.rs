@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 use model::egress::{AddressPolicy, Guard, Refused};
 use sip_proto::DialogSnapshot;
 use sip_proto::registrar::Binding;
 use sip_proto::ua::{
-    Caller, HeaderList, IncomingInvite, LegCommand, LegEvent, LegId, OurNames, Peer, Transport,
-    TrunkSource,
+    Caller, HeaderList, IncomingInvite, IncomingText, LegCommand, LegEvent, LegId, OurNames, Peer,
+    Transport, TrunkSource,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -158,6 +158,7 @@ struct Shared {
     bindings: Bindings,
     ours: OurNames,
     trunks: RwLock<Trunks>,
+    texts: Mutex<Option<mpsc::Receiver<IncomingText>>>,
 }
 
 /// The trunks, and which one takes calls.
@@ -211,7 +212,7 @@ impl Sip {
         addrs: SipAddrs,
         bindings: Bindings,
         ours: OurNames,
-        trunks: Vec<Trunk>,
+        (trunks, texts): (Vec<Trunk>, mpsc::Receiver<IncomingText>),
     ) -> Self {
         let next_leg = AtomicU64::new(2);
         Self {
@@ -222,8 +223,17 @@ impl Sip {
                 bindings,
                 ours,
                 trunks: RwLock::new(Trunks::new(trunks)),
+                texts: Mutex::new(Some(texts)),
             }),
         }
+    }
+
+    /// The text messages that arrive, for the first caller; `None` for any other. Without a receiver,
+    /// or when it is full, they are refused with 503.
+    #[must_use]
+    pub fn texts(&self) -> Option<mpsc::Receiver<IncomingText>> {
+        let texts = &self.shared.texts;
+        texts.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// The bound addresses.

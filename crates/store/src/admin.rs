@@ -4,8 +4,8 @@
 
 use model::record::{Account, Application, Callback, Client, Number, Organization, Queue};
 use model::{
-    AccountSid, AccountStatus, ApplicationSid, ClientSid, NotificationSid, QueueSid, RecordingSid,
-    Timestamp,
+    AccountSid, AccountStatus, ApplicationSid, ClientSid, MessageSid, NotificationSid, NumberSid,
+    QueueSid, RecordingSid, Timestamp,
 };
 
 use crate::accounts;
@@ -58,6 +58,8 @@ pub(crate) enum Admin {
     UpdateQueue(Queue, Timestamp),
     DeleteQueue(QueueSid),
     DeleteRecordings(Vec<RecordingSid>),
+    /// Deletes a text message that has ended.
+    DeleteMessage(MessageSid),
     /// Adds a row of an account that is not closed by a statement of its own, such as one that observes a limit.
     InsertInto(AccountSid, Sql),
     /// A statement that has a usage trigger fire, and the callback that reports it.
@@ -103,6 +105,7 @@ impl Admin {
             | Self::UpdateQueue(..)
             | Self::DeleteQueue(_)
             | Self::DeleteRecordings(_)
+            | Self::DeleteMessage(_)
             | Self::InsertInto(..)
             | Self::Fire(..)
             | Self::Execute(_)
@@ -139,6 +142,7 @@ impl Admin {
             | Self::DeleteQueue(_)
             | Self::DeleteRecordings(_)
             | Self::Fire(..)
+            | Self::DeleteMessage(_)
             | Self::Execute(_)
             | Self::DeleteNotifications(_)
             | Self::ForgetNotifications(_)
@@ -273,6 +277,13 @@ pub(crate) async fn apply(
             let mut resting = Sql::default();
             resting.text("DELETE FROM bin WHERE sid").among(sids);
             db.execute(resting).await?;
+            return Ok(deleted || context.repeated);
+        }
+        Admin::DeleteMessage(sid) => {
+            let mut sql = Sql::default();
+            sql.with("DELETE FROM messages WHERE sid = ?", *sid)
+                .text(" AND ended IS NOT NULL RETURNING account");
+            let deleted = delete_counted(db, counts, &rows::MESSAGES, &sql).await?;
             return Ok(deleted || context.repeated);
         }
         Admin::InsertInto(account, sql) => {

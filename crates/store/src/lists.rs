@@ -275,6 +275,30 @@ impl Store {
         self.one(&rows::MESSAGES, sid, rows::message).await
     }
 
+    /// Removes the text of a message that has ended; `false` if it does not exist, or has not ended.
+    ///
+    /// # Errors
+    /// As reported by the database.
+    pub async fn redact_message(&self, sid: MessageSid, at: Timestamp) -> Result<bool> {
+        // What is kept for its callbacks has the text too, and is no longer needed.
+        let mut sql = Sql::default();
+        sql.with(
+            "UPDATE messages SET body = '', farewell = NULL, updated = ?",
+            at,
+        )
+        .with(" WHERE sid = ?", sid)
+        .text(" AND ended IS NOT NULL");
+        self.administer(Admin::Change(sql)).await
+    }
+
+    /// Deletes a text message that has ended; `false` if it does not exist, or has not ended.
+    ///
+    /// # Errors
+    /// As reported by the database.
+    pub async fn delete_message(&self, sid: MessageSid) -> Result<bool> {
+        self.administer(Admin::DeleteMessage(sid)).await
+    }
+
     /// Text messages that a filter matches.
     ///
     /// # Errors

@@ -478,6 +478,9 @@ fn change_extra(
             | Is::Words(_) => {}
         }
     }
+    if params.get("SmsUrl").is_some() {
+        set("SmsDialect", Some(context.dialect.runs.as_str().to_owned()));
+    }
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! The content of an INVITE, and how much of it is trusted.
+//! The content of an INVITE or MESSAGE, and how much of it is trusted.
 
 use std::net::IpAddr;
 
@@ -25,7 +25,7 @@ pub enum Caller {
     Trunk,
 }
 
-/// The parts of an INVITE that routing needs.
+/// The parts of an INVITE or MESSAGE that routing needs.
 #[derive(Clone, Debug)]
 pub struct Invitation {
     /// The sender.

@@ -3,6 +3,7 @@
 
 mod refer;
 mod refusals;
+mod texts;
 mod ways;
 
 use std::sync::Arc;

@@ -166,7 +166,8 @@ impl Core {
             State::Arriving(arriving) => arriving,
             other => return leg.state = other,
         };
-        let asked = (credentials, &Method::Invite, arriving.peer);
+        let method = arriving.invite.method.clone();
+        let asked = (credentials, &method, arriving.peer);
         match self.verdict(asked, found, now) {
             None => self.refuse_arriving(leg, &arriving, 500, now),
             Some(Verdict::Accepted) => {

@@ -47,6 +47,13 @@ pub enum LegCommand {
         /// Further header fields.
         headers: HeaderList,
     },
+    /// Inbound text: 100, which keeps the leg, or a final response below 300, which ends it.
+    AnswerText {
+        /// Status.
+        status: u16,
+        /// Reason phrase; by default that of the RFC.
+        reason: Option<String>,
+    },
     /// Inbound: 407 with a fresh challenge; the leg ends.
     Challenge {
         /// Whether the credentials were right and only their nonce was too old.
@@ -171,6 +178,8 @@ pub struct MessageSpec {
     pub route: Peer,
     /// The text.
     pub text: String,
+    /// Further header fields.
+    pub headers: HeaderList,
     /// Credentials with which to answer a challenge.
     pub credentials: Option<Credentials>,
 }

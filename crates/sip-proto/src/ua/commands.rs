@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use super::core::Core;
 use super::leg::{Leg, State};
+use super::texting::is_text;
 use super::{HeaderList, LegCommand, LegEvent, LegId};
 use crate::dialog::Due;
 
@@ -30,6 +31,14 @@ impl Core {
     fn command_leg(&mut self, leg: &mut Leg, command: LegCommand, now: Instant) {
         match std::mem::replace(&mut leg.state, State::Over) {
             State::Arriving(arriving) => match command {
+                LegCommand::AnswerText { status, reason } if is_text(&arriving.invite) => {
+                    self.answer_text(leg, arriving, status, reason, now);
+                }
+                LegCommand::Progress { .. } | LegCommand::Answer { .. }
+                    if is_text(&arriving.invite) =>
+                {
+                    leg.state = State::Arriving(arriving);
+                }
                 LegCommand::Progress { status, headers } => {
                     self.progress(leg, arriving, status, &headers, now);
                 }
@@ -56,6 +65,7 @@ impl Core {
                 | LegCommand::Message(_)
                 | LegCommand::Register(_)
                 | LegCommand::SetHeaders(_)
+                | LegCommand::AnswerText { .. }
                 | LegCommand::Cancel
                 | LegCommand::AnswerReinvite { .. }
                 | LegCommand::RejectReinvite { .. }

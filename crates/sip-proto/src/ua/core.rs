@@ -14,7 +14,9 @@ use super::keepalive::KeepAlive;
 use super::leg::{Leg, State};
 use super::pending::Pending;
 use super::random::Random;
-use super::{CoreConfig, Entropy, FlowId, IncomingInvite, LegEvent, LegId, Peer, TrunkSource};
+use super::{
+    CoreConfig, Entropy, FlowId, IncomingInvite, IncomingText, LegEvent, LegId, Peer, TrunkSource,
+};
 use crate::digest::{Algorithm, Authenticator, Nonces};
 use crate::message::Message;
 use crate::parse::{ParseError, parse_bytes};
@@ -33,6 +35,9 @@ pub enum Output {
     },
     /// Report a new call to the call engine.
     Incoming(Box<IncomingInvite>),
+    /// Report a text message to the engine, which answers it with `LegCommand::AnswerText`, `Reject`
+    /// or `Challenge`.
+    Text(Box<IncomingText>),
     /// Report an event on a leg to the call engine.
     Event(LegId, LegEvent),
     /// The core has forgotten the leg.

@@ -234,3 +234,41 @@ pub struct IncomingInvite {
     /// Max-Forwards of the INVITE: a leg made for this call gets one less.
     pub max_forwards: u8,
 }
+
+/// A text message that arrived: nothing has been sent, and nothing is until a command says so.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct IncomingText {
+    /// Leg that lives until the response.
+    pub leg: LegId,
+    /// Source of the MESSAGE.
+    pub peer: Peer,
+    /// The sender, as far as proven.
+    pub caller: Caller,
+    /// Request-URI.
+    pub request_uri: String,
+    /// Whether the Request-URI names this server rather than another one.
+    pub called_here: bool,
+    /// Number or name in the user part of the Request-URI, unescaped.
+    pub called_user: String,
+    /// Number or name in the user part of To, unescaped.
+    pub to_user: String,
+    /// Number or name in the user part of From, unescaped; not authenticated.
+    pub from_user: String,
+    /// Whether the host of From is this server.
+    pub from_here: bool,
+    /// X- and Diversion header fields, in order, with their names as received.
+    pub headers: HeaderList,
+    /// The text.
+    pub body: TextBody,
+}
+
+/// The body of a text message.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum TextBody {
+    /// A text that is not blank.
+    Text(String),
+    /// It is empty, or not `text/plain`: a typing indication, for example.
+    NotText,
+    /// Its charset is not known, or its octets are none of that charset.
+    Undecodable,
+}

@@ -204,6 +204,8 @@ pub(super) struct Messaging {
     /// `None` only until it is sent.
     pub(super) tx: Option<TxId>,
     pub(super) route: Peer,
+    /// The path to use if none can be opened by TCP.
+    pub(super) by_datagram: Option<Peer>,
 }
 
 impl Messaging {

@@ -186,6 +186,9 @@ impl Core {
         if kind == Kind::Bye && status == 503 && self.bye_by_another_way(&mut leg, tx, now) {
             return self.put(leg);
         }
+        if kind == Kind::Message && status == 503 && self.message_by_datagram(&mut leg, tx, now) {
+            return self.put(leg);
+        }
         match kind {
             Kind::Invite => self.invite_failed(&mut leg, tx, status),
             Kind::Reinvite => self.reinvite_failed(&mut leg, status, now),

@@ -78,6 +78,7 @@ impl Core {
             | LegCommand::SetHeaders(_)
             | LegCommand::Progress { .. }
             | LegCommand::Answer { .. }
+            | LegCommand::AnswerText { .. }
             | LegCommand::Reject { .. }
             | LegCommand::Challenge { .. }
             | LegCommand::Cancel

@@ -2,7 +2,7 @@
 //!
 //! A script is a list of steps, `time in ms` and words, separated by `;`. The engine's steps:
 //! `invite`, `invite late` (no offer), `invite auth`, `cancel`, `bye`, `ring`, `answer`, `reject
-//! N`, `challenge`, `reinvite`, `accept`, `refuse N`, `ack`, `info`,
+//! N`, `taken N` (a text), `challenge`, `reinvite`, `accept`, `refuse N`, `ack`, `info`,
 //! `transfer` (accept a REFER), `no-transfer N`, `transferred N`, `refer URI`. The peer's steps start with
 //! `<`: `< 180 INVITE a` answers our last INVITE with To tag `a` (`sdp` adds a description), `<
 //! BYE` sends a request; `| Name: value` adds a header field, `sdp` a description, `text` a body of
@@ -22,7 +22,7 @@ use sip_proto::message::{HeaderName, Message, Method, Request, Response};
 use sip_proto::parse::parse_bytes;
 use sip_proto::ua::{
     Caller, Core, CoreConfig, Credentials, Entropy, Found, Ha1, InviteSpec, LegCommand, LegEvent,
-    LegId, MessageSpec, OurNames, Output, Peer, RegisterSpec, Transport,
+    LegId, MessageSpec, OurNames, Output, Peer, RegisterSpec, TextBody, Transport,
 };
 
 pub(crate) const SDP: &str = "v=0\r\n";
@@ -310,15 +310,17 @@ impl Bench {
         while let Some(output) = self.core.poll_output() {
             match output {
                 Output::Transmit { peer, bytes } => self.note_sent(peer, bytes),
+                Output::Text(text) => {
+                    self.leg = text.leg;
+                    let body = match text.body {
+                        TextBody::Text(text) => format!("`{text}`"),
+                        other => format!("{other:?}"),
+                    };
+                    self.say(&format!("! Text {} {body}", caller(&text.caller)));
+                }
                 Output::Incoming(invite) => {
                     self.leg = invite.leg;
-                    let caller = match &invite.caller {
-                        Caller::Client { login } => login.as_str(),
-                        Caller::Trunk { name } => name.as_str(),
-                        Caller::BadCredentials { .. } => "BadCredentials",
-                        Caller::Unknown => "Unknown",
-                    };
-                    self.say(&format!("! Incoming {caller}"));
+                    self.say(&format!("! Incoming {}", caller(&invite.caller)));
                 }
                 Output::Event(_, LegEvent::Dialog(dialog)) => self.dialogs.push(*dialog),
                 Output::Over(_) => {}
@@ -398,6 +400,15 @@ fn credentials(argument: &str) -> Option<Credentials> {
     (argument == "auth").then_some(Credentials { username, password })
 }
 
+fn caller(caller: &Caller) -> &str {
+    match caller {
+        Caller::Client { login } => login.as_str(),
+        Caller::Trunk { name } => name.as_str(),
+        Caller::BadCredentials { .. } => "BadCredentials",
+        Caller::Unknown => "Unknown",
+    }
+}
+
 fn command(verb: &str, argument: &str, route: Peer) -> LegCommand {
     let headers = Vec::new();
     let sdp = SDP.to_owned();
@@ -419,7 +430,8 @@ fn command(verb: &str, argument: &str, route: Peer) -> LegCommand {
             to: None,
             from: "sip:100@example.com".to_owned(),
             route,
-            text: "Grüße".to_owned(),
+            text: "Grüße".repeat(if argument == "long" { 300 } else { 1 }),
+            headers: vec![("X-Id".to_owned(), "7".to_owned())],
             credentials: credentials(argument),
         })),
         "register" => LegCommand::Register(Box::new(RegisterSpec {
@@ -446,6 +458,10 @@ fn command(verb: &str, argument: &str, route: Peer) -> LegCommand {
             status: status(),
             reason: None,
             headers,
+        },
+        "taken" => LegCommand::AnswerText {
+            status: status(),
+            reason: None,
         },
         "challenge" => LegCommand::Challenge { stale: false },
         "reinvite" => LegCommand::Reinvite { sdp },

@@ -14,4 +14,5 @@ mod refusals;
 mod registering;
 mod routing;
 mod session;
+mod texting;
 mod transferring;

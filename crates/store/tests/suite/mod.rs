@@ -79,6 +79,7 @@ macro_rules! for_each_case {
             orphans_keep_what_must_be_told,
             a_message_ends_once_and_tells_so_once,
             messages_on_their_way_are_closed_once_after_a_crash,
+            texts_without_a_document_are_claimed_once,
             an_email_comes_back_as_it_was,
             an_email_is_claimed_for_one_attempt_at_a_time,
             a_server_that_starts_again_sends_its_emails_at_once,
