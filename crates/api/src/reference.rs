@@ -174,13 +174,18 @@ fn tables(routes: &[&Route]) -> String {
     for route in routes {
         let _ = writeln!(
             out,
-            "| {}{} | {} | {} | {}:{} | {} |",
+            "| {}{} | {} | {} | {}:{}{} | {} |",
             route.method.as_str(),
             base_of(route.within),
             paths_of(route),
             statuses(route),
             route.action.as_str(),
             route.target,
+            if route.only_top {
+                ", top account only"
+            } else {
+                ""
+            },
             cell(route.doc)
         );
     }
@@ -305,7 +310,7 @@ fn shape_of(answers: Answers) -> Option<&'static (dyn Shape + Sync)> {
         Answers::One(shape) | Answers::Legs(shape) | Answers::Page(shape) | Answers::All(shape) => {
             Some(shape)
         }
-        Answers::Texts | Answers::Nothing => None,
+        Answers::Document(_) | Answers::Texts | Answers::Nothing => None,
     }
 }
 

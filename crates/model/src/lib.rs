@@ -19,12 +19,14 @@ pub mod lane;
 pub mod naming;
 pub mod news;
 pub mod number;
+pub mod profile;
 pub mod record;
 pub mod sid;
 pub mod source;
 pub mod status;
 pub mod target;
 pub mod text;
+pub mod throttle;
 pub mod time;
 pub mod usage;
 
@@ -32,15 +34,15 @@ pub use answering::{AnswerTiming, AnsweredBy, DetectionMode, MachineDetection};
 pub use error::{ErrorEntry, Level};
 pub use lane::Lane;
 pub use sid::{
-    AccountSid, ApplicationSid, AuditSid, CallSid, ClientSid, ConferenceSid, EmailSid, EventSid,
+    AccountSid, ApplicationSid, AuditSid, CallSid, ClientSid, ConferenceSid, EmailSid, EventSid, ExtensionSid,
     InstanceSid, KeySid, LiveTranscriptionSid, MessageSid, NotificationSid, NumberSid,
-    OrganizationSid, QueueSid, RecordingSid, ServerSid, SessionSid, SidError, StreamSid,
+    OrganizationSid, ProfileSid, QueueSid, RecordingSid, ServerSid, SessionSid, SidError, StreamSid,
     TranscriptionSid, VerificationSid,
 };
 pub use source::Source;
 pub use status::{
     AccountStatus, CallStatus, ConferenceEvent, ConferenceStatus, DialectName, Direction,
-    EmailStatus, HangupBy, HttpMethod, LegEvent, MessageDirection, MessageStatus, RecordingEvent,
+    EmailStatus, HangupBy, HttpMethod, LegEvent, MessageDirection, MessageStatus, OrganizationStatus, RecordingEvent,
     RecordingSource, RecordingStatus, RefusalReason, TranscriptionStatus,
 };
 pub use target::{Bare, Target};

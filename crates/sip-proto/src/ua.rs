@@ -44,6 +44,6 @@ pub use command::{Credentials, HeaderList, InviteSpec, LegCommand, LegId, Messag
 pub use config::{CoreConfig, TrunkAddress, TrunkSource};
 pub use core::{Core, Output};
 pub use event::{Caller, IncomingInvite, IncomingRefer, LegEvent};
-pub use ours::OurNames;
+pub use ours::{Local, OurNames};
 pub use peer::{DEFAULT_PORT, FlowId, Peer, Transport};
 pub use random::Entropy;

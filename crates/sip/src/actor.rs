@@ -78,7 +78,6 @@ pub(crate) fn start(
         bindings: Arc::clone(&bindings),
         changes: Changes::follow(Arc::clone(&directory)),
         directory,
-        domain: config.domain.clone(),
         waiting_for_idle: Vec::new(),
         farewell: None,
         accept_again_at: None,
@@ -147,7 +146,6 @@ struct Actor {
     bindings: Bindings,
     changes: Changes,
     directory: Arc<dyn Directory>,
-    domain: String,
     waiting_for_idle: Vec<oneshot::Sender<()>>,
     /// When the task ends even if legs are left; set once the last handle is gone.
     farewell: Option<Instant>,
@@ -286,6 +284,7 @@ impl Actor {
             Some(Command::Listen(leg, listener)) => self.routes.listen(leg, listener),
             Some(Command::Forget(leg)) => self.routes.forget(leg, self.core.knows(leg)),
             Some(Command::HangUp(dialog)) => self.core.hang_up(&dialog, now),
+            Some(Command::MoreDomains(domains)) => self.core.set_more_domains(domains),
             Some(Command::Drain) => self.core.drain(),
             Some(Command::Idle(done)) => self.waiting_for_idle.push(done),
             None => {
@@ -302,7 +301,7 @@ impl Actor {
                 Output::Incoming(invite) => self.announce(*invite),
                 Output::Event(leg, event) => self.deliver(leg, event),
                 Output::Over(leg) => self.routes.over(leg),
-                Output::Lookup { id, login } => self.look_up(id, login),
+                Output::Lookup { id, login, domain } => self.look_up(id, login, domain),
                 Output::Refused { login, peer } => {
                     self.directory.refused(peer.remote.ip(), &login);
                 }
@@ -347,9 +346,8 @@ impl Actor {
         }
     }
 
-    fn look_up(&self, id: LookupId, login: String) {
+    fn look_up(&self, id: LookupId, login: String, domain: String) {
         let (directory, answers) = (Arc::clone(&self.directory), self.answers.clone());
-        let domain = self.domain.clone();
         let asking = async move {
             let asked = directory.credentials(&login, &domain);
             let found = match tokio::time::timeout(LOOKUP_PATIENCE, asked).await {

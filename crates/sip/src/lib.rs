@@ -27,6 +27,6 @@ pub use handle::{BindError, IncomingCall, LegEvents, ResolveError, Sip, SipAddrs
 pub use sip_proto::DialogSnapshot;
 pub use sip_proto::registrar::{Binding, BindingSnapshot};
 pub use sip_proto::ua::{
-    Caller, Credentials, HeaderList, InviteSpec, LegCommand, LegEvent, LegId, MessageSpec, Peer,
-    Transport, TrunkAddress,
+    Caller, Credentials, HeaderList, InviteSpec, LegCommand, LegEvent, LegId, Local, MessageSpec,
+    Peer, Transport, TrunkAddress,
 };

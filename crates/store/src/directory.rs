@@ -180,11 +180,25 @@ impl Store {
     /// Adds an account, together with a client if given.
     ///
     /// # Errors
+    /// As [`Store::insert_account_within`].
+    pub async fn insert_account(&self, account: Account, client: Option<Client>) -> Result<()> {
+        self.insert_account_within(None, account, client).await
+    }
+
+    /// The same, if its parent has fewer open accounts directly below it than `limit`.
+    ///
+    /// # Errors
+    /// [`crate::StoreError::TooMany`] if it has not,
     /// [`crate::StoreError::Duplicate`] if the identifier, e-mail address or login is taken,
     /// [`crate::StoreError::Taken`] if the login is a number of another account,
     /// [`crate::StoreError::AccountClosed`] if its parent is closed.
-    pub async fn insert_account(&self, account: Account, client: Option<Client>) -> Result<()> {
-        let account = Admin::insert_account(&account, self.key());
+    pub async fn insert_account_within(
+        &self,
+        limit: Option<u32>,
+        account: Account,
+        client: Option<Client>,
+    ) -> Result<()> {
+        let account = Admin::insert_account(&account, limit, self.key());
         let client = client.map(|client| Admin::insert_client(&client, self.key()));
         self.administer_all([Some(account), client].into_iter().flatten())
             .await

@@ -150,6 +150,21 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         include_str!("../../../migrations/0027-audit/up.sql"),
     ),
     (
+        30,
+        "organizations",
+        include_str!("../../../migrations/0030-organizations/up.sql"),
+    ),
+    (
+        31,
+        "profiles",
+        include_str!("../../../migrations/0031-profiles/up.sql"),
+    ),
+    (
+        32,
+        "extensions",
+        include_str!("../../../migrations/0032-extensions/up.sql"),
+    ),
+    (
         43,
         "test-accounts",
         include_str!("../../../migrations/0043-test-accounts/up.sql"),

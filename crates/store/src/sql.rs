@@ -8,9 +8,9 @@ use std::sync::OnceLock;
 
 use model::{
     AccountSid, AccountStatus, ApplicationSid, AuditSid, CallSid, CallStatus, ClientSid,
-    ConferenceSid, ConferenceStatus, DialectName, Direction, EmailSid, EmailStatus, EventSid,
+    ConferenceSid, ConferenceStatus, DialectName, Direction, EmailSid, EmailStatus, EventSid, ExtensionSid,
     HangupBy, HttpMethod, InstanceSid, KeySid, Lane, MessageDirection, MessageSid, MessageStatus,
-    NotificationSid, NumberSid, OrganizationSid, QueueSid, RecordingSid, RecordingSource,
+    NotificationSid, NumberSid, OrganizationSid, OrganizationStatus, ProfileSid, QueueSid, RecordingSid, RecordingSource,
     RecordingStatus, ServerSid, Timestamp, TranscriptionSid, TranscriptionStatus,
 };
 
@@ -61,6 +61,7 @@ into_arg! {
     CallStatus => |value| value.as_str().into();
     ConferenceStatus => |value| value.as_str().into();
     AccountStatus => |value| value.as_str().into();
+    OrganizationStatus => |value| value.as_str().into();
     Direction => |value| value.as_str().into();
     DialectName => |value| value.as_str().into();
     MessageDirection => |value| value.as_str().into();
@@ -91,6 +92,7 @@ sids_into_arg!(
     ConferenceSid,
     EmailSid,
     EventSid,
+    ExtensionSid,
     InstanceSid,
     KeySid,
     Lane,
@@ -98,6 +100,7 @@ sids_into_arg!(
     NotificationSid,
     NumberSid,
     OrganizationSid,
+    ProfileSid,
     QueueSid,
     RecordingSid,
     ServerSid,

@@ -20,8 +20,8 @@ use model::Source;
 use model::record::{Account, CallRecord, Message, Organization, RecordingKind, StartedRecording};
 use model::{
     AccountSid, AccountStatus, CallSid, CallStatus, ConferenceSid, ConferenceStatus, InstanceSid,
-    MessageDirection, MessageSid, OrganizationSid, RecordingSid, RecordingSource, RecordingStatus,
-    Timestamp,
+    MessageDirection, MessageSid, OrganizationSid, OrganizationStatus, RecordingSid,
+    RecordingSource, RecordingStatus, Timestamp,
 };
 use serde_json::Value;
 use store::{AdminSeed, Change, RecordingLinks, SecretKey, Store};
@@ -189,7 +189,9 @@ impl Server {
         let organization = Organization {
             sid,
             domain_name: domain.to_owned(),
+            status: OrganizationStatus::Active,
             created: now(),
+            updated: now(),
         };
         self.store.insert_organization(organization).await.unwrap();
         sid

@@ -200,6 +200,8 @@ pub struct IncomingInvite {
     pub request_uri: String,
     /// Whether the Request-URI names this server rather than another one.
     pub called_here: bool,
+    /// Domain of the organization that the Request-URI names, if it names one.
+    pub called_domain: Option<String>,
     /// Number or name in the user part of the Request-URI, unescaped.
     pub called_user: String,
     /// Number or name in the user part of To, unescaped.
@@ -212,6 +214,8 @@ pub struct IncomingInvite {
     pub from_host: String,
     /// Whether the host of From is this server.
     pub from_here: bool,
+    /// Domain of the organization that From names, or of the first one: a caller that is authenticated is its client.
+    pub from_domain: String,
     /// Display name of From.
     pub from_display: Option<String>,
     /// Call-ID.

@@ -20,6 +20,7 @@ mod lanes;
 mod lists;
 mod messages;
 mod numbers;
+mod organizations;
 mod plans;
 pub(crate) mod raw;
 mod recordings;
@@ -36,6 +37,7 @@ pub(crate) use lanes::*;
 pub(crate) use lists::*;
 pub(crate) use messages::*;
 pub(crate) use numbers::*;
+pub(crate) use organizations::*;
 pub(crate) use plans::*;
 pub(crate) use recordings::*;
 pub(crate) use registrations::*;
@@ -108,6 +110,8 @@ macro_rules! for_each_case {
             changes_are_listed_until_they_are_old,
             an_account_keeps_a_limited_number_of_answers,
             a_name_gets_one_owner_whoever_asks_at_once,
+            an_organization_is_closed_without_accounts_only,
+            a_move_takes_everything_along_or_nothing,
             applications_come_back,
             numbers_for_sale_are_found_until_someone_has_them,
             an_order_leads_to_a_number_or_to_its_release,
