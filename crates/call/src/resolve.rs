@@ -65,7 +65,10 @@ pub(crate) async fn resolve(
         user: &local.user,
         organization: named.as_ref().map(|named| named.sid),
     });
-    let way = rows::settle(shared, |rows| routing::way(target, (by.author, home), local, rows)).await?;
+    let way = rows::settle(shared, |rows| {
+        routing::way(target, (by.author, home), local, rows)
+    })
+    .await?;
     Ok(match way {
         Ok(Way::Phones {
             organization,

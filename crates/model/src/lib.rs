@@ -34,16 +34,17 @@ pub use answering::{AnswerTiming, AnsweredBy, DetectionMode, MachineDetection};
 pub use error::{ErrorEntry, Level};
 pub use lane::Lane;
 pub use sid::{
-    AccountSid, ApplicationSid, AuditSid, CallSid, ClientSid, ConferenceSid, EmailSid, EventSid, ExtensionSid,
-    InstanceSid, KeySid, LiveTranscriptionSid, MessageSid, NotificationSid, NumberSid,
-    OrganizationSid, ProfileSid, QueueSid, RecordingSid, ServerSid, SessionSid, SidError, StreamSid,
-    TranscriptionSid, VerificationSid,
+    AccountSid, ApplicationSid, AuditSid, CallSid, ClientSid, ConferenceSid, EmailSid, EventSid,
+    ExtensionSid, InstanceSid, KeySid, LiveTranscriptionSid, MessageSid, NotificationSid,
+    NumberSid, OrganizationSid, ProfileSid, QueueSid, RecordingSid, ServerSid, SessionSid,
+    SidError, StreamSid, TranscriptionSid, VerificationSid,
 };
 pub use source::Source;
 pub use status::{
     AccountStatus, CallStatus, ConferenceEvent, ConferenceStatus, DialectName, Direction,
-    EmailStatus, HangupBy, HttpMethod, LegEvent, MessageDirection, MessageStatus, OrganizationStatus, RecordingEvent,
-    RecordingSource, RecordingStatus, RefusalReason, TranscriptionStatus,
+    EmailStatus, HangupBy, HttpMethod, LegEvent, MessageDirection, MessageStatus,
+    OrganizationStatus, RecordingEvent, RecordingSource, RecordingStatus, RefusalReason,
+    TranscriptionStatus,
 };
 pub use target::{Bare, Target};
 pub use time::{SteadyClock, Timestamp};

@@ -8,10 +8,11 @@ use std::sync::OnceLock;
 
 use model::{
     AccountSid, AccountStatus, ApplicationSid, AuditSid, CallSid, CallStatus, ClientSid,
-    ConferenceSid, ConferenceStatus, DialectName, Direction, EmailSid, EmailStatus, EventSid, ExtensionSid,
-    HangupBy, HttpMethod, InstanceSid, KeySid, Lane, MessageDirection, MessageSid, MessageStatus,
-    NotificationSid, NumberSid, OrganizationSid, OrganizationStatus, ProfileSid, QueueSid, RecordingSid, RecordingSource,
-    RecordingStatus, ServerSid, Timestamp, TranscriptionSid, TranscriptionStatus,
+    ConferenceSid, ConferenceStatus, DialectName, Direction, EmailSid, EmailStatus, EventSid,
+    ExtensionSid, HangupBy, HttpMethod, InstanceSid, KeySid, Lane, MessageDirection, MessageSid,
+    MessageStatus, NotificationSid, NumberSid, OrganizationSid, OrganizationStatus, ProfileSid,
+    QueueSid, RecordingSid, RecordingSource, RecordingStatus, ServerSid, Timestamp,
+    TranscriptionSid, TranscriptionStatus,
 };
 
 /// Rows that a statement changes at most where there may be any number of them. It must take much less

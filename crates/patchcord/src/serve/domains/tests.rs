@@ -59,6 +59,7 @@ async fn organization(server: &Running, n: u8, domain: &str, logins: &[&str]) ->
         password_hash: None,
         auth_token: format!("token-{n}"),
         secondary_token: None,
+        is_test: false,
         created: AT,
         updated: AT,
     };
