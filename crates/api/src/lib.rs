@@ -12,6 +12,7 @@
 #![forbid(unsafe_code)]
 
 mod audit;
+mod body;
 mod calls;
 mod closing;
 mod context;

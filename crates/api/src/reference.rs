@@ -310,7 +310,7 @@ fn shape_of(answers: Answers) -> Option<&'static (dyn Shape + Sync)> {
         Answers::One(shape) | Answers::Legs(shape) | Answers::Page(shape) | Answers::All(shape) => {
             Some(shape)
         }
-        Answers::Texts | Answers::Nothing => None,
+        Answers::Document(_) | Answers::Texts | Answers::Nothing => None,
     }
 }
 

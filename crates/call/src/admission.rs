@@ -8,7 +8,7 @@ use call_proto::Inbound;
 use call_proto::journal::Recorder;
 use call_proto::routing::{self, Admission, Challenged, Decision, House, Invitation, Refusal};
 use model::record::Notification;
-use model::{NotificationSid, RefusalReason};
+use model::{AccountSid, NotificationSid, OrganizationSid, RefusalReason};
 use sip::{IncomingCall, LegCommand};
 use store::{Change, StoreError};
 use tracing::{debug, error, warn};
@@ -44,11 +44,32 @@ pub(crate) async fn admit(shared: Arc<Shared>, call: IncomingCall) {
             shared.parts.sip.challenge(call.leg, false);
         }
         Decision::Refuse(refusal) => refuse(&shared, &call, refusal).await,
-        Decision::Admit(admission) => match enter(&shared, &call) {
+        Decision::Admit(admission) => match admitted(&shared, &call, admission.account).await {
             Ok(place) => start(&shared, call, *admission, place),
             Err(refusal) => refuse(&shared, &call, refusal).await,
         },
     }
+}
+
+/// Counts the call in, and against the rate of its account if it came through a trunk.
+async fn admitted(
+    shared: &Shared,
+    call: &IncomingCall,
+    account: AccountSid,
+) -> Result<Option<Place>, Refusal> {
+    if matches!(call.caller, sip::Caller::Trunk { .. }) {
+        let profile = shared.parts.store.profile_of(account).await;
+        let profile = profile.map_err(|error| {
+            error!(%error, "the profile of an account cannot be read");
+            Refusal::without_rows(matches!(error, StoreError::Unavailable(_)))
+        })?;
+        if let Some(rate) = profile.limits.calls
+            && !shared.is_within(account, rate)
+        {
+            return Err(Refusal::over_rate(account, rate));
+        }
+    }
+    enter(shared, call)
 }
 
 /// Counts the call in. Returns the place that it holds, if its caller is a stranger.
@@ -86,14 +107,21 @@ async fn decide(shared: &Shared, call: &IncomingCall) -> Result<Decision, StoreE
 }
 
 async fn invitation(shared: &Shared, call: &IncomingCall) -> Result<Invitation, StoreError> {
-    let bindings = resolve::bindings(shared, &call.from_user).await?;
+    let from_organization = organization_of(shared, &call.from_domain).await?;
+    let called_organization = match &call.called_domain {
+        Some(domain) => Some(organization_of(shared, domain).await?),
+        None => None,
+    };
+    let bindings = resolve::bindings(shared, from_organization, &call.from_user).await?;
     Ok(Invitation {
         caller: sip_side::caller(&call.caller),
         from_user: call.from_user.clone(),
+        from_organization,
         from_here: call.from_here,
         from_registered: bindings
             .iter()
             .any(|binding| binding.peer.remote.ip() == call.source.ip()),
+        called_organization,
         called_user: call.called_user.clone(),
         called_here: call.called_here,
         request_uri: call.request_uri.clone(),
@@ -101,6 +129,19 @@ async fn invitation(shared: &Shared, call: &IncomingCall) -> Result<Invitation, 
         headers: call.headers.clone(),
         body_type_ok: call.body_type_ok,
     })
+}
+
+/// The organization with a domain that the SIP side knows; the first one, if it is closed meanwhile.
+pub(crate) async fn organization_of(
+    shared: &Shared,
+    domain: &str,
+) -> Result<OrganizationSid, StoreError> {
+    let first = shared.config.organization;
+    if domain.eq_ignore_ascii_case(&shared.config.domain) {
+        return Ok(first);
+    }
+    let found = shared.parts.store.organization_of_domain(domain).await?;
+    Ok(found.map_or(first, |found| found.sid))
 }
 
 fn start(shared: &Arc<Shared>, call: IncomingCall, admission: Admission, place: Option<Place>) {

@@ -14,6 +14,7 @@ use call_proto::{
     Fact, MessageCommand, NewMessage, OutgoingMessage, Route, SendError, TextMessage, Unreachable,
 };
 use futures_util::FutureExt as _;
+use model::profile::Traffic;
 use model::record::Message;
 use model::{Lane, Target};
 use sip::LegId;
@@ -210,13 +211,18 @@ impl Task {
 
     fn look_up(&mut self, target: Target) {
         let shared = Arc::clone(&self.shared);
-        let author = self.machine.record().account;
+        let account = self.machine.record().account;
+        let by = resolve::By {
+            author: account,
+            account,
+            traffic: Traffic::OutboundTexts,
+        };
         self.look_ups.spawn(async move {
             let mut peers = Peers::new();
             let routes = resolve::resolve(
                 &shared,
                 (&target, routing::Place::Parameter),
-                author,
+                by,
                 &mut peers,
             )
             .await

@@ -19,10 +19,10 @@ use store::StoreError;
 use tokio::sync::mpsc;
 use tracing::error;
 
-use crate::admission::{Refused, refuse_for};
+use crate::admission::{Refused, organization_of, refuse_for};
 use crate::engine::{Engine, Shared};
 use crate::messages;
-use crate::resolve::{self, Peers};
+use crate::resolve::{self, Destination, Peers};
 use crate::{rows, sip_side, text_runs};
 
 /// How long the sender of a text to the outside waits for its outcome; its SIP transaction ends after
@@ -67,8 +67,10 @@ impl Engine {
         let invitation = Invitation {
             caller: Caller::Trunk,
             from_user: text.from,
+            from_organization: shared.config.organization,
             from_here: false,
             from_registered: false,
+            called_organization: None,
             called_user: text.to.clone(),
             called_here: true,
             request_uri: String::new(),
@@ -147,15 +149,22 @@ async fn decide(
 }
 
 async fn invitation(shared: &Shared, text: &IncomingText) -> Result<Invitation, StoreError> {
-    let bindings = resolve::bindings(shared, &text.from_user).await?;
+    let from_organization = organization_of(shared, &text.from_domain).await?;
+    let called_organization = match &text.called_domain {
+        Some(domain) => Some(organization_of(shared, domain).await?),
+        None => None,
+    };
+    let bindings = resolve::bindings(shared, from_organization, &text.from_user).await?;
     let source = text.peer.remote.ip();
     Ok(Invitation {
         caller: sip_side::caller(&text.caller),
         from_user: text.from_user.clone(),
+        from_organization,
         from_here: text.from_here,
         from_registered: bindings
             .iter()
             .any(|binding| binding.peer.remote.ip() == source),
+        called_organization,
         called_user: text.called_user.clone(),
         called_here: text.called_here,
         request_uri: text.request_uri.clone(),
@@ -186,10 +195,10 @@ async fn run(shared: &Arc<Shared>, text: &IncomingText, arrival: TextArrival) {
 
 /// Sends the text to every phone of the recipient; the sender gets the best of their responses.
 async fn pass_on(shared: &Arc<Shared>, text: &IncomingText, relay: Relay, body: String) {
-    let target = Target::Client(relay.login);
+    let target = Target::Client(relay.login.clone());
     let mut peers = Peers::new();
-    let place = (&target, routing::Place::Parameter);
-    let found = resolve::resolve(shared, place, relay.account, &mut peers).await;
+    let client = (relay.organization, relay.login.as_str());
+    let found = resolve::phones(shared, client, &mut peers).await;
     let found = found.unwrap_or_else(|error| Err(resolve::unknown(&target, &error)));
     let routes = match found {
         Ok(routes) => routes,
@@ -202,9 +211,11 @@ async fn pass_on(shared: &Arc<Shared>, text: &IncomingText, relay: Relay, body: 
     let (events, mut answers) = mpsc::unbounded_channel();
     let mut outcome = routing::Outcome::of(routes.len());
     for route in routes {
-        let Some(peer) = peers.get(resolve::key(&route.via)).copied() else {
+        // Phones are reached over SIP.
+        let Some(Destination::Sip(peer)) = peers.get(resolve::key(&route.via)) else {
             continue;
         };
+        let peer = *peer;
         let message = OutgoingMessage {
             route,
             from: relay.from.clone(),

@@ -126,6 +126,9 @@ sid!(
     /// An e-mail.
     EmailSid, "EM");
 sid!(
+    /// The configuration of an extension.
+    ExtensionSid, "EX");
+sid!(
     /// One event sent to a customer; the same on every delivery attempt.
     EventSid, "EV");
 sid!(
@@ -158,6 +161,9 @@ sid!(
 sid!(
     /// An organization: the tenant that owns a SIP domain.
     OrganizationSid, "OR");
+sid!(
+    /// A profile: what accounts may do.
+    ProfileSid, "PR");
 sid!(
     /// A recording.
     RecordingSid, "RE");

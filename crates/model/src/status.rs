@@ -273,6 +273,16 @@ words!(
 );
 
 words!(
+    /// Status of an organization.
+    OrganizationStatus {
+        /// Its accounts are served.
+        Active = "active",
+        /// It has no accounts in use, and its domain is not a name of this server.
+        Closed = "closed",
+    }
+);
+
+words!(
     /// A step in the life of a leg that an application can subscribe to, in order of occurrence.
     LegEvent {
         /// The INVITE was sent.

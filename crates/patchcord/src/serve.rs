@@ -7,6 +7,7 @@ mod calls;
 mod caretaker;
 mod carrier;
 mod dev_mail;
+mod domains;
 mod files;
 mod http;
 mod identity;
@@ -152,6 +153,13 @@ pub(crate) async fn start(mut config: Config, stages: watch::Receiver<Stage>) ->
     if !store.is_shared() {
         repair::complete(&store, &sip, &recordings).await?;
     }
+    let mut domains = domains::Domains {
+        store: store.clone(),
+        sip: sip.clone(),
+        first: administrator.organization,
+        known: Vec::new(),
+    };
+    domains.update().await?;
     let sip_addrs = sip.local();
     let patrol_sip = sip.clone();
     let (desk, mut keeper) = trunks::trunks(&store, &sip, parts::trunks(&config));
@@ -195,6 +203,7 @@ pub(crate) async fn start(mut config: Config, stages: watch::Receiver<Stage>) ->
         retention: parts::retention(&config),
     };
     tokio::spawn(caretaker.walk(stopped.clone()));
+    tokio::spawn(domains.follow(stopped.clone()));
     if let NumberProvider::Carrier(carrier) = &numbers {
         let releases = carrier::give_back(store.clone(), Arc::clone(carrier), stopped.clone());
         tokio::spawn(releases);

@@ -48,6 +48,6 @@ pub use command::{
 pub use config::{CoreConfig, TrunkAddress, TrunkSource};
 pub use core::{Core, Output};
 pub use event::{Caller, IncomingInvite, IncomingRefer, IncomingText, LegEvent, TextBody};
-pub use ours::OurNames;
+pub use ours::{Local, OurNames};
 pub use peer::{DEFAULT_PORT, FlowId, Peer, Transport};
 pub use random::Entropy;

@@ -82,7 +82,6 @@ pub(crate) fn start(
         bindings: Arc::clone(&bindings),
         changes: Changes::follow(Arc::clone(&directory)),
         directory,
-        domain: config.domain.clone(),
         waiting_for_idle: Vec::new(),
         farewell: None,
         accept_again_at: None,
@@ -158,7 +157,6 @@ struct Actor {
     bindings: Bindings,
     changes: Changes,
     directory: Arc<dyn Directory>,
-    domain: String,
     waiting_for_idle: Vec<oneshot::Sender<()>>,
     /// When the task ends even if legs are left; set once the last handle is gone.
     farewell: Option<Instant>,
@@ -303,6 +301,7 @@ impl Actor {
                     .set_trunks(addresses.map(|address| address.ip).collect());
                 self.core.set_trunks(sources);
             }
+            Some(Command::MoreDomains(domains)) => self.core.set_more_domains(domains),
             Some(Command::Drain) => self.core.drain(),
             Some(Command::Idle(done)) => self.waiting_for_idle.push(done),
             None => {
@@ -320,7 +319,7 @@ impl Actor {
                 Output::Text(text) => self.announce_text(*text),
                 Output::Event(leg, event) => self.deliver(leg, event),
                 Output::Over(leg) => self.routes.over(leg),
-                Output::Lookup { id, login } => self.look_up(id, login),
+                Output::Lookup { id, login, domain } => self.look_up(id, login, domain),
                 Output::Refused { login, peer } => {
                     self.directory.refused(peer.remote.ip(), &login);
                 }
@@ -367,9 +366,8 @@ impl Actor {
         }
     }
 
-    fn look_up(&self, id: LookupId, login: String) {
+    fn look_up(&self, id: LookupId, login: String, domain: String) {
         let (directory, answers) = (Arc::clone(&self.directory), self.answers.clone());
-        let domain = self.domain.clone();
         let asking = async move {
             let asked = directory.credentials(&login, &domain);
             let found = match tokio::time::timeout(LOOKUP_PATIENCE, asked).await {

@@ -14,7 +14,7 @@ pub struct SipConfig {
     pub udp: SocketAddr,
     /// Address and port for TCP, likewise.
     pub tcp: SocketAddr,
-    /// The organization's domain: digest realm, and one of the names of this server.
+    /// The first organization's domain: digest realm of its clients, and one of the names of this server.
     pub domain: String,
     /// Further host names under which phones register here. Our addresses and `localhost` always
     /// count.
@@ -62,6 +62,7 @@ impl SipConfig {
         let is_everywhere = |address: &SocketAddr| address.ip().is_unspecified();
         OurNames {
             domain: self.domain.clone(),
+            more_domains: Vec::new(),
             names: self.names.clone(),
             public_address: self.public_address,
             addresses: local::addresses(&bound),

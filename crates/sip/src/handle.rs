@@ -9,8 +9,8 @@ use model::egress::{AddressPolicy, Guard, Refused};
 use sip_proto::DialogSnapshot;
 use sip_proto::registrar::Binding;
 use sip_proto::ua::{
-    Caller, HeaderList, IncomingInvite, IncomingText, LegCommand, LegEvent, LegId, OurNames, Peer,
-    Transport, TrunkSource,
+    Caller, HeaderList, IncomingInvite, IncomingText, LegCommand, LegEvent, LegId, Local, OurNames,
+    Peer, Transport, TrunkSource,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -78,6 +78,8 @@ pub struct IncomingCall {
     pub request_uri: String,
     /// Whether the Request-URI names this server rather than another one.
     pub called_here: bool,
+    /// Domain of the organization that the Request-URI names, if it names one.
+    pub called_domain: Option<String>,
     /// Number or name in the user part of the Request-URI, unescaped.
     pub called_user: String,
     /// Number or name in the user part of To, unescaped.
@@ -90,6 +92,8 @@ pub struct IncomingCall {
     pub from_host: String,
     /// Whether the host of From is this server.
     pub from_here: bool,
+    /// Domain of the organization that From names, or of the first one: a caller that is authenticated is its client.
+    pub from_domain: String,
     /// Display name of From.
     pub from_display: Option<String>,
     /// Call-ID.
@@ -114,12 +118,14 @@ impl From<IncomingInvite> for IncomingCall {
             caller: invite.caller,
             request_uri: invite.request_uri,
             called_here: invite.called_here,
+            called_domain: invite.called_domain,
             called_user: invite.called_user,
             to_user: invite.to_user,
             to_host: invite.to_host,
             from_user: invite.from_user,
             from_host: invite.from_host,
             from_here: invite.from_here,
+            from_domain: invite.from_domain,
             from_display: invite.from_display,
             call_id: invite.call_id,
             headers: invite.headers,
@@ -130,7 +136,7 @@ impl From<IncomingInvite> for IncomingCall {
     }
 }
 
-/// Live bindings by login.
+/// Live bindings by the name under which the registrar knows the client ([`OurNames::address_of_record`]).
 pub(crate) type Bindings = Arc<RwLock<BTreeMap<String, Vec<Binding>>>>;
 
 /// A message from the handle to the task.
@@ -141,6 +147,7 @@ pub(crate) enum Command {
     Forget(LegId),
     HangUp(DialogSnapshot),
     Trunks(Vec<TrunkSource>),
+    MoreDomains(Vec<String>),
     Drain,
     Idle(oneshot::Sender<()>),
 }
@@ -156,7 +163,7 @@ struct Shared {
     next_leg: AtomicU64,
     addrs: SipAddrs,
     bindings: Bindings,
-    ours: OurNames,
+    ours: RwLock<OurNames>,
     trunks: RwLock<Trunks>,
     texts: Mutex<Option<mpsc::Receiver<IncomingText>>>,
 }
@@ -221,7 +228,7 @@ impl Sip {
                 next_leg,
                 addrs,
                 bindings,
-                ours,
+                ours: RwLock::new(ours),
                 trunks: RwLock::new(Trunks::new(trunks)),
                 texts: Mutex::new(Some(texts)),
             }),
@@ -270,16 +277,17 @@ impl Sip {
         self.tell(Command::Forget(leg));
     }
 
-    /// The live bindings of a login, most preferred first, whatever its client and password were when they were made: see
-    /// [`Binding::credential`].
+    /// The live bindings of a login in the organization with a domain, most preferred first, whatever its client and password
+    /// were when they were made: see [`Binding::credential`].
     #[must_use]
-    pub fn bindings(&self, login: &str) -> Vec<Binding> {
+    pub fn bindings(&self, login: &str, domain: &str) -> Vec<Binding> {
+        let known_as = self.ours().address_of_record(login, domain);
         let table = self
             .shared
             .bindings
             .read()
             .unwrap_or_else(PoisonError::into_inner);
-        table.get(login).cloned().unwrap_or_default()
+        table.get(&known_as).cloned().unwrap_or_default()
     }
 
     /// Logins with a live binding.
@@ -289,10 +297,26 @@ impl Sip {
         table.unwrap_or_else(PoisonError::into_inner).len()
     }
 
-    /// The number or login of a `sip:` address at which a request would arrive here, so that it need not be sent.
+    /// The client or number at this server that a `sip:` address names, so that a request for it need not be sent.
     #[must_use]
-    pub fn local_user(&self, uri: &str) -> Option<String> {
-        self.shared.ours.local_user(uri)
+    pub fn local_party(&self, uri: &str) -> Option<Local> {
+        self.ours().local(uri)
+    }
+
+    /// Replaces the domains of the organizations other than the first.
+    ///
+    /// - `domains`: in lower case
+    pub fn set_more_domains(&self, domains: Vec<String>) {
+        let ours = &self.shared.ours;
+        let mut ours = ours.write().unwrap_or_else(PoisonError::into_inner);
+        ours.more_domains.clone_from(&domains);
+        drop(ours);
+        self.tell(Command::MoreDomains(domains));
+    }
+
+    fn ours(&self) -> RwLockReadGuard<'_, OurNames> {
+        let ours = self.shared.ours.read();
+        ours.unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Where to send a request for a URI (`sip:` or bare `host[:port][;transport=]`).

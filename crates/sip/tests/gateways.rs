@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sip::{Gateway, Gateways, Sip, Trunk, Turn};
-use support::{LOGIN, OneClient, PASSWORD, config, server};
+use support::{LOGIN, OneClient, PASSWORD, REALM, config, server};
 use tokio::time::{sleep, timeout};
 
 fn gateway(carrier: &Sip, password: &str) -> Gateway {
@@ -41,9 +41,9 @@ async fn a_gateway_is_registered_as_long_as_it_exists() {
     let state = || states.lock().unwrap().get("one").copied();
 
     gateways.apply(vec![gateway(&carrier, PASSWORD)]).await;
-    until("a binding", || carrier.bindings(LOGIN).len() == 1).await;
+    until("a binding", || carrier.bindings(LOGIN, REALM).len() == 1).await;
     until("a report", || state() == Some(Turn::Registered)).await;
-    let binding = carrier.bindings(LOGIN).remove(0);
+    let binding = carrier.bindings(LOGIN, REALM).remove(0);
     assert_eq!(binding.peer.remote, ours.local().udp);
     let active = ours.outbound_proxy().unwrap();
     assert_eq!(active.uri, carrier.local().udp.to_string());
@@ -52,16 +52,16 @@ async fn a_gateway_is_registered_as_long_as_it_exists() {
 
     // The same again changes nothing.
     gateways.apply(vec![gateway(&carrier, PASSWORD)]).await;
-    assert_eq!(carrier.bindings(LOGIN).len(), 1);
+    assert_eq!(carrier.bindings(LOGIN, REALM).len(), 1);
 
     // With a wrong password it is withdrawn, and refused.
     gateways.apply(vec![gateway(&carrier, "wrong")]).await;
-    assert_eq!(carrier.bindings(LOGIN), []);
+    assert_eq!(carrier.bindings(LOGIN, REALM), []);
     until("a refusal", || state() == Some(Turn::Refused(403))).await;
 
     gateways.apply(vec![gateway(&carrier, PASSWORD)]).await;
     gateways.apply(Vec::new()).await;
-    assert_eq!(carrier.bindings(LOGIN), []);
+    assert_eq!(carrier.bindings(LOGIN, REALM), []);
     assert_eq!(ours.outbound_proxy(), None);
     assert_eq!(state(), None);
 }

@@ -4,8 +4,8 @@
 
 use model::record::{Account, Application, Callback, Client, Number, Organization, Queue};
 use model::{
-    AccountSid, AccountStatus, ApplicationSid, ClientSid, MessageSid, NotificationSid, NumberSid,
-    QueueSid, RecordingSid, Timestamp,
+    AccountSid, AccountStatus, ApplicationSid, ClientSid, MessageSid, NotificationSid,
+    OrganizationSid, OrganizationStatus, QueueSid, RecordingSid, Timestamp,
 };
 
 use crate::accounts;
@@ -15,6 +15,7 @@ use crate::counts::Counts;
 use crate::deliveries;
 use crate::discarded::{self, Kind, Move};
 use crate::naming::Claim;
+use crate::organizations::{self, Move as Moving};
 use crate::query::TREE;
 use crate::queues;
 use crate::retention;
@@ -24,10 +25,21 @@ use crate::sql::{Arg, ROWS_AT_ONCE, Sql, Table, args};
 /// One such write.
 pub(crate) enum Admin {
     InsertOrganization(Organization),
+    /// Opens an organization, or closes it unless it has accounts that are open.
+    SetOrganizationStatus(OrganizationSid, OrganizationStatus, Timestamp),
     InsertAccount {
         parent: Option<AccountSid>,
+        organization: OrganizationSid,
         row: Vec<Arg>,
+        /// How many open accounts its parent may have directly below it, if that is limited.
+        limit: Option<u32>,
     },
+    /// A statement about profiles or their links.
+    ChangeProfiles(Sql),
+    /// Moves an account and all below it, with their clients and numbers.
+    MoveAccounts(Moving),
+    /// Moves only the numbers of an account and of all below it.
+    MoveNumbers(Moving),
     /// A statement that changes one account.
     ChangeAccount(Sql),
     SetAccountStatus {
@@ -85,7 +97,11 @@ impl Admin {
     pub(crate) const fn changes_look_ups(&self) -> bool {
         match self {
             Self::InsertOrganization(_)
+            | Self::SetOrganizationStatus(..)
             | Self::InsertAccount { .. }
+            | Self::MoveAccounts(_)
+            | Self::MoveNumbers(_)
+            | Self::ChangeProfiles(_)
             | Self::ChangeAccount(_)
             | Self::SetAccountStatus { .. }
             | Self::InsertClient(..)
@@ -120,6 +136,9 @@ impl Admin {
     pub(crate) const fn locks_directory(&self) -> bool {
         match self {
             Self::InsertAccount { .. }
+            | Self::SetOrganizationStatus(..)
+            | Self::MoveAccounts(_)
+            | Self::MoveNumbers(_)
             | Self::SetAccountStatus { .. }
             | Self::InsertClient(..)
             | Self::InsertNumber(_)
@@ -130,6 +149,7 @@ impl Admin {
             | Self::InsertInto(..)
             | Self::Bin(_) => true,
             Self::InsertOrganization(_)
+            | Self::ChangeProfiles(_)
             | Self::Change(_)
             | Self::UpdateOwned(..)
             | Self::ChangeAccount(_)
@@ -151,10 +171,18 @@ impl Admin {
     }
 
     /// The statement for an account with its token sealed.
-    pub(crate) fn insert_account(account: &Account, key: &crate::SecretKey) -> Self {
+    ///
+    /// - `limit`: maximum number of open accounts directly below its parent
+    pub(crate) fn insert_account(
+        account: &Account,
+        limit: Option<u32>,
+        key: &crate::SecretKey,
+    ) -> Self {
         Self::InsertAccount {
             parent: account.parent,
+            organization: account.organization,
             row: rows::account_args(account, key),
+            limit,
         }
     }
 
@@ -197,10 +225,22 @@ pub(crate) async fn apply(
     };
     let sql = match admin {
         Admin::InsertOrganization(row) => insert(&ORGANIZATIONS, rows::organization_args(row)),
-        Admin::InsertAccount { parent, row } => {
+        Admin::SetOrganizationStatus(sid, status, at) => {
+            organizations::status_statement(*sid, *status, *at)
+        }
+        Admin::MoveAccounts(moved) => return organizations::move_accounts(db, *moved).await,
+        Admin::MoveNumbers(moved) => return organizations::move_numbers(db, *moved).await,
+        Admin::InsertAccount {
+            parent,
+            organization,
+            row,
+            limit,
+        } => {
             if let Some(parent) = parent {
                 accounts::check_open(db, *parent).await?;
+                accounts::check_room(db, *parent, *limit).await?;
             }
+            organizations::check_open(db, *organization).await?;
             insert(&rows::ACCOUNTS, row.clone())
         }
         Admin::ChangeAccount(sql) => sql.clone(),
@@ -226,7 +266,7 @@ pub(crate) async fn apply(
             Claim::of_number(row).check(db).await?;
             insert(&NUMBERS, rows::number_args(row))
         }
-        Admin::Change(sql) => sql.clone(),
+        Admin::Change(sql) | Admin::ChangeProfiles(sql) => sql.clone(),
         Admin::InsertOwned(account, table, row) => {
             accounts::check_open(db, *account).await?;
             insert(table, row.clone())
@@ -351,6 +391,11 @@ async fn set_account_status(
     if status == AccountStatus::Closed {
         while delete_notifications(db, counts, Some(sid)).await? {}
         release_numbers(db, sid).await?;
+        let mut links = Sql::default();
+        links
+            .text("DELETE FROM profile_links WHERE target")
+            .with(TREE, sid);
+        db.execute(links).await?;
         for table in OWNED {
             let mut sql = Sql::default();
             sql.text(&format!("DELETE FROM {table} WHERE account"))

@@ -90,6 +90,10 @@ pub(crate) enum Failure {
     Taken(Claimant),
     #[error("the account is closed")]
     AccountClosed,
+    #[error("the organization is closed")]
+    OrganizationClosed,
+    #[error("there are as many as allowed")]
+    TooMany,
     #[error("{0}")]
     Unreadable(String),
     #[error("the server does not respond")]
@@ -114,6 +118,8 @@ impl From<&Failure> for StoreError {
             Failure::Closed => Self::Closed,
             Failure::Taken(by) => Self::Taken(*by),
             Failure::AccountClosed => Self::AccountClosed,
+            Failure::OrganizationClosed => Self::OrganizationClosed,
+            Failure::TooMany => Self::TooMany,
             Failure::Busy => Self::Unavailable(failure.to_string()),
             Failure::Embedded(_)
             | Failure::Shared(_)
@@ -234,6 +240,8 @@ impl Failure {
             Self::Unreachable(_) | Self::Silent | Self::Stale => true,
             Self::Taken(_)
             | Self::AccountClosed
+            | Self::OrganizationClosed
+            | Self::TooMany
             | Self::Unreadable(_)
             | Self::Busy
             | Self::Closed => false,
@@ -266,6 +274,8 @@ impl Failure {
             | Self::Stale
             | Self::Taken(_)
             | Self::AccountClosed
+            | Self::OrganizationClosed
+            | Self::TooMany
             | Self::Unreadable(_)
             | Self::Busy
             | Self::Closed => false,
@@ -288,6 +298,8 @@ impl Failure {
             | Self::Unreachable(_)
             | Self::Taken(_)
             | Self::AccountClosed
+            | Self::OrganizationClosed
+            | Self::TooMany
             | Self::Unreadable(_)
             | Self::Silent
             | Self::Stale

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use model::naming;
 use model::record::{Account, Application, Client, Number, Organization};
 use model::{
-    AccountSid, AccountStatus, ApplicationSid, ClientSid, NumberSid, OrganizationSid, RecordingSid,
-    Timestamp,
+    AccountSid, AccountStatus, ApplicationSid, ClientSid, OrganizationSid, RecordingSid, Timestamp,
 };
 
 use crate::admin::Admin;
@@ -179,11 +178,25 @@ impl Store {
     /// Adds an account, together with a client if given.
     ///
     /// # Errors
+    /// As [`Store::insert_account_within`].
+    pub async fn insert_account(&self, account: Account, client: Option<Client>) -> Result<()> {
+        self.insert_account_within(None, account, client).await
+    }
+
+    /// The same, if its parent has fewer open accounts directly below it than `limit`.
+    ///
+    /// # Errors
+    /// [`crate::StoreError::TooMany`] if it has not,
     /// [`crate::StoreError::Duplicate`] if the identifier, e-mail address or login is taken,
     /// [`crate::StoreError::Taken`] if the login is a number of another account,
     /// [`crate::StoreError::AccountClosed`] if its parent is closed.
-    pub async fn insert_account(&self, account: Account, client: Option<Client>) -> Result<()> {
-        let account = Admin::insert_account(&account, self.key());
+    pub async fn insert_account_within(
+        &self,
+        limit: Option<u32>,
+        account: Account,
+        client: Option<Client>,
+    ) -> Result<()> {
+        let account = Admin::insert_account(&account, limit, self.key());
         let client = client.map(|client| Admin::insert_client(&client, self.key()));
         self.administer_all([Some(account), client].into_iter().flatten())
             .await

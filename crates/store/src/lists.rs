@@ -9,7 +9,7 @@ use model::record::{
 };
 use model::{
     CallSid, InstanceSid, Lane, MessageSid, NotificationSid, NumberSid, OrganizationSid,
-    RecordingSid, ServerSid, TranscriptionSid,
+    RecordingSid, ServerSid, Timestamp, TranscriptionSid,
 };
 
 use crate::admin::Admin;
@@ -20,7 +20,7 @@ use crate::filter::{
     Window,
 };
 use crate::paging::List;
-use crate::query::{Conditions, Order};
+use crate::query::{Conditions, Order, counted};
 use crate::row::Row;
 use crate::sql::{Arg, Sql, Table, args};
 use crate::transcriptions::{self, TRANSCRIPTIONS, TranscriptionFilter};

@@ -160,6 +160,21 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         include_str!("../../../migrations/0029-orders/up.sql"),
     ),
     (
+        30,
+        "organizations",
+        include_str!("../../../migrations/0030-organizations/up.sql"),
+    ),
+    (
+        31,
+        "profiles",
+        include_str!("../../../migrations/0031-profiles/up.sql"),
+    ),
+    (
+        32,
+        "extensions",
+        include_str!("../../../migrations/0032-extensions/up.sql"),
+    ),
+    (
         34,
         "gateways",
         include_str!("../../../migrations/0034-gateways/up.sql"),

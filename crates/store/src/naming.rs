@@ -41,6 +41,10 @@ impl Claim {
         }
     }
 
+    pub(crate) fn new(what: Claimant, text: String, owner: Owner) -> Self {
+        Self { what, text, owner }
+    }
+
     /// Fails with [`Failure::Taken`] if another account has it, with [`Failure::AccountClosed`] if its
     /// own account is closed.
     pub(crate) async fn check(&self, db: &mut Connection) -> Result<(), Failure> {
@@ -98,11 +102,16 @@ pub(crate) async fn check_removal(db: &mut Connection, number: &str) -> Result<(
         .with(" WHERE sid = ?", number);
     for row in db.all(&sql).await? {
         let (name, owner) = read(&row).map_err(|error| Failure::Unreadable(error.to_string()))?;
-        let named = clients(owner.organization, &number::candidates(&name));
-        let needs = |(login, client): (&str, Owner)| {
+        // The account may have its clients in another organization than the number.
+        let mut named = Sql::default();
+        named
+            .text("SELECT account, organization, login AS name FROM clients")
+            .with(" WHERE account = ?", owner.account)
+            .text(" AND login");
+        one_of(&mut named, &number::candidates(&name));
+        let needs = |(login, _): (&str, Owner)| {
             let rule = login_rule(login);
-            client.account == owner.account
-                && matches!(rule, LoginRule::OwnNumber(spellings) if spellings.contains(&name))
+            matches!(rule, LoginRule::OwnNumber(spellings) if spellings.contains(&name))
         };
         if any(db, &named, needs).await? {
             return Err(Failure::Taken(Claimant::Client));
@@ -149,7 +158,7 @@ async fn any(
     Ok(false)
 }
 
-fn read(row: &Row) -> crate::Result<(String, Owner)> {
+pub(crate) fn read(row: &Row) -> crate::Result<(String, Owner)> {
     let owner = Owner {
         account: row.word("account")?,
         organization: row.word("organization")?,

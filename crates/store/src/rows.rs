@@ -17,7 +17,7 @@ use crate::{OrphanRecording, PendingCallback, Result};
 pub(crate) static ORGANIZATIONS: Table = Table {
     name: "organizations",
     counted: false,
-    columns: &["sid", "domain_name", "created"],
+    columns: &["sid", "domain_name", "created", "status", "updated"],
     insert_once: OnceLock::new(),
 };
 
@@ -25,15 +25,21 @@ pub(crate) fn organization_args(organization: &Organization) -> Vec<Arg> {
     args![
         organization.sid,
         organization.domain_name.as_str(),
-        organization.created
+        organization.created,
+        organization.status,
+        organization.updated
     ]
 }
 
 pub(crate) fn organization(row: &Row) -> Result<Organization> {
+    let created = row.time("created")?;
     Ok(Organization {
         sid: row.word("sid")?,
         domain_name: row.text("domain_name")?,
-        created: row.time("created")?,
+        status: row.word("status")?,
+        created,
+        // The release before writes none.
+        updated: row.time("updated")?.max(created),
     })
 }
 

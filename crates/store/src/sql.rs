@@ -9,10 +9,10 @@ use std::sync::OnceLock;
 use model::{
     AccountSid, AccountStatus, ApplicationSid, AuditSid, CallSid, CallStatus, ClientSid,
     ConferenceSid, ConferenceStatus, DialectName, Direction, EmailSid, EmailStatus, EventSid,
-    GatewaySid, GeolocationSid, HangupBy, HttpMethod, InstanceSid, KeySid, Lane, MessageDirection,
-    MessageSid, MessageStatus, NotificationSid, NumberSid, OrganizationSid, QueueSid, RecordingSid,
-    RecordingSource, RecordingStatus, ServerSid, Timestamp, TranscriptionSid, TranscriptionStatus,
-    UsageTriggerSid,
+    ExtensionSid, GatewaySid, GeolocationSid, HangupBy, HttpMethod, InstanceSid, KeySid, Lane,
+    MessageDirection, MessageSid, MessageStatus, NotificationSid, NumberSid, OrganizationSid,
+    OrganizationStatus, ProfileSid, QueueSid, RecordingSid, RecordingSource, RecordingStatus,
+    ServerSid, Timestamp, TranscriptionSid, TranscriptionStatus, UsageTriggerSid,
 };
 
 use crate::filter::RowKey;
@@ -75,6 +75,7 @@ into_arg! {
     CallStatus => |value| value.as_str().into();
     ConferenceStatus => |value| value.as_str().into();
     AccountStatus => |value| value.as_str().into();
+    OrganizationStatus => |value| value.as_str().into();
     Direction => |value| value.as_str().into();
     DialectName => |value| value.as_str().into();
     MessageDirection => |value| value.as_str().into();
@@ -105,6 +106,7 @@ sids_into_arg!(
     ConferenceSid,
     EmailSid,
     EventSid,
+    ExtensionSid,
     GatewaySid,
     GeolocationSid,
     InstanceSid,
@@ -114,6 +116,7 @@ sids_into_arg!(
     NotificationSid,
     NumberSid,
     OrganizationSid,
+    ProfileSid,
     QueueSid,
     RecordingSid,
     ServerSid,

@@ -11,7 +11,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use model::record::{Number, Organization, Refusal};
-use model::{AccountStatus, OrganizationSid, RefusalReason, Source, Timestamp};
+use model::{AccountStatus, OrganizationSid, OrganizationStatus, RefusalReason, Source, Timestamp};
 use proxy::Proxy;
 use store::{AdminSeed, Change, Committed, DiscardedKind, SecretKey, Store, StoreError};
 use suite::{Database, raw};
@@ -448,7 +448,9 @@ async fn lost_connections_are_replaced(server: &Server, db: &Database) {
     let organization = Organization {
         sid,
         domain_name: "one.example".to_owned(),
+        status: OrganizationStatus::Active,
         created: Timestamp(1),
+        updated: Timestamp(1),
     };
     store.insert_organization(organization).await.unwrap();
     let read_by_all = || async {

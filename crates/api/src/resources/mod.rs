@@ -12,13 +12,16 @@ pub(crate) mod conferences;
 pub(crate) mod deliveries;
 pub(crate) mod emails;
 pub(crate) mod erasures;
+pub(crate) mod extensions;
 pub(crate) mod gateways;
 pub(crate) mod geolocation;
 pub(crate) mod keys;
 pub(crate) mod messages;
 pub(crate) mod notifications;
 pub(crate) mod numbers;
+pub(crate) mod organizations;
 pub(crate) mod outbound_proxy;
+pub(crate) mod profiles;
 pub(crate) mod queues;
 pub(crate) mod recordings;
 pub(crate) mod retention;
@@ -32,6 +35,9 @@ use crate::route::Route;
 
 /// The tables of all resources, in the order in which paths are matched.
 pub(crate) static ROUTES: &[&[Route]] = &[
+    organizations::ROUTES,
+    profiles::ROUTES,
+    extensions::ROUTES,
     accounts::ROUTES,
     applications::ROUTES,
     tokens::ROUTES,

@@ -620,3 +620,48 @@ async fn a_failed_order_costs_nothing() {
     carrier.becomes("ok");
     server.post(&who, &json, form).await.is(200);
 }
+
+/// A profile limits the countries, whichever way a number is bought; the numbers of one's own are not bought.
+#[tokio::test]
+async fn a_profile_limits_the_countries_of_bought_numbers() {
+    let server = stocked().await;
+    let who = server.admin();
+    let p = server.account("p", server.admin).await;
+    let text = "{\"featureEnablement\":{\"DIDPurchase\":{\"allowedCountries\":[\"CA\",\"GB\"]}}}";
+    let json = [("content-type", "application/json")];
+    let made = server
+        .ask("POST", Some(&who), "/Profiles", &json, text)
+        .await;
+    let place = made.headers["location"].to_str().unwrap().to_owned();
+    let profile = &place[place.find("/Profiles/").unwrap()..];
+    let target = format!("<http://h/Accounts/{p}>; rel=\"related\"");
+    let link = [("link", target.as_str())];
+    server
+        .ask("LINK", Some(&who), profile, &link, "")
+        .await
+        .is(200);
+    let numbers = format!("/Accounts/{p}/IncomingPhoneNumbers.json");
+    let own = of("p");
+    for (form, status, code) in [
+        ("PhoneNumber=%2B15015550100", 403, 20_030),
+        ("PhoneNumber=%2B34700123456", 403, 20_030),
+        ("AreaCode=501", 400, 21_452),
+        ("AreaCode=450", 200, 0),
+        ("PhoneNumber=%2B442079460000", 200, 0),
+        ("PhoneNumber=%2B15015550100&isSIP=true", 200, 0),
+    ] {
+        let answer = server.post(&own, &numbers, form).await;
+        assert_eq!(answer.status, status, "{form}: {}", answer.body);
+        if code > 0 {
+            assert_eq!(answer.error()["code"], code, "{form}");
+        }
+    }
+    server
+        .ask("UNLINK", Some(&who), profile, &link, "")
+        .await
+        .is(200);
+    server
+        .post(&own, &numbers, "PhoneNumber=%2B34700123456")
+        .await
+        .is(200);
+}

@@ -177,8 +177,10 @@ async fn items_of_another_account_do_not_exist() {
             continue;
         };
         let kind = segments[at - 1];
-        // Numbers for sale and periods of usage belong to no account, nor does what only the top account has.
-        if matches!(kind, "AvailablePhoneNumbers" | "Records") || route.top_only {
+        // Numbers for sale and periods of usage belong to no account; nor does what has no account in its path, or only the
+        // top account has.
+        let is_shared = matches!(kind, "AvailablePhoneNumbers" | "Records") || route.top_only;
+        if is_shared || !route.path.contains("{account}") {
             continue;
         }
         let of_kind = |item: &&String| item.rsplit('/').nth(1) == Some(kind);

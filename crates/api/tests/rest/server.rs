@@ -23,8 +23,8 @@ use model::census::Figures;
 use model::record::{Account, CallRecord, Message, Organization, RecordingKind, StartedRecording};
 use model::{
     AccountSid, AccountStatus, CallSid, CallStatus, ConferenceSid, ConferenceStatus, GatewaySid,
-    InstanceSid, MessageDirection, MessageSid, OrganizationSid, RecordingSid, RecordingSource,
-    RecordingStatus, Timestamp,
+    InstanceSid, MessageDirection, MessageSid, OrganizationSid, OrganizationStatus, RecordingSid,
+    RecordingSource, RecordingStatus, Timestamp,
 };
 use serde_json::Value;
 use store::{AdminSeed, Change, RecordingLinks, SecretKey, Store};
@@ -199,7 +199,9 @@ impl Server {
         let organization = Organization {
             sid,
             domain_name: domain.to_owned(),
+            status: OrganizationStatus::Active,
             created: now(),
+            updated: now(),
         };
         self.store.insert_organization(organization).await.unwrap();
         sid

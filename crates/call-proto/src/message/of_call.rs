@@ -3,6 +3,7 @@
 //! **Invariant: the call is not forgotten before each of its messages has ended**, even after its
 //! leg has ended.
 
+use model::profile::Traffic;
 use model::record::Message;
 use model::{
     AccountSid, Bare, MessageDirection, MessageSid, MessageStatus, Target, Timestamp, error,
@@ -97,6 +98,8 @@ impl Messages {
             Command::Resolve {
                 req,
                 author,
+                account: leg.profile.account,
+                traffic: Traffic::OutboundTexts,
                 targets,
             },
         );

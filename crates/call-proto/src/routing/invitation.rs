@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use model::number;
+use model::{OrganizationSid, number};
 
 use crate::event::Headers;
 
@@ -32,10 +32,14 @@ pub struct Invitation {
     pub caller: Caller,
     /// User part of From; not authenticated.
     pub from_user: String,
+    /// The organization that From names, or the first one; that of the client, if it is authenticated.
+    pub from_organization: OrganizationSid,
     /// Whether the host of From is this server.
     pub from_here: bool,
     /// Whether it came from an address at which a client with that user part is registered.
     pub from_registered: bool,
+    /// The organization whose domain the Request-URI names; `None` if it names none.
+    pub called_organization: Option<OrganizationSid>,
     /// User part of the Request-URI.
     pub called_user: String,
     /// Whether the Request-URI names this server rather than another one.

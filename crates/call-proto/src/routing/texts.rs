@@ -7,7 +7,8 @@
 
 use model::record::{Client, Number};
 use model::{
-    AccountSid, AccountStatus, ApplicationSid, DialectName, HttpMethod, RefusalReason, error,
+    AccountSid, AccountStatus, ApplicationSid, DialectName, HttpMethod, OrganizationSid,
+    RefusalReason, error,
 };
 
 use super::invitation::{Caller, Invitation};
@@ -44,6 +45,8 @@ pub struct Relay {
     pub from: String,
     /// Login of the recipient.
     pub login: String,
+    /// Organization of the recipient.
+    pub organization: OrganizationSid,
     /// Trusted header fields.
     pub headers: Headers,
 }
@@ -178,6 +181,7 @@ impl<'a> Routing<'a> {
                     account: by.map_or(callee.account, |client| client.account),
                     from: from.clone(),
                     login: callee.login.clone(),
+                    organization: callee.organization,
                     headers: self.headers,
                 }))
             }
@@ -191,10 +195,11 @@ impl<'a> Routing<'a> {
     /// The number or client in the Request-URI; some providers put it only into To.
     fn recipient(&self) -> Result<(&'a str, Option<Recipient<'a>>), Want> {
         let invite = self.invite;
+        let organization = self.called_organization();
         for user in [&invite.called_user, &invite.to_user] {
-            let found = match self.rows.client(user)? {
+            let found = match self.rows.client(organization, user)? {
                 Some(client) => Some(self.number_or_client(user, client)?),
-                None => self.rows.number(user)?.map(Recipient::Number),
+                None => self.rows.number(organization, user)?.map(Recipient::Number),
             };
             if found.is_some() {
                 return Ok((user, found));
@@ -209,7 +214,7 @@ impl<'a> Routing<'a> {
         if let Some(number) = self.rows.number_before(client, user)? {
             return Ok(Recipient::Number(number));
         }
-        let own = self.rows.exact_number(user)?;
+        let own = self.rows.exact_number(client.organization, user)?;
         let own = own.filter(|own| own.account == client.account && takes_texts(own));
         Ok(own.map_or(Recipient::Client(client), Recipient::Number))
     }

@@ -271,6 +271,9 @@ impl Recordings for Files {
             model::RecordingStatus::Failed => {
                 return Err(never("the recording failed".to_owned()));
             }
+            model::RecordingStatus::Absent => {
+                return Err(never("the recording's file was removed".to_owned()));
+            }
             model::RecordingStatus::InProgress
             | model::RecordingStatus::Paused
             | model::RecordingStatus::Stopped => {

@@ -246,6 +246,8 @@ impl Core {
             peer: arriving.peer,
             caller,
             request_uri: invite.uri.to_string(),
+            called_domain: self.config.ours.domain_in(&invite.uri).map(str::to_owned),
+            from_domain: self.authenticator.realm(headers).to_owned(),
             called_here: self.config.ours.are_in(&invite.uri, arriving.peer.local),
             called_user: user(&invite.uri),
             to_user: to_uri.map(user).unwrap_or_default(),

@@ -48,6 +48,8 @@ pub enum Output {
         id: LookupId,
         /// Login.
         login: String,
+        /// Domain of the organization.
+        domain: String,
     },
     /// A REGISTER was refused: its password is wrong, or the client does not exist.
     Refused {
@@ -104,7 +106,8 @@ impl Core {
             false => &[Algorithm::Md5],
         };
         let nonces = Nonces::new(random.secret(), config.nonce_lifetime, MAX_NONCES);
-        let authenticator = Authenticator::new(&config.ours.domain, algorithms, nonces);
+        let mut authenticator = Authenticator::new(&config.ours.domain, algorithms, nonces);
+        authenticator.set_more_realms(&config.ours.more_domains);
         Self {
             config,
             random,
@@ -168,6 +171,13 @@ impl Core {
         for login in self.registrar.handle_flow_closed(flow) {
             self.announce_bindings(login, now);
         }
+    }
+
+    /// Replaces the domains of the further organizations. Registrations stay, and what their clients do next is
+    /// judged by the new ones.
+    pub fn set_more_domains(&mut self, domains: Vec<String>) {
+        self.authenticator.set_more_realms(&domains);
+        self.config.ours.more_domains = domains;
     }
 
     /// Refuses new calls from now on.

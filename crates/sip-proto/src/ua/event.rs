@@ -209,6 +209,8 @@ pub struct IncomingInvite {
     pub request_uri: String,
     /// Whether the Request-URI names this server rather than another one.
     pub called_here: bool,
+    /// Domain of the organization that the Request-URI names, if it names one.
+    pub called_domain: Option<String>,
     /// Number or name in the user part of the Request-URI, unescaped.
     pub called_user: String,
     /// Number or name in the user part of To, unescaped.
@@ -221,6 +223,8 @@ pub struct IncomingInvite {
     pub from_host: String,
     /// Whether the host of From is this server.
     pub from_here: bool,
+    /// Domain of the organization that From names, or of the first one: a caller that is authenticated is its client.
+    pub from_domain: String,
     /// Display name of From.
     pub from_display: Option<String>,
     /// Call-ID.
@@ -248,6 +252,8 @@ pub struct IncomingText {
     pub request_uri: String,
     /// Whether the Request-URI names this server rather than another one.
     pub called_here: bool,
+    /// Domain of the organization that the Request-URI names, if it names one.
+    pub called_domain: Option<String>,
     /// Number or name in the user part of the Request-URI, unescaped.
     pub called_user: String,
     /// Number or name in the user part of To, unescaped.
@@ -256,6 +262,8 @@ pub struct IncomingText {
     pub from_user: String,
     /// Whether the host of From is this server.
     pub from_here: bool,
+    /// Domain of the organization that From names, or of the first one.
+    pub from_domain: String,
     /// X- and Diversion header fields, in order, with their names as received.
     pub headers: HeaderList,
     /// The text.

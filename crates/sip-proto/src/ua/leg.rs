@@ -213,6 +213,7 @@ impl Messaging {
         Self {
             tx: Some(tx),
             route,
+            by_datagram: None,
         }
     }
 }

@@ -45,10 +45,12 @@ impl Core {
             caller,
             request_uri: message.uri.to_string(),
             called_here: self.config.ours.are_in(&message.uri, arriving.peer.local),
+            called_domain: self.config.ours.domain_in(&message.uri).map(str::to_owned),
             called_user: user(&message.uri),
             to_user: to_uri.map(user).unwrap_or_default(),
             from_user: from_uri.map(user).unwrap_or_default(),
             from_here: from_uri.is_some_and(|from| self.is_us(from, arriving.peer)),
+            from_domain: self.authenticator.realm(headers).to_owned(),
             headers: custom_headers(headers),
             body: body(headers, &message.body),
         };

@@ -325,8 +325,8 @@ impl Bench {
                 Output::Event(_, LegEvent::Dialog(dialog)) => self.dialogs.push(*dialog),
                 Output::Over(_) => {}
                 Output::Event(_, event) => self.say(&format!("! {}", name(&event))),
-                Output::Lookup { id, login } => {
-                    let found = directory(&login);
+                Output::Lookup { id, login, domain } => {
+                    let found = directory(&login, &domain);
                     self.core.handle_lookup(id, &found, self.now);
                 }
                 Output::Refused { login, .. } => self.say(&format!("! Refused {login}")),
@@ -375,12 +375,12 @@ fn push(headers: &mut sip_proto::message::Headers, line: &str) {
     }
 }
 
-/// Knows `kim`; fails for `broken`.
-fn directory(login: &str) -> Found {
+/// Knows `kim` of each organization; fails for `broken`.
+fn directory(login: &str, domain: &str) -> Found {
     match login {
         "kim" => Found::Client(Ha1 {
-            md5: ha1_md5("kim", REALM, PASSWORD),
-            sha256: ha1_sha256("kim", REALM, PASSWORD),
+            md5: ha1_md5("kim", domain, PASSWORD),
+            sha256: ha1_sha256("kim", domain, PASSWORD),
             credential: "c1".to_owned(),
         }),
         "broken" => Found::Failed,

@@ -21,6 +21,7 @@ mod lanes;
 mod lists;
 mod messages;
 mod numbers;
+mod organizations;
 mod plans;
 pub(crate) mod raw;
 mod recordings;
@@ -38,6 +39,7 @@ pub(crate) use lanes::*;
 pub(crate) use lists::*;
 pub(crate) use messages::*;
 pub(crate) use numbers::*;
+pub(crate) use organizations::*;
 pub(crate) use plans::*;
 pub(crate) use recordings::*;
 pub(crate) use registrations::*;
@@ -112,6 +114,8 @@ macro_rules! for_each_case {
             changes_are_listed_until_they_are_old,
             an_account_keeps_a_limited_number_of_answers,
             a_name_gets_one_owner_whoever_asks_at_once,
+            an_organization_is_closed_without_accounts_only,
+            a_move_takes_everything_along_or_nothing,
             applications_come_back,
             what_is_restored_is_as_it_was,
             a_number_in_the_bin_can_be_taken,

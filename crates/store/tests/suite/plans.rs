@@ -331,6 +331,9 @@ async fn other_lists(store: &Store) {
         ..DeliveryFilter::default()
     };
     store.deliveries(&of_call).await.unwrap();
+    store.organizations(None).await.unwrap();
+    let active = model::OrganizationStatus::Active;
+    store.organizations(Some(active)).await.unwrap();
     let with_parent = AccountFilter {
         itself: true,
         friendly_name: Some("one".to_owned()),

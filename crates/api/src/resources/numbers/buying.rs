@@ -12,6 +12,7 @@ use crate::context::{Answer, Context, now};
 use crate::failure::Failure;
 use crate::provider::{Carrier, NumberProvider, ProviderError};
 use crate::resources::available::kind_of;
+use crate::resources::profiles;
 
 /// The countries that have area codes in the sense of `AreaCode`.
 const AREA_CODE_COUNTRIES: [&str; 2] = ["US", "CA"];
@@ -92,8 +93,13 @@ pub(super) async fn one(
 /// Buys any number with an area code.
 pub(super) async fn any(context: &Context<'_>, account: &Account, area_code: String) -> Answer {
     let state = context.state;
+    let profile = state.store.profile_of(account.sid).await?;
+    let allowed = |country: &&str| profile.limits.allows_country(country);
+    if !AREA_CODE_COUNTRIES.iter().any(|country| allowed(&country)) {
+        return Err(profiles::refused("A number with an area code", &profile));
+    }
     let provider = state.numbers.of(account);
-    for country in AREA_CODE_COUNTRIES {
+    for country in AREA_CODE_COUNTRIES.into_iter().filter(allowed) {
         let search = NumberSearch {
             country: Some(country.to_owned()),
             kind: kind_of(context.path),
@@ -116,6 +122,11 @@ async fn buy(
     account: &Account,
     offer: &AvailableNumber,
 ) -> Result<Option<Number>, Failure> {
+    let profile = context.state.store.profile_of(account.sid).await?;
+    if !profile.limits.allows_country(&offer.country) {
+        let what = format!("A number of the country {}", offer.country);
+        return Err(profiles::refused(&what, &profile));
+    }
     let mut number = new_number(context, account, &offer.phone_number, false).await?;
     for (name, can) in [
         ("VoiceCapable", offer.can.voice),
