@@ -186,7 +186,7 @@ fn tables(routes: &[&Route]) -> String {
             } else {
                 ""
             },
-            cell(route.doc)
+            linked(route.doc)
         );
     }
     for (at, route) in routes.iter().enumerate() {
@@ -271,7 +271,7 @@ fn write_params(out: &mut String, route: &Route) {
             param.name,
             base_of(param.within),
             kind_of(param.kind),
-            cell(param.doc)
+            linked(param.doc)
         );
     }
 }
@@ -291,7 +291,7 @@ fn write_fields(out: &mut String, shape: &(dyn Shape + Sync)) {
             "| `{name}`{} | {} | {} |",
             base_of(within),
             value_of(kind),
-            cell(doc)
+            linked(doc)
         );
     };
     for (name, kind, _, doc) in &of_restcomm {
@@ -367,6 +367,11 @@ const fn value_of(kind: Kind) -> &'static str {
     }
 }
 
+/// A text of the tables, whose links are relative to `docs/`, as one cell of a page below it.
+fn linked(text: &str) -> String {
+    cell(text).replace("](", "](../")
+}
+
 /// A text as one table cell.
 fn cell(text: &str) -> String {
     text.replace('|', "\\|").replace('<', "&lt;")
@@ -389,6 +394,15 @@ mod tests {
         let renewed = renewed(&stale, "new");
         let wanted = format!("# Phones\n\nBy hand.\n\n{START}\n\nnew\n{END}\n\nAlso by hand.\n");
         assert_eq!(renewed, wanted);
+    }
+
+    #[test]
+    fn links_of_the_tables_lead_out_of_the_folder_of_pages() {
+        let text = "One of [these](webhooks.md#call-status) | none.";
+        assert_eq!(
+            linked(text),
+            "One of [these](../webhooks.md#call-status) \\| none."
+        );
     }
 
     #[test]
