@@ -16,7 +16,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use model::census::Census;
 use model::record::Callback;
-use model::{CallSid, CallStatus, Direction, Lane, Timestamp};
+use model::{CallSid, CallStatus, Direction, Lane, MessageDirection, Timestamp};
 use store::{Change, Committed, Store, StoreError};
 use tokio::sync::mpsc;
 use tracing::{error, info};
@@ -272,7 +272,7 @@ fn deliver(to: &Deliver, changes: Vec<Change>, committed: &Committed) {
 enum Countable {
     Started(CallSid, Direction),
     Ended(CallSid, CallStatus, Option<i64>, Timestamp),
-    Message(Lane),
+    Message(Lane, MessageDirection),
 }
 
 impl Countable {
@@ -296,7 +296,9 @@ impl Countable {
                     at,
                 ))
             }
-            Change::MessageCreated { message, .. } => Some(Self::Message(message.lane())),
+            Change::MessageCreated { message, .. } => {
+                Some(Self::Message(message.lane(), message.direction))
+            }
             _ => None,
         }
     }
@@ -304,7 +306,7 @@ impl Countable {
     fn lane(&self) -> Lane {
         match self {
             Self::Started(call, _) | Self::Ended(call, ..) => (*call).into(),
-            Self::Message(lane) => *lane,
+            Self::Message(lane, _) => *lane,
         }
     }
 
@@ -314,7 +316,7 @@ impl Countable {
             Self::Ended(call, status, duration_s, at) => {
                 census.ended(call, status, duration_s, at);
             }
-            Self::Message(_) => census.message(),
+            Self::Message(_, direction) => census.message(direction),
         }
     }
 }

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::{CallSid, CallStatus, Direction, Timestamp};
+use crate::{CallSid, CallStatus, Direction, MessageDirection, Timestamp};
 
 const MICROS_PER_MINUTE: i64 = 60_000_000;
 const MINUTES_PER_DAY: i64 = 24 * 60;
@@ -77,7 +77,9 @@ pub struct Figures {
     pub last_hour: Durations,
     /// Of the last 24 hours.
     pub last_day: Durations,
-    /// Text messages sent by documents and the API.
+    /// Text messages that arrived and are on record.
+    pub messages_inbound: u64,
+    /// Text messages sent by documents, clients and the API.
     pub messages_outbound: u64,
     /// Logins with a registered phone.
     pub registered: u64,
@@ -140,8 +142,14 @@ impl Census {
     }
 
     /// A text message is on record.
-    pub fn message(&mut self) {
-        self.figures.messages_outbound += 1;
+    pub fn message(&mut self, direction: MessageDirection) {
+        let count = match direction {
+            MessageDirection::Inbound => &mut self.figures.messages_inbound,
+            MessageDirection::OutboundCall
+            | MessageDirection::OutboundApi
+            | MessageDirection::OutboundReply => &mut self.figures.messages_outbound,
+        };
+        *count += 1;
     }
 
     /// The counters at a time; `registered` is left to the caller.
@@ -186,7 +194,8 @@ mod tests {
         census.ended(sid(1), CallStatus::Completed, Some(9), minute(1));
         census.started(sid(3), Direction::Inbound);
         census.ended(sid(4), CallStatus::Busy, None, minute(1));
-        census.message();
+        census.message(MessageDirection::OutboundApi);
+        census.message(MessageDirection::Inbound);
         let legs = |inbound, outbound| Legs { inbound, outbound };
         let expected = Figures {
             started: legs(1, 2),
@@ -206,6 +215,7 @@ mod tests {
                 legs: 2,
                 seconds: 9,
             },
+            messages_inbound: 1,
             messages_outbound: 1,
             registered: 0,
         };

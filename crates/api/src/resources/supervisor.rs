@@ -112,7 +112,7 @@ const COUNTERS: &[Counter] = &[
     ("FailedCalls", |f| count(f.endings.failed)),
     ("NotFoundCalls", |f| count(f.endings.not_found)),
     ("CanceledCalls", |f| count(f.endings.canceled)),
-    ("TextMessageInboundToApp", |_| count(0)),
+    ("TextMessageInboundToApp", |f| count(f.messages_inbound)),
     ("TextMessageInboundToClient", |_| count(0)),
     ("TextMessageInboundToProxyOut", |_| count(0)),
     ("TextMessageNotFound", |_| count(0)),

@@ -30,6 +30,7 @@ async fn counters_are_shown_under_the_names_of_restcomm() {
             seconds: 10,
         },
         last_day: Durations::default(),
+        messages_inbound: 12,
         messages_outbound: 9,
         registered: 11,
     };
@@ -54,7 +55,7 @@ async fn counters_are_shown_under_the_names_of_restcomm() {
         ("NotFoundCalls", 7),
         ("CanceledCalls", 8),
         ("TextMessageOutbound", 9),
-        ("TextMessageInboundToApp", 0),
+        ("TextMessageInboundToApp", 12),
     ];
     for (name, value) in table {
         assert_eq!(metrics[name], value, "{name}");
