@@ -22,7 +22,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::mail::{Post, PostStats};
+use ::mail::{Carrier, Post, PostStats};
 use anyhow::{Context as _, Result, anyhow};
 use api::NumberProvider;
 use call::Engine;
@@ -175,6 +175,9 @@ pub(crate) async fn start(mut config: Config, stages: watch::Receiver<Stage>) ->
     };
     let engine = parts::engine(&config, &administrator, http_address, built)?;
     let carrier = mail::carrier(&config)?;
+    if let Carrier::Catcher(_) = carrier {
+        info!("e-mail is not sent; read it at http://{http_address}/dev/mail");
+    }
     let post = mail::post(&config, &store, identity.sid, carrier.clone()).await?;
     let resumed = callbacks.resume().await?;
     if resumed > 0 {
