@@ -17,7 +17,7 @@ use model::record::{Client, Message};
 use model::{AccountSid, AccountStatus, ClientSid, MessageStatus, Timestamp};
 use sip::{Sip, Trunk};
 use sip_proto::digest::{Client as Digest, Secret, ha1_md5, ha1_sha256};
-use sip_proto::message::{HeaderName, Method, Request, Response};
+use sip_proto::message::{Method, Request, Response};
 use sip_proto::parse::parse_bytes;
 use speech::{SpeakRequest, SpeechError, Synthesizer, Voice};
 use store::{MessageFilter, NotificationFilter, Scope, SecretKey, Store};
