@@ -282,6 +282,7 @@ mod tests {
             (Action::Create, "SmsMessages"),
             (Action::Modify, "SmsMessages"),
             (Action::Delete, "SmsMessages"),
+            (Action::Delete, "Erasures"),
             (Action::Delete, "Transcriptions"),
         ];
         assert_eq!(refused, expected);
