@@ -12,6 +12,7 @@ use model::record::{
 };
 use model::{AccountSid, AccountStatus, Timestamp, error};
 use store::Delivery;
+use verify::{Attempt, Bucket, RateLimit, SafeNumber, Service, Verification};
 
 use crate::ApiState;
 use crate::audit::Witness;
@@ -356,7 +357,13 @@ owned!(
     Number,
     Queue,
     Recording,
-    Transcription
+    Transcription,
+    Attempt,
+    Bucket,
+    RateLimit,
+    SafeNumber,
+    Service,
+    Verification
 );
 
 impl Owned for ShownRecording {

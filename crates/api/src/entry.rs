@@ -35,6 +35,7 @@ use crate::rates::{Rates, Standing};
 use crate::replays;
 use crate::resources::caller_ids::validation;
 use crate::resources::recordings;
+use crate::resources::verify::sending;
 use crate::route::{self, Answers, Found, Is, Route, Verb};
 use crate::unrouted;
 use crate::warnings::{Notices, Warnings};
@@ -66,7 +67,8 @@ pub fn router(state: ApiState) -> Router {
     let mut router = Router::new()
         .route("/restcomm/recordings/{file}", any(media_file))
         .route("/restcomm/errors/{page}", any(error_page))
-        .route(validation::PATH, any(validated));
+        .route(validation::PATH, any(validated))
+        .route(sending::PATH, any(spoken));
     for dialect in RestDialect::ALL {
         // At some base paths, links in answers omit part of the base path. They are accepted
         // unchanged.
@@ -149,6 +151,7 @@ async fn respond(
     let path = parts.uri.path();
     let path = path.strip_prefix(base).unwrap_or(path);
     let (segments, is_json) = segments(path);
+    let is_json = is_json || dialect.suffix.is_empty();
     let asked = Asked {
         dialect,
         method: &parts.method,
@@ -279,7 +282,7 @@ async fn answer(
     check_status(&caller, &asked.segments)?;
     let params = match *asked.method {
         Method::POST | Method::PUT => {
-            let (form, params) = form(asked.headers, body).await?;
+            let (form, params) = form(asked.dialect, asked.headers, body).await?;
             if *asked.method == Method::POST {
                 // An API key may permit less than its account, so it has keys of its own here.
                 let own = key
@@ -560,6 +563,11 @@ async fn validated(State(entry): State<Arc<Entry>>, request: Request) -> Respons
     validation::answer(&entry.state, request).await
 }
 
+/// The request of a call that is to speak a code.
+async fn spoken(State(entry): State<Arc<Entry>>, request: Request) -> Response {
+    sending::speak(&entry.state, request).await
+}
+
 /// The page that `more_info` links to.
 async fn error_page(request: Request) -> Response {
     let page = request.uri().path().rsplit('/').next().unwrap_or_default();
@@ -706,7 +714,11 @@ fn check_length(headers: &HeaderMap) -> Result<(), Failure> {
 }
 
 /// A form, and the parameters in it; an empty body has none.
-async fn form(headers: &HeaderMap, body: Body) -> Result<(Bytes, Params), Failure> {
+async fn form(
+    dialect: &RestDialect,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<(Bytes, Params), Failure> {
     let bytes = tokio::time::timeout(FORM_PATIENCE, to_bytes(body, MAX_FORM))
         .await
         .map_err(|_| Failure::of(error::TOO_SLOW))?
@@ -716,6 +728,10 @@ async fn form(headers: &HeaderMap, body: Body) -> Result<(Bytes, Params), Failur
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
     let media_type = content_type.split(';').next().unwrap_or_default().trim();
+    if dialect.takes_json && media_type.eq_ignore_ascii_case("application/json") {
+        let params = Params::of_json(&bytes)?;
+        return Ok((bytes, params));
+    }
     if bytes.is_empty() || media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
         let params = Params::parse(&bytes)?;
         Ok((bytes, params))

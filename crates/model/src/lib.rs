@@ -32,7 +32,8 @@ pub use sid::{
     AccountSid, ApplicationSid, AuditSid, CallSid, ClientSid, ConferenceSid, EventSid, InstanceSid,
     KeySid, LiveTranscriptionSid, MessageSid, NotificationSid, NumberSid, OrganizationSid,
     QueueSid, RecordingSid, ServerSid, SessionSid, SidError, StreamSid, TranscriptionSid,
-    VerificationSid,
+    VerificationSid, VerifyAttemptSid, VerifyBucketSid, VerifyLimitSid, VerifySafeSid,
+    VerifyServiceSid,
 };
 pub use source::Source;
 pub use status::{

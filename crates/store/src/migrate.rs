@@ -149,6 +149,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         "audit",
         include_str!("../../../migrations/0027-audit/up.sql"),
     ),
+    (
+        54,
+        "verify",
+        include_str!("../../../migrations/0054-verify/up.sql"),
+    ),
 ];
 
 const NOTES: &str = "CREATE TABLE IF NOT EXISTS migrations (\

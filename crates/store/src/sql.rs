@@ -11,7 +11,8 @@ use model::{
     ConferenceSid, ConferenceStatus, DialectName, Direction, EventSid, HangupBy, HttpMethod,
     InstanceSid, KeySid, Lane, MessageDirection, MessageSid, MessageStatus, NotificationSid,
     NumberSid, OrganizationSid, QueueSid, RecordingSid, RecordingSource, RecordingStatus,
-    ServerSid, Timestamp, TranscriptionSid, TranscriptionStatus,
+    ServerSid, Timestamp, TranscriptionSid, TranscriptionStatus, VerificationSid, VerifyAttemptSid,
+    VerifyBucketSid, VerifyLimitSid, VerifySafeSid, VerifyServiceSid,
 };
 
 /// Rows that a statement changes at most where there may be any number of them. It must take much less
@@ -99,7 +100,13 @@ sids_into_arg!(
     QueueSid,
     RecordingSid,
     ServerSid,
-    TranscriptionSid
+    TranscriptionSid,
+    VerificationSid,
+    VerifyAttemptSid,
+    VerifyBucketSid,
+    VerifyLimitSid,
+    VerifySafeSid,
+    VerifyServiceSid
 );
 
 /// A list of arguments of any types.
