@@ -39,3 +39,4 @@ mod tokens;
 mod transcriptions;
 mod twilio;
 mod usage;
+mod verify;
