@@ -6,6 +6,7 @@ use axum::body::Body;
 use axum::response::Response;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, StatusCode};
+use model::email::Email;
 use model::record::{
     Account, ApiKey, Application, AuditEntry, CallRecord, CallerId, Client, Conference, Message,
     Notification, Number, Queue, Recording, ShownRecording, Transcription,
@@ -365,6 +366,12 @@ owned!(
     Service,
     Verification
 );
+
+impl Owned for Email {
+    fn owner(&self) -> AccountSid {
+        self.account
+    }
+}
 
 impl Owned for ShownRecording {
     fn owner(&self) -> AccountSid {

@@ -36,6 +36,7 @@ mod replays;
 mod resources;
 mod roles;
 mod route;
+mod test_stock;
 mod unrouted;
 mod value;
 mod warnings;
@@ -44,6 +45,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use model::email::Senders;
 use store::{RecordingLinks, Store};
 
 pub use calls::Calls;
@@ -53,7 +55,7 @@ pub use messages::Messages;
 pub use openapi::{OpenApi, openapi, openapi_of};
 pub use provider::{Carrier, NumberProvider, ProviderError, release_numbers};
 pub use rates::RateLimits;
-pub use reference::{Example, examples, reference};
+pub use reference::{Page, reference};
 pub use replays::forget_old_rows;
 pub use roles::{Permission, PermissionError, Roles};
 pub use route::{RouteInfo, routes};
@@ -67,6 +69,8 @@ pub struct ApiState {
     pub calls: Arc<dyn Calls>,
     /// The engine that sends text messages.
     pub messages: Arc<dyn Messages>,
+    /// Whose name e-mails may be sent in; `None` if this server sends none.
+    pub mail: Option<Senders>,
     /// Sells phone numbers.
     pub numbers: NumberProvider,
     /// Creates and checks links to recordings.

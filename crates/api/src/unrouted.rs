@@ -16,7 +16,6 @@ const NOT_BUILT: &[&str] = &[
     "AuthorizedConnectApps",
     "Balance",
     "ConnectApps",
-    "Email",
     "ExtensionsConfiguration",
     "Faxes",
     "Feedback",

@@ -8,7 +8,7 @@ use std::time::Duration;
 use model::address::redacted;
 use model::record::Notification;
 use model::{
-    AccountSid, CallSid, EventSid, InstanceSid, Level, LiveTranscriptionSid, MessageSid,
+    AccountSid, CallSid, EmailSid, EventSid, InstanceSid, Level, LiveTranscriptionSid, MessageSid,
     NotificationSid, QueueSid, RecordingSid, SessionSid, StreamSid, Timestamp,
 };
 
@@ -314,6 +314,10 @@ impl Context {
 
     pub(crate) fn message_sid(&mut self) -> MessageSid {
         MessageSid::new(self.now, self.ids.bytes())
+    }
+
+    pub(crate) fn email_sid(&mut self) -> EmailSid {
+        EmailSid::new(self.now, self.ids.bytes())
     }
 
     pub(crate) fn event_sid(&mut self) -> EventSid {

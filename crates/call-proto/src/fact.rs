@@ -1,5 +1,6 @@
 //! Facts: changes that must be committed before anything acts on them.
 
+use model::email::Email;
 use model::record::{
     CallRecord, Callback, Conference, Membership, Message, Notification, Recording,
     StartedRecording,
@@ -72,6 +73,8 @@ pub enum Fact {
         /// Event of the callback about it, if any.
         tells: Option<EventSid>,
     },
+    /// An e-mail is to be sent.
+    EmailQueued(Box<Email>),
     /// A conference exists.
     ConferenceCreated(Box<Conference>),
     /// The members of a conference now hear each other.

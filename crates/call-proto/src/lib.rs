@@ -19,6 +19,7 @@ mod context;
 mod conversation;
 mod detection;
 mod dialect;
+mod email;
 mod event;
 mod fact;
 mod family;
@@ -50,6 +51,7 @@ mod reporter;
 mod request;
 mod room;
 pub mod routing;
+pub mod stand_in;
 mod stream_news;
 mod streams;
 mod trace;
@@ -92,5 +94,6 @@ pub use request::{
     Changed, CreateError, ModifyError, NewCall, NewMessage, NewParticipant, SendError,
 };
 pub use room::{LONGEST_CONFERENCE, Room, RoomCommand, RoomInput, RoomOpening};
+pub use stand_in::{Conduct, StandIn};
 pub use stream_news::{StreamCounts, StreamNews, StreamOver};
 pub use trace::{Entry, Lane, TRACED_TEXT, Way, counts_text};

@@ -33,6 +33,7 @@ mod resolve;
 mod rooms;
 mod rows;
 mod sip_side;
+mod stand_ins;
 mod strangers;
 mod streams;
 mod traces;

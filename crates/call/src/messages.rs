@@ -26,7 +26,7 @@ use crate::books::Books;
 use crate::clock::Clock;
 use crate::engine::{Engine, Shared};
 use crate::records::Kept;
-use crate::resolve::{self, Peers};
+use crate::resolve::{self, Destination, Peers};
 use crate::{closing, facts, open_messages, panics, sip_side};
 
 /// Counts a message for as long as it lives.
@@ -200,9 +200,19 @@ impl Task {
     }
 
     fn send(&mut self, message: OutgoingMessage) {
-        let Some(peer) = self.peers.get(resolve::key(&message.route.via)).copied() else {
-            let reason = "the route leads nowhere";
-            return self.machine.handle_answer(503, reason, self.clock.now());
+        let now = self.clock.now();
+        let peer = match self.peers.get(resolve::key(&message.route.via)) {
+            Some(Destination::Sip(peer)) => *peer,
+            Some(Destination::StandIn(conduct)) => {
+                return self
+                    .machine
+                    .handle_answer(conduct.message_status(), "", now);
+            }
+            None => {
+                return self
+                    .machine
+                    .handle_answer(503, "the route leads nowhere", now);
+            }
         };
         let sip = &self.shared.parts.sip;
         let leg = sip.new_leg(self.sip_events.clone());

@@ -262,6 +262,7 @@ fn lane_of(change: &Change) -> Option<Lane> {
         Change::MessageCreated { message, .. } | Change::MessageEnded { message, .. } => {
             Some(message.lane())
         }
+        Change::EmailQueued(email) => Some(email.lane()),
         Change::Trace { lane, .. } => Some(*lane),
         Change::ConferenceJoined { call, .. }
         | Change::ConferenceLeft { call, .. }
@@ -274,6 +275,7 @@ fn lane_of(change: &Change) -> Option<Lane> {
         | Change::ConferenceFarewell { sid, .. }
         | Change::ConferenceEnded { sid, .. } => Some((*sid).into()),
         Change::Notification(_)
+        | Change::EmailEnded { .. }
         | Change::RecordingChanged { .. }
         | Change::Transcription(_)
         | Change::RecordingClosed { .. }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use call_proto::routing::{self, Place, Way};
-use call_proto::{Route, Target, Unreachable, Via};
+use call_proto::{Conduct, Route, Target, Unreachable, Via};
 use model::{AccountSid, error};
 use sip::{Peer, ResolveError};
 use store::StoreError;
@@ -14,7 +14,16 @@ use crate::rows;
 use crate::sip_side::escape_user;
 
 /// The destinations of routes, by the name in their [`Via`].
-pub(crate) type Peers = BTreeMap<String, Peer>;
+pub(crate) type Peers = BTreeMap<String, Destination>;
+
+/// Where a route leads.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Destination {
+    /// To SIP.
+    Sip(Peer),
+    /// To a party of test mode.
+    StandIn(Conduct),
+}
 
 /// Finds the routes to a target; their destinations go into `peers`.
 ///
@@ -33,10 +42,14 @@ pub(crate) async fn resolve(
         Target::Sip(uri) => shared.parts.sip.local_user(uri),
         Target::Client(_) | Target::Number(_) | Target::Named(_) => None,
     };
-    let way = rows::settle(shared, |rows| routing::way(target, local.as_deref(), rows)).await?;
+    let way = rows::settle(shared, |rows| {
+        routing::way(target, author, local.as_deref(), rows)
+    })
+    .await?;
     Ok(match way {
         Ok(Way::Phones { login }) => phones(shared, &login, peers).await?,
         Ok(Way::Trunk { number }) => trunk(shared, &number, place, peers).await,
+        Ok(Way::StandIn { number }) => stand_in(&number, peers),
         Ok(Way::Address { uri }) => address(shared, &uri, author, peers).await,
         Err(unreachable) => Err(unreachable),
     })
@@ -81,7 +94,7 @@ async fn phones(
     let route = |binding: sip::Binding| {
         let uri = binding.contact.to_string();
         let key = format!("{uri} {}", binding.peer.remote);
-        peers.insert(key.clone(), binding.peer);
+        peers.insert(key.clone(), Destination::Sip(binding.peer));
         Route {
             uri,
             to: Some(to.clone()),
@@ -117,7 +130,7 @@ async fn trunk(
         .await
         .map_err(|error| unreachable(format!("trunk `{}`: {error}", trunk.name)))?;
     let key = format!("trunk {}", trunk.name);
-    peers.insert(key.clone(), peer);
+    peers.insert(key.clone(), Destination::Sip(peer));
     let bare_host = host.split(';').next().unwrap_or(host);
     Ok(vec![Route {
         uri: format!("sip:{}@{host}", escape_user(number)),
@@ -147,12 +160,34 @@ async fn address(
             error => unreachable(error.to_string().replace(uri, &shown)),
         }
     })?;
-    peers.insert(uri.to_owned(), peer);
+    peers.insert(uri.to_owned(), Destination::Sip(peer));
     Ok(vec![Route {
         uri: uri.to_owned(),
         to: None,
         from_host: shared.config.domain.clone(),
         via: Via::Uri(uri.to_owned()),
+        credentials: None,
+    }])
+}
+
+/// The host of test mode's parties, which no name server knows (RFC 6761 §6.4).
+const TEST_HOST: &str = "test-mode.invalid";
+
+fn stand_in(number: &str, peers: &mut Peers) -> Result<Vec<Route>, Unreachable> {
+    if let Some((code, text)) = call_proto::stand_in::refusal(number) {
+        return Err(Unreachable {
+            code,
+            ..unreachable(format!("`{number}`: {text}"))
+        });
+    }
+    let key = format!("test mode {number}");
+    let conduct = Conduct::of(number);
+    peers.insert(key.clone(), Destination::StandIn(conduct));
+    Ok(vec![Route {
+        uri: format!("sip:{}@{TEST_HOST}", escape_user(number)),
+        to: None,
+        from_host: TEST_HOST.to_owned(),
+        via: Via::Trunk(key),
         credentials: None,
     }])
 }

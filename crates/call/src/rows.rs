@@ -43,6 +43,7 @@ async fn fetch(shared: &Shared, want: Want, rows: &mut Rows) -> Result<(), Store
             let standing = account.map(|account| Standing {
                 status: account.status,
                 parent: account.parent,
+                is_test: account.is_test,
             });
             rows.add_account(sid, standing);
         }

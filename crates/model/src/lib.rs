@@ -8,8 +8,11 @@
 pub mod address;
 pub mod answering;
 pub mod available;
+pub mod backoff;
+pub mod breaker;
 pub mod day;
 pub mod egress;
+pub mod email;
 pub mod error;
 pub mod guesses;
 pub mod lane;
@@ -29,17 +32,17 @@ pub use answering::{AnswerTiming, AnsweredBy, DetectionMode, MachineDetection};
 pub use error::{ErrorEntry, Level};
 pub use lane::Lane;
 pub use sid::{
-    AccountSid, ApplicationSid, AuditSid, CallSid, ClientSid, ConferenceSid, EventSid, InstanceSid,
-    KeySid, LiveTranscriptionSid, MessageSid, NotificationSid, NumberSid, OrganizationSid,
-    QueueSid, RecordingSid, ServerSid, SessionSid, SidError, StreamSid, TranscriptionSid,
-    VerificationSid, VerifyAttemptSid, VerifyBucketSid, VerifyLimitSid, VerifySafeSid,
-    VerifyServiceSid,
+    AccountSid, ApplicationSid, AuditSid, CallSid, ClientSid, ConferenceSid, EmailSid, EventSid,
+    InstanceSid, KeySid, LiveTranscriptionSid, MessageSid, NotificationSid, NumberSid,
+    OrganizationSid, QueueSid, RecordingSid, ServerSid, SessionSid, SidError, StreamSid,
+    TranscriptionSid, VerificationSid, VerifyAttemptSid, VerifyBucketSid, VerifyLimitSid,
+    VerifySafeSid, VerifyServiceSid,
 };
 pub use source::Source;
 pub use status::{
-    AccountStatus, CallStatus, ConferenceEvent, ConferenceStatus, DialectName, Direction, HangupBy,
-    HttpMethod, LegEvent, MessageDirection, MessageStatus, RecordingEvent, RecordingSource,
-    RecordingStatus, RefusalReason, TranscriptionStatus,
+    AccountStatus, CallStatus, ConferenceEvent, ConferenceStatus, DialectName, Direction,
+    EmailStatus, HangupBy, HttpMethod, LegEvent, MessageDirection, MessageStatus, RecordingEvent,
+    RecordingSource, RecordingStatus, RefusalReason, TranscriptionStatus,
 };
 pub use target::{Bare, Target};
 pub use time::{SteadyClock, Timestamp};

@@ -49,6 +49,8 @@ pub struct Account {
     pub auth_token: String,
     /// A second valid token, for changing tokens.
     pub secondary_token: Option<String>,
+    /// Whether it is a test account: the numbers that it calls are those of test mode. Never changes.
+    pub is_test: bool,
     /// When it was created.
     pub created: Timestamp,
     /// When it was last updated.

@@ -123,6 +123,9 @@ sid!(
     /// A conference: a room that calls join by name.
     ConferenceSid, "CF");
 sid!(
+    /// An e-mail.
+    EmailSid, "EM");
+sid!(
     /// One event sent to a customer; the same on every delivery attempt.
     EventSid, "EV");
 sid!(

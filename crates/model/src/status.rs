@@ -213,6 +213,18 @@ words!(
 );
 
 words!(
+    /// Status of an e-mail as shown by records and the API.
+    EmailStatus {
+        /// Recorded, and sent to the mail server as soon as that accepts it.
+        Queued = "queued",
+        /// Accepted by the mail server.
+        Sent = "sent",
+        /// Refused by the mail server, or given up.
+        Failed = "failed",
+    }
+);
+
+words!(
     /// How a text message was created.
     MessageDirection {
         /// A call's document sent it.

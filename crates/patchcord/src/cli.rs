@@ -505,6 +505,9 @@ pub(crate) struct ServeFlags {
     /// Address of /metrics [default: 127.0.0.1:9090, or a free port]
     #[arg(long, value_name = "ADDR:PORT")]
     metrics: Option<String>,
+    /// For a developer's machine: e-mail is not sent but shown at `/dev/mail`
+    #[arg(long)]
+    dev: bool,
     /// Settings file (TOML)
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -517,6 +520,7 @@ impl From<ServeFlags> for config::Flags {
             http,
             sip,
             metrics,
+            dev,
             config: file,
         } = flags;
         Self {
@@ -525,6 +529,7 @@ impl From<ServeFlags> for config::Flags {
             http,
             sip,
             metrics,
+            dev: dev.then(|| "true".to_owned()),
         }
     }
 }

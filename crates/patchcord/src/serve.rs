@@ -6,9 +6,11 @@
 mod calls;
 mod caretaker;
 mod carrier;
+mod dev_mail;
 mod files;
 mod http;
 mod identity;
+mod mail;
 mod parts;
 mod proxies;
 mod repair;
@@ -18,6 +20,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::mail::{Post, PostStats};
 use anyhow::{Context as _, Result, anyhow};
 use api::NumberProvider;
 use call::Engine;
@@ -159,6 +162,8 @@ pub(crate) async fn start(mut config: Config, stages: watch::Receiver<Stage>) ->
         incoming,
     };
     let engine = parts::engine(&config, &administrator, http_address, built)?;
+    let carrier = mail::carrier(&config)?;
+    let post = mail::post(&config, &store, identity.sid, carrier.clone()).await?;
     let resumed = callbacks.resume().await?;
     if resumed > 0 {
         info!(resumed, "delivering callbacks of an earlier run");
@@ -184,10 +189,21 @@ pub(crate) async fn start(mut config: Config, stages: watch::Receiver<Stage>) ->
         let releases = carrier::give_back(store.clone(), Arc::clone(carrier), stopped.clone());
         tokio::spawn(releases);
     }
-    let router = parts::router(&config, &store, &engine, numbers, http_address, stages);
-    let metrics_router = metrics::routes(metrics_of(&engine, &callbacks, &media));
+    let router = parts::router(
+        &config,
+        &store,
+        &engine,
+        (numbers, &carrier),
+        http_address,
+        stages,
+    );
+    let metrics = metrics_of(&engine, &callbacks, &media);
+    add_mail(&metrics, &post);
+    let metrics_router = metrics::routes(metrics);
+    let posting = tokio::spawn(post.run(stopped.clone()));
     let (api_limits, metrics_limits) = (parts::http_limits(&config), http::Limits::of_metrics());
     let listeners = vec![
+        posting,
         live::serve(&config.server.data, engine.clone(), stopped.clone()),
         http::serve(
             http_listener,
@@ -355,6 +371,33 @@ fn add_callbacks(metrics: &Metrics, callbacks: &Callbacks) {
     for (name, kind, help, read) in numbers {
         let of = callbacks.clone();
         metrics.add(name, kind, help, move || read(of.stats()) as f64);
+    }
+}
+
+/// Adds the metrics of e-mail.
+#[expect(clippy::cast_precision_loss, reason = "no counter gets near 2^52")]
+fn add_mail(metrics: &Metrics, post: &Post) {
+    type Read = fn(PostStats) -> u64;
+    let numbers: [(_, _, Read); 3] = [
+        (
+            "patchcord_emails_sent_total",
+            "E-mails that the mail server accepted.",
+            |stats| stats.sent,
+        ),
+        (
+            "patchcord_emails_retried_total",
+            "Attempts to send an e-mail that will be repeated.",
+            |stats| stats.retried,
+        ),
+        (
+            "patchcord_emails_failed_total",
+            "E-mails that failed.",
+            |stats| stats.failed,
+        ),
+    ];
+    for (name, help, read) in numbers {
+        let of = post.clone();
+        metrics.add(name, Kind::Counter, help, move || read(of.stats()) as f64);
     }
 }
 

@@ -9,7 +9,6 @@ const ELEMENTS: &[(&str, &str)] = &[
         "Autopilot",
         "`Gather` with `input=\"speech\"` listens to the caller",
     ),
-    ("Email", "send it from the application"),
     ("Fax", "send it from the application"),
     ("Geolocation", "ask the caller with `Gather`"),
     ("Message", "`Sms` sends a text message"),

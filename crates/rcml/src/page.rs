@@ -29,6 +29,7 @@ pages! {
     "Record" "record",
     "Dial" "dial",
     "Sms" "sms",
+    "Email" "email",
     "Connect" "connect",
     "Start" "start",
     "Stop" "stop",

@@ -3,14 +3,13 @@
 /// Supported verbs.
 pub(crate) const BUILT: &[&str] = &[
     "Say", "Play", "Pause", "Hangup", "Reject", "Redirect", "Dial", "Gather", "Record", "Sms",
-    "Connect", "Start", "Stop", "Enqueue", "Leave", "Refer", "Echo",
+    "Email", "Connect", "Start", "Stop", "Enqueue", "Leave", "Refer", "Echo",
 ];
 
 /// Verbs in documents for this or other servers that are not supported.
 pub(crate) const UNBUILT: &[&str] = &[
     "Autopilot",
     "Conference",
-    "Email",
     "Fax",
     "Geolocation",
     "Language",

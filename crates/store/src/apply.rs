@@ -15,6 +15,7 @@ use crate::connection::{Connection, Failure};
 use crate::counts::Counts;
 use crate::deliveries;
 use crate::dialect::Dialect;
+use crate::emails;
 use crate::queues;
 use crate::row::Row;
 use crate::rows;
@@ -180,6 +181,14 @@ async fn change(
             }
             Ok(first || context.repeated)
         }
+        Change::EmailEnded { notification, .. } => {
+            let first = db.execute(statement(context, change)).await? > 0;
+            if let Some(row) = notification.as_ref().filter(|_| first) {
+                let told = Change::Notification(row.clone());
+                inserted(db, context, counts, &told, (row.account, "notifications")).await?;
+            }
+            Ok(first || context.repeated)
+        }
         Change::ConferenceEnded { sid, .. } => {
             let first = db.execute(statement(context, change)).await? > 0;
             if !first {
@@ -207,6 +216,7 @@ async fn change(
         | Change::RecordingStarted { .. }
         | Change::RecordingChanged { .. }
         | Change::Transcription(_)
+        | Change::EmailQueued(_)
         | Change::CallbackRetry { .. }
         | Change::Registered { .. }
         | Change::RegistrationsAdopted { .. }
@@ -394,6 +404,8 @@ fn statement(context: Context, change: &Change) -> Sql {
             ],
         ),
         Change::Transcription(row) => transcriptions::keep(row),
+        Change::EmailQueued(email) => emails::EMAILS.insert_once(emails::args_of(email)),
+        Change::EmailEnded { email, attempt, .. } => emails::end(email, *attempt),
         Change::MessageCreated { message, farewell } => {
             rows::MESSAGES.insert_once(rows::message_args(message, farewell.as_deref()))
         }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use model::email::Email;
 use model::record::{
     CallRecord, Callback, Conference, MediaCounts, Membership, Message, Notification, Recording,
     Refusal, StartedRecording, Transcription,
@@ -110,6 +111,17 @@ pub enum Change {
         message: Box<Message>,
         /// Event of the callback about it.
         tells: Option<EventSid>,
+    },
+    /// An e-mail is to be sent. Repeating it has no effect.
+    EmailQueued(Box<Email>),
+    /// An e-mail was sent or has failed, with the values of this record. Applied only if no later attempt has begun.
+    EmailEnded {
+        /// The e-mail.
+        email: Box<Email>,
+        /// Number of the attempt.
+        attempt: i64,
+        /// Notification of the failure, inserted only if this has an effect.
+        notification: Option<Box<Notification>>,
     },
     /// A conference exists. Repeating it has no effect.
     ConferenceCreated(Box<Conference>),

@@ -71,6 +71,7 @@ impl Store {
             password_hash: Some(hash_password(made.password.clone()).await?),
             auth_token: made.token.clone(),
             secondary_token: None,
+            is_test: false,
             created: now,
             updated: now,
         };

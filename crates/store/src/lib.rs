@@ -25,6 +25,7 @@ pub mod credentials;
 mod deliveries;
 mod dialect;
 mod directory;
+mod emails;
 mod error;
 mod filter;
 mod first_start;
@@ -61,6 +62,7 @@ pub use accounts::{AccountChange, SecondaryToken};
 pub use caller_ids::CallerIdFilter;
 pub use change::{CallUpdate, Change, Committed, KeptPhones};
 pub use deliveries::{Delivery, DeliveryFilter, DeliveryState, NoDeliveryState};
+pub use emails::{ClaimedEmail, EmailClaim, EmailFilter};
 pub use error::StoreError;
 pub use filter::{
     AccountFilter, CallFilter, CallKey, ConferenceFilter, MessageFilter, MessageKey,

@@ -1,5 +1,6 @@
 //! Reads lists in windows.
 
+use model::email::Email;
 use model::record::{
     Account, Application, CallRecord, Client, Message, Notification, Number, Recording,
     ShownRecording, Transcription,
@@ -10,6 +11,7 @@ use model::{
 };
 
 use crate::admin::Admin;
+use crate::emails::{self, EMAILS, EmailFilter};
 use crate::filter::{
     AccountFilter, CallFilter, CallKey, MessageFilter, MessageKey, NotificationFilter,
     NotificationKey, NumberFilter, NumberKey, Place, RecordingFilter, RecordingKey, RowKey, Rows,
@@ -232,6 +234,26 @@ impl Store {
             window: &filter.window,
         };
         self.list(list, fill, rows::message).await
+    }
+
+    /// E-mails that a filter matches, newest first.
+    ///
+    /// # Errors
+    /// As reported by the database.
+    pub async fn emails(&self, filter: &EmailFilter) -> Result<Rows<Email>> {
+        let fill = |conditions: &mut Conditions| {
+            conditions.party("recipient", true, filter.to.as_deref());
+            conditions.party("sender", true, filter.from.as_deref());
+            conditions.like("status", ("", ""), filter.status.as_deref());
+            conditions.between("created", filter.created_from, filter.created_until);
+        };
+        let list = List {
+            table: &EMAILS,
+            scope: Some(filter.scope),
+            order: &Order::NEWEST,
+            window: &filter.window,
+        };
+        self.list(list, fill, emails::read).await
     }
 
     /// A notification.

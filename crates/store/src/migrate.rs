@@ -150,6 +150,16 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         include_str!("../../../migrations/0027-audit/up.sql"),
     ),
     (
+        43,
+        "test-accounts",
+        include_str!("../../../migrations/0043-test-accounts/up.sql"),
+    ),
+    (
+        51,
+        "emails",
+        include_str!("../../../migrations/0051-emails/up.sql"),
+    ),
+    (
         54,
         "verify",
         include_str!("../../../migrations/0054-verify/up.sql"),

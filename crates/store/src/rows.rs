@@ -51,6 +51,7 @@ pub(crate) static ACCOUNTS: Table = Table {
         "password_hash",
         "auth_token",
         "secondary_token",
+        "is_test",
         "created",
         "updated",
     ],
@@ -70,6 +71,7 @@ pub(crate) fn account_args(account: &Account, key: &SecretKey) -> Vec<Arg> {
         account.password_hash.clone(),
         seal(&account.auth_token),
         account.secondary_token.as_ref().map(seal),
+        account.is_test,
         account.created,
         account.updated,
     ]
@@ -95,6 +97,7 @@ pub(crate) fn account(row: &Row, key: &SecretKey) -> Result<Account> {
         secondary_token: secondary
             .map(|sealed| open("secondary_token", sealed))
             .transpose()?,
+        is_test: row.flag("is_test")?,
         created: row.time("created")?,
         updated: row.time("updated")?,
     })

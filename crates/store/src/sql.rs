@@ -8,11 +8,11 @@ use std::sync::OnceLock;
 
 use model::{
     AccountSid, AccountStatus, ApplicationSid, AuditSid, CallSid, CallStatus, ClientSid,
-    ConferenceSid, ConferenceStatus, DialectName, Direction, EventSid, HangupBy, HttpMethod,
-    InstanceSid, KeySid, Lane, MessageDirection, MessageSid, MessageStatus, NotificationSid,
-    NumberSid, OrganizationSid, QueueSid, RecordingSid, RecordingSource, RecordingStatus,
-    ServerSid, Timestamp, TranscriptionSid, TranscriptionStatus, VerificationSid, VerifyAttemptSid,
-    VerifyBucketSid, VerifyLimitSid, VerifySafeSid, VerifyServiceSid,
+    ConferenceSid, ConferenceStatus, DialectName, Direction, EmailSid, EmailStatus, EventSid,
+    HangupBy, HttpMethod, InstanceSid, KeySid, Lane, MessageDirection, MessageSid, MessageStatus,
+    NotificationSid, NumberSid, OrganizationSid, QueueSid, RecordingSid, RecordingSource,
+    RecordingStatus, ServerSid, Timestamp, TranscriptionSid, TranscriptionStatus, VerificationSid,
+    VerifyAttemptSid, VerifyBucketSid, VerifyLimitSid, VerifySafeSid, VerifyServiceSid,
 };
 
 /// Rows that a statement changes at most where there may be any number of them. It must take much less
@@ -66,6 +66,7 @@ into_arg! {
     DialectName => |value| value.as_str().into();
     MessageDirection => |value| value.as_str().into();
     MessageStatus => |value| value.as_str().into();
+    EmailStatus => |value| value.as_str().into();
     RecordingSource => |value| value.as_str().into();
     RecordingStatus => |value| value.as_str().into();
     TranscriptionStatus => |value| value.as_str().into();
@@ -89,6 +90,7 @@ sids_into_arg!(
     CallSid,
     ClientSid,
     ConferenceSid,
+    EmailSid,
     EventSid,
     InstanceSid,
     KeySid,

@@ -7,6 +7,7 @@
 mod attack;
 mod contract;
 mod disk;
+mod email;
 mod inspect;
 mod kill;
 mod media;
@@ -15,6 +16,7 @@ mod new;
 mod outage;
 mod registration;
 mod rights;
+mod schema;
 mod sdk;
 mod shared;
 mod soak;

@@ -25,6 +25,11 @@ const LONGEST_LOCAL_PART: usize = 64;
 /// Reserved: the administrator of every installation has it.
 const RESERVED_EMAIL: &str = "administrator@company.com";
 
+/// The type of an account whose calls reach people.
+const FULL: &str = "Full";
+/// The type of an account that calls the numbers of test mode.
+const TEST: &str = "Test";
+
 const FIELDS: &[Field<Account>] = &[
     field(
         "sid",
@@ -63,8 +68,8 @@ const FIELDS: &[Field<Account>] = &[
         "Type",
         Kind::Text,
         Null::Never,
-        "Type of the account.",
-        |_, _| Value::text("Full"),
+        "`Full`, or `Test` for a test account.",
+        |a, _| Value::text(if a.is_test { TEST } else { FULL }),
     ),
     field(
         "status",
@@ -217,6 +222,11 @@ const NEW: &[Param] = &[
         "Organization; if not given, that of the account that makes the request.",
     ),
     param("Password", Is::Secret, "Password for this API.").required_in(RESTCOMM),
+    param(
+        "Type",
+        Is::Word(&[FULL, TEST]),
+        "`Test` for a test account, whose calls and messages to numbers do not leave the server; `Full` if not given. It cannot be changed. Accounts below a test account are test accounts.",
+    ),
 ];
 
 const PASSWORD: &[Param] = &[param("Password", Is::Secret, "Password for this API.")];
@@ -372,6 +382,7 @@ async fn create(context: &Context<'_>, parent: &Account) -> Answer {
         },
         auth_token: random_token(),
         secondary_token: None,
+        is_test: is_test(context, parent)?,
         email,
         created: now,
         updated: now,
@@ -393,6 +404,18 @@ async fn create(context: &Context<'_>, parent: &Account) -> Answer {
         Ok(()) => Ok(context.show(&ACCOUNT, &account)),
         Err(StoreError::Duplicate(_)) => Err(taken()),
         Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether a new account is a test account.
+fn is_test(context: &Context<'_>, parent: &Account) -> Result<bool, Failure> {
+    match context.params.word("Type") {
+        Some(word) if word == FULL && parent.is_test => Err(Failure::parameter(
+            "Type",
+            "accounts below a test account are test accounts",
+        )),
+        Some(word) => Ok(word == TEST),
+        None => Ok(parent.is_test),
     }
 }
 

@@ -9,6 +9,7 @@ pub(crate) mod calls;
 pub(crate) mod clients;
 pub(crate) mod conferences;
 pub(crate) mod deliveries;
+pub(crate) mod emails;
 pub(crate) mod keys;
 pub(crate) mod messages;
 pub(crate) mod notifications;
@@ -46,6 +47,7 @@ pub(crate) static ROUTES: &[&[Route]] = &[
     numbers::ROUTES,
     caller_ids::ROUTES,
     messages::ROUTES,
+    emails::ROUTES,
     notifications::ROUTES,
     recordings::ROUTES,
     version::ROUTES,

@@ -49,7 +49,7 @@ pub(crate) static ROUTES: &[Route] = &[
         .params(&[FILTERS, PAGING])
         .answers(Answers::Page(&NUMBER))
         .doc("Lists numbers."),
-    Route::get(AVAILABLE_COUNTRIES, |c, _, _| Box::pin(countries(c)))
+    Route::get(AVAILABLE_COUNTRIES, |c, a, _| Box::pin(countries(c, a)))
         .needs(Action::Read, TARGET)
         .within(RESTCOMM)
         .answers(Answers::Texts)
@@ -267,9 +267,9 @@ async fn application_names(
 }
 
 /// The countries of the provider; as with Restcomm, the list is never empty.
-async fn countries(context: &Context<'_>) -> Answer {
+async fn countries(context: &Context<'_>, account: &Account) -> Answer {
     let state = context.state;
-    let mut codes = state.numbers.countries(&state.store).await?;
+    let mut codes = state.numbers.of(account).countries(&state.store).await?;
     if codes.is_empty() {
         codes.push("US".to_owned());
     }
@@ -295,12 +295,12 @@ async fn create(context: &Context<'_>, account: &Account) -> Answer {
     }
     match pure_sip {
         Some(pure_sip) => add_own(context, account, &stored, pure_sip).await,
-        None => match buying::offer(context, &stored).await? {
+        None => match buying::offer(context, account, &stored).await? {
             Some(offer) => buying::one(context, account, offer).await,
             // Twilio's clients have no parameter for the operator's own numbers.
             None if context
                 .dialect
-                .pick([false, buying::may_be_own(context, &stored)]) =>
+                .pick([false, buying::may_be_own(context, account, &stored)]) =>
             {
                 add_own(context, account, &stored, true).await
             }

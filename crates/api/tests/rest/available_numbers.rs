@@ -78,11 +78,16 @@ fn inventory() -> Vec<AvailableNumber> {
 /// A server with an inventory.
 async fn stocked() -> Server {
     let server = Server::start().await;
-    stock(&server, &inventory(), false).await;
+    stock(&server).await;
     server
 }
 
-async fn stock(server: &Server, numbers: &[AvailableNumber], replace: bool) {
+/// Fills the inventory.
+pub(crate) async fn stock(server: &Server) {
+    import(server, &inventory(), false).await;
+}
+
+async fn import(server: &Server, numbers: &[AvailableNumber], replace: bool) {
     let url = format!("sqlite:{}", server.dir.path().join("p.db").display());
     let inspect = Inspect::open(&url).await.unwrap();
     inspect.import_numbers(numbers, replace).await.unwrap();
@@ -267,7 +272,7 @@ async fn available_countries_are_a_plain_list() {
     let json = format!("{path}.json");
     let none = server.get(&who, &json).await.json();
     assert_eq!(none, serde_json::json!(["US"]));
-    stock(&server, &inventory(), false).await;
+    stock(&server).await;
     let four = server.get(&who, &json).await.json();
     assert_eq!(four, serde_json::json!(["CA", "ES", "GB", "US"]));
     let xml = server.get(&who, &path).await;
@@ -282,7 +287,7 @@ async fn available_countries_are_a_plain_list() {
         .await
         .is(404);
     // A file that replaces the inventory takes everything else off sale.
-    stock(&server, &inventory()[..1], true).await;
+    import(&server, &inventory()[..1], true).await;
     assert_eq!(
         server.get(&who, &json).await.json(),
         serde_json::json!(["US"])

@@ -724,7 +724,7 @@ fn lists(paths: &[String]) -> Vec<(&'static str, String)> {
         base.is_empty()
             || !matches!(
                 list.as_str(),
-                "AuditLog" | "SMS/Messages" | "Webhooks/Deliveries"
+                "AuditLog" | "Email/Messages" | "SMS/Messages" | "Webhooks/Deliveries"
             )
     };
     lists.into_iter().flat_map(both).filter(only_here).collect()

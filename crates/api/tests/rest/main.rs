@@ -18,6 +18,7 @@ mod conferences;
 mod conformance_accounts;
 mod conformance_calls;
 mod deliveries;
+mod emails;
 mod every_route;
 mod incoming_phone_numbers;
 mod keys;

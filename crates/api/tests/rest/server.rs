@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use api::{ApiState, Build, Calls, Messages, RateLimits, Roles};
 use async_trait::async_trait;
-use axum::Router;
 use axum::body::{Body, to_bytes};
+use axum::{Extension, Router};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use call_proto::{
@@ -109,6 +109,7 @@ impl Server {
             store: store.clone(),
             calls: engine.clone(),
             messages: engine.clone(),
+            mail: Some(model::email::Senders::default()),
             numbers: api::NumberProvider::Inventory,
             recording_links: RecordingLinks::new(store.key().clone(), None),
             shows_digests: true,
@@ -137,6 +138,12 @@ impl Server {
             router,
             requests: AtomicU32::new(1),
         }
+    }
+
+    /// Its routes, to serve them on a socket.
+    pub(crate) fn router(&self) -> Router {
+        let source = Extension(Source::from(IpAddr::V4(Ipv4Addr::LOCALHOST)));
+        self.router.clone().layer(source)
     }
 
     /// The credentials of the top account.
@@ -169,6 +176,7 @@ impl Server {
             password_hash: None,
             auth_token: format!("token-{name}"),
             secondary_token: None,
+            is_test: false,
             created: now(),
             updated: now(),
         };

@@ -3,8 +3,8 @@
 use model::AccountStatus;
 use model::record::{Callback, Conference, Notification, Recording, RecordingKind, Transcription};
 use model::{
-    AccountSid, ConferenceSid, ConferenceStatus, EventSid, HttpMethod, MessageSid, NotificationSid,
-    RecordingSid, TranscriptionSid, TranscriptionStatus,
+    AccountSid, ConferenceSid, ConferenceStatus, EmailSid, EventSid, HttpMethod, MessageSid,
+    NotificationSid, RecordingSid, TranscriptionSid, TranscriptionStatus,
 };
 use store::Change;
 
@@ -165,6 +165,10 @@ pub(crate) async fn items(server: &Server, account: AccountSid, n: u8) -> Vec<St
     let created = Change::ConferenceCreated(Box::new(conference));
     server.store.commit(vec![created]).await.unwrap();
     paths.push(format!("SMS/Messages/{message}"));
+    let email = testkit::records::email(EmailSid::from_bytes([n; 16]), account, now());
+    paths.push(format!("Email/Messages/{}", email.sid));
+    let queued = Change::EmailQueued(Box::new(email));
+    server.store.commit(vec![queued]).await.unwrap();
     paths.push(format!("Webhooks/Deliveries/{event}"));
     paths.push(format!("Calls/{}", call_sid(n.into())));
     paths.push(format!("Recordings/{recording}"));

@@ -27,7 +27,9 @@ async fn the_right_code_approves_once() {
     let sid = service(&server, "").await;
     assert!(sid.starts_with("VA"), "{sid}");
     let base = format!("/v2/Services/{sid}");
-    let begun = server.post(&who, &format!("{base}/Verifications"), TO).await;
+    let begun = server
+        .post(&who, &format!("{base}/Verifications"), TO)
+        .await;
     begun.is(201);
     let begun = begun.json();
     let expected = [
@@ -48,10 +50,16 @@ async fn the_right_code_approves_once() {
     let wrong = if code == "000000" { "000001" } else { "000000" };
     let guess = |code: &str| format!("To=%2B4915112345678&Code={code}");
     let answer = server.post(&who, &check, &guess(wrong)).await.json();
-    assert_eq!((&answer["status"], &answer["valid"]), (&"pending".into(), &false.into()));
+    assert_eq!(
+        (&answer["status"], &answer["valid"]),
+        (&"pending".into(), &false.into())
+    );
     assert_eq!(answer["checks_left"], 4);
     let answer = server.post(&who, &check, &guess(&code)).await.json();
-    assert_eq!((&answer["status"], &answer["valid"]), (&"approved".into(), &true.into()));
+    assert_eq!(
+        (&answer["status"], &answer["valid"]),
+        (&"approved".into(), &true.into())
+    );
     // It is used up.
     server.post(&who, &check, &guess(&code)).await.is(404);
     let one = format!("{base}/Verifications/{}", begun["sid"].as_str().unwrap());
@@ -68,7 +76,10 @@ async fn guesses_that_arrive_together_are_no_more_than_the_limit() {
     let who = server.admin();
     let sid = service(&server, "CodeLength=4").await;
     let base = format!("/v2/Services/{sid}");
-    server.post(&who, &format!("{base}/Verifications"), TO).await.is(201);
+    server
+        .post(&who, &format!("{base}/Verifications"), TO)
+        .await
+        .is(201);
     let code: u32 = sent_code(&server).parse().unwrap();
     let mut tasks = tokio::task::JoinSet::new();
     for lane in 0..20 {
@@ -79,7 +90,9 @@ async fn guesses_that_arrive_together_are_no_more_than_the_limit() {
                 // Never the right one.
                 let guess = (code + 1 + lane * 50 + n) % 10_000;
                 let form = format!("To=%2B4915112345678&Code={guess:04}");
-                let answer = server.post(&who, &format!("{base}/VerificationCheck"), &form).await;
+                let answer = server
+                    .post(&who, &format!("{base}/VerificationCheck"), &form)
+                    .await;
                 match answer.status.as_u16() {
                     201 => compared += 1,
                     429 => assert_eq!(answer.error()["code"], 60_202),
@@ -96,7 +109,9 @@ async fn guesses_that_arrive_together_are_no_more_than_the_limit() {
     assert_eq!(compared, 5);
     // The right one comes too late.
     let form = format!("To=%2B4915112345678&Code={code:04}");
-    let late = server.post(&who, &format!("{base}/VerificationCheck"), &form).await;
+    let late = server
+        .post(&who, &format!("{base}/VerificationCheck"), &form)
+        .await;
     late.is(429);
 }
 
@@ -109,7 +124,10 @@ async fn the_same_code_is_sent_again_and_not_too_often() {
     let first = server.post(&who, &path, TO).await.json();
     let code = sent_code(&server);
     let second = server.post(&who, &path, TO).await.json();
-    assert_eq!((first["sid"].clone(), code.clone()), (second["sid"].clone(), sent_code(&server)));
+    assert_eq!(
+        (first["sid"].clone(), code.clone()),
+        (second["sid"].clone(), sent_code(&server))
+    );
     assert_eq!(second["send_count"], 2);
     server.post(&who, &path, TO).await.is(201);
     let fourth = server.post(&who, &path, TO).await;
@@ -149,12 +167,24 @@ async fn a_pumping_run_is_stopped_within_fifty_codes() {
     // Other numbers are served, and so is one that is known to be safe.
     server.post(&who, &path, TO).await.is(201);
     let safe = "PhoneNumber=%2B882134560299";
-    server.post(&who, "/v2/SafeList/Numbers", safe).await.is(201);
-    server.get(&who, "/v2/SafeList/Numbers/+882134560299").await.is(200);
+    server
+        .post(&who, "/v2/SafeList/Numbers", safe)
+        .await
+        .is(201);
+    server
+        .get(&who, "/v2/SafeList/Numbers/+882134560299")
+        .await
+        .is(200);
     let form = "To=%2B882134560299&Channel=sms";
     server.post(&who, &path, form).await.is(201);
-    server.delete(&who, "/v2/SafeList/Numbers/+882134560299").await.is(204);
-    server.get(&who, "/v2/SafeList/Numbers/+882134560299").await.is(404);
+    server
+        .delete(&who, "/v2/SafeList/Numbers/+882134560299")
+        .await
+        .is(204);
+    server
+        .get(&who, "/v2/SafeList/Numbers/+882134560299")
+        .await
+        .is(404);
 }
 
 #[tokio::test]
@@ -163,11 +193,20 @@ async fn limits_of_the_application_count_values() {
     let who = server.admin();
     let sid = service(&server, "").await;
     let limits = format!("/v2/Services/{sid}/RateLimits");
-    let limit = server.post(&who, &limits, "UniqueName=end_user_ip").await.json();
+    let limit = server
+        .post(&who, &limits, "UniqueName=end_user_ip")
+        .await
+        .json();
     let limit = limit["sid"].as_str().unwrap();
-    server.post(&who, &limits, "UniqueName=end_user_ip").await.is(409);
+    server
+        .post(&who, &limits, "UniqueName=end_user_ip")
+        .await
+        .is(409);
     let buckets = format!("{limits}/{limit}/Buckets");
-    let bucket = server.post(&who, &buckets, "Max=2&Interval=3600").await.json();
+    let bucket = server
+        .post(&who, &buckets, "Max=2&Interval=3600")
+        .await
+        .json();
     let form = |n: u32, ip: &str| {
         format!("To=%2B491511234{n:04}&Channel=sms&RateLimits=%7B%22end_user_ip%22%3A%22{ip}%22%7D")
     };
@@ -175,7 +214,13 @@ async fn limits_of_the_application_count_values() {
     for (n, ip, status) in [(1, "a", 201), (2, "a", 201), (3, "a", 429), (4, "b", 201)] {
         server.post(&who, &path, &form(n, ip)).await.is(status);
     }
-    let unknown = server.post(&who, &path, &format!("{TO}&RateLimits=%7B%22x%22%3A%22y%22%7D")).await;
+    let unknown = server
+        .post(
+            &who,
+            &path,
+            &format!("{TO}&RateLimits=%7B%22x%22%3A%22y%22%7D"),
+        )
+        .await;
     assert_eq!(unknown.error()["code"], 60_200);
     let one = format!("{buckets}/{}", bucket["sid"].as_str().unwrap());
     assert_eq!(server.post(&who, &one, "Max=3").await.json()["max"], 3);
@@ -183,7 +228,10 @@ async fn limits_of_the_application_count_values() {
     let page = server.get(&who, &buckets).await.json();
     assert_eq!(page["meta"]["key"], "buckets");
     assert_eq!(page["meta"]["next_page_url"], Value::Null);
-    server.delete(&who, &format!("{limits}/{limit}")).await.is(204);
+    server
+        .delete(&who, &format!("{limits}/{limit}"))
+        .await
+        .is(204);
     server.get(&who, &one).await.is(404);
 }
 
@@ -244,10 +292,15 @@ async fn a_service_in_test_mode_sends_nothing() {
     let who = server.admin();
     let sid = service(&server, "TestCode=123456").await;
     let base = format!("/v2/Services/{sid}");
-    server.post(&who, &format!("{base}/Verifications"), TO).await.is(201);
+    server
+        .post(&who, &format!("{base}/Verifications"), TO)
+        .await
+        .is(201);
     assert!(server.engine.messages.lock().unwrap().is_empty());
     let check = format!("{base}/VerificationCheck");
-    let answer = server.post(&who, &check, "To=%2B4915112345678&Code=123456").await;
+    let answer = server
+        .post(&who, &check, "To=%2B4915112345678&Code=123456")
+        .await;
     assert_eq!(answer.json()["status"], "approved");
 }
 
@@ -259,7 +312,10 @@ async fn verifications_belong_to_their_account() {
     let path = format!("/v2/Services/{sid}");
     server.get(&of("other"), &path).await.is(404);
     let form = "To=%2B4915112345678&Channel=sms";
-    server.post(&of("other"), &format!("{path}/Verifications"), form).await.is(404);
+    server
+        .post(&of("other"), &format!("{path}/Verifications"), form)
+        .await
+        .is(404);
     let list = server.get(&of("other"), "/v2/Services").await.json();
     assert_eq!(list["services"], serde_json::json!([]));
 }
@@ -269,32 +325,58 @@ async fn one_time_passwords_are_json_in_and_out() {
     let server = Server::start().await;
     let who = server.admin();
     let json = [("content-type", "application/json")];
-    let send = r#"{"service":"Shop","from":"+15550001","to":"+4915112345678","body":"Use {code} now"}"#;
-    let sent = server.ask("POST", Some(&who), "/2fa/send", &json, send).await;
+    let send =
+        r#"{"service":"Shop","from":"+15550001","to":"+4915112345678","body":"Use {code} now"}"#;
+    let sent = server
+        .ask("POST", Some(&who), "/2fa/send", &json, send)
+        .await;
     sent.is(200);
     let code = sent_code(&server);
     let shown = sent.json();
-    assert_eq!((&shown["status"], &shown["service"]), (&"sent".into(), &"Shop".into()));
+    assert_eq!(
+        (&shown["status"], &shown["service"]),
+        (&"sent".into(), &"Shop".into())
+    );
     assert!(!sent.body.contains(&code));
-    let text = server.engine.messages.lock().unwrap().last().unwrap().body.clone();
+    let text = server
+        .engine
+        .messages
+        .lock()
+        .unwrap()
+        .last()
+        .unwrap()
+        .body
+        .clone();
     assert_eq!(text, format!("Use {code} now"));
-    let check = |code: &str| format!(r#"{{"service":"Shop","to":"+4915112345678","code":"{code}"}}"#);
+    let check =
+        |code: &str| format!(r#"{{"service":"Shop","to":"+4915112345678","code":"{code}"}}"#);
     let wrong = if code == "000000" { "000001" } else { "000000" };
-    let answer = server.ask("POST", Some(&who), "/2fa/verify", &json, &check(wrong)).await;
+    let answer = server
+        .ask("POST", Some(&who), "/2fa/verify", &json, &check(wrong))
+        .await;
     answer.is(403);
     assert_eq!(answer.error()["code"], 60_022);
     assert!(answer.body.contains("4 more guesses"), "{}", answer.body);
-    let answer = server.ask("POST", Some(&who), "/2fa/verify", &json, &check(&code)).await;
+    let answer = server
+        .ask("POST", Some(&who), "/2fa/verify", &json, &check(&code))
+        .await;
     assert_eq!(answer.json()["status"], "verified");
-    let again = server.ask("POST", Some(&who), "/2fa/verify", &json, &check(&code)).await;
+    let again = server
+        .ask("POST", Some(&who), "/2fa/verify", &json, &check(&code))
+        .await;
     again.is(404);
     for (body, status) in [
         (r#"{"service":"Shop"}"#, 400),
-        (r#"{"service":"Shop","from":"+1","to":"+4915112345678","body":"no place"}"#, 400),
+        (
+            r#"{"service":"Shop","from":"+1","to":"+4915112345678","body":"no place"}"#,
+            400,
+        ),
         ("[]", 400),
         ("{", 400),
     ] {
-        let answer = server.ask("POST", Some(&who), "/2fa/send", &json, body).await;
+        let answer = server
+            .ask("POST", Some(&who), "/2fa/send", &json, body)
+            .await;
         answer.is(status);
     }
 }

@@ -10,6 +10,7 @@ mod connect;
 mod dequeue;
 mod dial;
 mod echo;
+mod email;
 mod enqueue;
 mod fetching;
 mod findings;

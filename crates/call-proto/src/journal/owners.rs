@@ -98,7 +98,8 @@ impl fmt::Debug for FactText<'_> {
             | Fact::RecordingStarted { .. }
             | Fact::RecordingChanged { .. }
             | Fact::RecordingClosed { .. }
-            | Fact::RecordingReported { .. } => self.0.fmt(f),
+            | Fact::RecordingReported { .. }
+            | Fact::EmailQueued(_) => self.0.fmt(f),
         }
     }
 }

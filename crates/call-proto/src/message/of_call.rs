@@ -31,6 +31,8 @@ struct OpenMessage {
 #[derive(Default)]
 pub(crate) struct Messages {
     open: Vec<OpenMessage>,
+    /// How many e-mails its documents have sent.
+    pub(crate) emails: usize,
 }
 
 impl Messages {

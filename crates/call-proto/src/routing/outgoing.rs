@@ -1,6 +1,6 @@
 //! The kind of route to a called party: the phones of a client, a trunk, or a SIP address.
 
-use model::{AccountStatus, Target, error};
+use model::{AccountSid, AccountStatus, Target, error};
 
 use super::{Rows, Want};
 use crate::event::Unreachable;
@@ -15,6 +15,11 @@ pub enum Way {
     },
     /// Behind the trunk for calls to the outside.
     Trunk {
+        /// The number.
+        number: String,
+    },
+    /// At a party of test mode (`crate::stand_in`).
+    StandIn {
         /// The number.
         number: String,
     },
@@ -36,18 +41,20 @@ pub enum Place {
 
 /// Decides where to find a called party.
 ///
+/// - `author`: account that named the party; the numbers that a test account names are those of test mode
 /// - `local`: number or login of a SIP address that leads to this server; it may be a client's
 ///
 /// # Errors
 /// The row that the decision depends on, if it is not known yet.
 pub fn way(
     target: &Target,
+    author: AccountSid,
     local: Option<&str>,
     rows: &Rows,
 ) -> Result<Result<Way, Unreachable>, Want> {
     match target {
         Target::Client(login) => phones(login, rows),
-        Target::Number(number) => Ok(Ok(trunk(number))),
+        Target::Number(number) => Ok(Ok(outside(number, author, rows)?)),
         Target::Named(name) => {
             // Without a digit it must be a missing client.
             let is_client =
@@ -55,7 +62,7 @@ pub fn way(
             if is_client {
                 phones(name, rows)
             } else {
-                Ok(Ok(trunk(name)))
+                Ok(Ok(outside(name, author, rows)?))
             }
         }
         Target::Sip(uri) => match local {
@@ -115,8 +122,12 @@ fn phones(login: &str, rows: &Rows) -> Result<Result<Way, Unreachable>, Want> {
     })
 }
 
-fn trunk(number: &str) -> Way {
-    Way::Trunk {
-        number: number.to_owned(),
-    }
+/// Where the number of nobody on this server is called.
+fn outside(number: &str, author: AccountSid, rows: &Rows) -> Result<Way, Want> {
+    let number = number.to_owned();
+    Ok(if rows.is_test(author)? {
+        Way::StandIn { number }
+    } else {
+        Way::Trunk { number }
+    })
 }

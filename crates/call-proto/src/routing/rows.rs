@@ -47,6 +47,8 @@ pub struct Standing {
     pub status: AccountStatus,
     /// The account above it.
     pub parent: Option<AccountSid>,
+    /// Whether it is a test account, whose calls do not leave the server through a trunk.
+    pub is_test: bool,
 }
 
 /// The number that a dialled text stands for.
@@ -92,6 +94,7 @@ impl Rows {
         let missing = Standing {
             status: AccountStatus::Closed,
             parent: None,
+            is_test: false,
         };
         self.accounts.insert(account, found.unwrap_or(missing));
     }
@@ -147,6 +150,10 @@ impl Rows {
 
     pub(super) fn account(&self, sid: AccountSid) -> Result<AccountStatus, Want> {
         self.standing(sid).map(|found| found.status)
+    }
+
+    pub(super) fn is_test(&self, sid: AccountSid) -> Result<bool, Want> {
+        self.standing(sid).map(|found| found.is_test)
     }
 
     fn standing(&self, sid: AccountSid) -> Result<Standing, Want> {

@@ -55,13 +55,13 @@ impl House {
         }
     }
 
-    fn way(&mut self, target: &Target) -> Result<Way, String> {
+    fn way(&mut self, author: AccountSid, target: &Target) -> Result<Way, String> {
         // The SIP side decides which addresses lead here.
         let parts = target.as_str().strip_prefix("sip:");
         let parts = parts.and_then(|rest| rest.split_once('@'));
         let here = parts.filter(|(_, host)| host.to_lowercase().starts_with("pbx.example"));
         let local = here.map(|(user, _)| user);
-        let way = self.settle(|rows| way(target, local, rows));
+        let way = self.settle(|rows| way(target, author, local, rows));
         way.map_err(|unreachable| unreachable.text)
     }
 
@@ -111,7 +111,12 @@ impl House {
                 let others = [(4, None), (5, None), (6, Some(7)), (7, Some(6))];
                 let other = others.into_iter().find(|(n, _)| sid == account(*n));
                 let parent = other.map_or(Some(4), |(_, parent)| parent).map(account);
-                rows.add_account(sid, (!gone).then_some(Standing { status, parent }));
+                let standing = Standing {
+                    status,
+                    parent,
+                    is_test: sid == account(3),
+                };
+                rows.add_account(sid, (!gone).then_some(standing));
             }
             Want::Application(sid) => {
                 let known = [1, 2, 4].map(application).contains(&sid);

@@ -102,6 +102,7 @@ impl Directory {
                 let standing = status.map(|status| Standing {
                     status,
                     parent: None,
+                    is_test: false,
                 });
                 rows.add_account(sid, standing);
             }

@@ -373,6 +373,7 @@ impl Rules {
             | Fact::LeftConference { .. }
             | Fact::InQueue { .. }
             | Fact::LeftQueue { .. }
+            | Fact::EmailQueued(_)
             | Fact::Callback(_) => {}
             Fact::RecordingStarted { started, farewell } => {
                 if farewell.is_some() {

@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::mail::Carrier;
 use anyhow::{Context, Result, anyhow};
 use api::NumberProvider;
 use call::{
@@ -23,9 +24,9 @@ use webhook::{
 };
 
 use super::carrier::HttpCarrier;
-use super::files;
 use super::http::{Limits, share_of_descriptors};
 use super::proxies::Proxies;
+use super::{dev_mail, files};
 use crate::config::Config;
 use crate::health;
 use crate::shutdown::Stage;
@@ -299,7 +300,7 @@ pub(super) fn router(
     config: &Config,
     store: &Store,
     engine: &Engine,
-    numbers: NumberProvider,
+    (numbers, carrier): (NumberProvider, &Carrier),
     http: SocketAddr,
     stages: watch::Receiver<Stage>,
 ) -> axum::Router {
@@ -308,6 +309,7 @@ pub(super) fn router(
         store: store.clone(),
         calls: live.clone(),
         messages: live,
+        mail: carrier.is_set_up().then(|| super::mail::senders(config)),
         numbers,
         recording_links: recording_links(config, store),
         shows_digests: config.compat.show_client_digests,
@@ -334,5 +336,9 @@ pub(super) fn router(
         draining: engine.draining(),
     });
     let store = store.clone();
-    api.merge(health::routes(stages, move || store.takes_writes()))
+    let api = api.merge(health::routes(stages, move || store.takes_writes()));
+    match carrier {
+        Carrier::Catcher(catcher) => api.merge(dev_mail::routes(Arc::clone(catcher))),
+        Carrier::Smtp(_) | Carrier::Missing => api,
+    }
 }

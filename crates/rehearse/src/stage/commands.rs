@@ -145,6 +145,7 @@ impl<'a> Stage<'a> {
             }
             Fact::MessageCreated { message, .. } => self.run.messages.push(*message),
             Fact::MessageEnded { message, .. } => self.run.message_ended(*message),
+            Fact::EmailQueued(email) => self.run.emails.push(*email),
             Fact::Farewell { .. }
             | Fact::RecordingStarted { .. }
             | Fact::RecordingChanged { .. }

@@ -15,6 +15,7 @@ mod accounts;
 mod audit;
 mod deliveries;
 mod directory;
+mod emails;
 mod lanes;
 mod lists;
 mod messages;
@@ -30,6 +31,7 @@ pub(crate) use accounts::*;
 pub(crate) use audit::*;
 pub(crate) use deliveries::*;
 pub(crate) use directory::*;
+pub(crate) use emails::*;
 pub(crate) use lanes::*;
 pub(crate) use lists::*;
 pub(crate) use messages::*;
@@ -74,6 +76,11 @@ macro_rules! for_each_case {
             orphans_keep_what_must_be_told,
             a_message_ends_once_and_tells_so_once,
             messages_on_their_way_are_closed_once_after_a_crash,
+            an_email_comes_back_as_it_was,
+            an_email_is_claimed_for_one_attempt_at_a_time,
+            a_server_that_starts_again_sends_its_emails_at_once,
+            an_email_of_the_distant_future_is_due,
+            a_failed_email_is_reported_once,
             rows_from_before_lanes_belong_to_their_call,
             a_conference_ends_once_also_when_its_server_is_dead,
             a_member_that_left_is_heard_again,

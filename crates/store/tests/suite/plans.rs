@@ -2,8 +2,8 @@
 
 use model::{AccountSid, ConferenceSid, Lane, QueueSid, Timestamp};
 use store::{
-    AccountFilter, CallFilter, ConferenceFilter, DeliveryFilter, MessageFilter, NotificationFilter,
-    NumberFilter, ParticipantFilter, RecordingFilter, Scope, Store, Window,
+    AccountFilter, CallFilter, ConferenceFilter, DeliveryFilter, EmailFilter, MessageFilter,
+    NotificationFilter, NumberFilter, ParticipantFilter, RecordingFilter, Scope, Store, Window,
 };
 use testkit::statements::Statements;
 
@@ -46,6 +46,7 @@ async fn lists_of(store: &Store, scope: Scope) {
     let window = Window::default();
     store.calls(&CallFilter::of(scope)).await.unwrap();
     store.messages(&MessageFilter::of(scope)).await.unwrap();
+    store.emails(&EmailFilter::of(scope)).await.unwrap();
     let recordings = RecordingFilter::of(scope);
     store.recordings(&recordings).await.unwrap();
     let unfinished = RecordingFilter {

@@ -103,6 +103,7 @@ pub(super) fn new_account(n: u32, parent: Option<u32>, organization: Organizatio
         password_hash: None,
         auth_token: format!("token-{n}"),
         secondary_token: None,
+        is_test: false,
         created: Timestamp(i64::from(n)),
         updated: Timestamp(i64::from(n)),
     }

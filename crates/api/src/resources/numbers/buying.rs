@@ -21,6 +21,7 @@ const TRIES: i64 = 10;
 /// The provider's offer of a number, if it has the number.
 pub(super) async fn offer(
     context: &Context<'_>,
+    account: &Account,
     phone_number: &str,
 ) -> Result<Option<AvailableNumber>, Failure> {
     let Some(phone_number) = e164(phone_number) else {
@@ -32,16 +33,20 @@ pub(super) async fn offer(
         ..NumberSearch::default()
     };
     let state = context.state;
-    let found = state.numbers.search(&state.store, &search).await?;
+    let found = state
+        .numbers
+        .of(account)
+        .search(&state.store, &search)
+        .await?;
     let mut found = found.into_iter();
     Ok(found.find(|offer| offer.phone_number == phone_number))
 }
 
 /// Whether a number that the provider does not have can be one of the operator's own.
-pub(super) fn may_be_own(context: &Context<'_>, phone_number: &str) -> bool {
-    match context.state.numbers {
+pub(super) fn may_be_own(context: &Context<'_>, account: &Account, phone_number: &str) -> bool {
+    match context.state.numbers.of(account) {
         NumberProvider::Inventory => true,
-        NumberProvider::Carrier(_) => e164(phone_number).is_none(),
+        NumberProvider::Carrier(_) | NumberProvider::Test => e164(phone_number).is_none(),
     }
 }
 
@@ -73,6 +78,7 @@ pub(super) async fn one(
 /// Buys any number with an area code.
 pub(super) async fn any(context: &Context<'_>, account: &Account, area_code: String) -> Answer {
     let state = context.state;
+    let provider = state.numbers.of(account);
     for country in AREA_CODE_COUNTRIES {
         let search = NumberSearch {
             country: Some(country.to_owned()),
@@ -81,7 +87,7 @@ pub(super) async fn any(context: &Context<'_>, account: &Account, area_code: Str
             limit: TRIES,
             ..NumberSearch::default()
         };
-        for offer in state.numbers.search(&state.store, &search).await? {
+        for offer in provider.search(&state.store, &search).await? {
             if let Some(number) = buy(context, account, &offer).await? {
                 return Ok(context.show(&NUMBER, &Shown::bare(number)));
             }
@@ -111,8 +117,8 @@ async fn buy(
     if is_known(context, &number.phone_number).await? {
         return Ok(None);
     }
-    let bought = match &context.state.numbers {
-        NumberProvider::Inventory => {
+    let bought = match &context.state.numbers.of(account) {
+        NumberProvider::Inventory | NumberProvider::Test => {
             let added = context.state.store.insert_number(number.clone()).await;
             added.map(|()| true)
         }
