@@ -222,7 +222,7 @@ fn write_refusals(out: &mut String, routes: &[&Route]) {
             let statuses: Vec<_> = route.refusals(dialect).iter().map(u16::to_string).collect();
             statuses.join(", ")
         };
-        let [restcomm, twilio] = RestDialect::ALL.map(refusals);
+        let [restcomm, twilio] = RestDialect::MAIN.map(refusals);
         let shown = match route.within {
             [true, true] if restcomm != twilio => format!("{restcomm}; Twilio {twilio}"),
             [false, true] => twilio,
