@@ -26,7 +26,7 @@ from aiosmtpd.smtp import AuthResult, SMTP
 
 folder, options = sys.argv[1], json.loads(sys.argv[2])
 seen_later = set()
-count = 0
+count = len(os.listdir(folder))
 
 
 class Handler:

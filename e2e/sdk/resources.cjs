@@ -45,6 +45,7 @@ async function listed(resource, wanted, filters = {}) {
   assert.deepEqual(first.map((row) => row.sid), found.slice(0, 1));
 }
 
+const bodyOf = ({ body }) => (typeof body === "string" ? JSON.parse(body) : body);
 const times = (count, make) => Promise.all(Array.from({ length: count }, (_, n) => make(n)));
 const sids = (rows) => rows.map((row) => row.sid);
 
@@ -52,12 +53,12 @@ async function main() {
   // The account that everything happens in.
   const top = twilio(account, token, { httpClient: new Local() });
   const made = await top.request({
-    method: "POST",
+    method: "post",
     uri: "https://api.twilio.com/2010-04-01/Accounts.json",
     data: { FriendlyName: "tests", Type: "Test" },
   });
   assert.equal(made.statusCode, 201);
-  const { sid, auth_token: secret } = made.body;
+  const { sid, auth_token: secret } = bodyOf(made);
   const client = twilio(sid, secret, { httpClient: new Local() });
 
   // The application: it runs no document, and checks the signature of what it is sent.
@@ -99,7 +100,7 @@ async function main() {
   assert.equal((await client.keys(keys[0].sid).fetch()).friendlyName, "key 0");
   assert.equal((await client.keys(keys[0].sid).update({ friendlyName: "one" })).friendlyName, "one");
   assert(await client.keys(keys[0].sid).remove());
-  assert.deepEqual(await refused(withKey.calls.list()), [401, 20003]);
+  assert.deepEqual(await refused(withKey.calls("CA" + "0".repeat(32)).fetch()), [401, 20003]);
 
   // Applications
   const applications = await times(3, (n) =>
@@ -148,9 +149,9 @@ async function main() {
   assert((await client.validationRequests.create(validation)).validationCode);
   // Without a validation call, at the other base.
   const ids = await times(3, async (n) => {
-    const uri = `${base}/restcomm/2012-04-24/Accounts/${sid}/OutgoingCallerIds.json`;
+    const uri = `https://api.twilio.com/restcomm/2012-04-24/Accounts/${sid}/OutgoingCallerIds.json`;
     const data = { PhoneNumber: `+1202555010${n}` };
-    return (await client.request({ method: "POST", uri, data })).body;
+    return bodyOf(await client.request({ method: "post", uri, data }));
   });
   await listed(client.outgoingCallerIds, sids(ids));
   const callerId = client.outgoingCallerIds(ids[0].sid);
@@ -322,6 +323,20 @@ async function main() {
   ];
   const lists = await Promise.all(periods.map((period) => period.list({ limit: 5 })));
   assert(lists.filter((list) => list.length > 0).length >= 4);
+
+  // Usage triggers
+  const { triggers } = client.usage;
+  const limit = await triggers.create({
+    usageCategory: "calls",
+    triggerValue: "+100000",
+    callbackUrl: `${app}/limit`,
+    recurring: "monthly",
+  });
+  assert(Number(limit.triggerValue) > 100000, limit.triggerValue);
+  assert.equal((await triggers(limit.sid).fetch()).recurring, "monthly");
+  assert.equal((await triggers(limit.sid).update({ friendlyName: "limit" })).friendlyName, "limit");
+  assert.deepEqual((await triggers.list({ recurring: "monthly" })).map((one) => one.sid), [limit.sid]);
+  assert(await triggers(limit.sid).remove());
 
   // Everything that reached the application came from this server.
   const forged = events.filter((event) => !event.genuine);

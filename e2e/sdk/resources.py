@@ -114,7 +114,7 @@ assert with_key.calls.list() == []
 assert client.keys(keys[0].sid).fetch().friendly_name == "key 0"
 assert client.keys(keys[0].sid).update(friendly_name="one").friendly_name == "one"
 assert client.keys(keys[0].sid).delete()
-assert refused(lambda: with_key.calls.list()) == [401, 20003]
+assert refused(with_key.calls("CA" + "0" * 32).fetch) == [401, 20003]
 
 # Applications
 applications = [client.applications.create(friendly_name=f"menu {n}", voice_url=f"{app}/menu") for n in range(3)]
@@ -129,11 +129,11 @@ assert refused(one.fetch) == [404, 20404]
 assert [country.country_code for country in client.available_phone_numbers.list()] == ["US"]
 us = client.available_phone_numbers("US")
 assert us.fetch().country_code == "US"
-free = us.local.list(area_code=500, limit=3)
-assert len(free) == 3
+free = us.local.list(area_code=500, limit=4)
+assert len(free) == 4
 assert us.toll_free.list() == [] and us.mobile.list() == []
-numbers = [client.incoming_phone_numbers.create(phone_number=offer.phone_number) for offer in free]
-numbers.append(client.incoming_phone_numbers.local.create(phone_number=us.local.list(limit=1)[0].phone_number))
+numbers = [client.incoming_phone_numbers.create(phone_number=offer.phone_number) for offer in free[:3]]
+numbers.append(client.incoming_phone_numbers.local.create(phone_number=free[3].phone_number))
 numbers.append(client.incoming_phone_numbers.create(area_code="500"))
 numbers.append(client.incoming_phone_numbers.create(phone_number="+15005550006"))
 assert refused(lambda: client.incoming_phone_numbers.create(phone_number="+15005550000")) == [400, 21422]
@@ -155,7 +155,7 @@ assert validation.validation_code
 ids = []
 for n in range(3):
     # Without a validation call, at the other base.
-    url = f"{base}/restcomm/2012-04-24/Accounts/{sid}/OutgoingCallerIds.json"
+    url = f"https://api.twilio.com/restcomm/2012-04-24/Accounts/{sid}/OutgoingCallerIds.json"
     ids.append(json.loads(client.request("POST", url, data={"PhoneNumber": f"+1202555010{n}"}).text)["sid"])
 listed(client.outgoing_caller_ids, set(ids))
 caller = client.outgoing_caller_ids(ids[0])
@@ -290,6 +290,15 @@ assert int(records["calls"].count) > len(ends), records["calls"].count
 usage = client.usage.records
 periods = [usage.today, usage.yesterday, usage.this_month, usage.last_month, usage.daily, usage.monthly, usage.yearly, usage.all_time]
 assert [bool(period.list(limit=5)) for period in periods].count(True) >= 4
+
+# Usage triggers
+triggers = client.usage.triggers
+limit = triggers.create(usage_category="calls", trigger_value="+100000", callback_url=f"{app}/limit", recurring="monthly")
+assert int(limit.trigger_value) > 100000, limit.trigger_value
+assert triggers(limit.sid).fetch().recurring == "monthly"
+assert triggers(limit.sid).update(friendly_name="limit").friendly_name == "limit"
+assert [one.sid for one in triggers.list(recurring="monthly")] == [limit.sid]
+assert triggers(limit.sid).delete()
 
 # Everything that reached the application came from this server.
 forged = [(path, params) for path, params, genuine in events if not genuine]

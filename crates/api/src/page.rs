@@ -136,15 +136,11 @@ impl Page {
         if self.paging == Paging::Meta {
             let key = dialect.pick(resource.json_list);
             let base = &context.state.public_base;
-            return Ok(Reply::Document(json_with_meta(
-                dialect,
-                (key, base),
-                &envelope,
-                &items,
-            )));
+            let text = json_with_meta(dialect, (key, base), &envelope, &items);
+            return Ok(Reply::Document(text.into()));
         }
         let list = dialect.pick(resource.xml_list);
-        Ok(Reply::Document(match context.format {
+        let text = match context.format {
             Format::Json => {
                 let key = dialect.pick(resource.json_list);
                 json(dialect, key, &envelope, &items)
@@ -158,7 +154,8 @@ impl Page {
                 };
                 xml(dialect, names, envelope, &items)
             }
-        }))
+        };
+        Ok(Reply::Document(text.into()))
     }
 
     /// The rows of the page, and whether there are pages after and before it.

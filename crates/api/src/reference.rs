@@ -174,14 +174,19 @@ fn tables(routes: &[&Route]) -> String {
     for route in routes {
         let _ = writeln!(
             out,
-            "| {}{} | {} | {} | {}:{} | {} |",
+            "| {}{} | {} | {} | {}:{}{} | {} |",
             route.method.as_str(),
             base_of(route.within),
             paths_of(route),
             statuses(route),
             route.action.as_str(),
             route.target,
-            cell(route.doc)
+            if route.top_only {
+                " of the top account"
+            } else {
+                ""
+            },
+            linked(route.doc)
         );
     }
     for (at, route) in routes.iter().enumerate() {
@@ -266,7 +271,7 @@ fn write_params(out: &mut String, route: &Route) {
             param.name,
             base_of(param.within),
             kind_of(param.kind),
-            cell(param.doc)
+            linked(param.doc)
         );
     }
 }
@@ -286,7 +291,7 @@ fn write_fields(out: &mut String, shape: &(dyn Shape + Sync)) {
             "| `{name}`{} | {} | {} |",
             base_of(within),
             value_of(kind),
-            cell(doc)
+            linked(doc)
         );
     };
     for (name, kind, _, doc) in &of_restcomm {
@@ -305,7 +310,7 @@ fn shape_of(answers: Answers) -> Option<&'static (dyn Shape + Sync)> {
         Answers::One(shape) | Answers::Legs(shape) | Answers::Page(shape) | Answers::All(shape) => {
             Some(shape)
         }
-        Answers::Texts | Answers::Nothing => None,
+        Answers::Document(_) | Answers::Texts | Answers::Nothing => None,
     }
 }
 
@@ -362,6 +367,11 @@ const fn value_of(kind: Kind) -> &'static str {
     }
 }
 
+/// A text of the tables, whose links are relative to `docs/`, as one cell of a page below it.
+fn linked(text: &str) -> String {
+    cell(text).replace("](", "](../")
+}
+
 /// A text as one table cell.
 fn cell(text: &str) -> String {
     text.replace('|', "\\|").replace('<', "&lt;")
@@ -384,6 +394,15 @@ mod tests {
         let renewed = renewed(&stale, "new");
         let wanted = format!("# Phones\n\nBy hand.\n\n{START}\n\nnew\n{END}\n\nAlso by hand.\n");
         assert_eq!(renewed, wanted);
+    }
+
+    #[test]
+    fn links_of_the_tables_lead_out_of_the_folder_of_pages() {
+        let text = "One of [these](webhooks.md#call-status) | none.";
+        assert_eq!(
+            linked(text),
+            "One of [these](../webhooks.md#call-status) \\| none."
+        );
     }
 
     #[test]

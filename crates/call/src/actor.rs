@@ -43,7 +43,7 @@ use crate::listening::Listenings;
 use crate::live::{Inbox, Replies};
 use crate::records::Kept;
 use crate::relays::Relays;
-use crate::resolve::{Destination, Peers};
+use crate::resolve::{By, Destination, Peers};
 use crate::stand_ins::StandIns;
 use crate::strangers::Place;
 use crate::streams::Streams;
@@ -464,8 +464,17 @@ impl Actor {
             Command::Resolve {
                 req,
                 author,
+                account,
+                traffic,
                 targets,
-            } => self.resolve(call, req, author, targets),
+            } => {
+                let by = By {
+                    author,
+                    account,
+                    traffic,
+                };
+                self.resolve((call, req), by, targets);
+            }
             Command::Fetch { req, request } => self.fetch(call, req, request),
             Command::Speak {
                 req,

@@ -36,6 +36,8 @@ mod sip_side;
 mod stand_ins;
 mod strangers;
 mod streams;
+mod text_runs;
+mod texts;
 mod traces;
 
 pub use directory::StoreDirectory;
@@ -43,6 +45,7 @@ pub use engine::{Engine, EngineConfig, Parts, Stats};
 pub use outbox::{StoreKeyring, StoreOutbox};
 pub use refusals::Refusals;
 pub use strangers::StrangerLimits;
+pub use texts::{ArrivalError, InboundText};
 pub use traces::{unpack as unpack_trace, unpack_journal};
 
 use std::time::SystemTime;

@@ -17,6 +17,8 @@ pub struct Claimed {
     pub attempt: u32,
     /// Age of the mail.
     pub age: Duration,
+    /// Whether its account only tests: then it counts as sent, and goes nowhere.
+    pub is_test: bool,
 }
 
 /// The outbox could not be read or written.

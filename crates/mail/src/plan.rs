@@ -48,6 +48,8 @@ const BREAKER_FAILURES: u32 = 2;
 pub(crate) enum Attempt {
     /// The server accepted the mail.
     Sent,
+    /// It counts as sent; the server was not asked.
+    Pretended,
     /// The server refused it for good (5xx).
     Refused(String),
     /// The server refused it for now (4xx).
@@ -132,13 +134,15 @@ impl Plan {
         let about_server = match &attempt {
             Attempt::Sent | Attempt::Refused(_) | Attempt::Deferred(_) => breaker::Verdict::Alive,
             Attempt::Unreachable(_) => breaker::Verdict::Failing { asked: None },
-            Attempt::NotReady(_) | Attempt::Hopeless(..) => breaker::Verdict::Unknown,
+            Attempt::Pretended | Attempt::NotReady(_) | Attempt::Hopeless(..) => {
+                breaker::Verdict::Unknown
+            }
         };
         let change = self
             .breaker
             .handle_verdict(about_server, probe, now, random);
         let verdict = match attempt {
-            Attempt::Sent => Verdict::Sent,
+            Attempt::Sent | Attempt::Pretended => Verdict::Sent,
             Attempt::Refused(reason) => Verdict::Failed {
                 code: error::EMAIL_REFUSED,
                 reason,
@@ -206,6 +210,7 @@ mod tests {
         let table = [
             (1, young, Attempt::Sent, "sent"),
             (9, old, Attempt::Sent, "sent"),
+            (1, young, Attempt::Pretended, "sent"),
             (1, young, Attempt::Refused(why()), "failed 14211"),
             (1, young, Attempt::Hopeless(14_213, why()), "failed 14213"),
             (1, young, Attempt::Deferred(why()), "again in 5 s"),

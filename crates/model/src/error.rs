@@ -89,6 +89,7 @@ table! {
     EMPTY_DOCUMENT = 12208, Warning, 0, "The document has no verb that answers the call; a call that is not answered yet would be refused.", "Add a verb such as Say, unless the document only ends a call or accepts one that was screened.";
     MORE_FINDINGS = 12209, Warning, 0, "There are more findings in the documents than are listed.", "Fix the listed findings, then check the documents again with `patchcord lint`.";
     NO_PARTNER = 12210, Warning, 0, "The attribute has no effect: it depends on another attribute, which is missing or has a value that rules this one out.", "Add or change the attribute that the text names, or remove this one.";
+    NO_MESSAGE_APPLICATION = 12003, Warning, 0, "A text message was refused: the number that it was sent to has no application for messages, or that application has no address, was deleted or may not be used.", "Set SmsUrl or SmsApplicationSid on the number. If an application is set already, give that application an address or choose another one: it takes precedence over the SmsUrl of the number.";
     BAD_CONTENT_TYPE = 12300, Error, 0, "The application's response has a content type that is not a document type.", "Send text/xml; for a sound, its audio type.";
     XML_AS_TEXT = 12301, Warning, 0, "The application's response looks like a document but has the content type text/plain; it was read aloud.", "Send it as text/xml.";
     INTERNAL = 12400, Error, 500, "An internal failure ended the call or the request.", "Report it, with the trace of the call or the log of the server.";
@@ -155,6 +156,8 @@ table! {
     SMS_FROM = 14102, Error, 0, "Sms: the sender is empty or has forbidden characters; the document and the call ended.", "Write a number or a short name, or leave the attribute out.";
     SMS_BODY = 14103, Error, 0, "Sms: there is no text; the document and the call ended.", "Write the text inside the element.";
     SMS_METHOD = 14104, Warning, 0, "Sms: the method is neither GET nor POST; POST was used.", "Write GET or POST.";
+    SMS_MEDIA = 14105, Error, 0, "Message: attachments cannot be sent; the document ended, and a call with it.", "Write the address of the file into the text.";
+    SMS_VERB = 14110, Warning, 0, "A verb that needs a call was skipped in the document of a text message.", "Use Sms (or Message), Email and Redirect.";
     EMAIL_TO = 14201, Error, 0, "Email: the recipient is missing or is not one e-mail address; the verb was skipped.", "Write one address, as in `to=\"ann@example.org\"`.";
     EMAIL_FROM = 14202, Error, 0, "Email: the sender is missing or is not one e-mail address; the verb was skipped.", "Write one address, as in `from=\"voicemail@example.org\"`.";
     EMAIL_COPY = 14203, Warning, 0, "Email: a further recipient is not an e-mail address, or there are more than 50; `cc` or `bcc` was left out.", "Separate addresses by commas.";
@@ -169,6 +172,8 @@ table! {
     UNKNOWN_PARAMETER = 20001, Warning, 0, "At `/restcomm/2012-04-24`: the request has a parameter that this server does not know; it was ignored. At `/2010-04-01` the request is refused with 400.", "Check the spelling; names are case-sensitive. See docs/rest.md for the parameters of the resource.";
     AUTHENTICATION = 20003, Error, 401, "The credentials are missing or wrong.", "Send the account's SID and token.";
     ACCOUNT_NOT_ACTIVE = 20005, Error, 403, "The account is not active.", "Ask a parent account to set its status to active.";
+    PROFILE_REFUSED = 20030, Error, 403, "The profile of the account does not allow this.", "Ask the operator: `GET …/Accounts/{account}` names the profile of the account in its Link header.";
+    PROFILE_RATE = 20031, Error, 429, "The account has reached the number of calls that its profile allows in a period.", "Try again later, or ask the operator to link the account to another profile.";
     REQUEST_WARNING = 20090, Warning, 0, "A request to the API was carried out, but probably not as intended.", "See the text for the parameter and the reason.";
     NOT_FOUND = 20404, Error, 404, "The resource does not exist, or belongs to another account.", "Check the identifier and the account in the path. At `/restcomm/2012-04-24` the status is 406 for a change of an unknown call, as in Restcomm.";
     METHOD_NOT_ALLOWED = 20405, Error, 405, "The resource does not support this method.", "See docs/rest.md for the methods of the resource.";
@@ -179,6 +184,7 @@ table! {
     UNSUPPORTED_MEDIA = 20415, Error, 415, "The body is not a form.", "Send the parameters as a form (`curl -d Name=value`), not as JSON or anything else.";
     CALL_ELSEWHERE = 20421, Error, 421, "The call runs on another server that shares the database.", "Send the request to the server that the text names; see `instance` in docs/operating.md.";
     KEY_REUSED = 20422, Error, 422, "The Idempotency-Key was used for a request with other parameters.", "Send each request with a key of its own, and a repeated one exactly as before.";
+    MESSAGE_PENDING = 20410, Error, 409, "The message has not ended; it can be neither changed nor deleted.", "Wait until its status is final.";
     KEY_IN_USE = 20423, Error, 409, "The first request with this Idempotency-Key has not been answered yet.", "Send the request again after a second to get its answer.";
     PRECONDITION = 20424, Error, 412, "The resource is not as If-Match says.", "Read it again, apply the change to what it is now, and send its new ETag. ETags differ between formats (JSON, XML) and base paths.";
     TOO_MANY_REQUESTS = 20429, Error, 429, "Too many requests or wrong passwords were sent, or the server is at its limit.", "Try again after the number of seconds given in Retry-After.";
@@ -191,13 +197,14 @@ table! {
     CALL_NOT_LIVE = 21220, Error, 410, "The call is not in progress, or its state does not allow the change.", "Change only a live call. A party that a `Dial` is still calling can be redirected only once it has answered. At `/2010-04-01` the status is 400, and 404 (20404) for a request to end a call that has already ended.";
     QUEUE_NOT_EMPTY = 21240, Error, 409, "Calls wait in the queue; it cannot be deleted.", "Wait until it is empty, or take its members out by redirecting them.";
     RECORDING_STATE = 21241, Error, 409, "The recording is not in a state that allows the change.", "See the text: a recording that has ended cannot be changed, only one in progress can be paused, and only a paused one can be continued. One that is in progress cannot be deleted; stop it first. A recording made by `Record` cannot be changed; only its verb ends it.";
+    RECORDING_GONE = 21242, Error, 410, "The file of the recording was removed: the account keeps recordings only for a time, or a person's data was erased.", "Fetch recordings before that, or set `Recordings` at the account's `Retention`.";
     DOCUMENT_NOT_FOUND = 21402, Error, 0, "The application answered 404.", "Check the address of the document.";
     TEST_INVALID_PURCHASE = 21421, Error, 400, "The number to buy is +15005550001, which is not valid in test mode.", "Nothing: it is what this number is for.";
     NUMBER_UNAVAILABLE = 21422, Error, 400, "At `/2010-04-01`: the number already exists here, or the provider does not have it, or has none with this area code.", "Change the existing number, or choose one that `AvailablePhoneNumbers` lists; for one of your own, add `isSIP=true`.";
     CALLER_ID_EXISTS = 21450, Error, 400, "The account already has this caller ID.", "Use the existing one; `OutgoingCallerIds` lists it.";
     NUMBER_TAKEN = 21452, Error, 400, "At `/restcomm/2012-04-24`: the number already exists here, or the provider does not have it, or has none with this area code.", "Change the existing number, or choose one that `AvailablePhoneNumbers` lists; for one of your own, add `isSIP=true`.";
     PROVIDER_FAILED = 21460, Error, 500, "The number provider failed, or did not answer in time.", "Try again later. Nothing was bought: a number that the provider gave out nevertheless is given back to it.";
-    RECORDING_FORMAT = 21480, Error, 406, "The sound of a recording was requested in a format in which it is not stored.", "Request it as WAV: `.wav` after the SID of the recording.";
+    RECORDING_FORMAT = 21480, Error, 406, "The sound of a recording was requested in a format in which this server does not have it.", "Request it as WAV: `.wav` after the SID of the recording. For MP3, install `lame` or `ffmpeg` on the server.";
     MESSAGE_OVERFLOW = 30001, Error, 0, "The message was not sent: the call has too many messages in transit.", "Send fewer at the same time.";
     MESSAGE_UNREACHABLE = 30003, Error, 0, "The message was not accepted: the recipient cannot be reached now.", "Check that the phone is registered, or that the trunk is up.";
     MESSAGE_BLOCKED = 30004, Error, 0, "The message was not accepted: the recipient or its provider refused it.", "Ask the recipient or the provider why.";

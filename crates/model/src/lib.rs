@@ -10,22 +10,28 @@ pub mod answering;
 pub mod available;
 pub mod backoff;
 pub mod breaker;
+pub mod census;
 pub mod day;
 pub mod egress;
 pub mod email;
 pub mod error;
+pub mod gateway;
+pub mod geolocation;
 pub mod guesses;
 pub mod lane;
 pub mod naming;
 pub mod news;
 pub mod number;
+pub mod profile;
 pub mod record;
 pub mod sid;
 pub mod source;
 pub mod status;
 pub mod target;
 pub mod text;
+pub mod throttle;
 pub mod time;
+pub mod trigger;
 pub mod usage;
 
 pub use answering::{AnswerTiming, AnsweredBy, DetectionMode, MachineDetection};
@@ -33,16 +39,17 @@ pub use error::{ErrorEntry, Level};
 pub use lane::Lane;
 pub use sid::{
     AccountSid, ApplicationSid, AuditSid, CallSid, ClientSid, ConferenceSid, EmailSid, EventSid,
-    InstanceSid, KeySid, LiveTranscriptionSid, MessageSid, NotificationSid, NumberSid,
-    OrganizationSid, QueueSid, RecordingSid, ServerSid, SessionSid, SidError, StreamSid,
-    TranscriptionSid, VerificationSid, VerifyAttemptSid, VerifyBucketSid, VerifyLimitSid,
-    VerifySafeSid, VerifyServiceSid,
+    ExtensionSid, GatewaySid, GeolocationSid, InstanceSid, KeySid, LiveTranscriptionSid,
+    MessageSid, NotificationSid, NumberSid, OrganizationSid, ProfileSid, QueueSid, RecordingSid,
+    ServerSid, SessionSid, SidError, StreamSid, TranscriptionSid, UsageTriggerSid, VerificationSid,
+    VerifyAttemptSid, VerifyBucketSid, VerifyLimitSid, VerifySafeSid, VerifyServiceSid,
 };
 pub use source::Source;
 pub use status::{
     AccountStatus, CallStatus, ConferenceEvent, ConferenceStatus, DialectName, Direction,
-    EmailStatus, HangupBy, HttpMethod, LegEvent, MessageDirection, MessageStatus, RecordingEvent,
-    RecordingSource, RecordingStatus, RefusalReason, TranscriptionStatus,
+    EmailStatus, HangupBy, HttpMethod, LegEvent, MessageDirection, MessageStatus,
+    OrganizationStatus, RecordingEvent, RecordingSource, RecordingStatus, RefusalReason,
+    TranscriptionStatus,
 };
 pub use target::{Bare, Target};
 pub use time::{SteadyClock, Timestamp};

@@ -44,6 +44,7 @@ macro_rules! words {
         }
     };
 }
+pub(crate) use words;
 
 /// A text that is not one of the allowed words.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -81,6 +82,8 @@ words!(
         Completed = "completed",
         /// It could not be written.
         Failed = "failed",
+        /// Its file was removed: the account keeps recordings only for a time, or a person's data was erased.
+        Absent = "absent",
     }
 );
 
@@ -209,6 +212,8 @@ words!(
         Sent = "sent",
         /// Not accepted, or the outcome is unknown.
         Failed = "failed",
+        /// It arrived here.
+        Received = "received",
     }
 );
 
@@ -227,10 +232,14 @@ words!(
 words!(
     /// How a text message was created.
     MessageDirection {
-        /// A call's document sent it.
+        /// It came from outside, or from a client.
+        Inbound = "inbound",
+        /// A call's document sent it, or a client to the outside.
         OutboundCall = "outbound-call",
         /// It was sent through the REST API.
         OutboundApi = "outbound-api",
+        /// The document of a message that arrived sent it.
+        OutboundReply = "outbound-reply",
     }
 );
 
@@ -260,6 +269,16 @@ words!(
         Inactive = "inactive",
         /// Waiting for its first password.
         Uninitialized = "uninitialized",
+    }
+);
+
+words!(
+    /// Status of an organization.
+    OrganizationStatus {
+        /// Its accounts are served.
+        Active = "active",
+        /// It has no accounts in use, and its domain is not a name of this server.
+        Closed = "closed",
     }
 );
 

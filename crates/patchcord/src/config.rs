@@ -295,6 +295,24 @@ settings! {
         link_lifetime_s: u32 = "0",
     }
 
+    /// How long data is kept.
+    retention: Retention {
+        /// Days that deleted numbers and recordings rest in the bin before they are deleted for good. 0: they leave it within a minute.
+        bin_days: u32 = "30",
+        /// Days that the texts of messages are kept, unless an account has set a time of its own. 0: for good.
+        message_bodies_days: u32 = "0",
+        /// As `message_bodies_days`, for pressed keys: removes traces, journals and callbacks that hold them. 0: as long as these are kept.
+        digits_days: u32 = "0",
+        /// As `message_bodies_days`, for the files of recordings and their transcriptions.
+        recordings_days: u32 = "0",
+        /// As `message_bodies_days`, for traces and journals.
+        traces_days: u32 = "0",
+        /// As `message_bodies_days`, for notifications.
+        notifications_days: u32 = "0",
+        /// As `message_bodies_days`, for callbacks that are delivered or given up. 0: 7 days, which is also the longest time.
+        callbacks_days: u32 = "0",
+    }
+
     /// Behaviour that existing applications may rely on.
     compat: Compat {
         /// Show the digest of a client's password (HA1) as `password` in API responses. Anyone who has it can log in as the client.

@@ -6,7 +6,9 @@
 
 #![forbid(unsafe_code)]
 
+mod archive;
 mod audit;
+mod backup;
 mod calls;
 mod cli;
 mod config;
@@ -18,16 +20,19 @@ mod lint;
 mod live;
 mod logging;
 mod metrics;
+mod migrate;
 mod new;
 mod notifications;
 mod numbers;
 mod phones;
 mod replay;
+mod restore;
 mod screen;
 mod serve;
 mod shutdown;
 mod test;
 mod token;
+mod upkeep;
 mod usage;
 mod webhooks;
 
@@ -40,8 +45,8 @@ use clap::error::ErrorKind;
 use rehearse::recorded::Keys;
 
 use cli::{
-    AuditTask, CallsTask, Cli, DoctorTask, NotificationsTask, NumbersTask, PhonesTask, Task,
-    TestFlags, WebhooksTask,
+    AuditTask, BinTask, CallsTask, Cli, DoctorTask, NotificationsTask, NumbersTask, PhonesTask,
+    Task, TestFlags, WebhooksTask,
 };
 
 /// A check failed: a document has findings, a replay differs, a call is suspicious.
@@ -118,6 +123,39 @@ fn main() -> ExitCode {
             data,
         }) => answer(&data.into(), async |config| {
             numbers::import(&config, &file, replace).await
+        }),
+        Task::Migrate { from, to, data } => answer(&data.into(), async |config| {
+            migrate::run(&config, from, to).await
+        }),
+        Task::Bin(BinTask::List {
+            account,
+            limit,
+            data,
+        }) => answer(&data.into(), async |config| {
+            upkeep::list(&config, account, limit).await
+        }),
+        Task::Bin(BinTask::Restore { sid, data }) => answer(&data.into(), async |config| {
+            upkeep::run(&config, &upkeep::Order::Restore(sid)).await
+        }),
+        Task::Bin(BinTask::Delete { sid, data }) => answer(&data.into(), async |config| {
+            upkeep::run(&config, &upkeep::Order::Delete(sid)).await
+        }),
+        Task::Erase {
+            number,
+            account,
+            data,
+        } => answer(&data.into(), async |config| {
+            upkeep::run(&config, &upkeep::Order::Erase(account, number)).await
+        }),
+        Task::Backup {
+            folder,
+            without_key,
+            data,
+        } => answer(&data.into(), async |config| {
+            backup::run(&config, &folder, !without_key).await
+        }),
+        Task::Restore { folder, to, data } => answer(&data.into(), async |config| {
+            restore::run(&config, &folder, to).await
         }),
         Task::Audit(AuditTask::List {
             account,

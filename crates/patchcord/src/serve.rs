@@ -7,6 +7,7 @@ mod calls;
 mod caretaker;
 mod carrier;
 mod dev_mail;
+mod domains;
 mod files;
 mod http;
 mod identity;
@@ -14,13 +15,14 @@ mod mail;
 mod parts;
 mod proxies;
 mod repair;
+mod trunks;
 
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::mail::{Post, PostStats};
+use ::mail::{Carrier, Post, PostStats};
 use anyhow::{Context as _, Result, anyhow};
 use api::NumberProvider;
 use call::Engine;
@@ -39,6 +41,7 @@ use crate::config::Config;
 use crate::live;
 use crate::metrics::{self, Kind, Metrics};
 use crate::shutdown::{self, Stage};
+use crate::upkeep::Upkeep;
 use crate::usage;
 
 use identity::Identity;
@@ -150,8 +153,17 @@ pub(crate) async fn start(mut config: Config, stages: watch::Receiver<Stage>) ->
     if !store.is_shared() {
         repair::complete(&store, &sip, &recordings).await?;
     }
+    let mut domains = domains::Domains {
+        store: store.clone(),
+        sip: sip.clone(),
+        first: administrator.organization,
+        known: Vec::new(),
+    };
+    domains.update().await?;
     let sip_addrs = sip.local();
     let patrol_sip = sip.clone();
+    let (desk, mut keeper) = trunks::trunks(&store, &sip, parts::trunks(&config));
+    keeper.read().await?;
     let built = parts::Built {
         store: store.clone(),
         sip,
@@ -163,6 +175,9 @@ pub(crate) async fn start(mut config: Config, stages: watch::Receiver<Stage>) ->
     };
     let engine = parts::engine(&config, &administrator, http_address, built)?;
     let carrier = mail::carrier(&config)?;
+    if let Carrier::Catcher(_) = carrier {
+        info!("e-mail is not sent; read it at http://{http_address}/dev/mail");
+    }
     let post = mail::post(&config, &store, identity.sid, carrier.clone()).await?;
     let resumed = callbacks.resume().await?;
     if resumed > 0 {
@@ -173,27 +188,36 @@ pub(crate) async fn start(mut config: Config, stages: watch::Receiver<Stage>) ->
     if store.is_shared() {
         let patrol = repair::Patrol {
             store: store.clone(),
+            engine: engine.clone(),
             sip: patrol_sip,
             callbacks: callbacks.clone(),
             recordings: recordings.clone(),
         };
         tokio::spawn(patrol.walk(stopped.clone()));
+    } else {
+        engine.resume_texts().await?;
     }
     let caretaker = caretaker::Caretaker {
         store: store.clone(),
         engine: engine.clone(),
-        recordings,
+        callbacks: callbacks.clone(),
+        recordings: recordings.clone(),
+        bin_lifetime: parts::bin_lifetime(&config),
+        retention: parts::retention(&config),
     };
     tokio::spawn(caretaker.walk(stopped.clone()));
+    tokio::spawn(domains.follow(stopped.clone()));
     if let NumberProvider::Carrier(carrier) = &numbers {
         let releases = carrier::give_back(store.clone(), Arc::clone(carrier), stopped.clone());
         tokio::spawn(releases);
     }
+    let keeping = tokio::spawn(keeper.walk(stopped.clone()));
+    let desk: Arc<dyn api::Trunks> = Arc::new(desk);
     let router = parts::router(
         &config,
         &store,
         &engine,
-        (numbers, &carrier),
+        (numbers, desk, &carrier),
         http_address,
         stages,
     );
@@ -203,8 +227,19 @@ pub(crate) async fn start(mut config: Config, stages: watch::Receiver<Stage>) ->
     let posting = tokio::spawn(post.run(stopped.clone()));
     let (api_limits, metrics_limits) = (parts::http_limits(&config), http::Limits::of_metrics());
     let listeners = vec![
+        keeping,
         posting,
-        live::serve(&config.server.data, engine.clone(), stopped.clone()),
+        live::serve(
+            &config.server.data,
+            live::Answers {
+                engine: engine.clone(),
+                upkeep: Upkeep {
+                    store: store.clone(),
+                    recordings,
+                },
+            },
+            stopped.clone(),
+        ),
         http::serve(
             http_listener,
             router,

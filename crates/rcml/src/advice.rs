@@ -11,7 +11,6 @@ const ELEMENTS: &[(&str, &str)] = &[
     ),
     ("Fax", "send it from the application"),
     ("Geolocation", "ask the caller with `Gather`"),
-    ("Message", "`Sms` sends a text message"),
     ("Prompt", "write `Say` or `Play` inside `Gather`"),
     ("Task", "`Enqueue` queues callers by the name of the queue"),
     ("UssdCollect", "`Gather` collects keys in a call"),

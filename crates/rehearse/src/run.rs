@@ -266,6 +266,7 @@ impl Run {
             | Fact::InQueue { .. }
             | Fact::LeftQueue { .. }
             | Fact::MessageCreated { .. }
+            | Fact::MessageArrived { .. }
             | Fact::MessageEnded { .. }
             | Fact::EmailQueued(_)
             | Fact::RecordingStarted { .. }
@@ -314,6 +315,7 @@ impl Run {
             | Fact::InQueue { .. }
             | Fact::LeftQueue { .. }
             | Fact::MessageCreated { .. }
+            | Fact::MessageArrived { .. }
             | Fact::MessageEnded { .. }
             | Fact::EmailQueued(_)
             | Fact::RecordingStarted { .. }

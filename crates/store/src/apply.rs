@@ -6,7 +6,8 @@ use std::time::Duration;
 use model::record::{Callback, Recording, Refusal};
 use model::usage::{Amount, Used};
 use model::{
-    AccountSid, CallSid, Direction, EventSid, InstanceSid, Lane, RecordingStatus, Timestamp,
+    AccountSid, CallSid, Direction, EventSid, InstanceSid, Lane, MessageDirection, RecordingStatus,
+    Timestamp,
 };
 
 use crate::admin;
@@ -156,6 +157,9 @@ async fn change(
             let first = db.execute(statement(context, change)).await? > 0;
             if !first {
                 lost.events.extend(tells);
+                if message.direction == MessageDirection::Inbound {
+                    lost.live.insert(message.lane());
+                }
             } else if message.instance != context.instance {
                 take_over(db, context, message.lane(), message.instance).await?;
             }
@@ -212,6 +216,7 @@ async fn change(
         | Change::ConferenceLeft { .. }
         | Change::QueueEntered { .. }
         | Change::QueueLeft { .. }
+        | Change::TextClaimed { .. }
         | Change::CallMedia { .. }
         | Change::RecordingStarted { .. }
         | Change::RecordingChanged { .. }
@@ -409,6 +414,10 @@ fn statement(context: Context, change: &Change) -> Sql {
         Change::MessageCreated { message, farewell } => {
             rows::MESSAGES.insert_once(rows::message_args(message, farewell.as_deref()))
         }
+        Change::TextClaimed { sid, from } => Sql::new(
+            "UPDATE messages SET instance = $3 WHERE sid = $1 AND instance = $2 AND ended IS NULL",
+            args![*sid, *from, context.instance],
+        ),
         Change::MessageEnded { message, .. } => Sql::new(
             "UPDATE messages SET status = $2, updated = $3, ended = $3, sent = $4, \
              error_code = $5, reason = $6 WHERE sid = $1 AND instance = $7 \

@@ -9,7 +9,7 @@ use model::record::{
 };
 use model::{
     CallSid, CallStatus, ConferenceSid, ConferenceStatus, EventSid, HangupBy, InstanceSid, Lane,
-    OrganizationSid, QueueSid, RecordingSid, RecordingStatus, ServerSid, Timestamp,
+    MessageSid, OrganizationSid, QueueSid, RecordingSid, RecordingStatus, ServerSid, Timestamp,
 };
 
 use crate::DeliveryFilter;
@@ -102,7 +102,15 @@ pub enum Change {
         /// The callbacks to send when it is closed after a crash, in the call engine's format.
         farewell: Option<String>,
     },
-    /// A text message ended, with the values of this record. Applied only to an unended message of
+    /// This server runs the document of a text message that arrived at a dead one. Applied only to a
+    /// message whose document was not fetched, and only once.
+    TextClaimed {
+        /// The message.
+        sid: MessageSid,
+        /// The dead server.
+        from: InstanceSid,
+    },
+    /// A text message ended, or the document of one that arrived was fetched, with the values of this record. Applied only to an unended message of
     /// this instance, or of the dead instance that the record names. If it does not apply, the
     /// callback `tells` later in the same commit is dropped, so a message ends once and reports
     /// that once.

@@ -71,6 +71,12 @@ impl Inspect {
         })
     }
 
+    /// Whether a server uses the database and no other process can; never for a shared one.
+    #[must_use]
+    pub fn is_in_use(&self) -> bool {
+        self.in_use == Some(true)
+    }
+
     /// A leg.
     ///
     /// # Errors
@@ -107,7 +113,7 @@ impl Inspect {
                 conditions.add(" AND (LOWER(to_user) LIKE ? ESCAPE '\\'", wanted.clone());
                 conditions.add(" OR LOWER(from_user) LIKE ? ESCAPE '\\')", wanted);
             }
-            conditions.between("created", which.since, None);
+            conditions.created(which.since, None);
             conditions
         };
         let counted = fill(count_of(rows::CALLS.name)).finish();
@@ -150,12 +156,17 @@ impl Inspect {
         self.readers.many(selecting, rows::notification).await
     }
 
-    /// What was kept of registered phones, of all servers: login and bindings as the SIP side wrote them, by login.
+    /// What was kept of registered phones, of all servers: login and bindings as the SIP side wrote them, by login. The login
+    /// of a client that does not belong to the first organization is followed by `@` and the domain of its own.
     ///
     /// # Errors
     /// As reported by the database.
     pub async fn phones(&self) -> Result<Vec<(String, String)>> {
-        let text = "SELECT login, content FROM registrations ORDER BY login, organization, server";
+        let text = "SELECT CASE WHEN o.sid IS NULL OR o.sid = \
+             (SELECT sid FROM organizations ORDER BY created, sid LIMIT 1) \
+             THEN r.login ELSE r.login || '@' || o.domain_name END AS login, r.content AS content \
+             FROM registrations r LEFT JOIN organizations o ON o.sid = r.organization \
+             ORDER BY r.login, r.organization, r.server";
         let read = |row: &Row| Ok((row.text("login")?, row.text("content")?));
         self.readers.many(Sql::new(text, Vec::new()), read).await
     }

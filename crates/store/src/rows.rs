@@ -17,7 +17,7 @@ use crate::{OrphanRecording, PendingCallback, Result};
 pub(crate) static ORGANIZATIONS: Table = Table {
     name: "organizations",
     counted: false,
-    columns: &["sid", "domain_name", "created"],
+    columns: &["sid", "domain_name", "created", "status", "updated"],
     insert_once: OnceLock::new(),
 };
 
@@ -25,15 +25,21 @@ pub(crate) fn organization_args(organization: &Organization) -> Vec<Arg> {
     args![
         organization.sid,
         organization.domain_name.as_str(),
-        organization.created
+        organization.created,
+        organization.status,
+        organization.updated
     ]
 }
 
 pub(crate) fn organization(row: &Row) -> Result<Organization> {
+    let created = row.time("created")?;
     Ok(Organization {
         sid: row.word("sid")?,
         domain_name: row.text("domain_name")?,
-        created: row.time("created")?,
+        status: row.word("status")?,
+        created,
+        // The release before writes none.
+        updated: row.time("updated")?.max(created),
     })
 }
 
@@ -510,32 +516,6 @@ pub(crate) fn recording(row: &Row) -> Result<Recording> {
         updated: row.time("updated")?,
     })
 }
-
-/// The complete recordings, and those that are being made or have failed.
-/// Both halves have the same column types: only then does SQLite read each by its index and merge them.
-pub(crate) static SHOWN_RECORDINGS: Table = Table {
-    name: "(SELECT sid, account, call, conference, source, channels, duration_ms, size_bytes, \
-           created, updated, CAST('completed' AS TEXT) AS status FROM recordings \
-           UNION ALL SELECT sid, account, call, conference, source, channels, \
-           CAST(0 AS BIGINT), CAST(0 AS BIGINT), \
-           created, CAST(COALESCE(updated, created) AS BIGINT), status \
-           FROM started_recordings) AS shown",
-    counted: false,
-    columns: &[
-        "sid",
-        "account",
-        "call",
-        "conference",
-        "source",
-        "channels",
-        "duration_ms",
-        "size_bytes",
-        "created",
-        "updated",
-        "status",
-    ],
-    insert_once: OnceLock::new(),
-};
 
 pub(crate) fn shown_recording(row: &Row) -> Result<ShownRecording> {
     Ok(ShownRecording {

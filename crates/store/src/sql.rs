@@ -9,11 +9,14 @@ use std::sync::OnceLock;
 use model::{
     AccountSid, AccountStatus, ApplicationSid, AuditSid, CallSid, CallStatus, ClientSid,
     ConferenceSid, ConferenceStatus, DialectName, Direction, EmailSid, EmailStatus, EventSid,
-    HangupBy, HttpMethod, InstanceSid, KeySid, Lane, MessageDirection, MessageSid, MessageStatus,
-    NotificationSid, NumberSid, OrganizationSid, QueueSid, RecordingSid, RecordingSource,
-    RecordingStatus, ServerSid, Timestamp, TranscriptionSid, TranscriptionStatus, VerificationSid,
+    ExtensionSid, GatewaySid, GeolocationSid, HangupBy, HttpMethod, InstanceSid, KeySid, Lane,
+    MessageDirection, MessageSid, MessageStatus, NotificationSid, NumberSid, OrganizationSid,
+    OrganizationStatus, ProfileSid, QueueSid, RecordingSid, RecordingSource, RecordingStatus,
+    ServerSid, Timestamp, TranscriptionSid, TranscriptionStatus, UsageTriggerSid, VerificationSid,
     VerifyAttemptSid, VerifyBucketSid, VerifyLimitSid, VerifySafeSid, VerifyServiceSid,
 };
+
+use crate::filter::RowKey;
 
 /// Rows that a statement changes at most where there may be any number of them. It must take much less
 /// time than a server may be silent, and nothing else is written meanwhile.
@@ -25,6 +28,17 @@ pub(crate) enum Arg {
     Int(Option<i64>),
     Text(Option<String>),
     Blob(Option<Vec<u8>>),
+}
+
+impl Arg {
+    /// Whether it comes before another value of a column that is sorted by bytes.
+    pub(crate) fn is_below(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Int(one), Self::Int(other)) => one < other,
+            (Self::Text(one), Self::Text(other)) => one < other,
+            (Self::Int(_) | Self::Text(_) | Self::Blob(_), _) => false,
+        }
+    }
 }
 
 /// PostgreSQL takes no NUL in a text, and a remote party may write one.
@@ -62,6 +76,7 @@ into_arg! {
     CallStatus => |value| value.as_str().into();
     ConferenceStatus => |value| value.as_str().into();
     AccountStatus => |value| value.as_str().into();
+    OrganizationStatus => |value| value.as_str().into();
     Direction => |value| value.as_str().into();
     DialectName => |value| value.as_str().into();
     MessageDirection => |value| value.as_str().into();
@@ -92,6 +107,9 @@ sids_into_arg!(
     ConferenceSid,
     EmailSid,
     EventSid,
+    ExtensionSid,
+    GatewaySid,
+    GeolocationSid,
     InstanceSid,
     KeySid,
     Lane,
@@ -99,10 +117,12 @@ sids_into_arg!(
     NotificationSid,
     NumberSid,
     OrganizationSid,
+    ProfileSid,
     QueueSid,
     RecordingSid,
     ServerSid,
     TranscriptionSid,
+    UsageTriggerSid,
     VerificationSid,
     VerifyAttemptSid,
     VerifyBucketSid,
@@ -146,6 +166,22 @@ impl Sql {
     /// Appends text that has no argument.
     pub(crate) fn text(&mut self, text: &str) -> &mut Self {
         self.text.to_mut().push_str(text);
+        self
+    }
+
+    /// The statement between two texts without arguments.
+    pub(crate) fn inside(self, before: &str, after: &str) -> Self {
+        Self {
+            text: format!("{before}{}{after}", self.text).into(),
+            args: self.args,
+        }
+    }
+
+    /// Appends the condition that a row is older or newer than a key.
+    pub(crate) fn beside(mut self, older: bool, key: &RowKey) -> Self {
+        let sign = if older { '<' } else { '>' };
+        self.with(&format!(" AND (created, sid) {sign} (?"), key.created)
+            .with(", ?)", key.sid.as_str());
         self
     }
 

@@ -13,7 +13,7 @@ use crate::settings::Settings;
 /// Digits at the end of a number by which the numbers of a block differ.
 const BLOCK_DIGITS: usize = 4;
 /// Of the codes to a block that are too new to be confirmed, at most this many.
-const UNSETTLED: i64 = 40;
+const UNSETTLED: i64 = 30;
 
 /// What was sent to a group of numbers during the last hour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -264,8 +264,8 @@ mod tests {
                 Err(Limit::Day),
             ),
             // Nobody has had the time to confirm.
-            (block(39, 0, 0), Ok(()), Ok(())),
-            (block(40, 0, 0), Err(Limit::Block), Ok(())),
+            (block(29, 0, 0), Ok(()), Ok(())),
+            (block(30, 0, 0), Err(Limit::Block), Ok(())),
             (block(19, 19, 0), Ok(()), Ok(())),
             (block(20, 20, 1), Err(Limit::Unconfirmed), Ok(())),
             (block(20, 20, 6), Ok(()), Ok(())),

@@ -12,6 +12,7 @@ mod inspect;
 mod kill;
 mod media;
 mod messages;
+mod moving;
 mod new;
 mod outage;
 mod registration;

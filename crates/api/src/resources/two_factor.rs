@@ -8,6 +8,7 @@ use model::{AccountSid, VerifyServiceSid, error};
 use verify::{Channel, Service, Settings, Verification};
 
 use crate::context::{Answer, Context, now};
+use crate::dialect::Each;
 use crate::failure::Failure;
 use crate::params::shown;
 use crate::resources::verify::sending::{self, Checked, Wanted};
@@ -103,9 +104,12 @@ pub(crate) static ROUTES: &[&[Route]] = &[&[
         .needs(Action::Modify, KIND)
         .params(&[VERIFY])
         .answers(Answers::One(&CODE))
-        .refuses(LIMITED)
+        .refuses(CHECKED)
         .doc("Checks a code. It is 403 if the code is wrong, 404 if none is pending, and 429 after too many wrong ones."),
 ]];
+
+/// Statuses of refusals to check a code.
+const CHECKED: Each<&[u16]> = [&[404, 429], &[404, 429]];
 
 const SEND: &[Param] = &[
     param(

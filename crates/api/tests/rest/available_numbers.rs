@@ -505,6 +505,12 @@ async fn a_carrier_is_told_of_orders_and_releases() {
         .delete(&who, &format!("{list}/{bought}.json"))
         .await
         .is(204);
+    // It rests in the bin, and is not given back before it has left that.
+    assert_eq!(sweep(3600).await, [""; 0]);
+    let refused = server.post(&who, &json, form).await;
+    assert!(refused.body.contains("is in the bin"), "{}", refused.body);
+    let resting = |sid: &str| format!("/Accounts/{}/Bin/{sid}.json", server.admin);
+    server.delete(&who, &resting(&bought)).await.is(204);
     carrier.becomes("fails");
     assert_eq!(sweep(0).await, ["release +15015550100"]);
     // Until it is given back, it cannot be bought; the next attempt comes later.
@@ -537,6 +543,7 @@ async fn a_carrier_is_told_of_orders_and_releases() {
         .delete(&who, &format!("{list}/{own}.json"))
         .await
         .is(204);
+    server.delete(&who, &resting(&own)).await.is(204);
     sweep(0).await;
     let others = format!("/Accounts/{p}/IncomingPhoneNumbers.json");
     server.post(&of("p"), &others, form).await.is(200);
@@ -612,4 +619,49 @@ async fn a_failed_order_costs_nothing() {
     assert_eq!(sweep(7200).await, ["release +15015550100"]);
     carrier.becomes("ok");
     server.post(&who, &json, form).await.is(200);
+}
+
+/// A profile limits the countries, whichever way a number is bought; the numbers of one's own are not bought.
+#[tokio::test]
+async fn a_profile_limits_the_countries_of_bought_numbers() {
+    let server = stocked().await;
+    let who = server.admin();
+    let p = server.account("p", server.admin).await;
+    let text = "{\"featureEnablement\":{\"DIDPurchase\":{\"allowedCountries\":[\"CA\",\"GB\"]}}}";
+    let json = [("content-type", "application/json")];
+    let made = server
+        .ask("POST", Some(&who), "/Profiles", &json, text)
+        .await;
+    let place = made.headers["location"].to_str().unwrap().to_owned();
+    let profile = &place[place.find("/Profiles/").unwrap()..];
+    let target = format!("<http://h/Accounts/{p}>; rel=\"related\"");
+    let link = [("link", target.as_str())];
+    server
+        .ask("LINK", Some(&who), profile, &link, "")
+        .await
+        .is(200);
+    let numbers = format!("/Accounts/{p}/IncomingPhoneNumbers.json");
+    let own = of("p");
+    for (form, status, code) in [
+        ("PhoneNumber=%2B15015550100", 403, 20_030),
+        ("PhoneNumber=%2B34700123456", 403, 20_030),
+        ("AreaCode=501", 400, 21_452),
+        ("AreaCode=450", 200, 0),
+        ("PhoneNumber=%2B442079460000", 200, 0),
+        ("PhoneNumber=%2B15015550100&isSIP=true", 200, 0),
+    ] {
+        let answer = server.post(&own, &numbers, form).await;
+        assert_eq!(answer.status, status, "{form}: {}", answer.body);
+        if code > 0 {
+            assert_eq!(answer.error()["code"], code, "{form}");
+        }
+    }
+    server
+        .ask("UNLINK", Some(&who), profile, &link, "")
+        .await
+        .is(200);
+    server
+        .post(&own, &numbers, "PhoneNumber=%2B34700123456")
+        .await
+        .is(200);
 }

@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use api::{ApiState, Build, Calls, Messages, RateLimits, Roles};
+use api::{
+    ApiState, Build, Calls, Messages, Monitor, Outbound, RateLimits, Registration, Roles, Trunks,
+};
 use async_trait::async_trait;
 use axum::body::{Body, to_bytes};
 use axum::{Extension, Router};
@@ -17,11 +19,12 @@ use call_proto::{
 };
 use http::{HeaderMap, Request, StatusCode};
 use model::Source;
+use model::census::Figures;
 use model::record::{Account, CallRecord, Message, Organization, RecordingKind, StartedRecording};
 use model::{
-    AccountSid, AccountStatus, CallSid, CallStatus, ConferenceSid, ConferenceStatus, InstanceSid,
-    MessageDirection, MessageSid, OrganizationSid, RecordingSid, RecordingSource, RecordingStatus,
-    Timestamp,
+    AccountSid, AccountStatus, CallSid, CallStatus, ConferenceSid, ConferenceStatus, GatewaySid,
+    InstanceSid, MessageDirection, MessageSid, OrganizationSid, OrganizationStatus, RecordingSid,
+    RecordingSource, RecordingStatus, Timestamp,
 };
 use serde_json::Value;
 use store::{AdminSeed, Change, RecordingLinks, SecretKey, Store};
@@ -103,6 +106,8 @@ impl Server {
             created: Mutex::new(Vec::new()),
             modified: Mutex::new(Vec::new()),
             messages: Mutex::new(Vec::new()),
+            figures: Mutex::new(Figures::default()),
+            outbound: Mutex::default(),
         });
         let draining = Arc::new(AtomicBool::new(false));
         let mut state = ApiState {
@@ -110,10 +115,15 @@ impl Server {
             calls: engine.clone(),
             messages: engine.clone(),
             mail: Some(model::email::Senders::default()),
+            monitor: engine.clone(),
+            trunks: engine.clone(),
             numbers: api::NumberProvider::Inventory,
             recording_links: RecordingLinks::new(store.key().clone(), None),
             shows_digests: true,
             recordings_dir: dir.path().to_path_buf(),
+            retention: store::Retention::default(),
+            mp3: None,
+            bin_lifetime: Duration::from_secs(30 * 24 * 3600),
             public_base: "http://pbx.example:8080".to_owned(),
             roles: Roles::default().with("Keeper", vec!["*:Accounts".parse().unwrap()]),
             build: Build {
@@ -189,7 +199,9 @@ impl Server {
         let organization = Organization {
             sid,
             domain_name: domain.to_owned(),
+            status: OrganizationStatus::Active,
             created: now(),
+            updated: now(),
         };
         self.store.insert_organization(organization).await.unwrap();
         sid
@@ -329,6 +341,10 @@ pub(crate) struct TestEngine {
     pub(crate) modified: Mutex<Vec<(CallSid, Modify)>>,
     /// Messages that it was requested to send.
     pub(crate) messages: Mutex<Vec<NewMessage>>,
+    /// What it has counted.
+    pub(crate) figures: Mutex<Figures>,
+    /// Its trunks, as read last.
+    pub(crate) outbound: Mutex<Outbound>,
 }
 
 #[async_trait]
@@ -467,6 +483,34 @@ impl TestEngine {
         let change = Change::RecordingChanged { sid, status, at };
         self.store.commit(vec![change]).await.unwrap();
         Ok(Changed::Recording(sid))
+    }
+}
+
+/// Its trunks are the gateways, which all refuse its registration.
+#[async_trait]
+impl Trunks for TestEngine {
+    async fn refresh(&self) {
+        let mut gateways = self.store.gateways().await.unwrap().into_iter();
+        let on_fallback = self.store.is_on_fallback().await.unwrap();
+        *self.outbound.lock().unwrap() = Outbound {
+            primary: gateways.next().map(|gateway| gateway.proxy),
+            fallback: gateways.next().map(|gateway| gateway.proxy),
+            on_fallback,
+        };
+    }
+
+    fn outbound(&self) -> Outbound {
+        self.outbound.lock().unwrap().clone()
+    }
+
+    fn registration(&self, _gateway: GatewaySid) -> Option<Registration> {
+        Some(Registration::Refused(403))
+    }
+}
+
+impl Monitor for TestEngine {
+    fn figures(&self) -> Figures {
+        *self.figures.lock().unwrap()
     }
 }
 

@@ -70,11 +70,36 @@ pub(crate) async fn items(server: &Server, account: AccountSid, n: u8) -> Vec<St
         ("Queues", format!("FriendlyName=q{n}")),
         ("OutgoingCallerIds", format!("PhoneNumber=%2B1501555010{n}")),
         ("Keys", "FriendlyName=x".to_owned()),
+        (
+            "Usage/Triggers",
+            "UsageCategory=calls&TriggerValue=9&CallbackUrl=http://a/t".to_owned(),
+        ),
+        (
+            "Geolocation/Immediate",
+            "DeviceIdentifier=1&StatusCallback=http://a/g".to_owned(),
+        ),
+        (
+            "Geolocation/Notification",
+            "DeviceIdentifier=1&StatusCallback=http://a/g&GeofenceEvent=in\
+             &EventGeofenceLatitude=1&EventGeofenceLongitude=1&GeofenceRange=1"
+                .to_owned(),
+        ),
     ] {
         let list = format!("/Accounts/{account}/{kind}.json");
         let created = server.post(&who, &list, &form).await.json();
         paths.push(format!("{kind}/{}", created["sid"].as_str().unwrap()));
     }
+    let numbers = format!("/Accounts/{account}/IncomingPhoneNumbers");
+    let form = format!("PhoneNumber=8{n}&isSIP=true");
+    let made = server
+        .post(&who, &format!("{numbers}.json"), &form)
+        .await
+        .json();
+    let number = made["sid"].as_str().unwrap();
+    server
+        .delete(&who, &format!("{numbers}/{number}.json"))
+        .await;
+    paths.push(format!("Bin/{number}"));
     let log = format!("/Accounts/{account}/AuditLog.json");
     let log = server.get(&who, &log).await;
     paths.push(format!("AuditLog/{}", log.column("audit_log", "sid")[0]));

@@ -2,7 +2,13 @@
 
 use serde_json::Value;
 
-use crate::server::{Server, of};
+use crate::server::{Answer, Server, of};
+
+/// The document of an answer that is not a refusal.
+fn shown(answer: &Answer) -> Value {
+    assert!(answer.status.is_success(), "{}", answer.body);
+    serde_json::from_str(&answer.body).unwrap()
+}
 
 /// The code in the last text that was sent.
 fn sent_code(server: &Server) -> String {
@@ -15,7 +21,7 @@ async fn service(server: &Server, more: &str) -> String {
     let form = format!("FriendlyName=Shop&From=%2B15550001&{more}");
     let made = server.post(&server.admin(), "/v2/Services", &form).await;
     made.is(201);
-    made.json()["sid"].as_str().unwrap().to_owned()
+    shown(&made)["sid"].as_str().unwrap().to_owned()
 }
 
 const TO: &str = "To=%2B4915112345678&Channel=sms";
@@ -31,7 +37,7 @@ async fn the_right_code_approves_once() {
         .post(&who, &format!("{base}/Verifications"), TO)
         .await;
     begun.is(201);
-    let begun = begun.json();
+    let begun = shown(&begun);
     let expected = [
         ("status", Value::from("pending")),
         ("valid", false.into()),
@@ -49,13 +55,13 @@ async fn the_right_code_approves_once() {
     let check = format!("{base}/VerificationCheck");
     let wrong = if code == "000000" { "000001" } else { "000000" };
     let guess = |code: &str| format!("To=%2B4915112345678&Code={code}");
-    let answer = server.post(&who, &check, &guess(wrong)).await.json();
+    let answer = shown(&server.post(&who, &check, &guess(wrong)).await);
     assert_eq!(
         (&answer["status"], &answer["valid"]),
         (&"pending".into(), &false.into())
     );
     assert_eq!(answer["checks_left"], 4);
-    let answer = server.post(&who, &check, &guess(&code)).await.json();
+    let answer = shown(&server.post(&who, &check, &guess(&code)).await);
     assert_eq!(
         (&answer["status"], &answer["valid"]),
         (&"approved".into(), &true.into())
@@ -63,8 +69,8 @@ async fn the_right_code_approves_once() {
     // It is used up.
     server.post(&who, &check, &guess(&code)).await.is(404);
     let one = format!("{base}/Verifications/{}", begun["sid"].as_str().unwrap());
-    assert_eq!(server.get(&who, &one).await.json()["status"], "approved");
-    let summary = server.get(&who, "/v2/Attempts/Summary").await.json();
+    assert_eq!(shown(&server.get(&who, &one).await)["status"], "approved");
+    let summary = shown(&server.get(&who, "/v2/Attempts/Summary").await);
     assert_eq!(summary["total_attempts"], 1);
     assert_eq!(summary["total_converted"], 1);
     assert_eq!(summary["conversion_rate_percentage"], 100.0);
@@ -121,9 +127,9 @@ async fn the_same_code_is_sent_again_and_not_too_often() {
     let who = server.admin();
     let sid = service(&server, "ResendSeconds=0&MaxSends=3").await;
     let path = format!("/v2/Services/{sid}/Verifications");
-    let first = server.post(&who, &path, TO).await.json();
+    let first = shown(&server.post(&who, &path, TO).await);
     let code = sent_code(&server);
-    let second = server.post(&who, &path, TO).await.json();
+    let second = shown(&server.post(&who, &path, TO).await);
     assert_eq!(
         (first["sid"].clone(), code.clone()),
         (second["sid"].clone(), sent_code(&server))
@@ -193,20 +199,16 @@ async fn limits_of_the_application_count_values() {
     let who = server.admin();
     let sid = service(&server, "").await;
     let limits = format!("/v2/Services/{sid}/RateLimits");
-    let limit = server
-        .post(&who, &limits, "UniqueName=end_user_ip")
-        .await
-        .json();
+    let limit = server.post(&who, &limits, "UniqueName=end_user_ip").await;
+    let limit = shown(&limit);
     let limit = limit["sid"].as_str().unwrap();
     server
         .post(&who, &limits, "UniqueName=end_user_ip")
         .await
         .is(409);
     let buckets = format!("{limits}/{limit}/Buckets");
-    let bucket = server
-        .post(&who, &buckets, "Max=2&Interval=3600")
-        .await
-        .json();
+    let bucket = server.post(&who, &buckets, "Max=2&Interval=3600").await;
+    let bucket = shown(&bucket);
     let form = |n: u32, ip: &str| {
         format!("To=%2B491511234{n:04}&Channel=sms&RateLimits=%7B%22end_user_ip%22%3A%22{ip}%22%7D")
     };
@@ -223,9 +225,9 @@ async fn limits_of_the_application_count_values() {
         .await;
     assert_eq!(unknown.error()["code"], 60_200);
     let one = format!("{buckets}/{}", bucket["sid"].as_str().unwrap());
-    assert_eq!(server.post(&who, &one, "Max=3").await.json()["max"], 3);
+    assert_eq!(shown(&server.post(&who, &one, "Max=3").await)["max"], 3);
     server.post(&who, &path, &form(3, "a")).await.is(201);
-    let page = server.get(&who, &buckets).await.json();
+    let page = shown(&server.get(&who, &buckets).await);
     assert_eq!(page["meta"]["key"], "buckets");
     assert_eq!(page["meta"]["next_page_url"], Value::Null);
     server
@@ -252,7 +254,7 @@ async fn settings_and_parameters_are_checked() {
     ] {
         server.post(&who, &one, form).await.is(status);
     }
-    assert_eq!(server.get(&who, &one).await.json()["code_length"], 8);
+    assert_eq!(shown(&server.get(&who, &one).await)["code_length"], 8);
     let path = format!("{one}/Verifications");
     for (form, code) in [
         ("To=%2B12025550100&Channel=sms", 60_605),
@@ -301,7 +303,7 @@ async fn a_service_in_test_mode_sends_nothing() {
     let answer = server
         .post(&who, &check, "To=%2B4915112345678&Code=123456")
         .await;
-    assert_eq!(answer.json()["status"], "approved");
+    assert_eq!(shown(&answer)["status"], "approved");
 }
 
 #[tokio::test]
@@ -316,7 +318,7 @@ async fn verifications_belong_to_their_account() {
         .post(&of("other"), &format!("{path}/Verifications"), form)
         .await
         .is(404);
-    let list = server.get(&of("other"), "/v2/Services").await.json();
+    let list = shown(&server.get(&of("other"), "/v2/Services").await);
     assert_eq!(list["services"], serde_json::json!([]));
 }
 
@@ -332,9 +334,9 @@ async fn one_time_passwords_are_json_in_and_out() {
         .await;
     sent.is(200);
     let code = sent_code(&server);
-    let shown = sent.json();
+    let seen = shown(&sent);
     assert_eq!(
-        (&shown["status"], &shown["service"]),
+        (&seen["status"], &seen["service"]),
         (&"sent".into(), &"Shop".into())
     );
     assert!(!sent.body.contains(&code));
@@ -360,7 +362,7 @@ async fn one_time_passwords_are_json_in_and_out() {
     let answer = server
         .ask("POST", Some(&who), "/2fa/verify", &json, &check(&code))
         .await;
-    assert_eq!(answer.json()["status"], "verified");
+    assert_eq!(shown(&answer)["status"], "verified");
     let again = server
         .ask("POST", Some(&who), "/2fa/verify", &json, &check(&code))
         .await;

@@ -36,6 +36,7 @@ mod sounding;
 mod verb;
 
 pub(crate) use fetching::{Answer, Fetching, Problem};
+pub(crate) use findings::Told;
 pub(crate) use refer::ReferNews;
 pub(crate) use script::{Input, Script};
 pub(crate) use scripts::Scripts;

@@ -87,6 +87,7 @@ impl fmt::Debug for FactText<'_> {
             | Fact::AnsweredBy { .. }
             | Fact::Ended { .. }
             | Fact::Farewell { .. }
+            | Fact::MessageArrived { .. }
             | Fact::ConferenceCreated(_)
             | Fact::ConferenceStarted { .. }
             | Fact::ConferenceEnded { .. }

@@ -374,6 +374,7 @@ impl Rules {
             | Fact::InQueue { .. }
             | Fact::LeftQueue { .. }
             | Fact::EmailQueued(_)
+            | Fact::MessageArrived { .. }
             | Fact::Callback(_) => {}
             Fact::RecordingStarted { started, farewell } => {
                 if farewell.is_some() {

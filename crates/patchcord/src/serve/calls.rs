@@ -1,11 +1,12 @@
 //! The call engine as used by the API.
 
-use api::{Calls, Messages};
+use api::{Calls, Messages, Monitor};
 use async_trait::async_trait;
 use call::Engine;
 use call_proto::{
     Changed, CreateError, Modify, ModifyError, NewCall, NewMessage, RecordingChange, SendError,
 };
+use model::census::Figures;
 use model::record::{CallRecord, Message};
 use model::{CallSid, ConferenceSid};
 
@@ -39,5 +40,11 @@ impl Calls for LiveCalls {
 impl Messages for LiveCalls {
     async fn send(&self, new: NewMessage) -> Result<Message, SendError> {
         self.0.send_message(new).await
+    }
+}
+
+impl Monitor for LiveCalls {
+    fn figures(&self) -> Figures {
+        self.0.figures()
     }
 }

@@ -196,15 +196,21 @@ impl Outbox for StoreOutbox {
             limit,
         };
         let now = now();
-        let claimed = self.store.claim_emails(&claim, now).await.map_err(failed)?;
-        let found = claimed.into_iter().map(|found| Claimed {
-            age: Duration::from_micros(
-                u64::try_from(now.0.saturating_sub(found.email.created.0)).unwrap_or(0),
-            ),
-            attempt: u32::try_from(found.attempt).unwrap_or(u32::MAX),
-            email: found.email,
-        });
-        Ok(found.collect())
+        let mut claimed = Vec::new();
+        for found in self.store.claim_emails(&claim, now).await.map_err(failed)? {
+            // A mail whose account cannot be read is claimed again after the lease.
+            let Ok(account) = self.store.account(found.email.account).await else {
+                continue;
+            };
+            let age = now.0.saturating_sub(found.email.created.0);
+            claimed.push(Claimed {
+                age: Duration::from_micros(u64::try_from(age).unwrap_or(0)),
+                attempt: u32::try_from(found.attempt).unwrap_or(u32::MAX),
+                is_test: account.is_some_and(|account| account.is_test),
+                email: found.email,
+            });
+        }
+        Ok(claimed)
     }
 
     async fn sent(&self, mail: &Claimed) -> Result<(), OutboxError> {
@@ -270,6 +276,9 @@ impl Recordings for Files {
             model::RecordingStatus::Completed => {}
             model::RecordingStatus::Failed => {
                 return Err(never("the recording failed".to_owned()));
+            }
+            model::RecordingStatus::Absent => {
+                return Err(never("the recording's file was removed".to_owned()));
             }
             model::RecordingStatus::InProgress
             | model::RecordingStatus::Paused

@@ -13,7 +13,8 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderValue, StatusCode};
 use model::record::Account;
 use model::{
-    AccountSid, Bare, MessageStatus, Target, Timestamp, VerificationSid, VerifyAttemptSid, error,
+    AccountSid, Bare, MessageDirection, MessageStatus, Target, Timestamp, VerificationSid,
+    VerifyAttemptSid, error,
 };
 use store::{SendTo, StoreError};
 use tracing::warn;
@@ -356,6 +357,8 @@ impl Sending {
             from: self.from.clone(),
             to: self.wanted.to.clone(),
             body,
+            direction: MessageDirection::OutboundApi,
+            headers: Vec::new(),
             callback: None,
             dialect: Dialect::TWILIO,
         };
