@@ -42,6 +42,7 @@ pub use sid::{
     ExtensionSid, GatewaySid, GeolocationSid, InstanceSid, KeySid, LiveTranscriptionSid,
     MessageSid, NotificationSid, NumberSid, OrganizationSid, ProfileSid, QueueSid, RecordingSid,
     ServerSid, SessionSid, SidError, StreamSid, TranscriptionSid, UsageTriggerSid, VerificationSid,
+    VerifyAttemptSid, VerifyBucketSid, VerifyLimitSid, VerifySafeSid, VerifyServiceSid,
 };
 pub use source::Source;
 pub use status::{

@@ -12,7 +12,8 @@ use model::{
     ExtensionSid, GatewaySid, GeolocationSid, HangupBy, HttpMethod, InstanceSid, KeySid, Lane,
     MessageDirection, MessageSid, MessageStatus, NotificationSid, NumberSid, OrganizationSid,
     OrganizationStatus, ProfileSid, QueueSid, RecordingSid, RecordingSource, RecordingStatus,
-    ServerSid, Timestamp, TranscriptionSid, TranscriptionStatus, UsageTriggerSid,
+    ServerSid, Timestamp, TranscriptionSid, TranscriptionStatus, UsageTriggerSid, VerificationSid,
+    VerifyAttemptSid, VerifyBucketSid, VerifyLimitSid, VerifySafeSid, VerifyServiceSid,
 };
 
 use crate::filter::RowKey;
@@ -121,7 +122,13 @@ sids_into_arg!(
     RecordingSid,
     ServerSid,
     TranscriptionSid,
-    UsageTriggerSid
+    UsageTriggerSid,
+    VerificationSid,
+    VerifyAttemptSid,
+    VerifyBucketSid,
+    VerifyLimitSid,
+    VerifySafeSid,
+    VerifyServiceSid
 );
 
 /// A list of arguments of any types.
