@@ -247,17 +247,19 @@ async function main() {
 
   // Conferences and participants
   const roomOf = "<Response><Dial><Conference record='record-from-start'>room</Conference></Dial></Response>";
+  // A conference is listed from the second member on.
+  await call("+15005550006", { twiml: roomOf });
   await call("+15005550006", { twiml: roomOf });
   const room = await until("conference", async () => (await client.conferences.list({ friendlyName: "room", limit: 1 }))[0]);
   const conference = client.conferences(room.sid);
   const members = () => conference.participants.list({ pageSize: 2 });
-  await until("member", async () => (await members()).length === 1);
+  await until("member", async () => (await members()).length === 2);
   const invited = [];
   for (const label of ["guest 0", "guest 1"]) {
     const guest = { to: "+15005550006", from: "+15005550006", label };
     invited.push(await conference.participants.create(guest));
   }
-  await until("all are there", async () => (await members()).length === 3);
+  await until("all are there", async () => (await members()).length === 4);
   const guest = conference.participants(invited[0].callSid);
   assert.equal((await guest.fetch()).label, "guest 0");
   assert.equal((await guest.update({ muted: true })).muted, true);
