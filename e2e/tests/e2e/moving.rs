@@ -234,9 +234,9 @@ fn restore(folder: &Path, data: &Path) -> Command {
 }
 
 fn numbers(server: &Server) -> anyhow::Result<Vec<String>> {
-    let all = server.rest().get("IncomingPhoneNumbers")?;
-    // This list has no envelope at this base.
-    let all = all.as_array().context("a list")?;
+    let all = server
+        .rest()
+        .all("IncomingPhoneNumbers", "incomingPhoneNumbers")?;
     let text = |number: &Value| Some(number["phone_number"].as_str()?.to_owned());
     Ok(all.iter().filter_map(text).collect())
 }
