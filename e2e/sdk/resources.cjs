@@ -308,6 +308,10 @@ async function main() {
   await until("failed", async () => (await textState(1)) === "failed");
   await listed(client.messages, sids(texts));
   assert.equal((await client.messages.list({ to: parties[0] }))[0].body, "hello 0");
+  const gone = client.messages(texts[1].sid);
+  assert.equal((await gone.update({ body: "" })).body, "");
+  assert(await gone.remove());
+  assert.deepEqual(await refused(gone.fetch()), [404, 20404]);
 
   // Usage
   const usage = client.usage.records;

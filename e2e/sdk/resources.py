@@ -285,6 +285,10 @@ until("sent", lambda: client.messages(texts["+15005550006"]).fetch().status == "
 until("failed", lambda: client.messages(texts["+15005550101"]).fetch().status == "failed")
 listed(client.messages, set(texts.values()))
 assert client.messages.list(to="+15005550006")[0].body == "hello 0"
+gone = client.messages(texts["+15005550101"])
+assert gone.update(body="").body == ""
+assert gone.delete()
+assert refused(gone.fetch) == [404, 20404]
 
 # Usage
 records = {record.category: record for record in client.usage.records.list(page_size=2)}
