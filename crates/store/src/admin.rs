@@ -198,7 +198,7 @@ impl Admin {
 }
 
 /// Tables whose rows are removed with their account, few for each.
-const OWNED: [&str; 9] = [
+const OWNED: [&str; 13] = [
     "applications",
     "numbers",
     "caller_ids",
@@ -206,6 +206,10 @@ const OWNED: [&str; 9] = [
     "queues",
     "api_keys",
     "usage_triggers",
+    "verify_services",
+    "verify_limits",
+    "verify_buckets",
+    "verify_safe",
     "geolocations",
     "retention",
 ];
