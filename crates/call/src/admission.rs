@@ -64,7 +64,7 @@ async fn admitted(
             Refusal::without_rows(matches!(error, StoreError::Unavailable(_)))
         })?;
         if let Some(rate) = profile.limits.calls
-            && !shared.is_within(account, rate)
+            && !shared.is_within(profile.counted_by, rate)
         {
             return Err(Refusal::over_rate(account, rate));
         }

@@ -43,7 +43,7 @@ impl Udp {
         let _ = socket.set_send_buffer_size(BUFFER_BYTES);
         socket.set_nonblocking(true)?;
         socket.bind(&address.into())?;
-        let socket = AsyncFd::with_interest(UdpSocket::from(socket), Interest::READABLE)?;
+        let socket = wakes_for(UdpSocket::from(socket), Interest::READABLE)?;
         let bound = socket.get_ref().local_addr()?;
         Ok(Self {
             socket,
@@ -89,7 +89,7 @@ impl Udp {
         let socket = self.socket.get_ref();
         match socket.send_to(bytes, to) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                let full = AsyncFd::with_interest(socket.try_clone()?, Interest::WRITABLE)?;
+                let full = wakes_for(socket.try_clone()?, Interest::WRITABLE)?;
                 full.async_io(Interest::WRITABLE, |socket| socket.send_to(bytes, to))
                     .await
                     .map(|_| ())
@@ -109,6 +109,14 @@ impl Udp {
         self.routes.insert(remote.ip(), local);
         local
     }
+}
+
+#[expect(
+    deprecated,
+    reason = "its successor is unsafe, for types whose descriptor may change; that of a socket does not"
+)]
+fn wakes_for(socket: UdpSocket, interest: Interest) -> io::Result<AsyncFd<UdpSocket>> {
+    AsyncFd::with_interest(socket, interest)
 }
 
 /// An IPv4 peer of a dual-stack socket, as an IPv4 address.

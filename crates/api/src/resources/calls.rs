@@ -75,7 +75,7 @@ pub(crate) static ROUTES: &[Route] = &[
         .refuses([&[406, 410, 421], &[421]])
         .params(&[NEXT_DOCUMENT, DOCUMENT, CHANGES, INTERJECTIONS])
         .answers(Answers::One(&CALL))
-        .doc("Changes a live call: ends it, runs another document, or has it hear something at once."),
+        .doc("Changes a live call: ends it, runs another document on it, or immediately speaks, plays a sound or sends keys to it."),
     events::LIST,
 ];
 

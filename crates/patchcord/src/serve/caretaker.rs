@@ -66,7 +66,7 @@ impl Caretaker {
             }
             let before = crate::now() - self.bin_lifetime;
             if let Err(error) = api::empty_bin(&self.store, &self.recordings, before).await {
-                warn!(%error, "what has rested in the bin long enough could not be deleted");
+                warn!(%error, "expired items in the bin could not be deleted");
             }
             match self.clear().await {
                 Ok(now) => {
