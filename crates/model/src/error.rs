@@ -77,6 +77,7 @@ table! {
     DOCUMENT_TOO_LARGE = 11120, Error, 0, "The application's response is larger than allowed.", "Send a smaller document.";
     FETCH_IO = 11205, Error, 0, "The application could not be reached.", "Check that the web server is running and that the address is correct.";
     FETCH_PROTOCOL = 11206, Error, 0, "The application's response cannot be used.", "Check what the web server sends; it must answer with status 200.";
+    NO_MESSAGE_APPLICATION = 12003, Warning, 0, "A text message was refused: the number that it was sent to has no application for messages, or that application has no address, was deleted or may not be used.", "Set SmsUrl or SmsApplicationSid on the number. If an application is set already, give that application an address or choose another one: it takes precedence over the SmsUrl of the number.";
     DOCUMENT_PARSE = 12100, Error, 0, "The response is not a document that can run: it is empty, HTML, not well-formed XML, too long or too deeply nested, or it has a document type declaration.", "See the text for the reason, and the line and column if they are given.";
     UNKNOWN_VERB = 12200, Error, 0, "The document has an element that is not a verb. It was skipped or, if it is the root, its content was run anyway; the text says which.", "Check the spelling; names are case-sensitive.";
     UNKNOWN_ATTRIBUTE = 12201, Warning, 0, "The verb has an unknown attribute; it was ignored.", "Check the spelling; names are case-sensitive.";
@@ -89,7 +90,6 @@ table! {
     EMPTY_DOCUMENT = 12208, Warning, 0, "The document has no verb that answers the call; a call that is not answered yet would be refused.", "Add a verb such as Say, unless the document only ends a call or accepts one that was screened.";
     MORE_FINDINGS = 12209, Warning, 0, "There are more findings in the documents than are listed.", "Fix the listed findings, then check the documents again with `patchcord lint`.";
     NO_PARTNER = 12210, Warning, 0, "The attribute has no effect: it depends on another attribute, which is missing or has a value that rules this one out.", "Add or change the attribute that the text names, or remove this one.";
-    NO_MESSAGE_APPLICATION = 12003, Warning, 0, "A text message was refused: the number that it was sent to has no application for messages, or that application has no address, was deleted or may not be used.", "Set SmsUrl or SmsApplicationSid on the number. If an application is set already, give that application an address or choose another one: it takes precedence over the SmsUrl of the number.";
     BAD_CONTENT_TYPE = 12300, Error, 0, "The application's response has a content type that is not a document type.", "Send text/xml; for a sound, its audio type.";
     XML_AS_TEXT = 12301, Warning, 0, "The application's response looks like a document but has the content type text/plain; it was read aloud.", "Send it as text/xml.";
     INTERNAL = 12400, Error, 500, "An internal failure ended the call or the request.", "Report it, with the trace of the call or the log of the server.";
@@ -180,11 +180,11 @@ table! {
     NOT_ACCEPTABLE = 20406, Error, 406, "The response can only be JSON or XML.", "Accept application/json or application/xml.";
     TOO_SLOW = 20408, Error, 408, "The request did not arrive within 30 seconds.", "Send the whole request at once.";
     CONFLICT = 20409, Error, 409, "The value must be unique, but is already in use.", "Use another value.";
+    MESSAGE_PENDING = 20410, Error, 409, "The message has not ended; it can be neither changed nor deleted.", "Wait until its status is final.";
     TOO_LARGE = 20413, Error, 413, "The request is larger than 256 KiB.", "Send a smaller request.";
     UNSUPPORTED_MEDIA = 20415, Error, 415, "The body is not a form.", "Send the parameters as a form (`curl -d Name=value`), not as JSON or anything else.";
     CALL_ELSEWHERE = 20421, Error, 421, "The call runs on another server that shares the database.", "Send the request to the server that the text names; see `instance` in docs/operating.md.";
     KEY_REUSED = 20422, Error, 422, "The Idempotency-Key was used for a request with other parameters.", "Send each request with a key of its own, and a repeated one exactly as before.";
-    MESSAGE_PENDING = 20410, Error, 409, "The message has not ended; it can be neither changed nor deleted.", "Wait until its status is final.";
     KEY_IN_USE = 20423, Error, 409, "The first request with this Idempotency-Key has not been answered yet.", "Send the request again after a second to get its answer.";
     PRECONDITION = 20424, Error, 412, "The resource has changed since the ETag in If-Match was read.", "Read it again, apply the change to what it is now, and send its new ETag. ETags differ between formats (JSON, XML) and base paths.";
     TOO_MANY_REQUESTS = 20429, Error, 429, "Too many requests or wrong passwords were sent, or the server is at its limit.", "Try again after the number of seconds given in Retry-After.";

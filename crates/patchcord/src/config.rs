@@ -265,7 +265,7 @@ settings! {
         max_connections: NonZeroU32 = "4",
         /// Largest recording that is attached, in bytes.
         max_attachment_bytes: NonZeroU64 = "20971520",
-        /// Attach recordings as MP3 if the program `lame` is installed; otherwise they are attached as WAV.
+        /// Attach recordings as MP3 if the program `lame` or `ffmpeg` is installed; otherwise they are attached as WAV.
         mp3: bool = "true",
         /// Seconds to wait after the mail server could not accept an e-mail; the wait doubles with each further failure.
         first_wait_s: NonZeroU32 = "5",

@@ -178,7 +178,9 @@ pub(crate) async fn start(mut config: Config, stages: watch::Receiver<Stage>) ->
     if let Carrier::Catcher(_) = carrier {
         info!("e-mail is not sent; read it at http://{http_address}/dev/mail");
     }
-    let post = mail::post(&config, &store, identity.sid, carrier.clone()).await?;
+    let mp3 = api::Mp3Encoder::find(std::env::var_os("PATH"));
+    let sending = (carrier.clone(), mp3.clone());
+    let post = mail::post(&config, &store, identity.sid, sending).await?;
     let resumed = callbacks.resume().await?;
     if resumed > 0 {
         info!(resumed, "delivering callbacks of an earlier run");
@@ -217,7 +219,7 @@ pub(crate) async fn start(mut config: Config, stages: watch::Receiver<Stage>) ->
         &config,
         &store,
         &engine,
-        (numbers, desk, &carrier),
+        (numbers, desk, &carrier, mp3),
         http_address,
         stages,
     );

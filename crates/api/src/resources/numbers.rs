@@ -350,7 +350,7 @@ async fn new_number(
         updated: now,
     };
     change(context, &mut number)?;
-    context.may_take_number(account, phone_number).await?;
+    context.may_take_number(account, phone_number)?;
     check_applications(context, account, &number).await?;
     Ok(number)
 }

@@ -15,8 +15,8 @@ use crate::page::{Page, row_key, sort_by};
 use crate::params::{Bound, call_pattern, scope};
 use crate::roles::Action;
 use crate::route::{
-    Answers, IN_USE, Is, LIVE, PAGING, Param, RESTCOMM, Route, SCOPE, SORTING, TWILIO,
-    TWILIO_PAGING, param, sid,
+    Answers, IN_USE, Is, LIVE, PAGING, Param, RESTCOMM, Route, SCOPE, TWILIO, TWILIO_PAGING, param,
+    sid, sorting,
 };
 use crate::value::{Field, Kind, Null, Resource, Value, View, field};
 
@@ -220,7 +220,7 @@ const ONE_OF_CONFERENCE: &[&str] =
 pub(crate) static ROUTES: &[Route] = &[
     Route::get(LIST, |c, a, _| Box::pin(list(c, a)))
         .needs(Action::Read, "Recordings")
-        .params(&[FILTERS, SCOPE, SORTING, PAGING])
+        .params(&[FILTERS, SCOPE, SORTED, PAGING])
         .answers(Answers::Page(&RECORDING))
         .doc("Lists recordings, newest first; at the Restcomm base only complete ones."),
     Route::get(OF_CALL, |c, a, call| Box::pin(of_call(c, a, call)))
@@ -286,6 +286,10 @@ pub(crate) static ROUTES: &[Route] = &[
         .refuses(IN_USE)
         .doc("Deletes a recording. It is moved to the bin, where it can be restored, with its file and transcriptions. One that is in progress must be ended first."),
 ];
+
+const SORTED: &[Param] = &[sorting(
+    "Property to sort by, with `:asc` or `:desc`: `DateCreated`, `Duration` or `CallSid`.",
+)];
 
 const FILTERS: &[Param] = &[
     param(

@@ -375,7 +375,7 @@ fn no_application(number: &Number) -> Refusal {
     let name = &number.phone_number;
     Refusal::of_row(
         (404, error::NO_MESSAGE_APPLICATION),
-        RefusalReason::NoApplication,
+        RefusalReason::NoTextApplication,
         name,
         Some(number.account),
         &format!("{name} has no application for text messages that can run"),
