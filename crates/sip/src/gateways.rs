@@ -112,12 +112,6 @@ impl Gateways {
         self.sip.set_trunks(trunks);
     }
 
-    /// Withdraws registrations, all at the same time: each may have to wait for its registrar.
-    async fn end_all(held: impl IntoIterator<Item = Held>) {
-        let ends: JoinSet<()> = held.into_iter().map(end).collect();
-        ends.join_all().await;
-    }
-
     /// Withdraws every registration.
     pub async fn end(self) {
         end_all(self.held.into_values()).await;
@@ -166,6 +160,12 @@ impl Gateways {
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Turn>> {
         self.states.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Withdraws registrations, all at the same time: each may have to wait for its registrar.
+async fn end_all(held: impl IntoIterator<Item = Held>) {
+    let ends: JoinSet<()> = held.into_iter().map(end).collect();
+    ends.join_all().await;
 }
 
 async fn end(held: Held) {
