@@ -18,6 +18,8 @@ pub mod closing;
 mod directory;
 mod engine;
 mod facts;
+mod forwarding;
+mod inbound_text;
 mod listening;
 mod live;
 mod messages;
@@ -39,6 +41,7 @@ mod traces;
 
 pub use directory::StoreDirectory;
 pub use engine::{Engine, EngineConfig, Parts, Stats};
+pub use inbound_text::{ArrivalError, InboundText};
 pub use outbox::{StoreKeyring, StoreOutbox};
 pub use refusals::Refusals;
 pub use strangers::StrangerLimits;

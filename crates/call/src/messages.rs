@@ -46,13 +46,16 @@ impl Drop for Place {
 }
 
 impl Engine {
-    /// Sends a text message. Returns its record once stored, with status `sending`.
+    /// Sends a text message. Returns its record once stored: `queued` if a route is to take it, else `sending`.
     ///
     /// # Errors
     /// [`SendError`] if nothing was sent and nothing was stored.
     pub async fn send_message(&self, new: NewMessage) -> Result<Message, SendError> {
         let shared = &self.shared;
         let place = Place::take(shared).ok_or(SendError::Busy)?;
+        if let Some(record) = self.forward(&new).await? {
+            return Ok(record);
+        }
         let clock = Clock::start();
         let machine = TextMessage::new(&shared.settings, new, rand::random(), clock.now());
         let record = machine.record().clone();

@@ -259,9 +259,9 @@ fn lane_of(change: &Change) -> Option<Lane> {
         Change::Recording(recording) => Some(recording.lane()),
         Change::RecordingStarted { started, .. } => Some(started.lane()),
         Change::CallbackQueued(callback) => Some(callback.lane),
-        Change::MessageCreated { message, .. } | Change::MessageEnded { message, .. } => {
-            Some(message.lane())
-        }
+        Change::MessageCreated { message, .. }
+        | Change::MessageEnded { message, .. }
+        | Change::MessageMoved { message, .. } => Some(message.lane()),
         Change::Trace { lane, .. } => Some(*lane),
         Change::ConferenceJoined { call, .. }
         | Change::ConferenceLeft { call, .. }
@@ -273,6 +273,9 @@ fn lane_of(change: &Change) -> Option<Lane> {
         Change::ConferenceStarted { sid, .. }
         | Change::ConferenceFarewell { sid, .. }
         | Change::ConferenceEnded { sid, .. } => Some((*sid).into()),
+        Change::MessagePart { part, .. } | Change::MessagePartDone { part, .. } => {
+            Some(part.message.into())
+        }
         Change::Notification(_)
         | Change::RecordingChanged { .. }
         | Change::Transcription(_)

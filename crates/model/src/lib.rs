@@ -13,6 +13,7 @@ pub mod egress;
 pub mod error;
 pub mod guesses;
 pub mod lane;
+pub mod message_route;
 pub mod naming;
 pub mod news;
 pub mod number;
@@ -28,11 +29,12 @@ pub mod usage;
 pub use answering::{AnswerTiming, AnsweredBy, DetectionMode, MachineDetection};
 pub use error::{ErrorEntry, Level};
 pub use lane::Lane;
+pub use message_route::{Forwarding, MessageRoute};
 pub use sid::{
     AccountSid, ApplicationSid, AuditSid, CallSid, ClientSid, ConferenceSid, EventSid, InstanceSid,
-    KeySid, LiveTranscriptionSid, MessageSid, NotificationSid, NumberSid, OrganizationSid,
-    QueueSid, RecordingSid, ServerSid, SessionSid, SidError, StreamSid, TranscriptionSid,
-    VerificationSid,
+    KeySid, LiveTranscriptionSid, MessageRouteSid, MessageSid, NotificationSid, NumberSid,
+    OrganizationSid, QueueSid, RecordingSid, ServerSid, SessionSid, SidError, StreamSid,
+    TranscriptionSid, VerificationSid,
 };
 pub use source::Source;
 pub use status::{

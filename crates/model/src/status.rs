@@ -44,6 +44,7 @@ macro_rules! words {
         }
     };
 }
+pub(crate) use words;
 
 /// A text that is not one of the allowed words.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -203,22 +204,34 @@ words!(
 words!(
     /// Status of a text message as shown by records, callbacks and the API.
     MessageStatus {
+        /// Recorded; it waits for a route.
+        Queued = "queued",
         /// Recorded, and on its way to the next server or phone.
         Sending = "sending",
         /// Accepted by the next server or phone.
         Sent = "sent",
         /// Not accepted, or the outcome is unknown.
         Failed = "failed",
+        /// A receipt says that it arrived.
+        Delivered = "delivered",
+        /// A receipt says that it cannot be delivered.
+        Undelivered = "undelivered",
+        /// It arrived here.
+        Received = "received",
     }
 );
 
 words!(
     /// How a text message was created.
     MessageDirection {
-        /// A call's document sent it.
+        /// It came from outside, or from a client.
+        Inbound = "inbound",
+        /// A call's document sent it, or a client to the outside.
         OutboundCall = "outbound-call",
         /// It was sent through the REST API.
         OutboundApi = "outbound-api",
+        /// The document of a message that arrived sent it.
+        OutboundReply = "outbound-reply",
     }
 );
 

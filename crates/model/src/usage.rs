@@ -12,6 +12,8 @@ pub enum Used {
     CallsInbound,
     /// Outbound call legs that have ended.
     CallsOutbound,
+    /// Text messages that arrived for an application.
+    SmsInbound,
     /// Text messages from this server.
     SmsOutbound,
     /// Recordings.
@@ -20,9 +22,10 @@ pub enum Used {
 
 impl Used {
     /// Everything that is counted.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::CallsInbound,
         Self::CallsOutbound,
+        Self::SmsInbound,
         Self::SmsOutbound,
         Self::Recordings,
     ];
@@ -33,6 +36,7 @@ impl Used {
         match self {
             Self::CallsInbound => "calls-inbound",
             Self::CallsOutbound => "calls-outbound",
+            Self::SmsInbound => "sms-inbound",
             Self::SmsOutbound => "sms-outbound",
             Self::Recordings => "recordings",
         }
@@ -51,7 +55,10 @@ impl Used {
     #[must_use]
     pub const fn of_message(direction: MessageDirection) -> Self {
         match direction {
-            MessageDirection::OutboundCall | MessageDirection::OutboundApi => Self::SmsOutbound,
+            MessageDirection::Inbound => Self::SmsInbound,
+            MessageDirection::OutboundCall
+            | MessageDirection::OutboundApi
+            | MessageDirection::OutboundReply => Self::SmsOutbound,
         }
     }
 }

@@ -26,6 +26,7 @@ mod replay;
 mod screen;
 mod serve;
 mod shutdown;
+mod sms;
 mod test;
 mod token;
 mod usage;
@@ -40,8 +41,8 @@ use clap::error::ErrorKind;
 use rehearse::recorded::Keys;
 
 use cli::{
-    AuditTask, CallsTask, Cli, DoctorTask, NotificationsTask, NumbersTask, PhonesTask, Task,
-    TestFlags, WebhooksTask,
+    AuditTask, CallsTask, Cli, DoctorTask, NotificationsTask, NumbersTask, PhonesTask, SmsTask,
+    Task, TestFlags, WebhooksTask,
 };
 
 /// A check failed: a document has findings, a replay differs, a call is suspicious.
@@ -127,6 +128,18 @@ fn main() -> ExitCode {
         }),
         Task::Phones(PhonesTask::List { json, data }) => answer(&data.into(), async |config| {
             phones::list(&config, now(), json).await
+        }),
+        Task::Sms(SmsTask::Routes { json, data }) => answer(&data.into(), async |config| {
+            sms::routes(&config, json).await
+        }),
+        Task::Sms(SmsTask::Test {
+            account,
+            from,
+            to,
+            body,
+            data,
+        }) => answer(&data.into(), async |config| {
+            sms::test(&config, account, (&from, &to, &body)).await
         }),
         Task::Calls(CallsTask::Show { sid, json, data }) => answer(&data.into(), async |config| {
             calls::show(&config, sid, json, ladder::Style::of_output()).await

@@ -156,13 +156,14 @@ impl Admin {
 }
 
 /// Tables whose rows are removed with their account, few for each.
-const OWNED: [&str; 6] = [
+const OWNED: [&str; 7] = [
     "applications",
     "numbers",
     "caller_ids",
     "clients",
     "queues",
     "api_keys",
+    "message_routes",
 ];
 
 /// Applies one write; `false` if there was no such row. A write that may have been carried out before

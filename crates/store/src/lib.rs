@@ -28,11 +28,13 @@ mod directory;
 mod error;
 mod filter;
 mod first_start;
+mod forwarding;
 mod inspect;
 mod inventory;
 mod keys;
 mod links;
 mod lists;
+mod message_routes;
 mod migrate;
 mod naming;
 mod orders;
@@ -66,6 +68,7 @@ pub use filter::{
     RecordingFilter, RecordingKey, RowKey, Rows, Scope, Sort, Window,
 };
 pub use first_start::{AdminSeed, FirstStart};
+pub use forwarding::{MessagePart, QueuePlace, QueuedMessage, parts_taken};
 pub use inspect::{Inspect, OpenCall, RecentCalls};
 pub use keys::digest_of_key;
 pub use links::RecordingLinks;

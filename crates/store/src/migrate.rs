@@ -149,6 +149,16 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         "audit",
         include_str!("../../../migrations/0027-audit/up.sql"),
     ),
+    (
+        44,
+        "message-routes",
+        include_str!("../../../migrations/0044-message-routes/up.sql"),
+    ),
+    (
+        45,
+        "forwarded-messages",
+        include_str!("../../../migrations/0045-forwarded-messages/up.sql"),
+    ),
 ];
 
 const NOTES: &str = "CREATE TABLE IF NOT EXISTS migrations (\

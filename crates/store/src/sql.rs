@@ -9,9 +9,9 @@ use std::sync::OnceLock;
 use model::{
     AccountSid, AccountStatus, ApplicationSid, AuditSid, CallSid, CallStatus, ClientSid,
     ConferenceSid, ConferenceStatus, DialectName, Direction, EventSid, HangupBy, HttpMethod,
-    InstanceSid, KeySid, Lane, MessageDirection, MessageSid, MessageStatus, NotificationSid,
-    NumberSid, OrganizationSid, QueueSid, RecordingSid, RecordingSource, RecordingStatus,
-    ServerSid, Timestamp, TranscriptionSid, TranscriptionStatus,
+    InstanceSid, KeySid, Lane, MessageDirection, MessageRouteSid, MessageSid, MessageStatus,
+    NotificationSid, NumberSid, OrganizationSid, QueueSid, RecordingSid, RecordingSource,
+    RecordingStatus, ServerSid, Timestamp, TranscriptionSid, TranscriptionStatus,
 };
 
 /// Rows that a statement changes at most where there may be any number of them. It must take much less
@@ -92,6 +92,7 @@ sids_into_arg!(
     InstanceSid,
     KeySid,
     Lane,
+    MessageRouteSid,
     MessageSid,
     NotificationSid,
     NumberSid,

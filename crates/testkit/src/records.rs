@@ -70,5 +70,6 @@ pub fn message(
         created,
         updated: created,
         sent: None,
+        forwarding: None,
     }
 }

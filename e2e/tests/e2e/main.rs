@@ -17,5 +17,6 @@ mod registration;
 mod rights;
 mod sdk;
 mod shared;
+mod smpp;
 mod soak;
 mod webhooks;

@@ -10,6 +10,7 @@ pub(crate) mod clients;
 pub(crate) mod conferences;
 pub(crate) mod deliveries;
 pub(crate) mod keys;
+pub(crate) mod message_routes;
 pub(crate) mod messages;
 pub(crate) mod notifications;
 pub(crate) mod numbers;
@@ -36,6 +37,7 @@ pub(crate) static ROUTES: &[&[Route]] = &[
     available::ROUTES,
     numbers::ROUTES,
     caller_ids::ROUTES,
+    message_routes::ROUTES,
     messages::ROUTES,
     notifications::ROUTES,
     recordings::ROUTES,

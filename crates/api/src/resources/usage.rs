@@ -111,14 +111,13 @@ static CATEGORIES: &[Category] = &[
     Category {
         name: "sms",
         description: "Total Text Messages",
-        of: &[Used::SmsOutbound],
+        of: &[Used::SmsInbound, Used::SmsOutbound],
         measure: Measure::Messages,
     },
-    // No text message that arrives is stored.
     Category {
         name: "sms-inbound",
         description: "Inbound Text Messages",
-        of: &[],
+        of: &[Used::SmsInbound],
         measure: Measure::Messages,
     },
     Category {

@@ -17,11 +17,12 @@ use call_proto::{
 };
 use http::{HeaderMap, Request, StatusCode};
 use model::Source;
+use model::message_route::RouteHealth;
 use model::record::{Account, CallRecord, Message, Organization, RecordingKind, StartedRecording};
 use model::{
     AccountSid, AccountStatus, CallSid, CallStatus, ConferenceSid, ConferenceStatus, InstanceSid,
-    MessageDirection, MessageSid, OrganizationSid, RecordingSid, RecordingSource, RecordingStatus,
-    Timestamp,
+    MessageDirection, MessageRouteSid, MessageSid, OrganizationSid, RecordingSid, RecordingSource,
+    RecordingStatus, Timestamp,
 };
 use serde_json::Value;
 use store::{AdminSeed, Change, RecordingLinks, SecretKey, Store};
@@ -472,6 +473,14 @@ impl Messages for TestEngine {
         };
         self.messages.lock().unwrap().push(new);
         Ok(message)
+    }
+
+    fn route_health(&self, _: MessageRouteSid) -> RouteHealth {
+        RouteHealth {
+            is_up: true,
+            submitted: 3,
+            ..RouteHealth::default()
+        }
     }
 }
 

@@ -70,6 +70,7 @@ pub(crate) async fn items(server: &Server, account: AccountSid, n: u8) -> Vec<St
         ("Queues", format!("FriendlyName=q{n}")),
         ("OutgoingCallerIds", format!("PhoneNumber=%2B1501555010{n}")),
         ("Keys", "FriendlyName=x".to_owned()),
+        ("MessageRoutes", "Kind=client".to_owned()),
     ] {
         let list = format!("/Accounts/{account}/{kind}.json");
         let created = server.post(&who, &list, &form).await.json();

@@ -112,6 +112,7 @@ fn new(callback: bool) -> NewMessage {
             method: HttpMethod::Post,
             author: account,
         }),
+        validity: None,
         dialect: Dialect::TWILIO,
     }
 }
