@@ -316,7 +316,7 @@ impl Task {
         let gone: Vec<MessageRouteSid> = self
             .rows
             .iter()
-            .filter(|(sid, row)| rows.get(sid) != Some(row))
+            .filter(|(sid, row)| rows.get(*sid) != Some(*row))
             .map(|(sid, _)| *sid)
             .collect();
         for sid in gone {
