@@ -29,7 +29,7 @@ pub fn choose<'a>(routes: &'a [MessageRoute], ask: Ask) -> Vec<&'a MessageRoute>
     };
     let mut found: Vec<&MessageRoute> = routes.iter().filter(fits).collect();
     found.sort_by_key(|route| {
-        let (to, from) = (route.to_prefix.len(), route.from_prefix.len());
+        let (to, from) = (bare(&route.to_prefix).len(), bare(&route.from_prefix).len());
         (
             route.priority,
             Reverse(to),
@@ -51,8 +51,12 @@ const fn can_send(settings: &RouteSettings) -> bool {
 
 /// Whether an address begins so; a `+` in front of either does not count.
 fn begins(address: &str, prefix: &str) -> bool {
-    let digits = |text: &str| text.trim_start_matches('+').to_ascii_lowercase();
-    digits(address).starts_with(&digits(prefix))
+    let address = bare(address).to_ascii_lowercase();
+    address.starts_with(&bare(prefix).to_ascii_lowercase())
+}
+
+fn bare(text: &str) -> &str {
+    text.trim_start_matches('+')
 }
 
 #[cfg(test)]
