@@ -73,7 +73,7 @@ conformance *args:
 errors:
     cargo xtask errors --check
 
-# regenerate the documents: docs/errors.md, docs/config.md, docs/openapi-*.json, docs/rest.md, docs/rcml/what-runs.md
+# regenerate the documents: docs/errors.md, docs/config.md, docs/openapi-*.json, docs/rest/, docs/rcml/what-runs.md
 gen:
     cargo xtask errors
     PATCHCORD_UPDATE_DOCS=1 cargo nextest run --package patchcord --package api --package rcml document_is_current
@@ -105,6 +105,10 @@ kill rounds="20": build-server
 # floods and exhaustion of resources during ordinary calls, longer than in the suite
 attack seconds="20": build-server
     PATCHCORD_ATTACK_SECONDS={{ seconds }} cargo nextest run --locked --package e2e --profile long --run-ignored all -E 'test(/^attack::/)'
+
+# thousands of generated requests; every answer must agree with the OpenAPI documents
+schemathesis: build-server
+    cargo nextest run --locked --package e2e --profile long --run-ignored only -E 'test(/^schema::/)'
 
 # a receiver of callbacks is down for a minute; it must miss none, and calls must be set up as fast as without the outage
 outage seconds="60": build-server

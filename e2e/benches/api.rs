@@ -5,13 +5,14 @@
 //! answered, for requests a second and CPU time, then at a fixed rate, for the time a caller waits. **Invariant: server and
 //! bare handler are separate processes and are measured in the same way, from outside** (`/proc`), so that other load on
 //! the machine affects both. `cargo bench --package e2e --bench api -- --calls N --seconds N` sets the number of calls and how
-//! long each request is measured; SQLite and PostgreSQL are measured in turn, or only the one that is named.
+//! long each request is measured, `--only TEXT` leaves out the requests whose names do not contain it; SQLite and PostgreSQL
+//! are measured in turn, or only the one that is named.
 
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, reason = "a command line tool answers on stdout")]
 
 use std::io::{BufRead as _, BufReader};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::sleep;
@@ -35,37 +36,115 @@ const RATE: u64 = 200;
 /// How long PostgreSQL may take to start.
 const SOON: Duration = Duration::from_secs(20);
 
-/// Requests to the API: a name, and the path below the account. `SID` is replaced by that of some call.
-const REQUESTS: [(&str, &str); 8] = [
+/// Requests to the API: a name, and the path below `/restcomm/2012-04-24` or `/2010-04-01` with the account as `A`. `SID` is
+/// replaced by the identifier of some call, `LAST`, `MIDDLE` and `TOKEN` by the number of the last page, of one in the
+/// middle and by that of the Twilio base for it.
+const REQUESTS: [(&str, &str); 24] = [
     ("GET one", "/restcomm/2012-04-24/A/Calls/SID.json"),
     ("GET one, Twilio", "/2010-04-01/A/Calls/SID.json"),
+    ("list", "/restcomm/2012-04-24/A/Calls.json?PageSize=50"),
     (
-        "list of 50",
-        "/restcomm/2012-04-24/A/Calls.json?PageSize=50",
+        "list, page in the middle",
+        "/restcomm/2012-04-24/A/Calls.json?PageSize=50&Page=MIDDLE",
     ),
     (
-        "list of 50, last page",
+        "list, last page",
         "/restcomm/2012-04-24/A/Calls.json?PageSize=50&Page=LAST",
     ),
     (
-        "list of 50 by status",
+        "list, oldest first, page in the middle",
+        "/restcomm/2012-04-24/A/Calls.json?PageSize=50&Page=MIDDLE&SortBy=DateCreated:asc",
+    ),
+    (
+        "list by status, 1 % of the calls",
         "/restcomm/2012-04-24/A/Calls.json?PageSize=50&Status=busy",
     ),
     (
-        "list of 50 by number, longest first",
+        "list by status, 99 %, page in the middle",
+        "/restcomm/2012-04-24/A/Calls.json?PageSize=50&Status=completed&Page=MIDDLE",
+    ),
+    (
+        "list by status that no call has",
+        "/restcomm/2012-04-24/A/Calls.json?PageSize=50&Status=failed",
+    ),
+    (
+        "list by To, 0.1 %",
+        "/restcomm/2012-04-24/A/Calls.json?PageSize=50&To=1000000042",
+    ),
+    (
+        "list by From, all, page in the middle",
+        "/restcomm/2012-04-24/A/Calls.json?PageSize=50&From=12025550100&Page=MIDDLE",
+    ),
+    (
+        "list by first day and status",
+        "/restcomm/2012-04-24/A/Calls.json?PageSize=50&StartTime=2023-11-20&Status=busy",
+    ),
+    (
+        "list by last day, page 1000",
+        "/restcomm/2012-04-24/A/Calls.json?PageSize=50&EndTime=2023-11-20&Page=1000",
+    ),
+    (
+        "list by To, longest first",
         "/restcomm/2012-04-24/A/Calls.json?PageSize=50&To=1000000042&SortBy=Duration:desc",
     ),
-    ("list of 50, Twilio", "/2010-04-01/A/Calls.json?PageSize=50"),
     (
-        "list of 50 by status, Twilio",
+        "list, longest first",
+        "/restcomm/2012-04-24/A/Calls.json?PageSize=50&SortBy=Duration:desc",
+    ),
+    (
+        "list by called party, page in the middle",
+        "/restcomm/2012-04-24/A/Calls.json?PageSize=50&SortBy=To:asc&Page=MIDDLE",
+    ),
+    ("list, Twilio", "/2010-04-01/A/Calls.json?PageSize=50"),
+    (
+        "list, Twilio, page in the middle",
+        "/2010-04-01/A/Calls.json?PageSize=50&Page=1&PageToken=TOKEN",
+    ),
+    (
+        "list by status, Twilio",
         "/2010-04-01/A/Calls.json?PageSize=50&Status=busy",
     ),
+    (
+        "list by To and status, Twilio",
+        "/2010-04-01/A/Calls.json?PageSize=50&To=1000000042&Status=completed",
+    ),
+    (
+        "list by From, Twilio",
+        "/2010-04-01/A/Calls.json?PageSize=50&From=%2B12025550100",
+    ),
+    (
+        "list of a day, Twilio",
+        "/2010-04-01/A/Calls.json?PageSize=50&StartTime=2023-11-20",
+    ),
+    (
+        "usage of a year by day",
+        "/restcomm/2012-04-24/A/Usage/Records/Daily.json?StartDate=2022-11-26&EndDate=2023-11-25",
+    ),
+    (
+        "usage of a year by day, Twilio",
+        "/2010-04-01/A/Usage/Records/Daily.json?StartDate=2022-11-26&EndDate=2023-11-25&PageSize=1000",
+    ),
 ];
+
+/// The request that creates a call: how many of them there are a second says how many calls.
+const CREATE: &str = "POST a call";
+/// When the first call was created, in seconds since 1970: 2023-11-14.
+const FIRST_S: u64 = 1_700_000_000;
+/// Microseconds.
+const SECOND: u64 = 1_000_000;
 
 struct Load {
     calls: u64,
     time: Duration,
     databases: Vec<String>,
+    /// Only requests whose names contain this.
+    only: Option<String>,
+}
+
+impl Load {
+    fn names(&self, request: &str) -> bool {
+        (self.only.as_deref()).is_none_or(|part| request.contains(part))
+    }
 }
 
 fn main() -> anyhow::Result<()> {
@@ -103,6 +182,7 @@ fn read_arguments(words: &[String]) -> anyhow::Result<Load> {
         calls: 1_000_000,
         time: Duration::from_secs(5),
         databases: Vec::new(),
+        only: None,
     };
     let mut words = words.iter();
     while let Some(word) = words.next() {
@@ -113,6 +193,7 @@ fn read_arguments(words: &[String]) -> anyhow::Result<Load> {
         match word.as_str() {
             "--calls" => load.calls = number()?,
             "--seconds" => load.time = Duration::from_secs(number()?),
+            "--only" => load.only = words.next().cloned(),
             database => load.databases.push(database.to_owned()),
         }
     }
@@ -152,21 +233,70 @@ fn measure(load: &Load, database: &str, postgres: Option<&Postgres>) -> anyhow::
     bare.child.kill()?;
     bare.child.wait()?;
 
+    let (address, pid) = (address(&server)?, server.process().id());
     for (name, path) in REQUESTS {
+        if !load.names(name) {
+            continue;
+        }
         let account = format!("Accounts/{ADMIN_SID}");
-        let last = (load.calls - 1) / 50;
+        let middle = load.calls / 2;
+        let token = format!("PA{}-{}", (FIRST_S + middle) * SECOND, call_sid(middle));
         let path = path
             .replace("/A/", &format!("/{account}/"))
-            .replace("LAST", &last.to_string());
+            .replace("LAST", &((load.calls - 1) / 50).to_string())
+            .replace("MIDDLE", &(middle / 50).to_string())
+            .replace("TOKEN", &token);
         let path = |sid: u64| path.replace("SID", &call_sid(sid));
-        let (address, pid) = (address(&server)?, server.process().id());
         // One that takes longer than a client waits is a result, too.
         match run(address, pid, load, path) {
             Ok(cost) => cost.print(database, name, &base),
             Err(error) => println!("| {database} | {name} | failed: {error} | | | | |"),
         }
     }
+    if load.names(CREATE) {
+        let sink = Sink::start()?;
+        let form = format!("From=bench&To=sip:sink@{}&Twiml=<Response/>", sink.address);
+        let path = format!("/2010-04-01/Accounts/{ADMIN_SID}/Calls.json");
+        match run_posts(address, pid, load, &path, &form) {
+            Ok(cost) => cost.print(database, CREATE, &base),
+            Err(error) => println!("| {database} | {CREATE} | failed: {error} | | | | |"),
+        }
+    }
     Ok(())
+}
+
+/// Takes SIP calls and declines each as busy.
+struct Sink {
+    address: SocketAddr,
+}
+
+impl Sink {
+    /// Runs until the program ends.
+    fn start() -> anyhow::Result<Self> {
+        let socket = UdpSocket::bind("127.0.0.1:0")?;
+        let address = socket.local_addr()?;
+        std::thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok((length, from)) = socket.recv_from(&mut buffer) {
+                let request = String::from_utf8_lossy(&buffer[..length]);
+                if !request.starts_with("INVITE ") {
+                    continue;
+                }
+                let mut answer = "SIP/2.0 486 Busy Here\r\n".to_owned();
+                for line in request.lines().take_while(|line| !line.is_empty()) {
+                    let name = line.split(':').next().unwrap_or_default();
+                    let tag = if name == "To" { ";tag=sink" } else { "" };
+                    if ["Via", "From", "To", "Call-ID", "CSeq"].contains(&name) {
+                        answer.extend([line, tag, "\r\n"]);
+                    }
+                }
+                answer.push_str("Content-Length: 0\r\n\r\n");
+                // The call fails if the answer is lost, and the request with it.
+                let _ = socket.send_to(answer.as_bytes(), from);
+            }
+        });
+        Ok(Self { address })
+    }
 }
 
 fn address(server: &Server) -> anyhow::Result<SocketAddr> {
@@ -185,7 +315,7 @@ fn fill(url: &str, calls: u64) -> anyhow::Result<()> {
         true => ("printf('CA%032x', i)", "i % 100 = 7"),
         false => ("'CA' || lpad(to_hex(i), 32, '0')", "i % 100 = 7"),
     };
-    let second = 1_000_000;
+    let second = SECOND;
     let fill = format!(
         "WITH RECURSIVE n(i) AS (SELECT CAST(0 AS BIGINT) UNION ALL SELECT i + 1 FROM n WHERE i + 1 < {calls}) \
          INSERT INTO calls (sid, instance, account, to_user, from_user, status, direction, created, updated, \
@@ -193,11 +323,16 @@ fn fill(url: &str, calls: u64) -> anyhow::Result<()> {
          SELECT {sid}, 'ID00000000000000000000000000000001', '{ADMIN_SID}', '1000000' || lpad_number, '+12025550100', \
          CASE WHEN {is_busy} THEN 'busy' ELSE 'completed' END, 'inbound', t, t + 60 * {second}, t, t + {second}, \
          t + 60 * {second}, i % 3600, 1, 'callee', 0 \
-         FROM (SELECT i, 1700000000 * CAST({second} AS BIGINT) + i * {second} AS t, \
+         FROM (SELECT i, {FIRST_S} * CAST({second} AS BIGINT) + i * {second} AS t, \
          substr(CAST(1000 + i % 1000 AS TEXT), 2) AS lpad_number FROM n) AS made"
     );
     let fill = format!(
-        "{fill}; INSERT INTO counters (account, kind, n) VALUES ('{ADMIN_SID}', 'calls', {calls})"
+        "{fill}; INSERT INTO counters (account, kind, n) VALUES ('{ADMIN_SID}', 'calls', {calls}); \
+         INSERT INTO usage_days (account, day, category, n, seconds, minutes) \
+         SELECT '{ADMIN_SID}', day, category, 1000, 60000, 1000 FROM \
+         (SELECT CAST({FIRST_S} / 86400 - 360 AS BIGINT) + i AS day FROM \
+         (WITH RECURSIVE n(i) AS (SELECT CAST(0 AS BIGINT) UNION ALL SELECT i + 1 FROM n WHERE i < 370) SELECT i FROM n) AS d) AS days, \
+         (SELECT 'calls-inbound' AS category UNION ALL SELECT 'calls-outbound' UNION ALL SELECT 'sms-outbound') AS categories"
     );
     match url.strip_prefix("sqlite:") {
         Some(path) => {
@@ -314,13 +449,44 @@ fn run(
     load: &Load,
     path: impl Fn(u64) -> String + Sync,
 ) -> anyhow::Result<Cost> {
-    send(address, load, &path, None, Duration::from_secs(1))?;
+    measure_request(address, pid, load, &|number| Message {
+        start: format!("GET {} HTTP/1.1", path(number)),
+        ..Message::default()
+    })
+}
+
+/// The same, with a form for each request.
+fn run_posts(
+    address: SocketAddr,
+    pid: u32,
+    load: &Load,
+    path: &str,
+    form: &str,
+) -> anyhow::Result<Cost> {
+    measure_request(address, pid, load, &|_| Message {
+        start: format!("POST {path} HTTP/1.1"),
+        headers: vec![(
+            "Content-Type".to_owned(),
+            "application/x-www-form-urlencoded".to_owned(),
+        )],
+        body: form.as_bytes().to_vec(),
+    })
+}
+
+/// - `request`: the one for the call with a number
+fn measure_request(
+    address: SocketAddr,
+    pid: u32,
+    load: &Load,
+    request: &(impl Fn(u64) -> Message + Sync),
+) -> anyhow::Result<Cost> {
+    send(address, load, request, None, Duration::from_secs(1))?;
     let (before, start) = (cpu_ms(pid)?, Instant::now());
-    let sent = send(address, load, &path, None, load.time)?.len() as f64;
+    let sent = send(address, load, request, None, load.time)?.len() as f64;
     let cpu_ms = (cpu_ms(pid)? - before) / sent;
     let per_second = sent / start.elapsed().as_secs_f64();
     let pause = Duration::from_secs(CONNECTIONS) / u32::try_from(RATE)?;
-    let mut waits = send(address, load, &path, Some(pause), load.time)?;
+    let mut waits = send(address, load, request, Some(pause), load.time)?;
     waits.sort_by(f64::total_cmp);
     Ok(Cost {
         per_second,
@@ -335,7 +501,7 @@ fn run(
 fn send(
     address: SocketAddr,
     load: &Load,
-    path: &(impl Fn(u64) -> String + Sync),
+    request: &(impl Fn(u64) -> Message + Sync),
     pause: Option<Duration>,
     time: Duration,
 ) -> anyhow::Result<Vec<f64>> {
@@ -360,20 +526,17 @@ fn send(
             }
             // Calls in no order: consecutive ones would share pages of the database.
             let number = next.fetch_add(1, Ordering::Relaxed).wrapping_mul(7_919) % load.calls;
-            let request = Message {
-                start: format!("GET {} HTTP/1.1", path(number)),
-                headers: vec![
-                    ("Host".to_owned(), address.to_string()),
-                    ("Authorization".to_owned(), format!("Basic {basic}")),
-                ],
-                ..Message::default()
-            };
+            let mut request = request(number);
+            request.headers.extend([
+                ("Host".to_owned(), address.to_string()),
+                ("Authorization".to_owned(), format!("Basic {basic}")),
+            ]);
             let begun = Instant::now();
             http::write(&stream, &request)?;
             let answer = http::read(&stream)?;
             waits.push(begun.elapsed().as_secs_f64() * 1000.0);
             ensure!(
-                answer.status() == 200,
+                [200, 201].contains(&answer.status()),
                 "{}: {}",
                 answer.start,
                 answer.text()

@@ -11,6 +11,7 @@ pub mod app;
 pub mod cost;
 pub mod http;
 pub mod load;
+pub mod mail;
 pub mod phone;
 pub mod ports;
 pub mod process;
@@ -21,6 +22,7 @@ pub mod tone;
 pub mod wait;
 
 pub use app::{App, ClosedApp, Reply, Request};
+pub use mail::MailServer;
 pub use phone::Phone;
 pub use rest::Rest;
 pub use server::Server;

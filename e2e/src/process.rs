@@ -97,3 +97,15 @@ pub fn tail(path: &Path) -> String {
     let lines: Vec<&str> = text.lines().collect();
     lines[lines.len().saturating_sub(60)..].join("\n")
 }
+
+/// The folder in which `scripts/setup` installs libraries and tools.
+///
+/// # Errors
+/// If the environment names no home folder.
+pub fn cache() -> anyhow::Result<PathBuf> {
+    let folder = match std::env::var_os("XDG_CACHE_HOME") {
+        Some(folder) => PathBuf::from(folder),
+        None => PathBuf::from(std::env::var_os("HOME").context("no HOME")?).join(".cache"),
+    };
+    Ok(folder.join("patchcord"))
+}

@@ -8,8 +8,8 @@
 use std::path::{Path, PathBuf};
 
 use call_proto::Modify;
-use model::{AccountSid, RecordingSid};
-use store::{Store, StoreError};
+use model::{AccountSid, RecordingSid, Timestamp};
+use store::{Discarded, DiscardedKind, Store, StoreError};
 
 use crate::Calls;
 
@@ -52,6 +52,8 @@ pub(crate) async fn remove_recordings(
     let (mut removed, mut kept) = (Vec::new(), Vec::new());
     for sid in sids {
         let file = file_of(folder, sid);
+        // It is made again from the recording, if that is still there.
+        let _ = tokio::fs::remove_file(file.with_extension("mp3")).await;
         match tokio::fs::rename(&file, gone(&file)).await {
             Ok(()) => removed.push(sid),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -104,6 +106,73 @@ pub async fn finish_removals(store: &Store, folder: &Path) -> Result<(), StoreEr
         .map(drop)
 }
 
+/// What recordings without a file mean in a folder: without it, nothing is known about its files, and servers that
+/// share a database may each have their own.
+fn missing(store: &Store, folder: &Path) -> Missing {
+    match store.is_shared() || !folder.is_dir() {
+        true => Missing::Elsewhere,
+        false => Missing::Lost,
+    }
+}
+
+/// Deletes something that is in the bin for good.
+///
+/// # Errors
+/// As reported by the database. [`Gone::Kept`] if the file of a recording cannot be removed.
+pub async fn delete_discarded(
+    store: &Store,
+    folder: &Path,
+    found: &Discarded,
+) -> Result<Gone, StoreError> {
+    let sid = match found.kind {
+        DiscardedKind::Recording => found.sid.parse::<RecordingSid>().ok(),
+        DiscardedKind::Number => None,
+    };
+    let Some(sid) = sid else {
+        store.forget_discarded(&found.sid).await?;
+        return Ok(Gone::Deleted);
+    };
+    let kept = remove_recordings(store, folder, vec![sid], missing(store, folder)).await?;
+    Ok(match kept.into_iter().next() {
+        None => Gone::Deleted,
+        Some((_, error)) => Gone::Kept(error),
+    })
+}
+
+/// What became of something in the bin.
+#[derive(Debug)]
+pub enum Gone {
+    /// It is deleted.
+    Deleted,
+    /// Its file cannot be removed here.
+    Kept(std::io::Error),
+}
+
+/// Deletes what was moved to the bin before this time. A server that shares its database leaves recordings whose
+/// files have never been here.
+///
+/// # Errors
+/// As reported by the database.
+pub async fn empty_bin(store: &Store, folder: &Path, before: Timestamp) -> Result<(), StoreError> {
+    for kind in DiscardedKind::ALL {
+        let mut after = None;
+        loop {
+            let page = store.discarded_before(kind, before, after.as_ref()).await?;
+            let Some(last) = page.last() else { break };
+            after = Some(last.clone());
+            for found in &page {
+                let gone = delete_discarded(store, folder, found).await?;
+                if let Gone::Kept(error) = gone
+                    && error.kind() != std::io::ErrorKind::NotFound
+                {
+                    tracing::warn!(%error, recording.sid = %found.sid, "the file of a deleted recording cannot be removed");
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Hangs up the calls of closed accounts on this server, and removes the notifications and recordings of closed
 /// accounts. Returns how many recordings stay, with the reason for one of them: a server that shares its database
 /// leaves those whose files have never been here.
@@ -127,18 +196,26 @@ pub async fn clear_closed_accounts(
         // Those of one account went when it was closed.
         store.delete_notifications_of_closed_accounts().await?;
     }
-    // Without the folder, nothing is known about its files.
-    let missing = match store.is_shared() || !folder.is_dir() {
-        true => Missing::Elsewhere,
-        false => Missing::Lost,
-    };
+    let missing = missing(store, folder);
     let (mut kept, mut why, mut last) = (0, None, None);
+    let mut in_bins = false;
     loop {
-        let page = store.recordings_of_closed_accounts(of, last, AT_ONCE);
-        let found = page.await?;
+        let found = if in_bins {
+            store
+                .discarded_recordings_of_closed_accounts(of, last, AT_ONCE)
+                .await?
+        } else {
+            store
+                .recordings_of_closed_accounts(of, last, AT_ONCE)
+                .await?
+        };
         last = found.last().copied();
-        if last.is_none() {
+        if last.is_none() && in_bins {
             return Ok(why.map(|why| (kept, why)));
+        }
+        if last.is_none() {
+            in_bins = true;
+            continue;
         }
         let left = remove_recordings(store, folder, found, missing).await?;
         kept += i64::try_from(left.len()).unwrap_or(AT_ONCE);

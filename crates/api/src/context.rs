@@ -2,19 +2,23 @@
 
 use std::sync::Arc;
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::response::Response;
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use model::email::Email;
+use model::geolocation::Geolocation;
 use model::record::{
     Account, ApiKey, Application, AuditEntry, CallRecord, CallerId, Client, Conference, Message,
     Notification, Number, Queue, Recording, ShownRecording, Transcription,
 };
+use model::trigger::UsageTrigger;
 use model::{AccountSid, AccountStatus, Timestamp, error};
 use store::Delivery;
 
 use crate::ApiState;
 use crate::audit::Witness;
+use crate::body;
 use crate::dialect::RestDialect;
 use crate::failure::Failure;
 use crate::format::Format;
@@ -31,6 +35,8 @@ pub(crate) struct Context<'a> {
     /// The path as its route has it, below the base path; empty before the route is known.
     pub(crate) path: &'static str,
     pub(crate) params: Params,
+    /// The body of a POST or PUT.
+    pub(crate) body: Bytes,
     pub(crate) headers: &'a HeaderMap,
     /// The account whose credentials were used.
     pub(crate) caller: Arc<Account>,
@@ -44,17 +50,50 @@ pub(crate) struct Context<'a> {
 
 /// An answer. Its status is that of the route, except for [`Reply::Raw`].
 pub(crate) enum Reply {
-    /// A document in the format of the request.
-    Document(String),
+    /// A document.
+    Document(Document),
     /// An empty answer.
     Nothing,
     /// Any other response.
     Raw(Box<Response>),
 }
 
+/// The content of an answer.
+pub(crate) struct Document {
+    pub(crate) text: String,
+    /// The media type of a text that is sent as it is; `None` if it is in the format of the request.
+    pub(crate) media_type: Option<&'static str>,
+    pub(crate) headers: HeaderMap,
+}
+
+impl From<String> for Document {
+    fn from(text: String) -> Self {
+        Self {
+            text,
+            media_type: None,
+            headers: HeaderMap::new(),
+        }
+    }
+}
+
+impl Reply {
+    /// The same with one more header.
+    pub(crate) fn with(mut self, name: HeaderName, value: &str) -> Self {
+        if let (Self::Document(document), Ok(value)) = (&mut self, HeaderValue::from_str(value)) {
+            document.headers.append(name, value);
+        }
+        self
+    }
+}
+
 pub(crate) type Answer = Result<Reply, Failure>;
 
 impl Context<'_> {
+    /// The JSON document in the body, which is not parsed yet.
+    pub(crate) fn document(&self) -> Result<String, Failure> {
+        body::document(self.headers, &self.body)
+    }
+
     /// Whether the caller is the top account.
     pub(crate) fn is_super_admin(&self) -> bool {
         self.caller.parent.is_none() && self.caller.status == AccountStatus::Active
@@ -236,7 +275,7 @@ impl Context<'_> {
                 out.push_str(&format!("</{root}>"));
             }
         }
-        Reply::Document(out)
+        Reply::Document(out.into())
     }
 
     /// The answer that lists texts.
@@ -257,7 +296,7 @@ impl Context<'_> {
                 out.push_str(&format!("</{list}></{root}>"));
             }
         }
-        Reply::Document(out)
+        Reply::Document(out.into())
     }
 
     /// The answer that shows some resources without an envelope.
@@ -294,7 +333,7 @@ impl Context<'_> {
                 out.push_str(&format!("</{list}></{root}>"));
             }
         }
-        Reply::Document(out)
+        Reply::Document(out.into())
     }
 }
 
@@ -310,17 +349,24 @@ impl Reply {
                 *response.status_mut() = success;
                 response
             }
-            Self::Document(text) => {
+            Self::Document(Document {
+                text,
+                media_type,
+                headers,
+            }) => {
                 // The line end is for terminals: a prompt begins on a line of its own.
-                let text = match format {
-                    Format::Json => format!("{text}\n"),
-                    Format::Xml => {
+                let text = match (media_type, format) {
+                    (Some(_), _) => text,
+                    (None, Format::Json) => format!("{text}\n"),
+                    (None, Format::Xml) => {
                         format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{text}\n")
                     }
                 };
                 let mut response = Response::new(Body::from(text));
                 *response.status_mut() = success;
-                let content_type = HeaderValue::from_static(format.media_type());
+                *response.headers_mut() = headers;
+                let media_type = media_type.unwrap_or_else(|| format.media_type());
+                let content_type = HeaderValue::from_static(media_type);
                 response.headers_mut().insert(CONTENT_TYPE, content_type);
                 response
             }
@@ -351,13 +397,27 @@ owned!(
     CallerId,
     Client,
     Conference,
+    Geolocation,
     Message,
     Notification,
     Number,
     Queue,
     Recording,
-    Transcription
+    Transcription,
+    UsageTrigger
 );
+
+impl Owned for Email {
+    fn owner(&self) -> AccountSid {
+        self.account
+    }
+}
+
+impl Owned for store::Discarded {
+    fn owner(&self) -> AccountSid {
+        self.account
+    }
+}
 
 impl Owned for ShownRecording {
     fn owner(&self) -> AccountSid {

@@ -4,16 +4,16 @@
 //! and signed links to media need none.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use axum::Router;
-use axum::body::{Body, Bytes, to_bytes};
+use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::response::Response;
 use axum::routing::any;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, ORIGIN};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, ORIGIN};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use model::record::{Account, ApiKey};
 use model::{AccountStatus, KeySid, Source, error};
@@ -22,6 +22,7 @@ use tracing::{Instrument, debug, info_span};
 
 use crate::ApiState;
 use crate::audit::{self, Origin, Witness};
+use crate::body;
 use crate::context::{Context, Reply, now};
 use crate::dialect::RestDialect;
 use crate::etags::{self, Turns};
@@ -35,22 +36,15 @@ use crate::rates::{Rates, Standing};
 use crate::replays;
 use crate::resources::caller_ids::validation;
 use crate::resources::recordings;
-use crate::route::{self, Answers, Found, Is, Route, Verb};
+use crate::route::{self, Found, Is, Route, Verb};
 use crate::unrouted;
 use crate::warnings::{Notices, Warnings};
 
-/// Maximum size of a form in bytes. Nothing larger is read, so that parsing never blocks a worker
-/// that calls need too.
-const MAX_FORM: usize = 256 * 1024;
-/// How long a client may take to send its form.
-const FORM_PATIENCE: Duration = Duration::from_secs(30);
 /// Headers with the identifier of a request, which is also in the log; Twilio's name comes second.
 const REQUEST_IDS: [HeaderName; 2] = [
     HeaderName::from_static("x-request-id"),
     HeaderName::from_static("twilio-request-id"),
 ];
-const NOT_A_FORM: &str =
-    "Send the parameters as a form (`curl -d Name=value`), not as JSON or anything else.";
 
 /// The API as a router, to be served alone or merged with others.
 ///
@@ -103,7 +97,7 @@ async fn handle(
 ) -> Response {
     let id = format!("RQ{}", hex(&rand::random::<[u8; 16]>()));
     let span = info_span!("request", request.id = id);
-    let is_change = verb(request.method()).is_change();
+    let is_change = verb(request.method(), request.headers()).is_change();
     let own = id.clone();
     let answering = async move { respond(&entry, dialect, base, &own, request).await };
     let answering = answering.instrument(span);
@@ -152,6 +146,7 @@ async fn respond(
     let asked = Asked {
         dialect,
         method: &parts.method,
+        verb: verb(&parts.method, &parts.headers),
         headers: &parts.headers,
         query: parts.uri.query().unwrap_or_default(),
         segments: segments.iter().map(String::as_str).collect(),
@@ -197,7 +192,7 @@ fn shown(
     aside: &Aside,
 ) -> Response {
     let tag = match &reply {
-        Reply::Document(document) if aside.is_single => Some(etags::tag(document)),
+        Reply::Document(document) if aside.is_single => Some(etags::tag(&document.text)),
         Reply::Document(_) | Reply::Nothing | Reply::Raw(_) => None,
     };
     let mut response = reply.into_response(format, status);
@@ -228,6 +223,7 @@ impl From<Reply> for Done {
 struct Asked<'a> {
     dialect: &'static RestDialect,
     method: &'a Method,
+    verb: Verb,
     headers: &'a HeaderMap,
     query: &'a str,
     segments: Vec<&'a str>,
@@ -255,7 +251,7 @@ async fn answer(
     if *asked.method == Method::OPTIONS {
         return Ok(Reply::Nothing.into());
     }
-    check_length(asked.headers)?;
+    body::check_length(asked.headers)?;
     if is_get && asked.segments == ["Logout"] {
         return Ok(Reply::Nothing.into());
     }
@@ -277,38 +273,45 @@ async fn answer(
         return Err(refused.retry_after(over.wait()));
     }
     check_status(&caller, &asked.segments)?;
-    let params = match *asked.method {
-        Method::POST | Method::PUT => {
-            let (form, params) = form(asked.headers, body).await?;
-            if *asked.method == Method::POST {
-                // An API key may permit less than its account, so it has keys of its own here.
-                let own = key
-                    .as_ref()
-                    .map_or_else(String::new, |key| key.sid.to_string());
-                let path = asked.segments.join("/");
-                let route = format!("{own} {} {path}", asked.dialect.base);
-                if let Some(key) = replays::key(asked.headers, caller.sid, &route)? {
-                    let parts = [format.media_type().as_bytes(), &form];
-                    match replays::claim(&state.store, key, &parts).await? {
-                        Ok(claimed) => aside.claimed = Some(claimed),
-                        Err(replayed) => return Ok(Reply::Raw(Box::new(replayed)).into()),
-                    }
+    let found = route::find(asked.dialect, asked.verb, &asked.segments);
+    let route = found.as_ref().and_then(|found| found.route.as_ref().ok());
+    let takes_document = route.is_some_and(|route| route.document.is_some());
+    let (mut params, mut sent) = (query, Bytes::new());
+    if matches!(asked.verb, Verb::Post | Verb::Put) {
+        let bytes = body::read(body).await?;
+        params = if takes_document {
+            Params::default()
+        } else {
+            body::form(asked.headers, &bytes)?
+        };
+        if asked.verb == Verb::Post {
+            // An API key may permit less than its account, so it has keys of its own here.
+            let own = key
+                .as_ref()
+                .map_or_else(String::new, |key| key.sid.to_string());
+            let path = asked.segments.join("/");
+            let route = format!("{own} {} {path}", asked.dialect.base);
+            if let Some(key) = replays::key(asked.headers, caller.sid, &route)? {
+                let parts = [format.media_type().as_bytes(), &bytes];
+                match replays::claim(&state.store, key, &parts).await? {
+                    Ok(claimed) => aside.claimed = Some(claimed),
+                    Err(replayed) => return Ok(Reply::Raw(Box::new(replayed)).into()),
                 }
             }
-            params
         }
-        _ => query,
-    };
+        sent = bytes;
+    }
     let context = Context {
         state,
         dialect: asked.dialect,
         format,
         path: "",
         params,
+        body: sent,
         headers: asked.headers,
         caller,
         key,
-        witness: verb(asked.method).is_change().then(Witness::default),
+        witness: asked.verb.is_change().then(Witness::default),
         warnings,
     };
     dispatch(entry, context, asked, aside).await
@@ -321,7 +324,7 @@ async fn dispatch(
     asked: &Asked<'_>,
     aside: &mut Aside,
 ) -> Result<Done, Failure> {
-    let (method, path) = (verb(asked.method), &asked.segments[..]);
+    let (method, path) = (asked.verb, &asked.segments[..]);
     let dialect = context.dialect;
     let found = route::find(dialect, method, path).ok_or_else(|| {
         let text = unrouted::text(dialect, path);
@@ -332,9 +335,12 @@ async fn dispatch(
     let account = context
         .operate(found.account, route.action, route.target)
         .await?;
+    if route.top_only && !context.is_super_admin() {
+        return Err(Failure::forbidden().saying("Only the top account may do this."));
+    }
     warn_of_params(&context, route);
     check_query(&context, asked)?;
-    aside.is_single = method == Verb::Get && matches!(route.answers, Answers::One(_));
+    aside.is_single = method == Verb::Get && route.answers.is_single();
     let conditional = method.is_change() && etags::is_conditional(context.headers);
     let _turn = if conditional {
         let resource = format!("{} {}", account.sid, path.join("/"));
@@ -411,7 +417,7 @@ async fn present(
     else {
         return Ok(None);
     };
-    if !matches!(route.answers, Answers::One(_)) {
+    if !route.answers.is_single() {
         return Ok(None);
     }
     let warnings = Warnings::default();
@@ -421,6 +427,7 @@ async fn present(
         format: context.format,
         path: pattern,
         params: Params::default().checked(route, dialect)?,
+        body: Bytes::new(),
         headers: context.headers,
         caller: Arc::clone(&context.caller),
         key: context.key.clone(),
@@ -430,7 +437,7 @@ async fn present(
     Ok(match (route.handle)(&reading, account, &segment).await? {
         Reply::Document(document) => Some(Present {
             route,
-            document,
+            document: document.text,
             shown: reading.witness.as_ref().and_then(Witness::take),
         }),
         Reply::Nothing | Reply::Raw(_) => None,
@@ -439,7 +446,7 @@ async fn present(
 
 /// Parameters of a change belong in its body: refuses or warns of those in the query.
 fn check_query(context: &Context<'_>, asked: &Asked<'_>) -> Result<(), Failure> {
-    if !matches!(*asked.method, Method::POST | Method::PUT) {
+    if !matches!(asked.verb, Verb::Post | Verb::Put) {
         return Ok(());
     }
     for (name, _) in url::form_urlencoded::parse(asked.query.as_bytes()).take(10) {
@@ -537,6 +544,7 @@ async fn media_file(State(entry): State<Arc<Entry>>, request: Request) -> Respon
             format: Format::Xml,
             path: "",
             params: Params::default(),
+            body: Bytes::new(),
             headers: &parts.headers,
             caller,
             key,
@@ -589,12 +597,21 @@ async fn error_page(request: Request) -> Response {
     response
 }
 
-fn verb(method: &Method) -> Verb {
-    match *method {
-        Method::GET | Method::HEAD => Verb::Get,
-        Method::POST => Verb::Post,
-        Method::PUT => Verb::Put,
-        Method::DELETE => Verb::Delete,
+fn verb(method: &Method, headers: &HeaderMap) -> Verb {
+    const OVERRIDE: HeaderName = HeaderName::from_static("x-http-method-override");
+    let meant = match headers.get(OVERRIDE).and_then(|value| value.to_str().ok()) {
+        // Only for methods that many clients cannot send; any other is not supported.
+        Some(meant @ ("LINK" | "UNLINK")) if *method == Method::PUT => meant,
+        Some(_) if *method == Method::PUT => "",
+        Some(_) | None => method.as_str(),
+    };
+    match meant {
+        "GET" | "HEAD" => Verb::Get,
+        "POST" => Verb::Post,
+        "PUT" => Verb::Put,
+        "DELETE" => Verb::Delete,
+        "LINK" => Verb::Link,
+        "UNLINK" => Verb::Unlink,
         _ => Verb::Other,
     }
 }
@@ -693,37 +710,6 @@ fn check_status(caller: &Account, path: &[&str]) -> Result<(), Failure> {
     }
 }
 
-fn check_length(headers: &HeaderMap) -> Result<(), Failure> {
-    let length = headers
-        .get(CONTENT_LENGTH)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|text| text.parse::<usize>().ok());
-    if length.is_some_and(|length| length > MAX_FORM) {
-        Err(Failure::of(error::TOO_LARGE))
-    } else {
-        Ok(())
-    }
-}
-
-/// A form, and the parameters in it; an empty body has none.
-async fn form(headers: &HeaderMap, body: Body) -> Result<(Bytes, Params), Failure> {
-    let bytes = tokio::time::timeout(FORM_PATIENCE, to_bytes(body, MAX_FORM))
-        .await
-        .map_err(|_| Failure::of(error::TOO_SLOW))?
-        .map_err(|_| Failure::of(error::TOO_LARGE))?;
-    let content_type = headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    let media_type = content_type.split(';').next().unwrap_or_default().trim();
-    if bytes.is_empty() || media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
-        let params = Params::parse(&bytes)?;
-        Ok((bytes, params))
-    } else {
-        Err(Failure::of(error::UNSUPPORTED_MEDIA).saying(NOT_A_FORM))
-    }
-}
-
 /// Allows web pages of the configured origins to read the answer (Fetch Standard §3.2).
 fn allow_origin(state: &ApiState, asked: &HeaderMap, headers: &mut HeaderMap) {
     let Some(origin) = asked.get(ORIGIN) else {
@@ -737,16 +723,17 @@ fn allow_origin(state: &ApiState, asked: &HeaderMap, headers: &mut HeaderMap) {
     for (name, value) in [
         (
             "access-control-allow-headers",
-            "origin, content-type, accept, authorization, idempotency-key, if-match, if-none-match",
+            "origin, content-type, accept, authorization, idempotency-key, if-match, if-none-match, link, \
+             x-http-method-override",
         ),
         ("access-control-allow-credentials", "true"),
         (
             "access-control-allow-methods",
-            "GET, POST, PUT, DELETE, OPTIONS, HEAD",
+            "GET, POST, PUT, DELETE, LINK, UNLINK, OPTIONS, HEAD",
         ),
         (
             "access-control-expose-headers",
-            "etag, idempotent-replayed, patchcord-warning, ratelimit-limit, ratelimit-policy, \
+            "etag, idempotent-replayed, link, location, patchcord-warning, ratelimit-limit, ratelimit-policy, \
              ratelimit-remaining, ratelimit-reset, retry-after, x-request-id",
         ),
         ("access-control-max-age", "1209600"),

@@ -44,8 +44,10 @@ pub(crate) fn is_conditional(asked: &HeaderMap) -> bool {
 /// # Errors
 /// 412.
 pub(crate) fn check(tag: &str, asked: &HeaderMap) -> Result<(), Failure> {
+    // Shells swallow the quotes of `-H If-Match:"…"`; without them the tag is as clear.
+    let bare = tag.trim_matches('"');
     let mut known = listed(asked, &IF_MATCH);
-    if known.any(|known| known == "*" || known == tag) {
+    if known.any(|known| known == "*" || known.trim_matches('"') == bare) {
         Ok(())
     } else {
         Err(Failure::of(error::PRECONDITION))
@@ -98,6 +100,7 @@ mod tests {
             (&weak, true, false),
             (&listed, true, true),
             ("*", true, true),
+            (own.trim_matches('"'), false, true),
             ("\"a\"", false, false),
             ("", false, false),
         ];

@@ -197,6 +197,10 @@ impl From<StoreError> for Failure {
                 Self::of(error::CONFLICT).saying(format!("{what} exists already"))
             }
             StoreError::AccountClosed => Self::of(error::ACCOUNT_NOT_ACTIVE),
+            StoreError::TooMany => Self::of(error::PROFILE_REFUSED),
+            StoreError::OrganizationClosed => {
+                Self::of(error::CONFLICT).saying("the organization is closed")
+            }
             StoreError::NoRow(_) => {
                 let reason = "no row of this list has this identifier (it may have been deleted); start again from the first page";
                 Self::parameter("AfterSid", reason)

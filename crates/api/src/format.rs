@@ -18,19 +18,25 @@ pub(crate) enum Format {
 /// it.
 pub(crate) fn segments(path: &str) -> (Vec<String>, bool) {
     let mut is_json = false;
+    // Profiles are always JSON, and the name of their schema ends with `.json`.
+    let mut before = String::new();
     let segments = path
         .trim_matches('/')
         .split('/')
         .filter(|segment| !segment.is_empty())
         .map(|segment| {
             let segment = percent_decode_str(segment).decode_utf8_lossy();
-            match segment.strip_suffix(".json") {
+            let is_file = before == "schemas";
+            let segment = match segment.strip_suffix(".json").filter(|_| !is_file) {
                 Some(bare) => {
                     is_json = true;
                     bare.to_owned()
                 }
                 None => segment.into_owned(),
-            }
+            };
+            is_json |= before.is_empty() && segment == "Profiles";
+            before.clone_from(&segment);
+            segment
         })
         .collect();
     (segments, is_json)
@@ -94,6 +100,11 @@ mod tests {
             ),
             ("Accounts/50%/x%zz", &["Accounts", "50%", "x%zz"], false),
             ("Accounts/RE1.wav", &["Accounts", "RE1.wav"], false),
+            (
+                "Profiles/schemas/rc-profile-schema.json",
+                &["Profiles", "schemas", "rc-profile-schema.json"],
+                true,
+            ),
             ("", &[], false),
         ];
         for (path, expected, is_json) in table {

@@ -12,17 +12,21 @@
 #![forbid(unsafe_code)]
 
 mod audit;
+mod body;
 mod calls;
 mod closing;
 mod context;
 mod dialect;
 mod entry;
+mod erasure;
 mod etags;
 mod failure;
 mod format;
 mod guard;
 mod media;
 mod messages;
+mod monitor;
+mod mp3;
 mod naming;
 mod openapi;
 mod page;
@@ -34,8 +38,11 @@ mod rates;
 mod reference;
 mod replays;
 mod resources;
+mod retention;
 mod roles;
 mod route;
+mod test_stock;
+mod trunks;
 mod unrouted;
 mod value;
 mod warnings;
@@ -43,20 +50,28 @@ mod warnings;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use store::{RecordingLinks, Store};
+use model::email::Senders;
+use store::{RecordingLinks, Retention, Store};
 
 pub use calls::Calls;
-pub use closing::{clear_closed_accounts, finish_removals};
+pub use closing::{Gone, clear_closed_accounts, delete_discarded, empty_bin, finish_removals};
 pub use entry::router;
+pub use erasure::{Erased, ErasureError, erase, note_erasure};
 pub use messages::Messages;
+pub use monitor::Monitor;
+pub use mp3::Mp3Encoder;
 pub use openapi::{OpenApi, openapi, openapi_of};
 pub use provider::{Carrier, NumberProvider, ProviderError, release_numbers};
 pub use rates::RateLimits;
-pub use reference::{Example, examples, reference};
+pub use reference::{Page, reference};
 pub use replays::forget_old_rows;
+pub use resources::usage::triggers::fire_usage_triggers;
+pub use retention::apply_retention;
 pub use roles::{Permission, PermissionError, Roles};
 pub use route::{RouteInfo, routes};
+pub use trunks::{Outbound, Registration, Trunks};
 
 /// The services and settings that the API uses.
 #[derive(Clone)]
@@ -67,6 +82,12 @@ pub struct ApiState {
     pub calls: Arc<dyn Calls>,
     /// The engine that sends text messages.
     pub messages: Arc<dyn Messages>,
+    /// Whose name e-mails may be sent in; `None` if this server sends none.
+    pub mail: Option<Senders>,
+    /// Counts what the server handles.
+    pub monitor: Arc<dyn Monitor>,
+    /// The trunks of the running server.
+    pub trunks: Arc<dyn Trunks>,
     /// Sells phone numbers.
     pub numbers: NumberProvider,
     /// Creates and checks links to recordings.
@@ -75,6 +96,12 @@ pub struct ApiState {
     pub shows_digests: bool,
     /// Folder with the files `RE….wav`.
     pub recordings_dir: PathBuf,
+    /// Makes MP3 files of recordings, if a program that can is installed.
+    pub mp3: Option<Mp3Encoder>,
+    /// How long what was deleted rests in the bin.
+    pub bin_lifetime: Duration,
+    /// How long accounts keep data for which they have set nothing.
+    pub retention: Retention,
     /// Address of this server for clients, `http://host:port`, without a trailing slash.
     pub public_base: String,
     /// The permissions of each role.

@@ -19,6 +19,7 @@ use crate::ApiState;
 use crate::closing;
 use crate::context::{Answer, Reply, now};
 use crate::failure::Failure;
+use crate::mp3::Mp3Error;
 use crate::params::Params;
 use crate::value::View;
 
@@ -35,23 +36,40 @@ pub(crate) fn path(state: &ApiState, sid: RecordingSid) -> PathBuf {
     closing::file_of(&state.recordings_dir, sid)
 }
 
-/// Suffixes under which other servers have recordings too, but this one does not.
-const OTHER_FORMATS: [&str; 2] = ["mp3", "mp4"];
+/// The form in which a recording is requested.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Format {
+    /// As it is stored.
+    Wav,
+    /// Made by a program, if there is one.
+    Mp3,
+    /// Other servers have it, but this one does not.
+    Mp4,
+}
+
+impl Format {
+    fn named(suffix: &str) -> Option<Self> {
+        match suffix {
+            "wav" => Some(Self::Wav),
+            "mp3" => Some(Self::Mp3),
+            "mp4" => Some(Self::Mp4),
+            _ => None,
+        }
+    }
+}
 
 /// A requested file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct File {
     pub(crate) sid: RecordingSid,
-    /// Whether recordings are stored in the requested format.
-    is_stored: bool,
+    format: Format,
 }
 
 /// The file with a name such as `RE….wav`.
 pub(crate) fn named(name: &str) -> Result<File, Failure> {
     let (sid, format) = name.split_once('.').ok_or_else(Failure::not_found)?;
-    let is_stored = format == "wav";
-    match sid.parse() {
-        Ok(sid) if is_stored || OTHER_FORMATS.contains(&format) => Ok(File { sid, is_stored }),
+    match (sid.parse(), Format::named(format)) {
+        (Ok(sid), Some(format)) => Ok(File { sid, format }),
         _ => Err(Failure::not_found()),
     }
 }
@@ -80,13 +98,15 @@ pub(crate) async fn signed(
 /// Streams the file, or the requested range of it (RFC 9110 §14).
 ///
 /// # Errors
-/// 404 without a file, and 406 if its format is not the requested one.
+/// 404 without a file, 410 if it was removed in time or erased, and 406 if its format is not the requested one.
 pub(crate) async fn send(state: &ApiState, file: File, headers: &HeaderMap) -> Answer {
-    if !file.is_stored {
-        return Err(Failure::of(error::RECORDING_FORMAT));
-    }
-    let Ok(mut file) = tokio::fs::File::open(path(state, file.sid)).await else {
-        return Err(Failure::not_found());
+    let (path, kind) = match file.format {
+        Format::Wav => (path(state, file.sid), "audio/x-wav"),
+        Format::Mp3 => (mp3(state, file.sid).await?, "audio/mpeg"),
+        Format::Mp4 => return Err(Failure::of(error::RECORDING_FORMAT)),
+    };
+    let Ok(mut file) = tokio::fs::File::open(path).await else {
+        return Err(missing(state, file.sid).await);
     };
     let Ok(length) = file.metadata().await.map(|metadata| metadata.len()) else {
         return Err(Failure::not_found());
@@ -114,13 +134,42 @@ pub(crate) async fn send(state: &ApiState, file: File, headers: &HeaderMap) -> A
     let mut response = Response::new(body);
     *response.status_mut() = status;
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("audio/x-wav"));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     headers.insert(CONTENT_LENGTH, HeaderValue::from(count));
     if let Some(Ok(range)) = range.map(HeaderValue::try_from) {
         headers.insert(CONTENT_RANGE, range);
     }
     Ok(Reply::Raw(Box::new(response)))
+}
+
+/// Why a recording has no file.
+async fn missing(state: &ApiState, sid: RecordingSid) -> Failure {
+    match state.store.why_recording_is_gone(sid).await {
+        Ok(Some(_)) => Failure::of(error::RECORDING_GONE),
+        Ok(None) => Failure::not_found(),
+        Err(error) => error.into(),
+    }
+}
+
+/// The path of a recording as MP3.
+async fn mp3(state: &ApiState, sid: RecordingSid) -> Result<PathBuf, Failure> {
+    let Some(encoder) = &state.mp3 else {
+        return Err(Failure::of(error::RECORDING_FORMAT).saying(
+            "Recordings are stored as WAV. To fetch them as MP3, install `lame` or `ffmpeg` on the server, and restart it.",
+        ));
+    };
+    match encoder.file(&state.recordings_dir, sid).await {
+        Ok(path) => Ok(path),
+        Err(Mp3Error::Missing) => Err(missing(state, sid).await),
+        Err(Mp3Error::Busy) => Err(Failure::busy(StatusCode::TOO_MANY_REQUESTS)
+            .saying("Too many recordings are being converted to MP3; try again later.")),
+        Err(Mp3Error::Failed(why)) => {
+            tracing::warn!(why, recording.sid = %sid, "a recording cannot be converted to MP3");
+            let text = "The recording cannot be converted to MP3; the log of the server says why. Request it as WAV.";
+            Err(Failure::of(error::RECORDING_FORMAT).saying(text))
+        }
+    }
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -164,11 +213,11 @@ mod tests {
     #[test]
     fn files_are_named_by_a_recording_and_a_format() {
         let sid = RecordingSid::from_bytes([7; 16]);
-        let file = |is_stored| Some(File { sid, is_stored });
+        let file = |format| Some(File { sid, format });
         for (format, found) in [
-            (".wav", file(true)),
-            (".mp3", file(false)),
-            (".mp4", file(false)),
+            (".wav", file(Format::Wav)),
+            (".mp3", file(Format::Mp3)),
+            (".mp4", file(Format::Mp4)),
             (".ogg", None),
             (".wav.mp3", None),
             ("", None),

@@ -49,7 +49,9 @@ fn document(dialect: &RestDialect) -> String {
     let mut paths: BTreeMap<String, Value> = BTreeMap::new();
     let mut schemas = BTreeMap::from([("Error", error())]);
     let mut statuses = BTreeSet::new();
-    for route in route::all(dialect) {
+    // The format knows only the common methods; a PUT can say that it means one of the others.
+    let is_common = |route: &&Route| !matches!(route.method, Verb::Link | Verb::Unlink);
+    for route in route::all(dialect).filter(is_common) {
         if let Some(shape) = shape_of(route.answers) {
             schemas.insert(shape.name(dialect), object(shape, dialect));
         }
@@ -96,7 +98,7 @@ fn shape_of(answers: Answers) -> Option<&'static (dyn Shape + Sync)> {
         Answers::One(shape) | Answers::Legs(shape) | Answers::Page(shape) | Answers::All(shape) => {
             Some(shape)
         }
-        Answers::Texts | Answers::Nothing => None,
+        Answers::Document(_) | Answers::Texts | Answers::Nothing => None,
     }
 }
 
@@ -145,7 +147,7 @@ fn operation(route: &Route, path: &str, dialect: &RestDialect) -> Value {
         .map(|name| json!({ "name": name, "in": "path", "required": true, "schema": text() }))
         .collect();
     let declared: Vec<&Param> = route.params_in(dialect).collect();
-    let in_query = matches!(route.method, Verb::Get | Verb::Delete | Verb::Other);
+    let in_query = !matches!(route.method, Verb::Post | Verb::Put);
     if in_query {
         parameters.extend(declared.iter().map(|param| {
             json!({
@@ -170,33 +172,63 @@ fn operation(route: &Route, path: &str, dialect: &RestDialect) -> Value {
         "operationId": format!("{method}{id}"),
         "summary": route.doc,
         "tags": [route.target],
-        "description": format!("Requires the permission {}:{}.", route.action.as_str(), route.target),
+        "description": requirement(route),
         "parameters": parameters,
         "responses": responses(route, dialect),
     });
+    if let Some(schema) = route.document {
+        let schema: Value = serde_json::from_str(schema).unwrap_or_default();
+        operation["requestBody"] = json!({
+            "required": route.method == Verb::Post,
+            "content": { "application/json": { "schema": schema } },
+        });
+    }
     if !in_query && !declared.is_empty() {
         operation["requestBody"] = form(&declared, dialect);
     }
     operation
 }
 
+/// Who may send a request.
+fn requirement(route: &Route) -> String {
+    let (action, target) = (route.action.as_str(), route.target);
+    let only = if route.top_only {
+        " Only for the top account."
+    } else {
+        ""
+    };
+    format!("Requires the permission {action}:{target}.{only}")
+}
+
 /// The conditions that a request for a route may have in its headers.
 fn headers(route: &Route) -> impl Iterator<Item = (&'static str, &'static str)> {
-    let is_single = matches!(route.answers, Answers::One(_));
+    let is_single = route.answers.is_single();
     let found = match route.method {
         Verb::Get if is_single => Some(("If-None-Match", "ETags for which the answer is 304.")),
         Verb::Post => Some((
             "Idempotency-Key",
             "Text of up to 255 characters, new for each request; a request that is sent again with its key is not carried out again.",
         )),
-        Verb::Get | Verb::Put | Verb::Delete | Verb::Other => None,
+        Verb::Get | Verb::Put | Verb::Delete | Verb::Link | Verb::Unlink | Verb::Other => None,
     };
     let change = route.is_change_of_one();
     let unchanged = (
         "If-Match",
         "The ETag of the resource as it was read; if it has changed, the answer is 412.",
     );
-    found.into_iter().chain(change.then_some(unchanged))
+    let links = route.method == Verb::Put && route.has_links();
+    let linking = links.then_some([
+        (
+            "X-HTTP-Method-Override",
+            "`LINK` or `UNLINK`: links the profile to the resource that `Link` names, or no longer; the body is not used.",
+        ),
+        ("Link", "With `LINK` and `UNLINK`: the resource, as `<address>; rel=\"related\"`."),
+    ]);
+    let linking = linking.into_iter().flatten();
+    found
+        .into_iter()
+        .chain(change.then_some(unchanged))
+        .chain(linking)
 }
 
 fn form(declared: &[&Param], dialect: &RestDialect) -> Value {
@@ -224,6 +256,10 @@ fn form(declared: &[&Param], dialect: &RestDialect) -> Value {
 fn responses(route: &Route, dialect: &RestDialect) -> Value {
     let success = match route.answers {
         Answers::Nothing => json!({ "description": "Done." }),
+        Answers::Document(media_type) => json!({
+            "description": "The document.",
+            "content": { media_type: { "schema": {} } },
+        }),
         Answers::Texts => answer(json!({ "type": "array", "items": text() })),
         Answers::Legs(shape) if dialect.lists_legs => answer(json!({
             "oneOf": [reference(shape.name(dialect)), array(shape, dialect)],
@@ -238,7 +274,7 @@ fn responses(route: &Route, dialect: &RestDialect) -> Value {
         responses[&name] = json!({ "$ref": format!("#/components/responses/{name}") });
     }
     responses[dialect.pick(route.status).to_string()] = success;
-    if route.method == Verb::Get && matches!(route.answers, Answers::One(_)) {
+    if route.method == Verb::Get && route.answers.is_single() {
         responses["304"] = json!({ "description": "The client has the present version." });
     }
     responses

@@ -129,7 +129,7 @@ impl Page {
             }
         };
         let list = dialect.pick(resource.xml_list);
-        Ok(Reply::Document(match context.format {
+        let text = match context.format {
             Format::Json => {
                 let key = dialect.pick(resource.json_list);
                 json(dialect, key, &envelope, &items)
@@ -143,7 +143,8 @@ impl Page {
                 };
                 xml(dialect, names, envelope, &items)
             }
-        }))
+        };
+        Ok(Reply::Document(text.into()))
     }
 
     /// The rows of the page, and whether there are pages after and before it.

@@ -139,7 +139,10 @@ impl Params {
         route: &'static Route,
         dialect: &'static RestDialect,
     ) -> impl Iterator<Item = Unknown> + 'a {
-        let known = |name: &str| route.params_in(dialect).any(|param| param.name == name);
+        let known = |name: &str| {
+            let is_header = route.takes_headers && is_header(name);
+            is_header || route.params_in(dialect).any(|param| param.name == name)
+        };
         let mut names: Vec<&str> = Vec::new();
         for (name, _) in self.sent.iter().filter(|(name, _)| !known(name)) {
             if !names.contains(&name.as_str()) {
@@ -155,6 +158,29 @@ impl Params {
             instead: instead(name),
             meant: nearest(name, route.params_in(dialect).map(|param| param.name)),
         })
+    }
+
+    /// The parameters that are header fields, in order.
+    ///
+    /// # Errors
+    /// If one cannot be a header field.
+    pub(crate) fn headers(&self) -> Result<Vec<(String, String)>, Failure> {
+        let sent = self.sent.iter().filter(|(name, _)| is_header(name));
+        let mut headers = Vec::new();
+        for (name, value) in sent {
+            let is_token = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+            let is_name = name.len() <= MAX_HEADER_NAME && name.chars().all(is_token);
+            let is_value = value.len() <= MAX_HEADER_VALUE && !value.contains(char::is_control);
+            if !(is_name && is_value) || headers.len() >= MAX_HEADERS {
+                let reason = format!(
+                    "a header field has a name of letters, digits, `-`, `_` and `.`, a value of one \
+                     line and at most {MAX_HEADER_VALUE} bytes, and there are at most {MAX_HEADERS}"
+                );
+                return Err(Failure::parameter(&shown(name), &reason));
+            }
+            headers.push((name.clone(), value.trim().to_owned()));
+        }
+        Ok(headers)
     }
 
     /// Addresses declared by the row that are only paths: they lead to this server, which serves no
@@ -488,6 +514,19 @@ fn is_day(text: &str) -> bool {
 pub(crate) fn absolute(text: &str) -> Option<Url> {
     let url = Url::parse(text).ok()?;
     (matches!(url.scheme(), "http" | "https") && url.has_host()).then_some(url)
+}
+
+/// Longest name of a header field of a message.
+const MAX_HEADER_NAME: usize = 64;
+/// Longest value, in bytes.
+const MAX_HEADER_VALUE: usize = 256;
+/// Maximum header fields of a message.
+const MAX_HEADERS: usize = 20;
+
+/// Whether a parameter is a header field of a message.
+fn is_header(name: &str) -> bool {
+    let start = name.get(..2).filter(|_| name.len() > 2);
+    start.is_some_and(|start| start.eq_ignore_ascii_case("X-"))
 }
 
 /// The account alone, or with all below it if `SubAccounts=true`.

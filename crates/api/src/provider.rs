@@ -10,10 +10,12 @@ use async_trait::async_trait;
 use model::Timestamp;
 use model::available::{AvailableNumber, NumberSearch};
 use model::error;
+use model::record::Account;
 use store::{NumberOrder, Store, StoreError};
 use tracing::{info, warn};
 
 use crate::failure::Failure;
+use crate::test_stock;
 
 /// Why a provider did not do what it was asked to.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +23,9 @@ pub enum ProviderError {
     /// It does not have the number, or no longer.
     #[error("the number is not available")]
     NotAvailable,
+    /// It refuses the number, with this number of the error table.
+    #[error("{1}")]
+    Refused(u16, &'static str),
     /// It failed, gave no usable answer, or none in time.
     #[error("{0}")]
     Failed(String),
@@ -52,13 +57,25 @@ pub enum NumberProvider {
     Inventory,
     /// A carrier.
     Carrier(Arc<dyn Carrier>),
+    /// The numbers of test mode.
+    Test,
 }
 
 impl NumberProvider {
+    /// What sells numbers to an account.
+    pub(crate) fn of(&self, account: &Account) -> Self {
+        if account.is_test {
+            Self::Test
+        } else {
+            self.clone()
+        }
+    }
+
     pub(crate) async fn countries(&self, store: &Store) -> Result<Vec<String>, ProviderError> {
         match self {
             Self::Inventory => Ok(store.inventory_countries().await?),
             Self::Carrier(carrier) => carrier.countries().await,
+            Self::Test => Ok(vec![test_stock::COUNTRY.to_owned()]),
         }
     }
 
@@ -71,6 +88,7 @@ impl NumberProvider {
         let mut found = match self {
             Self::Inventory => store.inventory(search).await?,
             Self::Carrier(carrier) => carrier.search(search).await?,
+            Self::Test => test_stock::search(search, rand::random())?,
         };
         found.truncate(usize::try_from(search.limit).unwrap_or(0));
         Ok(found)
@@ -83,6 +101,7 @@ impl From<ProviderError> for Failure {
             ProviderError::NotAvailable => {
                 Self::of(error::NUMBER_TAKEN).saying("The number is not available.")
             }
+            ProviderError::Refused(code, text) => Self::of(code).saying(text),
             ProviderError::Failed(reason) => {
                 warn!(reason, "the number provider failed a request");
                 Self::of(error::PROVIDER_FAILED)
@@ -108,7 +127,8 @@ pub async fn release_numbers(
                 store.forget_order(&order).await?;
                 info!(number = %order.number, "a number was given back to the carrier");
             }
-            Err(ProviderError::Failed(reason)) => {
+            Err(failed @ (ProviderError::Refused(..) | ProviderError::Failed(_))) => {
+                let reason = failed.to_string();
                 warn!(number = %order.number, reason, "a number could not be given back to the carrier yet");
             }
             Err(ProviderError::Store(error)) => return Err(error),

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use axum::response::Response;
-use http::header::{CONTENT_TYPE, HeaderName};
+use http::header::{CONTENT_TYPE, HeaderName, LINK, LOCATION};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use model::{AccountSid, error};
 use sha2::{Digest, Sha256};
@@ -31,7 +31,7 @@ const MAX_REPLY: usize = 1024 * 1024;
 /// No request takes this long: one without an answer after it was interrupted.
 const INTERRUPTED: Duration = Duration::from_secs(5 * 60);
 /// Headers that belong to the answer and not to the request that it answers.
-const KEPT: [HeaderName; 2] = [CONTENT_TYPE, WARNING];
+const KEPT: [HeaderName; 4] = [CONTENT_TYPE, LOCATION, LINK, WARNING];
 
 /// What identifies the request, if it has a key.
 ///

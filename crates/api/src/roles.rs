@@ -132,6 +132,7 @@ const DEVELOPER: &[&str] = &[
     "RestComm:*:Announcements",
     "RestComm:Read:AuditLog",
     "RestComm:Read:AvailablePhoneNumbers",
+    "RestComm:*:Bin",
     "RestComm:*:Calls",
     "RestComm:*:Clients",
     "RestComm:*:Conferences",
@@ -140,6 +141,7 @@ const DEVELOPER: &[&str] = &[
     "RestComm:*:Keys",
     "RestComm:Read:Notifications",
     "RestComm:*:OutgoingCallerIds",
+    "RestComm:Read:Profiles",
     "RestComm:*:Queues",
     "RestComm:Delete,Read:Recordings",
     "RestComm:Read,Modify:SandBoxes",
@@ -267,15 +269,19 @@ mod tests {
 
     /// As `docs/rest.md` describes.
     #[test]
-    fn developers_may_do_all_but_send_text_messages_and_delete_transcriptions() {
+    fn developers_may_do_all_but_send_or_change_text_messages_and_delete_transcriptions() {
         let roles = Roles::default();
         let routes = crate::resources::ROUTES.iter().copied().flatten();
         let refused: Vec<_> = routes
+            .filter(|route| !route.top_only)
             .filter(|route| !roles.allow("Developer", route.action, route.target))
+            .filter(|route| route.paths.iter().any(|path| path.contains("{account}")))
             .map(|route| (route.action, route.target))
             .collect();
         let expected = [
             (Action::Create, "SmsMessages"),
+            (Action::Modify, "SmsMessages"),
+            (Action::Delete, "SmsMessages"),
             (Action::Delete, "Transcriptions"),
         ];
         assert_eq!(refused, expected);

@@ -23,13 +23,19 @@ pub(crate) enum Verb {
     Post,
     Put,
     Delete,
+    /// Connects two resources; also sent as a PUT with the header `X-HTTP-Method-Override`.
+    Link,
+    Unlink,
     Other,
 }
 
 impl Verb {
     /// Whether it requests a change.
     pub(crate) const fn is_change(self) -> bool {
-        matches!(self, Self::Post | Self::Put | Self::Delete)
+        matches!(
+            self,
+            Self::Post | Self::Put | Self::Delete | Self::Link | Self::Unlink
+        )
     }
 
     /// Its HTTP name; empty for those that no route has.
@@ -39,6 +45,8 @@ impl Verb {
             Self::Post => "POST",
             Self::Put => "PUT",
             Self::Delete => "DELETE",
+            Self::Link => "LINK",
+            Self::Unlink => "UNLINK",
             Self::Other => "",
         }
     }
@@ -64,10 +72,16 @@ pub(crate) struct Route {
     pub(crate) action: Action,
     /// The kind of resource in permissions.
     pub(crate) target: &'static str,
+    /// Whether only the top account has it: it concerns the whole server.
+    pub(crate) top_only: bool,
     /// Groups of parameters.
     pub(crate) params: &'static [&'static [Param]],
     /// Parameters that other servers have here, with what to use instead.
     pub(crate) instead: &'static [(&'static str, &'static str)],
+    /// Whether parameters named `X-…` are header fields of the message that is sent.
+    pub(crate) takes_headers: bool,
+    /// The JSON Schema of its body, if that is a document rather than a form.
+    pub(crate) document: Option<&'static str>,
     pub(crate) answers: Answers,
     /// Status of success.
     pub(crate) status: Each<u16>,
@@ -88,10 +102,22 @@ pub(crate) enum Answers {
     Page(&'static (dyn Shape + Sync)),
     /// A list that is not paged in dialects with bare lists.
     All(&'static (dyn Shape + Sync)),
+    /// A document of this media type, which is JSON.
+    Document(&'static str),
     /// An array of texts.
     Texts,
     /// Empty.
     Nothing,
+}
+
+impl Answers {
+    /// Whether the answer shows one resource, which has an `ETag`.
+    pub(crate) const fn is_single(self) -> bool {
+        match self {
+            Self::One(_) | Self::Document(_) => true,
+            Self::Legs(_) | Self::Page(_) | Self::All(_) | Self::Texts | Self::Nothing => false,
+        }
+    }
 }
 
 /// A parameter of the query or form.
@@ -239,8 +265,11 @@ impl Route {
             within: [true, true],
             action: Action::Read,
             target: "",
+            top_only: false,
             params: &[],
             instead: &[],
+            takes_headers: false,
+            document: None,
             answers: Answers::Nothing,
             status: [200, 200],
             refuses: [&[], &[]],
@@ -268,10 +297,24 @@ impl Route {
         route
     }
 
+    pub(crate) const fn link(paths: &'static [&'static str], handle: Handler) -> Self {
+        Self::new(Verb::Link, paths, handle)
+    }
+
+    pub(crate) const fn unlink(paths: &'static [&'static str], handle: Handler) -> Self {
+        Self::new(Verb::Unlink, paths, handle)
+    }
+
     /// Sets the permission that the caller's role needs.
     pub(crate) const fn needs(mut self, action: Action, target: &'static str) -> Self {
         self.action = action;
         self.target = target;
+        self
+    }
+
+    /// Reserves it for the top account.
+    pub(crate) const fn top_only(mut self) -> Self {
+        self.top_only = true;
         self
     }
 
@@ -280,11 +323,22 @@ impl Route {
         self
     }
 
+    pub(crate) const fn takes_headers(mut self) -> Self {
+        self.takes_headers = true;
+        self
+    }
+
     pub(crate) const fn instead(
         mut self,
         instead: &'static [(&'static str, &'static str)],
     ) -> Self {
         self.instead = instead;
+        self
+    }
+
+    /// Its body is a JSON document with this schema.
+    pub(crate) const fn takes(mut self, schema: &'static str) -> Self {
+        self.document = Some(schema);
         self
     }
 
@@ -316,12 +370,16 @@ impl Route {
     /// Whether it changes a resource that a GET of the same path shows.
     pub(crate) fn is_change_of_one(&self) -> bool {
         let shows_it = |route: &Route| {
-            route.method == Verb::Get
-                && route.paths == self.paths
-                && matches!(route.answers, Answers::One(_))
+            route.method == Verb::Get && route.paths == self.paths && route.answers.is_single()
         };
         let mut routes = resources::ROUTES.iter().copied().flatten();
         self.method != Verb::Get && routes.any(shows_it)
+    }
+
+    /// Whether its path can be linked to other resources.
+    pub(crate) fn has_links(&self) -> bool {
+        let mut routes = resources::ROUTES.iter().copied().flatten();
+        routes.any(|route| route.method == Verb::Link && route.paths == self.paths)
     }
 
     /// Every status with which a request for it can be refused, in order.
@@ -420,7 +478,7 @@ fn matched<'a>(pattern: &str, path: &[&'a str]) -> Option<(Option<&'a str>, Stri
 /// A row, for tests that call every route.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RouteInfo {
-    /// `GET`, `POST`, `PUT` or `DELETE`.
+    /// `GET`, `POST`, `PUT`, `DELETE`, `LINK` or `UNLINK`.
     pub method: &'static str,
     /// Complete path, with `{account}` and one more `{…}` to be filled in.
     pub path: String,
@@ -428,6 +486,8 @@ pub struct RouteInfo {
     pub action: &'static str,
     /// The kind of resource in permissions.
     pub target: &'static str,
+    /// Whether only the top account has it.
+    pub top_only: bool,
 }
 
 /// Every method of every path, in all dialects.
@@ -441,6 +501,7 @@ pub fn routes() -> Vec<RouteInfo> {
                 path: format!("{}{path}", dialect.base),
                 action: route.action.as_str(),
                 target: route.target,
+                top_only: route.top_only,
             }));
         }
     }

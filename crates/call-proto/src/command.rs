@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 pub use model::Target;
+use model::profile::Traffic;
 use model::{
     AccountSid, AnswerTiming, CallSid, ConferenceSid, HttpMethod, QueueSid, RecordingSid, StreamSid,
 };
@@ -37,6 +38,10 @@ pub enum Command {
         req: Req,
         /// Account that named the targets: only addresses that it may reach are routes.
         author: AccountSid,
+        /// Account under which the call runs: its profile says which numbers can be called.
+        account: AccountSid,
+        /// What goes there.
+        traffic: Traffic,
         /// In order; the answer has one entry for each.
         targets: Vec<Target>,
     },
@@ -257,6 +262,8 @@ pub struct OutgoingMessage {
     pub from: String,
     /// The text.
     pub text: String,
+    /// Further header fields.
+    pub headers: Headers,
 }
 
 /// A request to an application.

@@ -1,5 +1,5 @@
-//! The context of one step of a family: the time, the outputs so far, the letters between its
-//! machines, and the source of identifiers.
+//! The context of one step of a family, or of a message that runs a document: the time, the outputs
+//! so far, the letters between its machines, and the source of identifiers.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -8,8 +8,9 @@ use std::time::Duration;
 use model::address::redacted;
 use model::record::Notification;
 use model::{
-    AccountSid, CallSid, EventSid, InstanceSid, Level, LiveTranscriptionSid, MessageSid,
-    NotificationSid, QueueSid, RecordingSid, SessionSid, StreamSid, Timestamp,
+    AccountSid, CallSid, EmailSid, EventSid, InstanceSid, Lane as Owner, Level,
+    LiveTranscriptionSid, MessageSid, NotificationSid, QueueSid, RecordingSid, SessionSid,
+    StreamSid, Timestamp,
 };
 
 use crate::command::{Addressed, Command, LegCommand, MediaCommand};
@@ -158,7 +159,7 @@ pub(crate) struct Context {
     pub(crate) settings: Arc<Settings>,
     pub(crate) letters: VecDeque<Letter>,
     facts: Vec<Fact>,
-    commands: Vec<Addressed>,
+    commands: Vec<(Owner, Command)>,
     next_id: u64,
     ids: Ids,
 }
@@ -186,18 +187,28 @@ impl Context {
                 command,
             });
         }
-        out.append(&mut self.commands);
+        let addressed = |(owner, command): (Owner, Command)| Addressed {
+            call: owner.call().unwrap_or(root),
+            command,
+        };
+        out.extend(self.commands.drain(..).map(addressed));
         out
     }
 
-    pub(crate) fn command(&mut self, call: CallSid, command: Command) {
-        if let Some(entry) = trace::of_command(self.now, call, &command) {
-            self.commands.push(Addressed {
-                call,
-                command: Command::Trace(entry),
-            });
+    /// The same for a machine that does not belong to a call.
+    pub(crate) fn drain_own(&mut self) -> Vec<Command> {
+        let facts = std::mem::take(&mut self.facts);
+        let commit = (!facts.is_empty()).then_some(Command::Commit(facts));
+        let commands = self.commands.drain(..).map(|(_, command)| command);
+        commit.into_iter().chain(commands).collect()
+    }
+
+    pub(crate) fn command(&mut self, owner: impl Into<Owner>, command: Command) {
+        let owner = owner.into();
+        if let Some(entry) = trace::of_command(self.now, owner, &command) {
+            self.commands.push((owner, Command::Trace(entry)));
         }
-        self.commands.push(Addressed { call, command });
+        self.commands.push((owner, command));
     }
 
     pub(crate) fn leg(&mut self, call: CallSid, command: LegCommand) {
@@ -221,23 +232,21 @@ impl Context {
         self.letters.push_back(letter);
     }
 
-    pub(crate) fn trace(&mut self, call: CallSid, lane: Lane, what: &str, detail: &str) {
+    pub(crate) fn trace(&mut self, owner: impl Into<Owner>, lane: Lane, what: &str, detail: &str) {
+        let owner = owner.into();
         let entry = Entry {
             at: self.now,
-            owner: call.into(),
+            owner,
             lane,
             way: Way::Here,
             what: what.to_owned(),
             detail: detail.to_owned(),
         };
-        self.trace_entry(call, entry);
+        self.trace_entry(owner, entry);
     }
 
-    pub(crate) fn trace_entry(&mut self, call: CallSid, entry: Entry) {
-        self.commands.push(Addressed {
-            call,
-            command: Command::Trace(entry),
-        });
+    pub(crate) fn trace_entry(&mut self, owner: impl Into<Owner>, entry: Entry) {
+        self.commands.push((owner.into(), Command::Trace(entry)));
     }
 
     /// Notifies the owner of an account of a problem.
@@ -246,8 +255,8 @@ impl Context {
         let notification = Notification {
             sid: NotificationSid::new(self.now, self.ids.bytes()),
             account: about.account,
-            lane: about.call.into(),
-            call: Some(about.call),
+            lane: about.owner,
+            call: about.owner.call(),
             level: level.number(),
             code,
             text: text.to_owned(),
@@ -263,7 +272,7 @@ impl Context {
             (None, _) => text.to_owned(),
         };
         self.trace(
-            about.call,
+            about.owner,
             Lane::Rcml,
             &format!("{} {code}", level.as_str()),
             &detail,
@@ -316,6 +325,10 @@ impl Context {
         MessageSid::new(self.now, self.ids.bytes())
     }
 
+    pub(crate) fn email_sid(&mut self) -> EmailSid {
+        EmailSid::new(self.now, self.ids.bytes())
+    }
+
     pub(crate) fn event_sid(&mut self) -> EventSid {
         self.ids.event(self.now)
     }
@@ -330,7 +343,8 @@ impl Context {
 #[derive(Clone, Copy)]
 pub(crate) struct About<'a> {
     pub(crate) account: AccountSid,
-    pub(crate) call: CallSid,
+    /// The call or message that it is about.
+    pub(crate) owner: Owner,
     pub(crate) url: Option<&'a str>,
     pub(crate) line: Option<u32>,
     pub(crate) column: Option<u32>,

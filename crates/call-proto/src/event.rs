@@ -202,6 +202,9 @@ pub struct Fetched {
     pub body: String,
     /// Address after redirects: the base of relative addresses.
     pub url: String,
+    /// Its `X-` header fields, for the text messages of its document.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub headers: Headers,
 }
 
 /// Why an application gave no answer.
@@ -606,6 +609,10 @@ pub enum SetIn {
     NumberRefer,
     /// In the `referUrl` of a `<Dial>`.
     DialRefer,
+    /// In the settings for messages of the number.
+    NumberSms,
+    /// In the settings for messages of an application.
+    ApplicationSms,
 }
 
 #[cfg(test)]

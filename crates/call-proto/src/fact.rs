@@ -1,5 +1,6 @@
 //! Facts: changes that must be committed before anything acts on them.
 
+use model::email::Email;
 use model::record::{
     CallRecord, Callback, Conference, Membership, Message, Notification, Recording,
     StartedRecording,
@@ -10,6 +11,7 @@ use model::{
 };
 
 use crate::farewell::{Farewell, MessageFarewell, RecordingFarewell, RoomFarewell};
+use crate::message::TextArrival;
 
 /// One durable change.
 #[derive(Clone, PartialEq, Debug)]
@@ -65,13 +67,23 @@ pub enum Fact {
         /// message.
         farewell: Option<Box<MessageFarewell>>,
     },
-    /// A text message ended. Exactly once per message.
+    /// A text message arrived, and its document has not been fetched.
+    MessageArrived {
+        /// The message.
+        message: Box<Message>,
+        /// What a later process needs to run its document, stored with the message.
+        arrival: Box<TextArrival>,
+    },
+    /// A text message ended, or the document of one that arrived was fetched. Exactly once per
+    /// message.
     MessageEnded {
         /// The record with its final values.
         message: Box<Message>,
         /// Event of the callback about it, if any.
         tells: Option<EventSid>,
     },
+    /// An e-mail is to be sent.
+    EmailQueued(Box<Email>),
     /// A conference exists.
     ConferenceCreated(Box<Conference>),
     /// The members of a conference now hear each other.

@@ -9,6 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
+use model::profile::Traffic;
 use model::{AccountSid, CallSid, CallStatus, Timestamp, error};
 
 use crate::command::Command;
@@ -99,6 +100,8 @@ impl Fork {
             Command::Resolve {
                 req,
                 author,
+                account: common.account,
+                traffic: Traffic::OutboundCalls,
                 targets,
             },
         );
@@ -216,7 +219,7 @@ impl Fork {
         if let Some(parent) = self.parent() {
             let about = About {
                 account: self.common.account,
-                call: parent,
+                owner: parent.into(),
                 url: None,
                 line: None,
                 column: None,

@@ -19,6 +19,7 @@ mod context;
 mod conversation;
 mod detection;
 mod dialect;
+mod email;
 mod event;
 mod fact;
 mod family;
@@ -51,6 +52,7 @@ mod reporter;
 mod request;
 mod room;
 pub mod routing;
+pub mod stand_in;
 mod stream_news;
 mod streams;
 mod trace;
@@ -80,7 +82,7 @@ pub use membership::{
     Beep, Departure, Place, RoomCallback, RoomEnd, RoomEvent, RoomRecording, RoomRefusal, Terms,
     Wish,
 };
-pub use message::{MessageCommand, TextMessage};
+pub use message::{MessageCommand, RunCommand, TextArrival, TextMessage, TextRun};
 pub use queue::{Queue, QueueTell};
 pub use queueing::{Note, Parting, QueueEvent, QueueRequest, Rendezvous, Standing};
 pub use rcml::{Inputs, ReplyKind, RingTone, Sides};
@@ -93,5 +95,6 @@ pub use request::{
     Changed, CreateError, ModifyError, NewCall, NewMessage, NewParticipant, SendError,
 };
 pub use room::{LONGEST_CONFERENCE, Room, RoomCommand, RoomInput, RoomOpening};
+pub use stand_in::{Conduct, StandIn};
 pub use stream_news::{StreamCounts, StreamNews, StreamOver};
 pub use trace::{Entry, Lane, TRACED_TEXT, Way, counts_text};

@@ -1,12 +1,15 @@
 //! One text message, from the look-up of its recipient to the answer (RFC 3428).
 //!
 //! The machine does not depend on a call: the leg whose `<Sms>` sent the message drives it
-//! (`of_call`), or the message has its own machine (`alone`). **Invariant: a message that was
+//! (`of_call`), or the message has its own machine (`alone`).
+//! The document of a message that arrived is run by another one (`run`), which sends messages of
+//! the second kind. **Invariant: a message that was
 //! created ends exactly once, with a final status and a reason.** Left to others: request numbers,
 //! records, and callbacks.
 
 mod alone;
 mod of_call;
+mod run;
 
 use std::time::Duration;
 
@@ -18,10 +21,11 @@ use crate::command::OutgoingMessage;
 use crate::dialect::Dialect;
 use crate::event::{Route, Unreachable};
 use crate::farewell::MessageFarewell;
-use crate::params::Params;
+use crate::params::{Headers, Params};
 
 pub use alone::{MessageCommand, TextMessage};
 pub(crate) use of_call::Messages;
+pub use run::{RunCommand, TextArrival, TextRun};
 
 /// The SIP side stops waiting for an answer after 32 s (RFC 3261 §17.1.2.2, timer F), and again as
 /// long if it is challenged; no answer comes after this time.
@@ -30,8 +34,12 @@ const PATIENCE: Duration = Duration::from_secs(90);
 /// A message that has a record and is `sending`.
 struct Sending {
     record: Message,
+    /// Further header fields.
+    headers: Headers,
     farewell: Option<MessageFarewell>,
     state: State,
+    /// The final response, once there is one.
+    response: Option<(u16, String)>,
     /// The wait ends at this time.
     until: Timestamp,
 }
@@ -56,11 +64,18 @@ enum Step {
 
 impl Sending {
     /// A new message. The look-up of its recipient must follow.
-    fn new(record: Message, farewell: Option<MessageFarewell>, now: Timestamp) -> Self {
+    fn new(
+        record: Message,
+        headers: Headers,
+        farewell: Option<MessageFarewell>,
+        now: Timestamp,
+    ) -> Self {
         Self {
             record,
+            headers,
             farewell,
             state: State::Routing,
+            response: None,
             until: now + PATIENCE,
         }
     }
@@ -82,6 +97,7 @@ impl Sending {
                     route,
                     from: model::target::caller(&self.record.from).to_owned(),
                     text: self.record.body.clone(),
+                    headers: self.headers.clone(),
                 })))
             }
             Ok(None) => self.end(End::unreachable("there is no route to it"), now),
@@ -96,7 +112,10 @@ impl Sending {
     /// The final response. Ignored before the message was sent.
     fn handle_answer(&mut self, status: u16, phrase: &str, now: Timestamp) -> Option<Step> {
         match self.state {
-            State::Asking => self.end(End::of_response(status, phrase), now),
+            State::Asking => {
+                self.response = Some((status, phrase.to_owned()));
+                self.end(End::of_response(status, phrase), now)
+            }
             State::Routing | State::Over => None,
         }
     }

@@ -44,7 +44,7 @@ impl Profile {
     pub(crate) fn about<'a>(&self, url: Option<&'a str>) -> About<'a> {
         About {
             account: self.account,
-            call: self.sid,
+            owner: self.sid.into(),
             url,
             line: None,
             column: None,

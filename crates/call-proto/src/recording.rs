@@ -106,6 +106,8 @@ pub(crate) struct Recordings {
     open: Vec<OpenRecording>,
     /// Those that the API has ended.
     stopped: Vec<RecordingSid>,
+    /// What the last `<Record>` has recorded, with its length in milliseconds, if it can be heard.
+    spoken: Option<(RecordingSid, i64)>,
 }
 
 impl Recordings {
@@ -126,6 +128,9 @@ impl Recordings {
             kind: terms.kind(),
             created: cx.now,
         };
+        if let RecordingSource::RecordVerb = terms.source {
+            self.spoken = None;
+        }
         let track = terms.sides.track();
         let farewell = terms
             .callback
@@ -173,6 +178,11 @@ impl Recordings {
         if let Some(open) = self.open.iter_mut().find(|open| open.started.sid == sid) {
             open.until = Some(until);
         }
+    }
+
+    /// What the last `<Record>` has recorded, with its length in milliseconds; `None` if that is nothing.
+    pub(crate) const fn spoken(&self) -> Option<(RecordingSid, i64)> {
+        self.spoken
     }
 
     pub(crate) fn is_open(&self, sid: RecordingSid) -> bool {
@@ -230,6 +240,9 @@ impl Recordings {
             RecordingOutcome::Absent
         };
         let told = open.close(end, leg, cx);
+        if stored && open.started.kind.source == RecordingSource::RecordVerb {
+            self.spoken = Some((sid, duration_ms));
+        }
         if stored {
             cx.fact(Fact::Recorded(Recording {
                 sid,

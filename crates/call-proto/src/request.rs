@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use model::{AccountSid, CallSid, HttpMethod, RecordingSid};
+use model::{AccountSid, CallSid, HttpMethod, MessageDirection, RecordingSid};
 
 use crate::callback::{CallbackTarget, LegCallback};
 use crate::command::Target;
@@ -155,6 +155,10 @@ pub struct NewMessage {
     pub to: String,
     /// The text.
     pub body: String,
+    /// How it comes to be sent.
+    pub direction: MessageDirection,
+    /// `X-` header fields, for a message that goes out by SIP.
+    pub headers: Headers,
     /// Receives each status.
     pub callback: Option<CallbackTarget>,
     /// How long a route to the outside may be tried; `None`: [`crate::forwarding::VALIDITY`].

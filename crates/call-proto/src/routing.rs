@@ -1,5 +1,5 @@
-//! Decides who an inbound call is for, whether its caller may call there, and where a called party
-//! is.
+//! Decides who an inbound call or text message is for, whether its caller may call there, and where
+//! a called party is.
 //!
 //! **Invariant: From alone gives no rights.** A number can be called by a trunk, by an
 //! authenticated client, or by anyone if it is public. A user part of From that names a client must
@@ -14,20 +14,26 @@ mod refer;
 mod rows;
 #[cfg(test)]
 mod tests;
+mod texts;
 
+use model::profile::{Rate, Traffic};
 use model::record::{Application, Client, Number, VoiceApplication};
-use model::{AccountSid, AccountStatus, DialectName, HttpMethod, NumberSid, RefusalReason, error};
+use model::{
+    AccountSid, AccountStatus, DialectName, HttpMethod, NumberSid, OrganizationSid, RefusalReason,
+    error,
+};
 use rcml::{Branch, Dial, Noun, Verb};
 
 use crate::callback::CallbackTarget;
 use crate::dialect::Dialect;
-use crate::event::{Document, Fallback, Headers, SetIn};
+use crate::event::{Document, Fallback, Headers, SetIn, Unreachable};
 use crate::family::Script;
 
 pub use application::document_of;
 pub use invitation::{Caller, Invitation};
-pub use outgoing::{Place, Way, instead, way};
+pub use outgoing::{Local, Place, Way, instead, way};
 pub use rows::{Numbers, Rows, Standing, Want, is_usable_pattern};
+pub use texts::{Forward, NOT_TEXT, Outcome, Relay, TextDecision, route_text};
 
 /// Longest client-to-client call without a document, in seconds.
 const PEER_LIMIT_S: u32 = 3_600;
@@ -99,12 +105,36 @@ impl Refusal {
         }
     }
 
+    /// The account has had as many calls through trunks as its profile allows in a period.
+    #[must_use]
+    pub fn over_rate(account: AccountSid, rate: Rate) -> Self {
+        let text = format!("the profile of the account allows only {rate}");
+        Self {
+            retry_after_s: Some(RETRY_AFTER_S),
+            code: Some(error::PROFILE_RATE),
+            account: Some(account),
+            ..Self::of_server(480, &text)
+        }
+    }
+
     /// The server accepts no more calls.
     #[must_use]
     pub fn full() -> Self {
         Self {
             retry_after_s: Some(RETRY_AFTER_S),
             ..Self::of_server(503, "the server is full")
+        }
+    }
+
+    /// The recipient of a text cannot be reached.
+    ///
+    /// - `account`: that of the sender
+    #[must_use]
+    pub fn unreachable(account: AccountSid, why: &Unreachable) -> Self {
+        Self {
+            code: Some(why.code),
+            account: Some(account),
+            ..Self::of_server(404, &why.text)
         }
     }
 
@@ -236,6 +266,9 @@ impl<'a> Routing<'a> {
             Some(Called::Client(callee)) => self.to_client(by, callee)?,
             Some(Called::Number(number)) => self.to_number(by, number)?,
             None => match by {
+                Some(client) if self.calls_elsewhere() => {
+                    Verdict::Refuse(self.not_here(Some(client.account)))
+                }
                 Some(client) => self.to_outside(client),
                 None => Verdict::Refuse(self.not_here(None)),
             },
@@ -270,10 +303,10 @@ impl<'a> Routing<'a> {
     fn named_client(&self) -> Result<Option<&'a Client>, Want> {
         let invite = self.invite;
         match &invite.caller {
-            Caller::Client { login } => self.rows.client(login),
-            Caller::Unknown | Caller::Unproved | Caller::Trunk if invite.from_here => {
-                self.rows.client(&invite.from_user)
-            }
+            Caller::Client { login } => self.rows.client(invite.from_organization, login),
+            Caller::Unknown | Caller::Unproved | Caller::Trunk if invite.from_here => self
+                .rows
+                .client(invite.from_organization, &invite.from_user),
             Caller::Unknown | Caller::Unproved | Caller::Trunk => Ok(None),
         }
     }
@@ -300,16 +333,37 @@ impl<'a> Routing<'a> {
     /// The called party is in the Request-URI; some providers put it only into To.
     fn called(&self) -> Result<(&'a str, Option<Called<'a>>), Want> {
         let invite = self.invite;
+        let organization = self.called_organization();
         for user in [&invite.called_user, &invite.to_user] {
-            let called = match self.rows.client(user)? {
+            let client = if self.calls_elsewhere() {
+                None
+            } else {
+                self.rows.client(organization, user)?
+            };
+            let called = match client {
                 Some(client) => Some(self.client_or_number(user, client)?),
-                None => self.rows.number(user)?.map(Called::Number),
+                None => self.rows.number(organization, user)?.map(Called::Number),
             };
             if called.is_some() {
                 return Ok((user, called));
             }
         }
         Ok((&invite.called_user, None))
+    }
+
+    /// Where the called name is looked up: a client that names no organization means its own.
+    fn called_organization(&self) -> OrganizationSid {
+        let invite = self.invite;
+        invite
+            .called_organization
+            .unwrap_or(invite.from_organization)
+    }
+
+    /// Whether a client calls another organization, of which it reaches only the numbers.
+    fn calls_elsewhere(&self) -> bool {
+        let invite = self.invite;
+        matches!(invite.caller, Caller::Client { .. })
+            && self.called_organization() != invite.from_organization
     }
 
     /// A client, unless another account has a number that is dialled the same way.
@@ -339,9 +393,32 @@ impl<'a> Routing<'a> {
         Ok(Some(verdict))
     }
 
+    /// The refusal of a call from a trunk, if the profile of the called account does not allow its caller.
+    fn unwelcome(&self, account: AccountSid) -> Result<Option<Verdict>, Want> {
+        if self.invite.caller != Caller::Trunk {
+            return Ok(None);
+        }
+        let from = &self.invite.from_user;
+        let allowed = self
+            .rows
+            .limits(account)?
+            .allows(Traffic::InboundCalls, from);
+        Ok((!allowed).then(|| {
+            let text = format!("the profile of the account does not allow calls from {from}");
+            Verdict::Refuse(Refusal {
+                code: Some(error::PROFILE_REFUSED),
+                account: Some(account),
+                ..Refusal::of_server(403, &text)
+            })
+        }))
+    }
+
     fn to_client(&self, by: Option<&Client>, callee: &Client) -> Result<Verdict, Want> {
         if self.rows.account(callee.account)? != AccountStatus::Active {
             return Ok(inactive(callee.account, &callee.login));
+        }
+        if let Some(refused) = self.unwelcome(callee.account)? {
+            return Ok(refused);
         }
         let branch = self.branch(&callee.login);
         let mut dial = Dial::new(vec![Noun::Client(branch)]);
@@ -359,6 +436,9 @@ impl<'a> Routing<'a> {
     fn to_number(&self, by: Option<&Client>, number: &Number) -> Result<Verdict, Want> {
         if self.rows.account(number.account)? != AccountStatus::Active {
             return Ok(inactive(number.account, &number.phone_number));
+        }
+        if let Some(refused) = self.unwelcome(number.account)? {
+            return Ok(refused);
         }
         if self.invite.caller == Caller::Unknown && !number.public {
             return Ok(Verdict::Challenge(Challenged::Stranger));

@@ -311,7 +311,7 @@ pub fn counts_text(counts: &MediaCounts) -> String {
 }
 
 /// The entry for an output; `None` for outputs that mean nothing to people.
-pub(crate) fn of_command(at: Timestamp, call: CallSid, command: &Command) -> Option<Entry> {
+pub(crate) fn of_command(at: Timestamp, owner: model::Lane, command: &Command) -> Option<Entry> {
     let (lane, what, detail) = match command {
         Command::Commit(_) | Command::Trace(_) | Command::Forget => return None,
         Command::Reply { outcome, .. } => {
@@ -394,7 +394,7 @@ pub(crate) fn of_command(at: Timestamp, call: CallSid, command: &Command) -> Opt
     };
     Some(Entry {
         at,
-        owner: call.into(),
+        owner,
         lane,
         way: Way::Out,
         what,

@@ -35,6 +35,7 @@ mod cases {
     mod several;
     mod speech;
     mod streams;
+    mod text_runs;
     mod transcripts;
     mod unrecorded;
     mod verbs;

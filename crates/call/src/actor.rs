@@ -43,7 +43,8 @@ use crate::listening::Listenings;
 use crate::live::{Inbox, Replies};
 use crate::records::Kept;
 use crate::relays::Relays;
-use crate::resolve::Peers;
+use crate::resolve::{By, Destination, Peers};
+use crate::stand_ins::StandIns;
 use crate::strangers::Place;
 use crate::streams::Streams;
 use crate::{facts, panics, resolve, rooms, sip_side};
@@ -120,6 +121,8 @@ struct Actor {
     source: Option<CallerHost>,
     /// Held to the end, if the caller is a stranger.
     place: Option<Place>,
+    /// The remote parties of legs that a test account called.
+    stand_ins: StandIns,
     /// Pending text messages.
     messages: HashMap<LegId, (CallSid, Req)>,
     /// Requesters waiting for a reply. Dropping one reports that the call has ended.
@@ -172,6 +175,7 @@ async fn run(shared: Arc<Shared>, start: Start) {
         calls_of_endpoints: HashMap::new(),
         source: start.inbound.map(|(_, _, source)| source),
         place: start.place,
+        stand_ins: StandIns::default(),
         messages: HashMap::new(),
         asked: BTreeMap::new(),
         asks: 0,
@@ -256,14 +260,18 @@ impl Actor {
                     continue;
                 }
             }
-            let wake = self.family.family().poll_timeout();
+            let times = [
+                self.family.family().poll_timeout(),
+                self.stand_ins.poll_timeout(),
+            ];
+            let wake = times.into_iter().flatten().min();
             tokio::select! {
                 Some((leg, event)) = ears.from_sip.recv() => self.hear_sip(leg, event),
                 Some((endpoint, report)) = ears.from_media.recv() => {
                     self.hear_media(endpoint, report);
                 }
                 Some(input) = ears.inputs.recv() => self.input(input),
-                () = self.clock.sleep_until(wake) => self.family.handle_timeout(self.clock.now()),
+                () = self.clock.sleep_until(wake) => self.handle_timeout(),
                 // Keeps finished jobs from piling up.
                 Some(job) = self.jobs.join_next() => {
                     if let Err(failed) = job && failed.is_panic() {
@@ -271,6 +279,22 @@ impl Actor {
                     }
                 }
             }
+        }
+    }
+
+    /// A time has come, of the family or of a stand-in.
+    fn handle_timeout(&mut self) {
+        let now = self.clock.now();
+        for (call, event) in self.stand_ins.handle_timeout(now) {
+            self.family.handle(call, event, now);
+        }
+        if self
+            .family
+            .family()
+            .poll_timeout()
+            .is_some_and(|at| at <= now)
+        {
+            self.family.handle_timeout(now);
         }
     }
 
@@ -440,8 +464,17 @@ impl Actor {
             Command::Resolve {
                 req,
                 author,
+                account,
+                traffic,
                 targets,
-            } => self.resolve(call, req, author, targets),
+            } => {
+                let by = By {
+                    author,
+                    account,
+                    traffic,
+                };
+                self.resolve((call, req), by, targets);
+            }
             Command::Fetch { req, request } => self.fetch(call, req, request),
             Command::Speak {
                 req,
@@ -584,6 +617,9 @@ impl Actor {
         };
         match command {
             LegCommand::Invite(invite) => self.invite(call, leg, *invite),
+            other if self.stand_ins.has(call) => {
+                self.stand_ins.command(call, &other, self.clock.now());
+            }
             other => {
                 if let (LegCommand::Headers(headers), Some(leg)) =
                     (&other, self.legs.get_mut(&call))
@@ -598,10 +634,17 @@ impl Actor {
     }
 
     fn invite(&mut self, call: CallSid, leg: LegId, invite: Invite) {
-        let Some(peer) = self.peers.get(resolve::key(&invite.route.via)).copied() else {
-            let uri = model::address::redacted_sip(&invite.route.uri);
-            error!(call.sid = %call, uri, "a route leads nowhere");
-            return;
+        let peer = match self.peers.get(resolve::key(&invite.route.via)) {
+            Some(Destination::Sip(peer)) => *peer,
+            Some(Destination::StandIn(conduct)) => {
+                let (offer, now) = (&invite.sdp, self.clock.now());
+                return self.stand_ins.invite(call, *conduct, offer, now);
+            }
+            None => {
+                let uri = model::address::redacted_sip(&invite.route.uri);
+                error!(call.sid = %call, uri, "a route leads nowhere");
+                return;
+            }
         };
         let headers = self.legs.get(&call).map(|leg| leg.headers.clone());
         let spec = sip_side::invite(invite, headers.unwrap_or_default(), peer);
@@ -612,9 +655,16 @@ impl Actor {
     }
 
     fn send_message(&mut self, call: CallSid, req: Req, message: call_proto::OutgoingMessage) {
-        let Some(peer) = self.peers.get(resolve::key(&message.route.via)).copied() else {
-            let reason = "the route leads nowhere".to_owned();
-            return self.message_answered(call, req, 503, reason);
+        let peer = match self.peers.get(resolve::key(&message.route.via)) {
+            Some(Destination::Sip(peer)) => *peer,
+            Some(Destination::StandIn(conduct)) => {
+                let status = conduct.message_status();
+                return self.message_answered(call, req, status, String::new());
+            }
+            None => {
+                let reason = "the route leads nowhere".to_owned();
+                return self.message_answered(call, req, 503, reason);
+            }
         };
         let leg = self.shared.parts.sip.new_leg(self.sip_events.clone());
         self.messages.insert(leg, (call, req));

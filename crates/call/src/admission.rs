@@ -1,15 +1,14 @@
 //! A new INVITE: fetches the rows that routing needs, and carries out its decision.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use call_proto::Inbound;
 use call_proto::journal::Recorder;
-use call_proto::routing::{
-    self, Admission, Caller, Challenged, Decision, House, Invitation, Refusal,
-};
+use call_proto::routing::{self, Admission, Challenged, Decision, House, Invitation, Refusal};
 use model::record::Notification;
-use model::{NotificationSid, RefusalReason};
+use model::{AccountSid, NotificationSid, OrganizationSid, RefusalReason};
 use sip::{IncomingCall, LegCommand};
 use store::{Change, StoreError};
 use tracing::{debug, error, warn};
@@ -18,6 +17,7 @@ use crate::actor::{self, CallerHost, Start};
 use crate::clock::Clock;
 use crate::engine::Shared;
 use crate::resolve::{self, Peers};
+use crate::sip_side::is_proved;
 use crate::strangers::{Full, Place};
 use crate::{facts, now, rows, sip_side};
 
@@ -44,11 +44,32 @@ pub(crate) async fn admit(shared: Arc<Shared>, call: IncomingCall) {
             shared.parts.sip.challenge(call.leg, false);
         }
         Decision::Refuse(refusal) => refuse(&shared, &call, refusal).await,
-        Decision::Admit(admission) => match enter(&shared, &call) {
+        Decision::Admit(admission) => match admitted(&shared, &call, admission.account).await {
             Ok(place) => start(&shared, call, *admission, place),
             Err(refusal) => refuse(&shared, &call, refusal).await,
         },
     }
+}
+
+/// Counts the call in, and against the rate of its account if it came through a trunk.
+async fn admitted(
+    shared: &Shared,
+    call: &IncomingCall,
+    account: AccountSid,
+) -> Result<Option<Place>, Refusal> {
+    if matches!(call.caller, sip::Caller::Trunk { .. }) {
+        let profile = shared.parts.store.profile_of(account).await;
+        let profile = profile.map_err(|error| {
+            error!(%error, "the profile of an account cannot be read");
+            Refusal::without_rows(matches!(error, StoreError::Unavailable(_)))
+        })?;
+        if let Some(rate) = profile.limits.calls
+            && !shared.is_within(account, rate)
+        {
+            return Err(Refusal::over_rate(account, rate));
+        }
+    }
+    enter(shared, call)
 }
 
 /// Counts the call in. Returns the place that it holds, if its caller is a stranger.
@@ -86,22 +107,21 @@ async fn decide(shared: &Shared, call: &IncomingCall) -> Result<Decision, StoreE
 }
 
 async fn invitation(shared: &Shared, call: &IncomingCall) -> Result<Invitation, StoreError> {
-    let bindings = resolve::bindings(shared, &call.from_user).await?;
-    let caller = match &call.caller {
-        sip::Caller::Client { login } => Caller::Client {
-            login: login.clone(),
-        },
-        sip::Caller::Trunk { .. } => Caller::Trunk,
-        sip::Caller::BadCredentials { .. } => Caller::Unproved,
-        sip::Caller::Unknown => Caller::Unknown,
+    let from_organization = organization_of(shared, &call.from_domain).await?;
+    let called_organization = match &call.called_domain {
+        Some(domain) => Some(organization_of(shared, domain).await?),
+        None => None,
     };
+    let bindings = resolve::bindings(shared, from_organization, &call.from_user).await?;
     Ok(Invitation {
-        caller,
+        caller: sip_side::caller(&call.caller),
         from_user: call.from_user.clone(),
+        from_organization,
         from_here: call.from_here,
         from_registered: bindings
             .iter()
             .any(|binding| binding.peer.remote.ip() == call.source.ip()),
+        called_organization,
         called_user: call.called_user.clone(),
         called_here: call.called_here,
         request_uri: call.request_uri.clone(),
@@ -111,11 +131,17 @@ async fn invitation(shared: &Shared, call: &IncomingCall) -> Result<Invitation, 
     })
 }
 
-const fn is_proved(caller: &sip::Caller) -> bool {
-    match caller {
-        sip::Caller::Client { .. } | sip::Caller::Trunk { .. } => true,
-        sip::Caller::BadCredentials { .. } | sip::Caller::Unknown => false,
+/// The organization with a domain that the SIP side knows; the first one, if it is closed meanwhile.
+pub(crate) async fn organization_of(
+    shared: &Shared,
+    domain: &str,
+) -> Result<OrganizationSid, StoreError> {
+    let first = shared.config.organization;
+    if domain.eq_ignore_ascii_case(&shared.config.domain) {
+        return Ok(first);
     }
+    let found = shared.parts.store.organization_of_domain(domain).await?;
+    Ok(found.map_or(first, |found| found.sid))
 }
 
 fn start(shared: &Arc<Shared>, call: IncomingCall, admission: Admission, place: Option<Place>) {
@@ -164,14 +190,6 @@ fn note(shared: &Shared, call: &IncomingCall, reason: RefusalReason, name: &str)
 }
 
 async fn refuse(shared: &Shared, call: &IncomingCall, refusal: Refusal) {
-    if let Some((reason, name)) = &refusal.counted {
-        note(shared, call, *reason, name);
-    }
-    debug!(
-        status = refusal.sip_status,
-        text = refusal.text,
-        "call refused"
-    );
     shared.refused.fetch_add(1, Ordering::Relaxed);
     let retry_after = refusal.retry_after_s;
     let headers = retry_after.map(|after| ("Retry-After".to_owned(), after.to_string()));
@@ -183,11 +201,36 @@ async fn refuse(shared: &Shared, call: &IncomingCall, refusal: Refusal) {
             headers: headers.into_iter().collect(),
         },
     );
+    let refused = Refused {
+        source: call.source.ip(),
+        is_proved: is_proved(&call.caller),
+    };
+    refuse_for(shared, Some(refused), refusal).await;
+}
+
+/// The sender of a request that is refused.
+pub(crate) struct Refused {
+    pub(crate) source: IpAddr,
+    pub(crate) is_proved: bool,
+}
+
+/// Counts a refusal and notifies the owner of the account that can fix its cause.
+///
+/// - `by`: the sender, unless a provider of the operator's passed the request on
+pub(crate) async fn refuse_for(shared: &Shared, by: Option<Refused>, refusal: Refusal) {
+    debug!(
+        status = refusal.sip_status,
+        text = refusal.text,
+        "call or text refused"
+    );
+    let refusals = &shared.parts.refusals;
+    if let (Some(by), Some((reason, name))) = (&by, &refusal.counted) {
+        refusals.note(by.source, *reason, name);
+    }
     let (Some(account), Some(code)) = (refusal.account, refusal.code) else {
         return;
     };
-    let refusals = &shared.parts.refusals;
-    if !is_proved(&call.caller) && !refusals.is_news(account, code, &refusal.text) {
+    if by.is_some_and(|by| !by.is_proved) && !refusals.is_news(account, code, &refusal.text) {
         return;
     }
     let at = now();

@@ -35,12 +35,23 @@ pub(crate) async fn document(
         .fetch(http)
         .await
         .map_err(|error| fetch_failure(&error))?;
+    let headers = fetched.headers.iter().filter_map(extra).collect();
     Ok(Fetched {
         status: fetched.status,
         body: rcml::decode(&fetched.body, fetched.content_type.as_deref()),
         content_type: fetched.content_type,
         url: fetched.final_url,
+        headers,
     })
+}
+
+/// An `X-` header field, in the spelling that those of calls have.
+fn extra((name, value): &(String, String)) -> Option<(String, String)> {
+    let rest = name
+        .get(..2)
+        .filter(|start| start.eq_ignore_ascii_case("x-"))?;
+    let rest = &name[rest.len()..];
+    Some((format!("X-{rest}"), value.clone()))
 }
 
 fn fetch_failure(error: &FetchError) -> FetchFailure {

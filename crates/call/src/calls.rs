@@ -8,6 +8,7 @@ use call_proto::routing::Place;
 use call_proto::{
     Changed, CreateError, Event, Modify, ModifyError, NewCall, OutboundApi, RecordingChange,
 };
+use model::profile::Traffic;
 use model::record::CallRecord;
 use model::{CallSid, ConferenceSid};
 use store::StoreError;
@@ -31,7 +32,11 @@ impl Engine {
         let routes = resolve::resolve(
             shared,
             (&new.target, Place::Parameter),
-            new.account,
+            resolve::By {
+                author: new.account,
+                account: new.account,
+                traffic: Traffic::OutboundCalls,
+            },
             &mut peers,
         )
         .await

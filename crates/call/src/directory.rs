@@ -6,7 +6,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use model::{OrganizationSid, RefusalReason, ServerSid, Timestamp};
+use model::{OrganizationSid, OrganizationStatus, RefusalReason, ServerSid, Timestamp};
 use sip::{BindingSnapshot, Directory, DirectoryError, Secret};
 use store::{Change, KeptPhones, Store};
 
@@ -17,7 +17,7 @@ use crate::Refusals;
 pub struct StoreDirectory {
     /// The store.
     pub store: Store,
-    /// The organization whose clients register here.
+    /// The first organization: its clients are known without a domain.
     pub organization: OrganizationSid,
     /// The server; the same after a restart.
     pub server: ServerSid,
@@ -52,7 +52,7 @@ impl Directory for StoreDirectory {
 
     async fn bindings_changed(
         &self,
-        login: &str,
+        known_as: &str,
         bindings: Vec<BindingSnapshot>,
     ) -> Result<(), DirectoryError> {
         let failed = |error: &dyn std::fmt::Display| DirectoryError(error.to_string());
@@ -64,8 +64,19 @@ impl Directory for StoreDirectory {
                 expires: Timestamp::from_unix(Duration::from_secs(last)),
             }),
         };
+        let (login, organization) = match known_as.split_once('@') {
+            None => (known_as, self.organization),
+            Some((login, domain)) => {
+                let found = self.store.organization_of_domain(domain).await;
+                // Nobody can register with one that does not exist.
+                let Some(found) = found.map_err(|error| failed(&error))? else {
+                    return Ok(());
+                };
+                (login, found.sid)
+            }
+        };
         let change = Change::Registered {
-            organization: self.organization,
+            organization,
             login: login.to_owned(),
             server: self.server,
             phones,
@@ -81,20 +92,30 @@ impl Directory for StoreDirectory {
 
     async fn bindings(&self) -> Result<Vec<(String, Vec<BindingSnapshot>)>, DirectoryError> {
         let failed = |error: store::StoreError| DirectoryError(error.to_string());
-        let (organization, server) = (self.organization, self.server);
+        let (first, server) = (self.organization, self.server);
         let adopted = Change::RegistrationsAdopted {
-            organization,
+            organization: first,
             server,
         };
         self.store.commit(vec![adopted]).await.map_err(failed)?;
-        let kept = self.store.registered(organization, server).await;
-        let kept = kept.map_err(failed)?;
-        // A list that another release wrote in a different format is treated as missing.
-        let read = |(login, content): (String, String)| {
-            let bindings = serde_json::from_str(&content).unwrap_or_default();
-            (login, bindings)
-        };
-        Ok(kept.into_iter().map(read).collect())
+        let more = self.store.organizations(Some(OrganizationStatus::Active));
+        let more = more.await.map_err(failed)?.into_iter();
+        let more = more.filter(|organization| organization.sid != first);
+        let more = more.map(|organization| (organization.sid, Some(organization.domain_name)));
+        let mut all = Vec::new();
+        for (organization, domain) in std::iter::once((first, None)).chain(more) {
+            let kept = self.store.registered(organization, server).await;
+            for (login, content) in kept.map_err(failed)? {
+                let known_as = match &domain {
+                    None => login,
+                    Some(domain) => format!("{login}@{domain}"),
+                };
+                // A list that another release wrote in a different format is treated as missing.
+                let bindings = serde_json::from_str(&content).unwrap_or_default();
+                all.push((known_as, bindings));
+            }
+        }
+        Ok(all)
     }
 }
 

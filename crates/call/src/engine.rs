@@ -2,17 +2,20 @@
 
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use call_proto::{RecordingAddress, Settings};
 use media::{EndpointId, MediaPlane};
+use model::census::Figures;
 use model::egress::{AddressPolicy, Guard};
+use model::profile::Rate;
+use model::throttle::Throttle;
 use model::{AccountSid, OrganizationSid};
 use sip::{IncomingCall, Sip};
 use speech::{Recognizer, Synthesizer};
-use store::{RecordingLinks, Store};
+use store::{RecordingLinks, Store, StoreError};
 use tokio::sync::mpsc;
 use webhook::{Callbacks, Fetcher, MediaCache};
 
@@ -32,9 +35,9 @@ pub struct EngineConfig {
     /// Address of the server's own HTTP side, `http://host:port`: the base of relative addresses
     /// and of recordings' addresses.
     pub public_base: String,
-    /// SIP domain of the organization.
+    /// SIP domain of the first organization.
     pub domain: String,
-    /// The organization.
+    /// The first organization: its names count where none is named.
     pub organization: OrganizationSid,
     /// The platform's administrator: its applications may be on this machine.
     pub administrator: AccountSid,
@@ -106,6 +109,8 @@ pub(crate) struct Shared {
     pub(crate) queues: Queues,
     pub(crate) records: Arc<Records>,
     pub(crate) prompts: Prompts,
+    /// Calls through trunks, of accounts that may have only so many.
+    throttle: Mutex<Throttle>,
     next_endpoint: AtomicU64,
     pub(crate) started: AtomicU64,
     pub(crate) refused: AtomicU64,
@@ -119,6 +124,22 @@ impl Shared {
     /// What the addresses that an account wrote may be.
     pub(crate) fn policy(&self, author: AccountSid) -> AddressPolicy {
         AddressPolicy::of(author, self.config.administrator)
+    }
+
+    /// The SIP domain of an organization.
+    pub(crate) async fn domain_of(&self, sid: OrganizationSid) -> Result<String, StoreError> {
+        if sid == self.config.organization {
+            return Ok(self.config.domain.clone());
+        }
+        let found = self.parts.store.organization(sid).await?;
+        let domain = found.map(|found| found.domain_name.clone());
+        Ok(domain.unwrap_or_else(|| self.config.domain.clone()))
+    }
+
+    /// Whether another call through a trunk is within the rate of an account; then it counts.
+    pub(crate) fn is_within(&self, account: AccountSid, rate: Rate) -> bool {
+        let mut throttle = self.throttle.lock().unwrap_or_else(PoisonError::into_inner);
+        throttle.admit(account, rate, Instant::now())
     }
 
     /// Host part for From on legs to phones: the address of the SIP side.
@@ -187,6 +208,7 @@ impl Engine {
             queues: Queues::default(),
             records,
             prompts: Prompts::default(),
+            throttle: Mutex::default(),
             next_endpoint: AtomicU64::new(1),
             started: AtomicU64::new(0),
             refused: AtomicU64::new(0),
@@ -195,6 +217,14 @@ impl Engine {
             shared: Arc::clone(&shared),
         };
         Forwarding::start(waiting, &engine);
+        if let Some(mut texts) = shared.parts.sip.texts() {
+            let shared = Arc::clone(&shared);
+            tokio::spawn(async move {
+                while let Some(text) = texts.recv().await {
+                    tokio::spawn(crate::texts::admit(Arc::clone(&shared), text));
+                }
+            });
+        }
         tokio::spawn(async move {
             while let Some(call) = incoming.recv().await {
                 tokio::spawn(crate::admission::admit(Arc::clone(&shared), call));
@@ -211,6 +241,15 @@ impl Engine {
             started: self.shared.started.load(Ordering::Relaxed),
             refused: self.shared.refused.load(Ordering::Relaxed),
             records_waiting: self.shared.records.waiting() as u64,
+        }
+    }
+
+    /// What this server has handled since it started.
+    #[must_use]
+    pub fn figures(&self) -> Figures {
+        Figures {
+            registered: self.shared.parts.sip.registered() as u64,
+            ..self.shared.records.census().figures(crate::now())
         }
     }
 

@@ -83,6 +83,12 @@ pub(crate) fn changes(facts: Vec<Fact>, dialogs: &mut BTreeMap<CallSid, String>)
             // As above.
             farewell: farewell.map(|kept| serde_json::to_string(&kept).unwrap_or_default()),
         },
+        Fact::EmailQueued(email) => Change::EmailQueued(email),
+        Fact::MessageArrived { message, arrival } => Change::MessageCreated {
+            message,
+            // As above.
+            farewell: Some(serde_json::to_string(&arrival).unwrap_or_default()),
+        },
         Fact::MessageEnded { message, tells } => Change::MessageEnded { message, tells },
         Fact::ConferenceCreated(conference) => Change::ConferenceCreated(conference),
         Fact::ConferenceStarted { conference, at } => Change::ConferenceStarted {
@@ -234,6 +240,8 @@ pub(crate) fn log(fact: &Fact) {
         | Fact::Farewell { .. }
         | Fact::ConferenceFarewell { .. }
         | Fact::MessageCreated { .. }
+        | Fact::EmailQueued(_)
+        | Fact::MessageArrived { .. }
         | Fact::RecordingStarted { .. }
         | Fact::RecordingChanged { .. }
         | Fact::RecordingClosed { .. }

@@ -19,6 +19,7 @@ use call_proto::forwarding::{
 };
 use call_proto::{MessageFarewell, NewMessage, SendError};
 use model::message_route::{MessageRoute, RouteHealth, RouteSettings};
+use model::profile::Traffic;
 use model::record::Message;
 use model::{AccountSid, MessageRouteSid, MessageSid, Target, Timestamp};
 use store::{Change, QueuedMessage, Store, StoreError};
@@ -28,6 +29,7 @@ use webhook::Callbacks;
 
 use crate::clock::Clock;
 use crate::engine::{Engine, Shared};
+use crate::resolve;
 use link::LinkHere;
 
 /// How often the rows of routes are read.
@@ -121,59 +123,59 @@ impl Engine {
         let table = health.lock().unwrap_or_else(PoisonError::into_inner);
         table.get(&route).cloned().unwrap_or_default()
     }
-
-    /// Stores a message that a route is to take. `None` if it is for a client or a SIP address, or no route
-    /// is for it: then it is sent by SIP at once.
-    ///
-    /// # Errors
-    /// [`SendError`] if nothing was stored.
-    pub(crate) async fn forward(&self, new: &NewMessage) -> Result<Option<Message>, SendError> {
-        let shared = &self.shared;
-        let Some(accounts) = accepting_accounts(shared, new).await? else {
-            return Ok(None);
-        };
-        let segments = smpp_proto::text::segment_count(&new.body);
-        let now = shared.forwarding.clock.now();
-        let (message, farewell, callback) =
-            forwarding::enqueue(&shared.settings, new.clone(), segments, rand::random(), now);
-        let mut changes = vec![Change::MessageCreated {
-            message: Box::new(message.clone()),
-            farewell: farewell.as_ref().and_then(kept),
-        }];
-        changes.extend(
-            callback
-                .clone()
-                .map(|told| Change::CallbackQueued(Box::new(told))),
-        );
-        let stored = shared.parts.store.commit(changes).await;
-        stored.map_err(|_| SendError::Store)?;
-        callback
-            .into_iter()
-            .for_each(|told| shared.parts.callbacks.deliver(told));
-        let queued = Box::new(Queued {
-            message: message.clone(),
-            farewell,
-            accounts,
-        });
-        let _ = shared.forwarding.inputs.send(Input::Accepted(queued));
-        Ok(Some(message))
-    }
 }
 
-/// The accounts of a message, if a route may take it and it is not for a client.
+/// Stores a message that a route is to take. `None` if it is for a client, a SIP address or a party
+/// of test mode, if the profile of its account does not allow it, or if no route is for it: then it goes to SIP at once,
+/// which also reports why it is refused.
+///
+/// # Errors
+/// [`SendError`] if nothing was stored.
+pub(crate) async fn forward(
+    shared: &Shared,
+    new: &NewMessage,
+) -> Result<Option<Message>, SendError> {
+    let accounts = accepting_accounts(shared, new).await;
+    let Some(accounts) = accounts.map_err(|_| SendError::Store)? else {
+        return Ok(None);
+    };
+    let segments = smpp_proto::text::segment_count(&new.body);
+    let now = shared.forwarding.clock.now();
+    let (message, farewell, callback) =
+        forwarding::enqueue(&shared.settings, new.clone(), segments, rand::random(), now);
+    let mut changes = vec![Change::MessageCreated {
+        message: Box::new(message.clone()),
+        farewell: farewell.as_ref().and_then(kept),
+    }];
+    changes.extend(
+        callback
+            .clone()
+            .map(|told| Change::CallbackQueued(Box::new(told))),
+    );
+    let stored = shared.parts.store.commit(changes).await;
+    stored.map_err(|_| SendError::Store)?;
+    callback
+        .into_iter()
+        .for_each(|told| shared.parts.callbacks.deliver(told));
+    let queued = Box::new(Queued {
+        message: message.clone(),
+        farewell,
+        accounts,
+    });
+    let _ = shared.forwarding.inputs.send(Input::Accepted(queued));
+    Ok(Some(message))
+}
+
+/// The accounts of a message, if a route may take it.
 async fn accepting_accounts(
     shared: &Shared,
     new: &NewMessage,
-) -> Result<Option<Vec<AccountSid>>, SendError> {
-    let name = match Target::parse(&new.to, model::Bare::ClientOrNumber) {
-        Target::Number(number) | Target::Named(number) => number,
-        Target::Client(_) | Target::Sip(_) => return Ok(None),
-    };
+) -> Result<Option<Vec<AccountSid>>, StoreError> {
+    let target = Target::parse(&new.to, model::Bare::ClientOrNumber);
     let store = &shared.parts.store;
-    let unreadable = |_: StoreError| SendError::Store;
-    let accounts = chain(store, new.account).await.map_err(unreadable)?;
+    let accounts = chain(store, new.account).await?;
     // They need not be up.
-    let routes = shared.forwarding.routes(store).await.map_err(unreadable)?;
+    let routes = shared.forwarding.routes(store).await?;
     let ask = router::Ask {
         from: &new.from,
         to: &new.to,
@@ -182,9 +184,13 @@ async fn accepting_accounts(
     if router::choose(&routes, ask).is_empty() {
         return Ok(None);
     }
-    let client = store.client_in(shared.config.organization, &name).await;
-    let is_client = client.map_err(unreadable)?.is_some();
-    Ok((!is_client).then_some(accounts))
+    let by = resolve::By {
+        author: new.account,
+        account: new.account,
+        traffic: Traffic::OutboundTexts,
+    };
+    let may_leave = resolve::may_leave(shared, &target, by).await?;
+    Ok(may_leave.then_some(accounts))
 }
 
 /// An account and those above it.

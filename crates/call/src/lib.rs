@@ -19,7 +19,6 @@ mod directory;
 mod engine;
 mod facts;
 mod forwarding;
-mod inbound_text;
 mod listening;
 mod live;
 mod messages;
@@ -35,16 +34,19 @@ mod resolve;
 mod rooms;
 mod rows;
 mod sip_side;
+mod stand_ins;
 mod strangers;
 mod streams;
+mod text_runs;
+mod texts;
 mod traces;
 
 pub use directory::StoreDirectory;
 pub use engine::{Engine, EngineConfig, Parts, Stats};
-pub use inbound_text::{ArrivalError, InboundText};
 pub use outbox::{StoreKeyring, StoreOutbox};
 pub use refusals::Refusals;
 pub use strangers::StrangerLimits;
+pub use texts::{ArrivalError, InboundText};
 pub use traces::{unpack as unpack_trace, unpack_journal};
 
 use std::time::SystemTime;

@@ -14,6 +14,7 @@ use call_proto::{
     Fact, MessageCommand, NewMessage, OutgoingMessage, Route, SendError, TextMessage, Unreachable,
 };
 use futures_util::FutureExt as _;
+use model::profile::Traffic;
 use model::record::Message;
 use model::{Lane, Target};
 use sip::LegId;
@@ -26,16 +27,20 @@ use crate::books::Books;
 use crate::clock::Clock;
 use crate::engine::{Engine, Shared};
 use crate::records::Kept;
-use crate::resolve::{self, Peers};
-use crate::{closing, facts, open_messages, panics, sip_side};
+use crate::resolve::{self, Destination, Peers};
+use crate::{closing, facts, forwarding, open_messages, panics, sip_side};
 
 /// Counts a message for as long as it lives.
-struct Place(Arc<Shared>);
+pub(crate) struct Place(Arc<Shared>);
 
 impl Place {
-    fn take(shared: &Arc<Shared>) -> Option<Self> {
+    pub(crate) fn take(shared: &Arc<Shared>) -> Option<Self> {
         let stops = shared.live.draining().load(Ordering::Relaxed);
         (!stops && shared.messages.enter()).then(|| Self(Arc::clone(shared)))
+    }
+
+    pub(crate) const fn shared(&self) -> &Arc<Shared> {
+        &self.0
     }
 }
 
@@ -51,20 +56,37 @@ impl Engine {
     /// # Errors
     /// [`SendError`] if nothing was sent and nothing was stored.
     pub async fn send_message(&self, new: NewMessage) -> Result<Message, SendError> {
-        let shared = &self.shared;
-        let place = Place::take(shared).ok_or(SendError::Busy)?;
-        if let Some(record) = self.forward(&new).await? {
-            return Ok(record);
-        }
-        let clock = Clock::start();
-        let machine = TextMessage::new(&shared.settings, new, rand::random(), clock.now());
-        let record = machine.record().clone();
-        let span = info_span!("message", sid = %record.sid);
-        let (committed, done) = oneshot::channel();
-        tokio::spawn(run(place, (machine, clock), committed).instrument(span));
-        done.await.map_err(|_| SendError::Store)?;
+        let (record, _) = send(&self.shared, new).await?;
         Ok(record)
     }
+}
+
+/// The final response to a message, with its reason phrase.
+pub(crate) type Outcome = (u16, String);
+
+/// Sends a text message. Returns its record once stored, and later what became of it: one that waits for a route is
+/// accepted at once.
+///
+/// # Errors
+/// [`SendError`] if nothing was sent and nothing was stored.
+pub(crate) async fn send(
+    shared: &Arc<Shared>,
+    new: NewMessage,
+) -> Result<(Message, oneshot::Receiver<Outcome>), SendError> {
+    let place = Place::take(shared).ok_or(SendError::Busy)?;
+    let (over, outcome) = oneshot::channel();
+    if let Some(record) = forwarding::forward(shared, &new).await? {
+        let _ = over.send((202, String::new()));
+        return Ok((record, outcome));
+    }
+    let clock = Clock::start();
+    let machine = TextMessage::new(&shared.settings, new, rand::random(), clock.now());
+    let record = machine.record().clone();
+    let span = info_span!("message", sid = %record.sid);
+    let (committed, done) = oneshot::channel();
+    tokio::spawn(run(place, (machine, clock), committed, over).instrument(span));
+    done.await.map_err(|_| SendError::Store)?;
+    Ok((record, outcome))
 }
 
 /// The result of a look-up, and the peers that its routes lead to.
@@ -83,7 +105,12 @@ struct Task {
     committed: Option<oneshot::Sender<()>>,
 }
 
-async fn run(place: Place, (machine, clock): (TextMessage, Clock), committed: oneshot::Sender<()>) {
+async fn run(
+    place: Place,
+    (machine, clock): (TextMessage, Clock),
+    committed: oneshot::Sender<()>,
+    over: oneshot::Sender<Outcome>,
+) {
     let shared = Arc::clone(&place.0);
     let (sip_events, mut from_sip) = mpsc::unbounded_channel();
     let mut task = Task {
@@ -107,6 +134,8 @@ async fn run(place: Place, (machine, clock): (TextMessage, Clock), committed: on
             error!(%error, "its record stays open until the next start");
         }
     }
+    // Most senders do not wait for it.
+    let _ = over.send(task.machine.outcome());
     task.books.close(task.lane, Vec::new()).await;
     drop(place);
 }
@@ -187,13 +216,18 @@ impl Task {
 
     fn look_up(&mut self, target: Target) {
         let shared = Arc::clone(&self.shared);
-        let author = self.machine.record().account;
+        let account = self.machine.record().account;
+        let by = resolve::By {
+            author: account,
+            account,
+            traffic: Traffic::OutboundTexts,
+        };
         self.look_ups.spawn(async move {
             let mut peers = Peers::new();
             let routes = resolve::resolve(
                 &shared,
                 (&target, routing::Place::Parameter),
-                author,
+                by,
                 &mut peers,
             )
             .await
@@ -203,9 +237,19 @@ impl Task {
     }
 
     fn send(&mut self, message: OutgoingMessage) {
-        let Some(peer) = self.peers.get(resolve::key(&message.route.via)).copied() else {
-            let reason = "the route leads nowhere";
-            return self.machine.handle_answer(503, reason, self.clock.now());
+        let now = self.clock.now();
+        let peer = match self.peers.get(resolve::key(&message.route.via)) {
+            Some(Destination::Sip(peer)) => *peer,
+            Some(Destination::StandIn(conduct)) => {
+                return self
+                    .machine
+                    .handle_answer(conduct.message_status(), "", now);
+            }
+            None => {
+                return self
+                    .machine
+                    .handle_answer(503, "the route leads nowhere", now);
+            }
         };
         let sip = &self.shared.parts.sip;
         let leg = sip.new_leg(self.sip_events.clone());

@@ -9,13 +9,14 @@
 //! waiting when the process died.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use model::Lane;
+use model::census::Census;
 use model::record::Callback;
+use model::{CallSid, CallStatus, Direction, Lane, MessageDirection, Timestamp};
 use store::{Change, Committed, Store, StoreError};
 use tokio::sync::mpsc;
 use tracing::{error, info};
@@ -70,6 +71,7 @@ pub(crate) struct Records {
     deliver: Deliver,
     late: mpsc::UnboundedSender<Late>,
     waiting: Arc<AtomicUsize>,
+    census: Mutex<Census>,
 }
 
 /// One waiting commit.
@@ -112,7 +114,13 @@ impl Records {
             deliver,
             late,
             waiting,
+            census: Mutex::default(),
         })
+    }
+
+    /// What was recorded since the start.
+    pub(crate) fn census(&self) -> MutexGuard<'_, Census> {
+        self.census.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Commits waiting for the disk.
@@ -136,6 +144,20 @@ impl Pen {
         if changes.is_empty() {
             return Kept::Now;
         }
+        let countable: Vec<Countable> = changes.iter().filter_map(Countable::of).collect();
+        let kept = self.keep(changes).await;
+        if !countable.is_empty() {
+            let mut census = self.records.census();
+            for one in countable {
+                if !self.refused.contains(&one.lane()) {
+                    one.count(&mut census);
+                }
+            }
+        }
+        kept
+    }
+
+    async fn keep(&mut self, changes: Vec<Change>) -> Kept {
         if self.waits() {
             return Kept::Late(self.wait(changes));
         }
@@ -246,6 +268,59 @@ fn deliver(to: &Deliver, changes: Vec<Change>, committed: &Committed) {
     }
 }
 
+/// What a change adds to the counters.
+enum Countable {
+    Started(CallSid, Direction),
+    Ended(CallSid, CallStatus, Option<i64>, Timestamp),
+    Message(Lane, MessageDirection),
+}
+
+impl Countable {
+    fn of(change: &Change) -> Option<Self> {
+        match change {
+            Change::CallCreated(record) => Some(Self::Started(record.sid, record.direction)),
+            Change::CallEnded {
+                sid,
+                status,
+                at,
+                duration_s,
+                ..
+            } => Some(Self::Ended(*sid, *status, *duration_s, *at)),
+            // A leg of this process whose family failed.
+            Change::OrphanClosed(record) => {
+                let at = record.ended.unwrap_or(record.updated);
+                Some(Self::Ended(
+                    record.sid,
+                    record.status,
+                    record.duration_s,
+                    at,
+                ))
+            }
+            Change::MessageCreated { message, .. } => {
+                Some(Self::Message(message.lane(), message.direction))
+            }
+            _ => None,
+        }
+    }
+
+    fn lane(&self) -> Lane {
+        match self {
+            Self::Started(call, _) | Self::Ended(call, ..) => (*call).into(),
+            Self::Message(lane, _) => *lane,
+        }
+    }
+
+    fn count(self, census: &mut Census) {
+        match self {
+            Self::Started(call, direction) => census.started(call, direction),
+            Self::Ended(call, status, duration_s, at) => {
+                census.ended(call, status, duration_s, at);
+            }
+            Self::Message(_, direction) => census.message(direction),
+        }
+    }
+}
+
 /// The lane that must be recorded before a fact; `None` if there is none.
 fn lane_of(change: &Change) -> Option<Lane> {
     match change {
@@ -262,11 +337,13 @@ fn lane_of(change: &Change) -> Option<Lane> {
         Change::MessageCreated { message, .. }
         | Change::MessageEnded { message, .. }
         | Change::MessageMoved { message, .. } => Some(message.lane()),
+        Change::EmailQueued(email) => Some(email.lane()),
         Change::Trace { lane, .. } => Some(*lane),
         Change::ConferenceJoined { call, .. }
         | Change::ConferenceLeft { call, .. }
         | Change::QueueEntered { call, .. }
         | Change::QueueLeft { call, .. } => Some((*call).into()),
+        Change::TextClaimed { sid, .. } => Some((*sid).into()),
         Change::ConferenceCreated(record) | Change::ConferenceClosed(record) => {
             Some(record.sid.into())
         }
@@ -277,6 +354,7 @@ fn lane_of(change: &Change) -> Option<Lane> {
             Some(part.message.into())
         }
         Change::Notification(_)
+        | Change::EmailEnded { .. }
         | Change::RecordingChanged { .. }
         | Change::Transcription(_)
         | Change::RecordingClosed { .. }
@@ -297,7 +375,7 @@ mod tests {
     use std::sync::Mutex;
     use std::sync::atomic::AtomicBool;
 
-    use model::{CallSid, CallStatus, EventSid, HttpMethod, Timestamp};
+    use model::{EventSid, HttpMethod};
     use store::SecretKey;
 
     use super::*;
@@ -418,6 +496,36 @@ mod tests {
             created: Timestamp(3),
         };
         vec![end, Change::CallbackQueued(Box::new(callback))]
+    }
+
+    /// Case 184 of the REST API: a call of the API, and the one that its document dials.
+    #[tokio::test]
+    async fn a_call_and_the_one_that_it_dials_are_counted() {
+        use model::Direction::{OutboundApi, OutboundDial};
+        let scene = Scene::new().await;
+        let leg = |n, direction| match created(n, scene.disk.store.instance()) {
+            Change::CallCreated(mut record) => {
+                record.direction = direction;
+                Change::CallCreated(record)
+            }
+            other => other,
+        };
+        let mut pen = scene.records.pen();
+        pen.write(vec![leg(1, OutboundApi)]).await;
+        pen.write(vec![leg(2, OutboundDial)]).await;
+        let figures = |records: &Records| records.census().figures(Timestamp(3));
+        assert_eq!(figures(&scene.records).live.outbound, 2);
+        pen.write(ended(2)).await;
+        pen.write(ended(1)).await;
+        // While the disk is full, a new leg is refused, and the end of one on record waits.
+        pen.write(vec![leg(3, OutboundApi)]).await;
+        scene.disk.full.store(true, Ordering::SeqCst);
+        pen.write(vec![leg(4, OutboundApi)]).await;
+        pen.write(ended(3)).await;
+        let figures = figures(&scene.records);
+        assert_eq!((figures.peak_total, figures.peak.outbound), (2, 2));
+        assert_eq!((figures.peak.inbound, figures.live.total()), (0, 0));
+        assert_eq!((figures.started.total(), figures.endings.completed), (3, 3));
     }
 
     #[tokio::test]

@@ -21,13 +21,20 @@ pub(crate) async fn settle<T>(
 
 async fn fetch(shared: &Shared, want: Want, rows: &mut Rows) -> Result<(), StoreError> {
     let store = &shared.parts.store;
-    let organization = shared.config.organization;
     match want {
-        Want::Client(login) => {
+        Want::Client(organization, login) => {
             let client = store.client_in(organization, &login).await?;
-            rows.add_client(login, client);
+            rows.add_client(organization, login, client);
         }
-        Want::Numbers { dialled, spellings } => {
+        Want::Limits(account) => {
+            let profile = store.profile_of(account).await?;
+            rows.add_limits(account, profile.limits.clone());
+        }
+        Want::Numbers {
+            organization,
+            dialled,
+            spellings,
+        } => {
             let found = store
                 .number_candidates(Some(organization), &spellings)
                 .await?;
@@ -36,13 +43,14 @@ async fn fetch(shared: &Shared, want: Want, rows: &mut Rows) -> Result<(), Store
                 patterns: found.patterns,
                 any: found.any,
             };
-            rows.add_numbers(dialled, &spellings, numbers);
+            rows.add_numbers((organization, dialled), &spellings, numbers);
         }
         Want::Account(sid) => {
             let account = store.account(sid).await?;
             let standing = account.map(|account| Standing {
                 status: account.status,
                 parent: account.parent,
+                is_test: account.is_test,
             });
             rows.add_account(sid, standing);
         }

@@ -1,5 +1,6 @@
 //! Translates between the leg commands and events of `call-proto` and those of `sip`.
 
+use call_proto::routing::Caller;
 use call_proto::{Headers, Invite, LegCommand, LegEvent, OutgoingMessage, Refer};
 use model::CallSid;
 use sip::{Credentials, DialogSnapshot, InviteSpec, MessageSpec, Peer};
@@ -56,6 +57,26 @@ pub(crate) fn invite(invite: Invite, leg_headers: Headers, peer: Peer) -> Invite
     spec
 }
 
+/// The sender of a request, as routing knows it.
+pub(crate) fn caller(caller: &sip::Caller) -> Caller {
+    match caller {
+        sip::Caller::Client { login } => Caller::Client {
+            login: login.clone(),
+        },
+        sip::Caller::Trunk { .. } => Caller::Trunk,
+        sip::Caller::BadCredentials { .. } => Caller::Unproved,
+        sip::Caller::Unknown => Caller::Unknown,
+    }
+}
+
+/// Whether it has proved who it is.
+pub(crate) const fn is_proved(caller: &sip::Caller) -> bool {
+    match caller {
+        sip::Caller::Client { .. } | sip::Caller::Trunk { .. } => true,
+        sip::Caller::BadCredentials { .. } | sip::Caller::Unknown => false,
+    }
+}
+
 /// The MESSAGE towards `peer`.
 pub(crate) fn message(message: OutgoingMessage, peer: Peer) -> MessageSpec {
     let route = message.route;
@@ -65,6 +86,7 @@ pub(crate) fn message(message: OutgoingMessage, peer: Peer) -> MessageSpec {
         to: route.to,
         route: peer,
         text: message.text,
+        headers: message.headers,
         credentials: credentials(route.credentials),
     }
 }
@@ -141,13 +163,14 @@ pub(crate) fn event(
         sip::LegEvent::ReinviteDone { .. }
         | sip::LegEvent::Dialog(_)
         | sip::LegEvent::MessageDone { .. }
+        | sip::LegEvent::RegisterDone { .. }
         | sip::LegEvent::HeaderRefused { .. }
         | sip::LegEvent::InfoDone { .. } => return None,
     })
 }
 
 /// RFC 3326: the cause is the SIP status, the text adds detail.
-fn reason_header(status: u16, text: Option<String>) -> Headers {
+pub(crate) fn reason_header(status: u16, text: Option<String>) -> Headers {
     let Some(text) = text else {
         return Headers::new();
     };

@@ -88,6 +88,14 @@ pub fn is_sip_address(text: &str) -> bool {
         && host.chars().all(host_ok)
 }
 
+/// Whether a text names a SIP server: `host[:port]`, optionally with `sip:` and parameters.
+#[must_use]
+pub fn is_next_hop(text: &str) -> bool {
+    let host = text.strip_prefix("sip:").unwrap_or(text);
+    // With a user part it is an address, which has its own rules.
+    !host.contains('@') && is_sip_address(&format!("x@{host}"))
+}
+
 fn shortened(text: &str) -> String {
     let mut short: String = text.chars().take(LONGEST).collect();
     if text.len() > short.len() {

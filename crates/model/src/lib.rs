@@ -8,22 +8,31 @@
 pub mod address;
 pub mod answering;
 pub mod available;
+pub mod backoff;
+pub mod breaker;
+pub mod census;
 pub mod day;
 pub mod egress;
+pub mod email;
 pub mod error;
+pub mod gateway;
+pub mod geolocation;
 pub mod guesses;
 pub mod lane;
 pub mod message_route;
 pub mod naming;
 pub mod news;
 pub mod number;
+pub mod profile;
 pub mod record;
 pub mod sid;
 pub mod source;
 pub mod status;
 pub mod target;
 pub mod text;
+pub mod throttle;
 pub mod time;
+pub mod trigger;
 pub mod usage;
 
 pub use answering::{AnswerTiming, AnsweredBy, DetectionMode, MachineDetection};
@@ -31,16 +40,18 @@ pub use error::{ErrorEntry, Level};
 pub use lane::Lane;
 pub use message_route::{Forwarding, MessageRoute};
 pub use sid::{
-    AccountSid, ApplicationSid, AuditSid, CallSid, ClientSid, ConferenceSid, EventSid, InstanceSid,
-    KeySid, LiveTranscriptionSid, MessageRouteSid, MessageSid, NotificationSid, NumberSid,
-    OrganizationSid, QueueSid, RecordingSid, ServerSid, SessionSid, SidError, StreamSid,
-    TranscriptionSid, VerificationSid,
+    AccountSid, ApplicationSid, AuditSid, CallSid, ClientSid, ConferenceSid, EmailSid, EventSid,
+    ExtensionSid, GatewaySid, GeolocationSid, InstanceSid, KeySid, LiveTranscriptionSid,
+    MessageRouteSid, MessageSid, NotificationSid, NumberSid, OrganizationSid, ProfileSid, QueueSid,
+    RecordingSid, ServerSid, SessionSid, SidError, StreamSid, TranscriptionSid, UsageTriggerSid,
+    VerificationSid,
 };
 pub use source::Source;
 pub use status::{
-    AccountStatus, CallStatus, ConferenceEvent, ConferenceStatus, DialectName, Direction, HangupBy,
-    HttpMethod, LegEvent, MessageDirection, MessageStatus, RecordingEvent, RecordingSource,
-    RecordingStatus, RefusalReason, TranscriptionStatus,
+    AccountStatus, CallStatus, ConferenceEvent, ConferenceStatus, DialectName, Direction,
+    EmailStatus, HangupBy, HttpMethod, LegEvent, MessageDirection, MessageStatus,
+    OrganizationStatus, RecordingEvent, RecordingSource, RecordingStatus, RefusalReason,
+    TranscriptionStatus,
 };
 pub use target::{Bare, Target};
 pub use time::{SteadyClock, Timestamp};

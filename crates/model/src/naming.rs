@@ -85,7 +85,6 @@ pub fn collide(client: (&str, Owner), number: (&str, Owner)) -> bool {
 /// numbers are global. It does not matter which of the two exists.
 #[must_use]
 pub fn is_taken(wanted: (&str, Owner), existing: (&str, Owner)) -> bool {
-    let is_local = |number: &str| is_extension(number) || is_pattern(number);
     let shares = wanted.1.organization == existing.1.organization
         || !(is_local(wanted.0) || is_local(existing.0));
     wanted.1.account != existing.1.account
@@ -93,6 +92,17 @@ pub fn is_taken(wanted: (&str, Owner), existing: (&str, Owner)) -> bool {
         && candidates(wanted.0)
             .iter()
             .any(|spelling| spelling == existing.0)
+}
+
+/// Whether a stored number can be dialled in an organization: extensions and patterns belong to one, all other numbers
+/// are global.
+#[must_use]
+pub fn is_dialled_in(number: (&str, OrganizationSid), organization: OrganizationSid) -> bool {
+    number.1 == organization || !is_local(number.0)
+}
+
+fn is_local(number: &str) -> bool {
+    is_extension(number) || is_pattern(number)
 }
 
 /// The stored form of a number: E.164 if written with a country code, otherwise without visual
@@ -290,6 +300,21 @@ mod tests {
                 expected,
                 "{existing:?} {wanted:?}"
             );
+        }
+    }
+
+    #[test]
+    fn only_phone_numbers_are_dialled_in_every_organization() {
+        for (number, everywhere) in [
+            ("+12025550100", true),
+            ("12025550100", true),
+            ("1001", false),
+            ("*77", false),
+            ("*", false),
+        ] {
+            assert!(is_dialled_in((number, HERE), HERE), "{number}");
+            let elsewhere = is_dialled_in((number, HERE), ELSEWHERE.organization);
+            assert_eq!(elsewhere, everywhere, "{number}");
         }
     }
 

@@ -9,11 +9,11 @@ use crate::error::{self, Level};
 use crate::naming::Owner;
 use crate::{
     AccountSid, AccountStatus, ApplicationSid, AuditSid, CallSid, CallStatus, ClientSid,
-    ConferenceSid, ConferenceStatus, DialectName, Direction, EventSid, HangupBy, HttpMethod,
-    InstanceSid, KeySid, Lane, MessageDirection, MessageSid, MessageStatus, NotificationSid,
-    NumberSid, OrganizationSid, QueueSid, RecordingSid, RecordingSource, RecordingStatus,
-    RefusalReason, Source, Timestamp, TranscriptionSid, TranscriptionStatus,
-    message_route::Forwarding,
+    ConferenceSid, ConferenceStatus, DialectName, Direction, EventSid, ExtensionSid, HangupBy,
+    HttpMethod, InstanceSid, KeySid, Lane, MessageDirection, MessageSid, MessageStatus,
+    NotificationSid, NumberSid, OrganizationSid, OrganizationStatus, ProfileSid, QueueSid,
+    RecordingSid, RecordingSource, RecordingStatus, RefusalReason, Source, Timestamp,
+    TranscriptionSid, TranscriptionStatus, message_route::Forwarding,
 };
 
 /// A tenant: owns a SIP domain, which is also the digest realm of its clients.
@@ -21,10 +21,48 @@ use crate::{
 pub struct Organization {
     /// Identifier.
     pub sid: OrganizationSid,
-    /// SIP domain and digest realm.
+    /// SIP domain and digest realm, in lower case.
     pub domain_name: String,
+    /// Status.
+    pub status: OrganizationStatus,
     /// When it was created.
     pub created: Timestamp,
+    /// When it was last changed.
+    pub updated: Timestamp,
+}
+
+/// A profile as it is stored: what accounts may do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredProfile {
+    /// Identifier.
+    pub sid: ProfileSid,
+    /// The JSON document, as it was sent.
+    pub document: String,
+    /// When it was created.
+    pub created: Timestamp,
+    /// When it was last changed.
+    pub updated: Timestamp,
+}
+
+/// The configuration of an extension.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Extension {
+    /// Identifier.
+    pub sid: ExtensionSid,
+    /// Name of the extension.
+    pub name: String,
+    /// The account for which it applies instead of that of all.
+    pub account: Option<AccountSid>,
+    /// `JSON` or `XML`.
+    pub kind: String,
+    /// The configuration, as it was sent.
+    pub data: String,
+    /// Whether it is enabled.
+    pub enabled: bool,
+    /// When it was created.
+    pub created: Timestamp,
+    /// When it was last changed.
+    pub updated: Timestamp,
 }
 
 /// An account.
@@ -50,6 +88,8 @@ pub struct Account {
     pub auth_token: String,
     /// A second valid token, for changing tokens.
     pub secondary_token: Option<String>,
+    /// Whether it is a test account: the numbers that it calls are those of test mode. Never changes.
+    pub is_test: bool,
     /// When it was created.
     pub created: Timestamp,
     /// When it was last updated.

@@ -123,11 +123,23 @@ sid!(
     /// A conference: a room that calls join by name.
     ConferenceSid, "CF");
 sid!(
+    /// An e-mail.
+    EmailSid, "EM");
+sid!(
+    /// The configuration of an extension.
+    ExtensionSid, "EX");
+sid!(
     /// One event sent to a customer; the same on every delivery attempt.
     EventSid, "EV");
 sid!(
     /// A running server.
     InstanceSid, "ID");
+sid!(
+    /// A gateway: a trunk defined through the API.
+    GatewaySid, "GW");
+sid!(
+    /// A record about where a device is.
+    GeolocationSid, "GL");
 sid!(
     /// A queue: calls wait in it until others take them.
     QueueSid, "QU");
@@ -153,6 +165,9 @@ sid!(
     /// An organization: the tenant that owns a SIP domain.
     OrganizationSid, "OR");
 sid!(
+    /// A profile: what accounts may do.
+    ProfileSid, "PR");
+sid!(
     /// A recording.
     RecordingSid, "RE");
 sid!(
@@ -170,6 +185,9 @@ sid!(
 sid!(
     /// The text of a recording.
     TranscriptionSid, "TR");
+sid!(
+    /// A usage trigger.
+    UsageTriggerSid, "UT");
 sid!(
     /// A verification of a phone number.
     VerificationSid, "VE");

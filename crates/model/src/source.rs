@@ -13,6 +13,15 @@ pub struct Source(IpAddr);
 impl Source {
     /// The source of requests that came over no network, as in tests.
     pub const NONE: Self = Self(IpAddr::V6(Ipv6Addr::UNSPECIFIED));
+
+    /// Whether it is this machine. Of IPv6, the whole network of `::1` is, which no packet comes from otherwise.
+    #[must_use]
+    pub const fn is_loopback(self) -> bool {
+        match self.0 {
+            IpAddr::V4(address) => address.is_loopback(),
+            IpAddr::V6(network) => network.is_unspecified(),
+        }
+    }
 }
 
 impl From<IpAddr> for Source {

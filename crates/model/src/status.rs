@@ -82,6 +82,8 @@ words!(
         Completed = "completed",
         /// It could not be written.
         Failed = "failed",
+        /// Its file was removed: the account keeps recordings only for a time, or a person's data was erased.
+        Absent = "absent",
     }
 );
 
@@ -222,6 +224,18 @@ words!(
 );
 
 words!(
+    /// Status of an e-mail as shown by records and the API.
+    EmailStatus {
+        /// Recorded, and sent to the mail server as soon as that accepts it.
+        Queued = "queued",
+        /// Accepted by the mail server.
+        Sent = "sent",
+        /// Refused by the mail server, or given up.
+        Failed = "failed",
+    }
+);
+
+words!(
     /// How a text message was created.
     MessageDirection {
         /// It came from outside, or from a client.
@@ -261,6 +275,16 @@ words!(
         Inactive = "inactive",
         /// Waiting for its first password.
         Uninitialized = "uninitialized",
+    }
+);
+
+words!(
+    /// Status of an organization.
+    OrganizationStatus {
+        /// Its accounts are served.
+        Active = "active",
+        /// It has no accounts in use, and its domain is not a name of this server.
+        Closed = "closed",
     }
 );
 

@@ -28,9 +28,58 @@ pub fn is_queue_name(text: &str) -> bool {
     fits && !text.chars().any(char::is_control)
 }
 
+/// The characters of the GSM 7-bit default alphabet (3GPP TS 23.038 §6.2.1).
+const GSM: &str = "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡\
+    ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà";
+
+/// Those of its extension table, which take two places.
+const GSM_EXTENSION: &str = "\u{c}^{}\\[~]|€";
+
+/// How many short messages a text fills: of 160 characters (153 if there are several) in the GSM
+/// alphabet, otherwise of 70 (67) UTF-16 units. At least 1.
+#[must_use]
+pub fn segments(text: &str) -> usize {
+    let places = text.chars().try_fold(0, |sum, c| {
+        if GSM.contains(c) {
+            Some(sum + 1)
+        } else {
+            GSM_EXTENSION.contains(c).then_some(sum + 2)
+        }
+    });
+    let (length, one, several) = match places {
+        Some(places) => (places, 160, 153),
+        None => (text.encode_utf16().count(), 70, 67),
+    };
+    if length <= one {
+        1
+    } else {
+        length.div_ceil(several)
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::one_line;
+    use super::{one_line, segments};
+
+    #[test]
+    fn the_alphabet_decides_about_segments() {
+        let table = [
+            ("", 1, 1),
+            ("a", 160, 1),
+            ("a", 161, 2),
+            ("a", 459, 3),
+            ("€", 80, 1),
+            ("€", 81, 2),
+            ("α", 70, 1),
+            ("α", 71, 2),
+            ("😀", 35, 1),
+            ("😀", 36, 2),
+        ];
+        for (character, times, expected) in table {
+            let text = character.repeat(times);
+            assert_eq!(segments(&text), expected, "{character} {times} times");
+        }
+    }
 
     #[test]
     fn control_characters_are_replaced() {

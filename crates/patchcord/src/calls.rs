@@ -226,7 +226,7 @@ pub(crate) async fn open(config: &Config) -> Result<Inspect> {
 }
 
 /// Whether the embedded database can be used, in words that say what to do if not.
-fn reachable(data: &Path, file: &Path) -> Result<(), WrongUsage> {
+pub(crate) fn reachable(data: &Path, file: &Path) -> Result<(), WrongUsage> {
     let shown = data.display();
     let advice = "run this in the server's folder, or name the folder with `--data`";
     match OpenOptions::new().read(true).write(true).open(file) {

@@ -80,6 +80,71 @@ pub(crate) enum Task {
     /// Works on the database directly, whether the server is running or not. docs/numbers.md describes the file.
     #[command(subcommand, after_help = examples::NUMBERS)]
     Numbers(NumbersTask),
+    /// Copy the embedded database to PostgreSQL, and compare the two.
+    ///
+    /// The server must be stopped. An interrupted copy is continued by the same command. Exit codes: 0 copied, and both databases
+    /// have the same rows, 64 a database cannot be used as it is, 70 the copy was interrupted or differs.
+    #[command(after_help = examples::MIGRATE)]
+    Migrate {
+        /// File of the embedded database [default: patchcord.db in the data folder]
+        #[arg(long, value_name = "FILE")]
+        from: Option<PathBuf>,
+        /// Empty PostgreSQL database: `postgres://USER@HOST/NAME` [default: `database.url` of the configuration, where its
+        /// password does not appear in the list of processes]
+        #[arg(long, value_name = "URL")]
+        to: Option<String>,
+        #[command(flatten)]
+        data: DataFlags,
+    },
+    /// List, restore or delete for good what was deleted and rests in the bin.
+    ///
+    /// A server that uses the embedded database carries the changes out.
+    #[command(subcommand, after_help = examples::BIN)]
+    Bin(BinTask),
+    /// Erase a person's number from the records of an account and all below it.
+    ///
+    /// Deletes the recordings, texts and traces of its calls and messages; the records stay, with a pseudonym. Prints a receipt, which the
+    /// audit log keeps without the number. A server that uses the embedded database carries it out.
+    #[command(after_help = examples::ERASE)]
+    Erase {
+        /// The number, with `+` and its country code
+        #[arg(value_name = "NUMBER", value_parser = person)]
+        number: String,
+        /// The account: `AC` and 32 hexadecimal digits
+        #[arg(long, value_name = "SID")]
+        account: AccountSid,
+        #[command(flatten)]
+        data: DataFlags,
+    },
+    /// Back up the database, the recordings and the keys to a new folder, while the server runs.
+    ///
+    /// A PostgreSQL database is written by `pg_dump`, which must be installed. Exit codes: 0 complete, 64 the folder or the data
+    /// cannot be used as they are.
+    #[command(after_help = examples::BACKUP)]
+    Backup {
+        /// Folder for the backup; it must not exist, or be empty
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
+        /// Leave out the secret key, which is needed to restore the backup
+        #[arg(long)]
+        without_key: bool,
+        #[command(flatten)]
+        data: DataFlags,
+    },
+    /// Restore a backup to an empty data folder, and check it.
+    ///
+    /// Exit codes: 0 restored, 64 the backup is damaged, or the folder or database is not empty.
+    #[command(after_help = examples::RESTORE)]
+    Restore {
+        /// Folder with the backup
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
+        /// For a backup of a PostgreSQL database: an empty one to restore to [default: `database.url` of the configuration]
+        #[arg(long, value_name = "URL")]
+        to: Option<String>,
+        #[command(flatten)]
+        data: DataFlags,
+    },
     /// Show the changes that were made through the REST API.
     ///
     /// Reads the database directly, whether the server is running or not.
@@ -407,6 +472,9 @@ pub(crate) enum NotificationsTask {
         /// Only those of one call: `CA` and 32 hexadecimal digits.
         #[arg(long, value_name = "SID")]
         call: Option<CallSid>,
+        /// Only those of one account: `AC` and 32 hexadecimal digits.
+        #[arg(long, value_name = "SID")]
+        account: Option<AccountSid>,
         /// Maximum number to print
         #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
         limit: i64,
@@ -435,6 +503,56 @@ pub(crate) enum NumbersTask {
         #[command(flatten)]
         data: DataFlags,
     },
+}
+
+/// What to do with the bin.
+#[derive(Subcommand)]
+pub(crate) enum BinTask {
+    /// Print the numbers and recordings in the bin, the latest first.
+    #[command(after_help = examples::BIN)]
+    List {
+        /// Only those of one account: `AC` and 32 hexadecimal digits.
+        #[arg(long, value_name = "SID")]
+        account: Option<AccountSid>,
+        /// Maximum number to print
+        #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
+        limit: i64,
+        #[command(flatten)]
+        data: DataFlags,
+    },
+    /// Restore a number or recording.
+    #[command(after_help = examples::BIN)]
+    Restore {
+        /// Number or recording: `PN` or `RE` and 32 hexadecimal digits
+        #[arg(value_name = "SID", value_parser = discarded)]
+        sid: String,
+        #[command(flatten)]
+        data: DataFlags,
+    },
+    /// Delete a number or recording for good.
+    #[command(after_help = examples::BIN)]
+    Delete {
+        /// Number or recording: `PN` or `RE` and 32 hexadecimal digits
+        #[arg(value_name = "SID", value_parser = discarded)]
+        sid: String,
+        #[command(flatten)]
+        data: DataFlags,
+    },
+}
+
+/// A number that identifies a person.
+fn person(text: &str) -> Result<String, String> {
+    let reason = "write the number with `+` and its country code";
+    model::number::e164(text).ok_or_else(|| reason.to_owned())
+}
+
+/// The SID of something that can be in the bin.
+fn discarded(text: &str) -> Result<String, String> {
+    let is_hex = text.len() == 34 && text.chars().skip(2).all(|c| c.is_ascii_hexdigit());
+    match store::DiscardedKind::of_sid(text).filter(|_| is_hex) {
+        Some(_) => Ok(text.to_owned()),
+        None => Err("write `PN` or `RE` and 32 hexadecimal digits".to_owned()),
+    }
 }
 
 /// What to show of the audit log.
@@ -536,6 +654,9 @@ pub(crate) struct ServeFlags {
     /// Address of /metrics [default: 127.0.0.1:9090, or a free port]
     #[arg(long, value_name = "ADDR:PORT")]
     metrics: Option<String>,
+    /// For a developer's machine: e-mail is not sent but shown at `/dev/mail`
+    #[arg(long)]
+    dev: bool,
     /// Settings file (TOML)
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -548,6 +669,7 @@ impl From<ServeFlags> for config::Flags {
             http,
             sip,
             metrics,
+            dev,
             config: file,
         } = flags;
         Self {
@@ -556,6 +678,7 @@ impl From<ServeFlags> for config::Flags {
             http,
             sip,
             metrics,
+            dev: dev.then(|| "true".to_owned()),
         }
     }
 }

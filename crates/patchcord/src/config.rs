@@ -13,7 +13,7 @@ mod trunk;
 mod weak;
 
 use std::net::{IpAddr, SocketAddr};
-use std::num::{NonZeroU32, NonZeroU64};
+use std::num::{NonZeroU16, NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
 
 use model::AccountSid;
@@ -23,8 +23,8 @@ pub(crate) use document::render as document;
 pub(crate) use document::template;
 pub(crate) use role::Role;
 pub(crate) use setting::{
-    CommandLine, Domain, Email, HttpAddress, LogFormat, LogLevel, MediaBytes, Origin, PortRange,
-    Secret,
+    CommandLine, Domain, Email, HttpAddress, LogFormat, LogLevel, MailSecurity, MediaBytes, Origin,
+    PortRange, Secret, Sender, Text,
 };
 pub(crate) use source::{Flags, load};
 pub(crate) use trunk::Trunk;
@@ -126,6 +126,8 @@ settings! {
         public_address: Option<IpAddr> = "",
         /// Key for stored secrets, 64 hexadecimal digits. Unset: generated once and kept in the data folder.
         secret_key: Option<Secret> = "",
+        /// For the machine of a developer (`--dev`): e-mail is not sent but kept in memory, unless `mail.server` is set. `/dev/mail` shows it to browsers on this machine, without credentials.
+        dev: bool = "false",
     }
 
     /// HTTP: the API, recordings and health checks.
@@ -241,6 +243,38 @@ settings! {
         breaker_longest_s: NonZeroU32 = "60",
     }
 
+    /// Outgoing e-mail: `<Email>` in documents, and the API.
+    mail: Mail {
+        /// Name or IPv4 address of the mail server. Unset: no e-mail is sent; with `server.dev`, it is kept for `/dev/mail`.
+        server: Option<Domain> = "",
+        /// Its port. Unset: 465 if `security` is `tls`, otherwise 587.
+        port: Option<NonZeroU16> = "",
+        /// `tls` (from the first byte), `starttls` (nothing is sent without it), `opportunistic` (STARTTLS if the server offers it) or `none`. Unset: `tls` if `port` is 465, otherwise `starttls`.
+        security: Option<MailSecurity> = "",
+        /// File with a certificate (PEM) that is trusted besides those of the system.
+        ca: Option<PathBuf> = "",
+        /// User name, if the mail server requires one.
+        username: Option<Text> = "",
+        /// Password of `username`.
+        password: Option<Secret> = "",
+        /// Addresses and domains, separated by commas, in whose name accounts may send. Unset: any.
+        senders: Vec<Sender> = "",
+        /// Address that mail servers send their reports to (`MAIL FROM`). Unset: the sender of each e-mail.
+        bounces_to: Option<Email> = "",
+        /// Maximum number of connections to the mail server.
+        max_connections: NonZeroU32 = "4",
+        /// Largest recording that is attached, in bytes.
+        max_attachment_bytes: NonZeroU64 = "20971520",
+        /// Attach recordings as MP3 if the program `lame` is installed; otherwise they are attached as WAV.
+        mp3: bool = "true",
+        /// Seconds to wait after the mail server could not accept an e-mail; the wait doubles with each further failure.
+        first_wait_s: NonZeroU32 = "5",
+        /// Maximum wait in seconds.
+        longest_wait_s: NonZeroU32 = "900",
+        /// Age in seconds at which an e-mail that still cannot be sent is given up.
+        max_age_s: NonZeroU32 = "259200",
+    }
+
     /// Where records are stored.
     database: Database {
         /// Address of the database: `sqlite:PATH` or `postgres://USER:PASSWORD@HOST/NAME`. Unset: SQLite in the data folder.
@@ -259,6 +293,24 @@ settings! {
     recordings: Recordings {
         /// Seconds after which a link to a recording expires; the recording itself stays. 0: never. Once it is set, links made without an expiry no longer work.
         link_lifetime_s: u32 = "0",
+    }
+
+    /// How long data is kept.
+    retention: Retention {
+        /// Days that deleted numbers and recordings rest in the bin before they are deleted for good. 0: they leave it within a minute.
+        bin_days: u32 = "30",
+        /// Days that the texts of messages are kept, unless an account has set a time of its own. 0: for good.
+        message_bodies_days: u32 = "0",
+        /// As `message_bodies_days`, for pressed keys: removes traces, journals and callbacks that hold them. 0: as long as these are kept.
+        digits_days: u32 = "0",
+        /// As `message_bodies_days`, for the files of recordings and their transcriptions.
+        recordings_days: u32 = "0",
+        /// As `message_bodies_days`, for traces and journals.
+        traces_days: u32 = "0",
+        /// As `message_bodies_days`, for notifications.
+        notifications_days: u32 = "0",
+        /// As `message_bodies_days`, for callbacks that are delivered or given up. 0: 7 days, which is also the longest time.
+        callbacks_days: u32 = "0",
     }
 
     /// Behaviour that existing applications may rely on.

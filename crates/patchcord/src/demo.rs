@@ -149,6 +149,7 @@ fn configuration(data: &Path) -> Result<Config> {
         http: free.clone(),
         sip: free.clone(),
         metrics: free,
+        dev: Some("true".to_owned()),
     };
     let quiet = ("PATCHCORD_LOG__LEVEL".to_owned(), "warn".to_owned());
     let config = config::load(&flags, [quiet])?;

@@ -179,6 +179,7 @@ fn continuations(verb: &Verb, answered: bool) -> Vec<&str> {
         | Verb::Leave(_)
         | Verb::Redirect(_)
         | Verb::Echo(_)
+        | Verb::Email(_)
         | Verb::Unsupported(_) => Vec::new(),
     }
 }

@@ -1,8 +1,9 @@
-//! The traces of live calls: the server keeps them in memory, `patchcord calls show` asks for them.
+//! What the command line asks of a running server: the traces of live calls, which are in its memory, and upkeep of
+//! data that it keeps look-ups of.
 //!
-//! They are asked for over a Unix socket in the data folder, which only the server's user can enter: one
+//! The questions come over a Unix socket in the data folder, which only the server's user can enter: one
 //! line with the identifier of a leg; the answer is what will be stored when the call is over, or nothing
-//! if the leg is not live.
+//! if the leg is not live. Or a line with an order (`upkeep`); the answer begins with `+` if it was carried out, otherwise with `-`.
 
 use std::fs::Permissions;
 use std::io::ErrorKind;
@@ -10,7 +11,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 use call::Engine;
 use model::CallSid;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
@@ -19,19 +20,31 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::warn;
 
+use crate::upkeep::{Order, Upkeep};
+use crate::usage::WrongUsage;
+
 /// Longest time for a question and its answer.
 const PATIENCE: Duration = Duration::from_secs(6);
 /// Longest question.
-const MAX_LINE: u64 = 64;
+const MAX_LINE: u64 = 1_024;
+/// Longest time for an order.
+const UPKEEP_PATIENCE: Duration = Duration::from_secs(1_800);
 
 fn path(data: &Path) -> PathBuf {
     data.join("live.sock")
 }
 
+/// What answers.
+#[derive(Clone)]
+pub(crate) struct Answers {
+    pub(crate) engine: Engine,
+    pub(crate) upkeep: Upkeep,
+}
+
 /// Answers until `stopped`. Without the socket, live calls cannot be shown; everything else works.
 pub(crate) fn serve(
     data: &Path,
-    engine: Engine,
+    answers: Answers,
     mut stopped: watch::Receiver<bool>,
 ) -> JoinHandle<()> {
     let path = path(data);
@@ -45,8 +58,7 @@ pub(crate) fn serve(
             tokio::select! {
                 accepted = listener.accept() => match accepted {
                     Ok((stream, _)) => {
-                        let work = answer(stream, engine.clone());
-                        tokio::spawn(tokio::time::timeout(PATIENCE, work));
+                        tokio::spawn(answer(stream, answers.clone()));
                     }
                     // Too many open files, for example.
                     Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
@@ -74,13 +86,56 @@ fn listen(path: &Path) -> Result<UnixListener> {
 }
 
 /// Answers one question; the connection is closed if it is not understood.
-async fn answer(mut stream: UnixStream, engine: Engine) -> Option<()> {
+async fn answer(mut stream: UnixStream, answers: Answers) -> Option<()> {
     let mut line = String::new();
     let (reader, mut writer) = stream.split();
     let mut reader = BufReader::new(reader.take(MAX_LINE));
-    reader.read_line(&mut line).await.ok()?;
-    let blob = engine.trace(line.trim_end().parse().ok()?).await?;
-    writer.write_all(&blob).await.ok()
+    let asked = tokio::time::timeout(PATIENCE, reader.read_line(&mut line));
+    asked.await.ok()?.ok()?;
+    let line = line.trim_end();
+    let bytes = if let Some(order) = Order::of_line(line) {
+        // It is carried out even if the command is interrupted.
+        let work = tokio::spawn(async move { answers.upkeep.carry_out(&order).await });
+        match work.await.ok()? {
+            Ok(text) => format!("+{text}"),
+            Err(error) => format!("-{}", crate::usage::sentence(&error)),
+        }
+        .into_bytes()
+    } else {
+        let trace = answers.engine.trace(line.parse().ok()?);
+        tokio::time::timeout(PATIENCE, trace).await.ok()??
+    };
+    tokio::time::timeout(PATIENCE, writer.write_all(&bytes))
+        .await
+        .ok()?
+        .ok()
+}
+
+/// Has the server that uses this data folder carry out an order.
+pub(crate) async fn order(data: &Path, order: &Order) -> Result<String> {
+    let asking = async {
+        let mut stream = UnixStream::connect(path(data)).await?;
+        stream
+            .write_all(format!("{}\n", order.line()).as_bytes())
+            .await?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await?;
+        Ok::<_, std::io::Error>(answer)
+    };
+    let answer = tokio::time::timeout(UPKEEP_PATIENCE, asking)
+        .await
+        .context("the server takes too long; its log says whether it has finished")?
+        .with_context(|| {
+            format!(
+                "the server cannot be reached through {}; use its REST API instead",
+                path(data).display()
+            )
+        })?;
+    match answer.split_at_checked(1) {
+        Some(("+", text)) => Ok(text.to_owned()),
+        Some(("-", text)) => Err(WrongUsage(text.to_owned()).into()),
+        Some(_) | None => Err(anyhow!("the server did not answer; its log says why")),
+    }
 }
 
 /// The trace of the first of these legs that is live on the server that uses this data folder; `None` if none is, or

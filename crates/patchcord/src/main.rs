@@ -6,7 +6,9 @@
 
 #![forbid(unsafe_code)]
 
+mod archive;
 mod audit;
+mod backup;
 mod calls;
 mod cli;
 mod config;
@@ -18,17 +20,20 @@ mod lint;
 mod live;
 mod logging;
 mod metrics;
+mod migrate;
 mod new;
 mod notifications;
 mod numbers;
 mod phones;
 mod replay;
+mod restore;
 mod screen;
 mod serve;
 mod shutdown;
 mod sms;
 mod test;
 mod token;
+mod upkeep;
 mod usage;
 mod webhooks;
 
@@ -41,8 +46,8 @@ use clap::error::ErrorKind;
 use rehearse::recorded::Keys;
 
 use cli::{
-    AuditTask, CallsTask, Cli, DoctorTask, NotificationsTask, NumbersTask, PhonesTask, SmsTask,
-    Task, TestFlags, WebhooksTask,
+    AuditTask, BinTask, CallsTask, Cli, DoctorTask, NotificationsTask, NumbersTask, PhonesTask,
+    SmsTask, Task, TestFlags, WebhooksTask,
 };
 
 /// A check failed: a document has findings, a replay differs, a call is suspicious.
@@ -101,6 +106,7 @@ fn main() -> ExitCode {
         }
         Task::Notifications(NotificationsTask::List {
             call,
+            account,
             limit,
             follow,
             data,
@@ -109,7 +115,8 @@ fn main() -> ExitCode {
                 Ok(config) => config,
                 Err(code) => return code,
             };
-            exit(run(notifications::list(&config, call, limit, follow)))
+            let of = store::NotificationsOf { account, call };
+            exit(run(notifications::list(&config, of, limit, follow)))
         }
         Task::Numbers(NumbersTask::Import {
             file,
@@ -117,6 +124,39 @@ fn main() -> ExitCode {
             data,
         }) => answer(&data.into(), async |config| {
             numbers::import(&config, &file, replace).await
+        }),
+        Task::Migrate { from, to, data } => answer(&data.into(), async |config| {
+            migrate::run(&config, from, to).await
+        }),
+        Task::Bin(BinTask::List {
+            account,
+            limit,
+            data,
+        }) => answer(&data.into(), async |config| {
+            upkeep::list(&config, account, limit).await
+        }),
+        Task::Bin(BinTask::Restore { sid, data }) => answer(&data.into(), async |config| {
+            upkeep::run(&config, &upkeep::Order::Restore(sid)).await
+        }),
+        Task::Bin(BinTask::Delete { sid, data }) => answer(&data.into(), async |config| {
+            upkeep::run(&config, &upkeep::Order::Delete(sid)).await
+        }),
+        Task::Erase {
+            number,
+            account,
+            data,
+        } => answer(&data.into(), async |config| {
+            upkeep::run(&config, &upkeep::Order::Erase(account, number)).await
+        }),
+        Task::Backup {
+            folder,
+            without_key,
+            data,
+        } => answer(&data.into(), async |config| {
+            backup::run(&config, &folder, !without_key).await
+        }),
+        Task::Restore { folder, to, data } => answer(&data.into(), async |config| {
+            restore::run(&config, &folder, to).await
         }),
         Task::Audit(AuditTask::List {
             account,

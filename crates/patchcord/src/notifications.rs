@@ -7,8 +7,8 @@ use anyhow::Result;
 use model::address::redacted;
 use model::record::Notification;
 use model::text::one_line;
-use model::{CallSid, Level, NotificationSid, Timestamp};
-use store::RowKey;
+use model::{Level, NotificationSid, Timestamp};
+use store::{NotificationsOf, RowKey};
 
 use crate::calls::open;
 use crate::config::Config;
@@ -28,14 +28,14 @@ const LATE: Duration = Duration::from_secs(10 * 60);
 /// If the database cannot be read, or the output is closed.
 pub(crate) async fn list(
     config: &Config,
-    call: Option<CallSid>,
+    of: NotificationsOf,
     limit: i64,
     follow: bool,
 ) -> Result<()> {
     let inspect = open(config).await?;
-    let read = async |after| Ok(inspect.notifications_after(call, after, PAGE).await?);
+    let read = async |after| Ok(inspect.notifications_after(of, after, PAGE).await?);
     // One more shows whether there are others.
-    let mut newest = inspect.notifications(call, limit.saturating_add(1)).await?;
+    let mut newest = inspect.notifications(of, limit.saturating_add(1)).await?;
     let is_cut = i64::try_from(newest.len()).is_ok_and(|found| found > limit);
     if is_cut {
         newest.remove(0);
@@ -139,6 +139,8 @@ fn line(notification: &Notification) -> String {
 
 #[cfg(test)]
 mod tests {
+    use model::CallSid;
+
     use super::*;
 
     const MINUTE: i64 = 60_000_000;

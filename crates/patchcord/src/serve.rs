@@ -6,18 +6,23 @@
 mod calls;
 mod caretaker;
 mod carrier;
+mod dev_mail;
+mod domains;
 mod files;
 mod http;
 mod identity;
+mod mail;
 mod parts;
 mod proxies;
 mod repair;
+mod trunks;
 
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::mail::{Carrier, Post, PostStats};
 use anyhow::{Context as _, Result, anyhow};
 use api::NumberProvider;
 use call::Engine;
@@ -36,6 +41,7 @@ use crate::config::Config;
 use crate::live;
 use crate::metrics::{self, Kind, Metrics};
 use crate::shutdown::{self, Stage};
+use crate::upkeep::Upkeep;
 use crate::usage;
 
 use identity::Identity;
@@ -147,8 +153,17 @@ pub(crate) async fn start(mut config: Config, stages: watch::Receiver<Stage>) ->
     if !store.is_shared() {
         repair::complete(&store, &sip, &recordings).await?;
     }
+    let mut domains = domains::Domains {
+        store: store.clone(),
+        sip: sip.clone(),
+        first: administrator.organization,
+        known: Vec::new(),
+    };
+    domains.update().await?;
     let sip_addrs = sip.local();
     let patrol_sip = sip.clone();
+    let (desk, mut keeper) = trunks::trunks(&store, &sip, parts::trunks(&config));
+    keeper.read().await?;
     let built = parts::Built {
         store: store.clone(),
         sip,
@@ -159,6 +174,11 @@ pub(crate) async fn start(mut config: Config, stages: watch::Receiver<Stage>) ->
         incoming,
     };
     let engine = parts::engine(&config, &administrator, http_address, built)?;
+    let carrier = mail::carrier(&config)?;
+    if let Carrier::Catcher(_) = carrier {
+        info!("e-mail is not sent; read it at http://{http_address}/dev/mail");
+    }
+    let post = mail::post(&config, &store, identity.sid, carrier.clone()).await?;
     let resumed = callbacks.resume().await?;
     if resumed > 0 {
         info!(resumed, "delivering callbacks of an earlier run");
@@ -168,27 +188,58 @@ pub(crate) async fn start(mut config: Config, stages: watch::Receiver<Stage>) ->
     if store.is_shared() {
         let patrol = repair::Patrol {
             store: store.clone(),
+            engine: engine.clone(),
             sip: patrol_sip,
             callbacks: callbacks.clone(),
             recordings: recordings.clone(),
         };
         tokio::spawn(patrol.walk(stopped.clone()));
+    } else {
+        engine.resume_texts().await?;
     }
     let caretaker = caretaker::Caretaker {
         store: store.clone(),
         engine: engine.clone(),
-        recordings,
+        callbacks: callbacks.clone(),
+        recordings: recordings.clone(),
+        bin_lifetime: parts::bin_lifetime(&config),
+        retention: parts::retention(&config),
     };
     tokio::spawn(caretaker.walk(stopped.clone()));
+    tokio::spawn(domains.follow(stopped.clone()));
     if let NumberProvider::Carrier(carrier) = &numbers {
         let releases = carrier::give_back(store.clone(), Arc::clone(carrier), stopped.clone());
         tokio::spawn(releases);
     }
-    let router = parts::router(&config, &store, &engine, numbers, http_address, stages);
-    let metrics_router = metrics::routes(metrics_of(&engine, &callbacks, &media));
+    let keeping = tokio::spawn(keeper.walk(stopped.clone()));
+    let desk: Arc<dyn api::Trunks> = Arc::new(desk);
+    let router = parts::router(
+        &config,
+        &store,
+        &engine,
+        (numbers, desk, &carrier),
+        http_address,
+        stages,
+    );
+    let metrics = metrics_of(&engine, &callbacks, &media);
+    add_mail(&metrics, &post);
+    let metrics_router = metrics::routes(metrics);
+    let posting = tokio::spawn(post.run(stopped.clone()));
     let (api_limits, metrics_limits) = (parts::http_limits(&config), http::Limits::of_metrics());
     let listeners = vec![
-        live::serve(&config.server.data, engine.clone(), stopped.clone()),
+        keeping,
+        posting,
+        live::serve(
+            &config.server.data,
+            live::Answers {
+                engine: engine.clone(),
+                upkeep: Upkeep {
+                    store: store.clone(),
+                    recordings,
+                },
+            },
+            stopped.clone(),
+        ),
         http::serve(
             http_listener,
             router,
@@ -355,6 +406,33 @@ fn add_callbacks(metrics: &Metrics, callbacks: &Callbacks) {
     for (name, kind, help, read) in numbers {
         let of = callbacks.clone();
         metrics.add(name, kind, help, move || read(of.stats()) as f64);
+    }
+}
+
+/// Adds the metrics of e-mail.
+#[expect(clippy::cast_precision_loss, reason = "no counter gets near 2^52")]
+fn add_mail(metrics: &Metrics, post: &Post) {
+    type Read = fn(PostStats) -> u64;
+    let numbers: [(_, _, Read); 3] = [
+        (
+            "patchcord_emails_sent_total",
+            "E-mails that the mail server accepted.",
+            |stats| stats.sent,
+        ),
+        (
+            "patchcord_emails_retried_total",
+            "Attempts to send an e-mail that will be repeated.",
+            |stats| stats.retried,
+        ),
+        (
+            "patchcord_emails_failed_total",
+            "E-mails that failed.",
+            |stats| stats.failed,
+        ),
+    ];
+    for (name, help, read) in numbers {
+        let of = post.clone();
+        metrics.add(name, Kind::Counter, help, move || read(of.stats()) as f64);
     }
 }
 

@@ -41,9 +41,9 @@ pub use reach::answers;
 pub use reply::{ReplyError, ReplyKind};
 pub use source::{MAX_BYTES, MAX_DEPTH};
 pub use verb::{
-    Beep, Branch, CallRecording, Conference, ConferenceRecording, Connect, ConnectNoun,
-    ConversationRelay, Detection, Dial, DialRecording, Echo, Enqueue, Gather, Hangup, Inputs,
-    Leave, LegEvent, Manner, Noun, Pause, Play, Prompt, Queue, Record, RecordingCallback,
+    Attach, Beep, Branch, CallRecording, Conference, ConferenceRecording, Connect, ConnectNoun,
+    ConversationRelay, Detection, Dial, DialRecording, Echo, Email, Enqueue, Gather, Hangup,
+    Inputs, Leave, LegEvent, Manner, Noun, Pause, Play, Prompt, Queue, Record, RecordingCallback,
     RecordingEvent, RecordingStart, Redirect, Refer, Reject, RejectReason, RingTone, Say, Sides,
     Sms, Speech, SpeechTimeout, Spoken, Start, StartNoun, Stop, StopNoun, Stream, Track,
     Transcription, Unsupported, Verb, Voice, Wait,

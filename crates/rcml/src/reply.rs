@@ -1,6 +1,7 @@
 //! Classifies an application's response by its content type.
 
 use crate::document::{Document, ParseError};
+use crate::verb::{Sms, Verb};
 
 /// The content of a body.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -76,12 +77,32 @@ impl Document {
             None => Err(ReplyError::ContentType(content_type.to_owned())),
         }
     }
+
+    /// The document for a text message in a response with status 200. Plain text is the reply.
+    ///
+    /// - `content_type`: the header as received.
+    /// - `body`: its text, see [`decode`](crate::decode).
+    ///
+    /// # Errors
+    /// [`ReplyError`] if the content type is missing or not supported, or the XML is broken.
+    pub fn from_message_reply(content_type: Option<&str>, body: &str) -> Result<Self, ReplyError> {
+        match content_type.and_then(ReplyKind::of) {
+            Some(ReplyKind::Text) if body.trim().is_empty() => Ok(Self::default()),
+            Some(ReplyKind::Text) => Ok(Self {
+                verbs: vec![Verb::Sms(Box::new(Sms::reply(body.trim())))],
+                ..Self::default()
+            }),
+            Some(ReplyKind::Audio) => Err(ReplyError::ContentType(
+                content_type.unwrap_or_default().to_owned(),
+            )),
+            Some(ReplyKind::Xml) | None => Self::from_reply(content_type, body, ""),
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::verb::Verb;
 
     #[test]
     fn content_type_decides() {

@@ -3,18 +3,16 @@
 /// Supported verbs.
 pub(crate) const BUILT: &[&str] = &[
     "Say", "Play", "Pause", "Hangup", "Reject", "Redirect", "Dial", "Gather", "Record", "Sms",
-    "Connect", "Start", "Stop", "Enqueue", "Leave", "Refer", "Echo",
+    "Message", "Email", "Connect", "Start", "Stop", "Enqueue", "Leave", "Refer", "Echo",
 ];
 
 /// Verbs in documents for this or other servers that are not supported.
 pub(crate) const UNBUILT: &[&str] = &[
     "Autopilot",
     "Conference",
-    "Email",
     "Fax",
     "Geolocation",
     "Language",
-    "Message",
     "Pay",
     "Prompt",
     "Queue",
@@ -45,6 +43,9 @@ pub(crate) const LANGUAGE: &str = "Language";
 
 /// Supported inside `Refer`; the second is another name of the first.
 pub(crate) const REFERRED: &[&str] = &["Sip", "ReferSip"];
+
+/// Elements of `Message`; the second is refused with a finding of its own.
+const MESSAGE: &[&str] = &["Body", "Media"];
 
 /// Elements allowed inside `Gather`.
 const PROMPTS: &[&str] = &["Say", "Play", "Pause"];
@@ -89,6 +90,7 @@ pub(crate) fn is_known(name: &str) -> bool {
         || name == RELAY
         || name == PARAMETER
         || REFERRED.contains(&name)
+        || MESSAGE.contains(&name)
         || verbs()
             .chain(NOUNS.iter().chain(UNBUILT_NOUNS).copied())
             .any(|known| known == name)
@@ -110,6 +112,7 @@ pub(crate) fn parts_of(parent: &str) -> impl Iterator<Item = &'static str> + use
         RELAY => &[&[LANGUAGE, PARAMETER]],
         "Stream" => &[&[PARAMETER]],
         "Refer" => &[REFERRED],
+        "Message" => &[MESSAGE],
         _ => &[],
     };
     parts

@@ -10,8 +10,8 @@ use crate::reach;
 use crate::source::Source;
 use crate::suggest::closest;
 use crate::verb::{
-    Connect, Dial, Echo, Enqueue, Gather, Hangup, Leave, Pause, Play, Record, Redirect, Refer,
-    Reject, Say, Sms, Start, Stop, Unsupported, Verb,
+    Connect, Dial, Echo, Email, Enqueue, Gather, Hangup, Leave, Pause, Play, Record, Redirect,
+    Refer, Reject, Say, Sms, Start, Stop, Unsupported, Verb,
 };
 use crate::vocabulary;
 
@@ -79,7 +79,8 @@ fn read(element: &Element<'_>, findings: &mut Findings) -> Option<Verb> {
         "Dial" => Verb::Dial(Box::new(Dial::read(element, findings))),
         "Gather" => Verb::Gather(Box::new(Gather::read(element, findings))),
         "Record" => Verb::Record(Box::new(Record::read(element, findings))),
-        "Sms" => Verb::Sms(Box::new(Sms::read(element, findings))),
+        "Email" => Verb::Email(Box::new(Email::read(element, findings))),
+        "Sms" | "Message" => Verb::Sms(Box::new(Sms::read(element, findings))),
         "Connect" => Verb::Connect(Box::new(Connect::read(element, findings))),
         "Start" => Verb::Start(Start::read(element, findings)),
         "Stop" => Verb::Stop(Stop::read(element, findings)),
@@ -111,6 +112,7 @@ fn skipped(element: &Element<'_>) -> Finding {
             vocabulary::PARAMETER => "inside `Stream` or `ConversationRelay`",
             "Sip" => "inside `Dial` or `Refer`",
             "ReferSip" => "inside `Refer`",
+            "Body" | "Media" => "inside `Message`",
             _ => "inside `Dial`",
         };
         let message = format!("`{name}` belongs {place}; it was skipped");

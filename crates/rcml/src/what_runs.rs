@@ -49,8 +49,12 @@ fn elements(names: Vec<&str>) -> String {
          |---|---|---|---|---|\n",
     );
     for name in names {
-        // `Uri` is an old name of `Sip`.
-        let table = if name == "Uri" { "Sip" } else { name };
+        // Some have two names.
+        let table = match name {
+            "Uri" => "Sip",
+            "Message" => "Sms",
+            name => name,
+        };
         let known = ELEMENTS.iter().find(|(element, _)| *element == table);
         let known = known.expect("every element has its attributes").1;
         let (skipped, run) =
@@ -71,6 +75,7 @@ fn elements(names: Vec<&str>) -> String {
 fn link(name: &str) -> String {
     let page = match name {
         "Uri" => "sip.md".to_owned(),
+        "Message" => "sms.md".to_owned(),
         vocabulary::PARAMETER => "stream.md#parameter".to_owned(),
         vocabulary::RELAY => "conversation-relay.md".to_owned(),
         vocabulary::LANGUAGE => "conversation-relay.md#language".to_owned(),

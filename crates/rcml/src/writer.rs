@@ -6,9 +6,9 @@
 use crate::document::unless_post;
 use crate::verb::{
     Branch, CallRecording, Conference, ConferenceRecording, Connect, ConnectNoun,
-    ConversationRelay, Dial, Enqueue, Gather, Inputs, LegEvent, Manner, Noun, Pause, Play, Prompt,
-    Queue, Record, RecordingCallback, Refer, RejectReason, RingTone, Say, Sides, Sms, Speech,
-    SpeechTimeout, Spoken, StartNoun, StopNoun, Stream, Track, Transcription, Verb, Voice,
+    ConversationRelay, Dial, Email, Enqueue, Gather, Inputs, LegEvent, Manner, Noun, Pause, Play,
+    Prompt, Queue, Record, RecordingCallback, Refer, RejectReason, RingTone, Say, Sides, Sms,
+    Speech, SpeechTimeout, Spoken, StartNoun, StopNoun, Stream, Track, Transcription, Verb, Voice,
 };
 
 /// The document that holds these verbs.
@@ -46,6 +46,7 @@ impl Writer {
             Verb::Dial(dial) => self.dial(dial),
             Verb::Gather(gather) => self.gather(gather),
             Verb::Record(record) => self.line(1, "Record", record_attributes(record), ""),
+            Verb::Email(email) => self.line(1, "Email", email_attributes(email), &email.text),
             Verb::Sms(sms) => self.line(1, "Sms", sms_attributes(sms), &sms.text),
             Verb::Connect(connect) => {
                 let attributes = connect_attributes(connect);
@@ -277,6 +278,27 @@ fn sms_attributes(sms: &Sms) -> Pairs<'_> {
         ("action", sms.action.clone()),
         ("method", unless_post(sms.method).map(str::to_owned)),
         ("statusCallback", sms.status_callback.clone()),
+    ]
+}
+
+fn email_attributes(email: &Email) -> Pairs<'_> {
+    let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    let subject = (email.subject != Email::DEFAULT_SUBJECT).then(|| email.subject.clone());
+    // Anything that is not a recording is as unusable as what was written.
+    let attach = email.attach.as_ref().map_or("none".to_owned(), |attach| {
+        let last = attach.last.then(|| crate::verb::LAST_RECORDING.to_owned());
+        let named = attach.recordings.iter().map(ToString::to_string);
+        last.into_iter().chain(named).collect::<Vec<_>>().join(" ")
+    });
+    vec![
+        ("from", some(&email.from)),
+        ("to", some(&email.to)),
+        ("cc", some(&email.cc.join(","))),
+        ("bcc", some(&email.bcc.join(","))),
+        ("subject", subject),
+        ("type", email.html.then(|| "text/html".to_owned())),
+        ("attach", some(&attach)),
+        ("template", email.template.then(|| "true".to_owned())),
     ]
 }
 

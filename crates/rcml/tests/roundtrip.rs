@@ -2,7 +2,7 @@
 
 use rcml::{ConnectNoun, Document, Noun, Prompt, StartNoun, Verb};
 
-const DOCUMENTS: [&str; 21] = [
+const DOCUMENTS: [&str; 22] = [
     "<Response><Say voice='woman' language='pt-br' loop='0'>a &lt; \"b\" &amp; c&#10;d</Say></Response>",
     "<Response><Play loop='2'>http://a/b.wav?x=1&y=2</Play><Play digits='1w2'/></Response>",
     "<Response><Pause length='7'/><Pause/><Reject reason='busy'/><Reject/><Hangup/></Response>",
@@ -30,6 +30,10 @@ const DOCUMENTS: [&str; 21] = [
     "<Response><Sms>x</Sms><Sms to='client:ann' from='My Shop' action='/a' method='GET' \
      statusCallback='s'>two&#10;lines</Sms><Sms to='+1 (555) 0100'>y</Sms><Sms to='ann@h'>z</Sms>\
      <Sms to=''>a</Sms><Sms to='a b'/></Response>",
+    "<Response><Email from='a@b' to='Ann &lt;c@d&gt;'>x</Email><Email from='a@b' to='c@d' cc='e@f,G &lt;g@h&gt;' bcc='i@j' \
+     subject='two words' type='text/html; charset=utf-8' template='true' \
+     attach='recording http://h/Recordings/RE0123456789abcdef0123456789abcdef.wav'>&lt;b&gt;y&lt;/b&gt;</Email>\
+     <Email/><Email from='a@b' to='c@d' attach='CA1'/></Response>",
     "<Response><Say>a <break time='2s'/><prosody rate='slow' volume='loud'>b &amp; c</prosody> <p>d</p>\
      <say-as interpret-as='digits'>12</say-as></Say></Response>",
     "<Response><Record/><Record action='a' method='GET' timeout='9' finishOnKey='-1' maxLength='60' \
@@ -108,6 +112,7 @@ fn without_lines(mut verbs: Vec<Verb>) -> Vec<Verb> {
             Verb::Redirect(verb) => verb.line = 0,
             Verb::Record(verb) => verb.line = 0,
             Verb::Sms(verb) => verb.line = 0,
+            Verb::Email(verb) => verb.line = 0,
             Verb::Stop(verb) => verb.line = 0,
             Verb::Enqueue(verb) => verb.line = 0,
             Verb::Leave(verb) => verb.line = 0,

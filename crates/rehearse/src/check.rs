@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use model::Timestamp;
+use model::email::Email;
 use model::record::{Conference, Message};
 
 use crate::expected::{Expected, seconds};
@@ -57,6 +58,12 @@ pub(crate) fn check(script: &Script, run: &mut Run) {
         let shown = shown.map(|found| format!("to {} ({})", found.to, found.status));
         let field = |at: usize, name: &str| message_field(&run.messages[at], name, run);
         failures.extend(records(list, "message", &shown.collect::<Vec<_>>(), field));
+    }
+    if let Some(list) = &wishes.emails {
+        let shown = run.emails.iter();
+        let shown = shown.map(|found| format!("to {} ({})", found.to, found.subject));
+        let field = |at: usize, name: &str| email_field(&run.emails[at], name, run);
+        failures.extend(records(list, "e-mail", &shown.collect::<Vec<_>>(), field));
     }
     if let Some(list) = &wishes.conferences {
         let shown = run.conferences.iter();
@@ -166,6 +173,29 @@ fn message_field(message: &Message, name: &str, run: &Run) -> Option<String> {
         "direction" => Some(message.direction.to_string()),
         "leg" => message.call.map(|call| run.name(call).to_owned()),
         "at" => Some(seconds(message.created.since(run.started))),
+        _ => None,
+    }
+}
+
+fn email_field(email: &Email, name: &str, run: &Run) -> Option<String> {
+    match name {
+        "to" => Some(email.to.clone()),
+        "from" => Some(email.from.clone()),
+        "cc" => Some(email.cc.join(", ")),
+        "bcc" => Some(email.bcc.join(", ")),
+        "subject" => Some(email.subject.clone()),
+        "body" => Some(email.body.clone()),
+        "type" => Some(
+            if email.html {
+                "text/html"
+            } else {
+                "text/plain"
+            }
+            .to_owned(),
+        ),
+        "attachments" => Some(email.recordings.len().to_string()),
+        "leg" => email.call.map(|call| run.name(call).to_owned()),
+        "at" => Some(seconds(email.created.since(run.started))),
         _ => None,
     }
 }

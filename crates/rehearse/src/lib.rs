@@ -1,4 +1,4 @@
-//! Rehearsals: a call in virtual time, where a script plays every party except the application.
+//! Rehearsals: calls, or a conversation of text messages, in virtual time, where a script plays every party except the application.
 //!
 //! A [`Script`] states who calls, what each person on the phone does and what is expected; it
 //! becomes a [`scene::Scene`], which tests of the call machine build directly. [`play`] drives the
@@ -17,6 +17,7 @@
 
 mod advice;
 mod check;
+mod conversation;
 mod expected;
 mod heard;
 mod read;
@@ -41,6 +42,11 @@ pub use stage::{Random, Watch, play};
 /// Rehearses a script.
 #[must_use]
 pub fn run(script: &Script, application: &mut dyn Application) -> Run {
+    if script.is_conversation() {
+        let mut run = conversation::play(script, application);
+        check::check(script, &mut run);
+        return run;
+    }
     let scene = script.scene();
     let mut run = play(&scene, application, &mut ());
     advice::advise(script, application, &mut run);

@@ -143,6 +143,7 @@ fn one(rehearsed: &Rehearsed) -> Value {
         "legs": legs,
         "recordings": run.recordings,
         "messages": run.messages,
+        "emails": run.emails,
         "conferences": run.conferences,
         "sent": run.sent.iter().map(happened).collect::<Vec<_>>(),
         "heard": run.heard.iter().map(happened).collect::<Vec<_>>(),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use call_proto::journal::Line;
 use call_proto::{Entry, Fact, Headers, Invite, Lane, ModifyError, Way};
+use model::email::Email;
 use model::record::{CallRecord, Conference, Message, Notification, Recording};
 use model::{CallSid, CallStatus, ConferenceSid, ConferenceStatus, Direction, Timestamp};
 
@@ -64,6 +65,8 @@ pub struct Run {
     pub recordings: Vec<Recording>,
     /// Text messages in the order of creation.
     pub messages: Vec<Message>,
+    /// E-mails in the order of creation.
+    pub emails: Vec<Email>,
     /// SIP messages that the server sent.
     pub sent: Vec<Happened>,
     /// Events on the line of each leg: sounds, other parties, recordings.
@@ -103,6 +106,7 @@ impl Run {
             notifications: Vec::new(),
             recordings: Vec::new(),
             messages: Vec::new(),
+            emails: Vec::new(),
             sent: Vec::new(),
             heard: Vec::new(),
             journals: Vec::new(),
@@ -262,7 +266,9 @@ impl Run {
             | Fact::InQueue { .. }
             | Fact::LeftQueue { .. }
             | Fact::MessageCreated { .. }
+            | Fact::MessageArrived { .. }
             | Fact::MessageEnded { .. }
+            | Fact::EmailQueued(_)
             | Fact::RecordingStarted { .. }
             | Fact::RecordingChanged { .. }
             | Fact::RecordingClosed { .. }
@@ -309,7 +315,9 @@ impl Run {
             | Fact::InQueue { .. }
             | Fact::LeftQueue { .. }
             | Fact::MessageCreated { .. }
+            | Fact::MessageArrived { .. }
             | Fact::MessageEnded { .. }
+            | Fact::EmailQueued(_)
             | Fact::RecordingStarted { .. }
             | Fact::RecordingChanged { .. }
             | Fact::RecordingClosed { .. }

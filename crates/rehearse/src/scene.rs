@@ -485,6 +485,7 @@ impl Page {
                 content_type: text.content_type.clone(),
                 body: text.body.clone(),
                 url: self.moved_to.clone().unwrap_or_else(|| url.to_owned()),
+                headers: Vec::new(),
             })),
             Reply::Fails(code) => Some(Err(FetchFailure {
                 code: *code,

@@ -12,6 +12,7 @@ mod party;
 mod request;
 mod staging;
 mod steps;
+mod texts;
 mod wishes;
 
 use std::collections::BTreeMap;
@@ -34,6 +35,7 @@ pub(crate) use legs::{LegHeaders, LegLines, LegWish};
 pub(crate) use party::Cast;
 pub(crate) use request::{Params, RequestWish, ValueWish};
 pub(crate) use steps::{Action, Moment, Step, Wanted};
+pub(crate) use texts::{Reply, Text};
 pub(crate) use wishes::{Fields, List, Timed, Wish, Wishes};
 
 /// Duration of one spoken character, unless the script specifies another.
@@ -45,6 +47,7 @@ const KEYS: &[&str] = &[
     "name",
     "call",
     "calls",
+    "texts",
     "application",
     "caller",
     "parties",
@@ -63,8 +66,10 @@ pub struct Script {
     /// A description of the test.
     pub name: Option<String>,
     pub(crate) application: Application,
-    /// The calls that start by themselves, at least one.
+    /// The calls that start by themselves, at least one unless there are texts.
     pub(crate) calls: Vec<Call>,
+    /// The texts of a conversation; empty for calls.
+    pub(crate) texts: Vec<Text>,
     /// Phones by client login, number or user part of a SIP address.
     pub(crate) parties: BTreeMap<String, Vec<Party>>,
     /// The servers behind streams, by address.
@@ -99,7 +104,20 @@ impl Script {
         // Without its application a script is read only to find its other faults.
         let elsewhere = Application::nowhere();
         let base = application.as_ref().unwrap_or(&elsewhere).base();
-        let calls = problems.keep(call::read_all(&map, base));
+        let texts = map.get("texts").map(texts::read_all).transpose();
+        let texts = problems.keep(texts).flatten();
+        let calls = match map.get("texts") {
+            Some(_) => {
+                for name in texts::OF_CALLS {
+                    if let Some(node) = map.get(name) {
+                        let text = format!("`{name}` has no meaning beside `texts`");
+                        problems.push(Problem::new(node.line, text));
+                    }
+                }
+                None
+            }
+            None => problems.keep(call::read_all(&map, base)),
+        };
         let agents = problems.keep(map.get("agents").map(agent::read_all).transpose());
         let api = map.get("api").map(|node| api::read(base, node));
         let api = problems.keep(api.transpose());
@@ -114,6 +132,7 @@ impl Script {
             name: name.flatten(),
             application: application.unwrap_or(elsewhere),
             calls: calls.unwrap_or_default(),
+            texts: texts.unwrap_or_default(),
             parties: parties.flatten().unwrap_or_default(),
             agents: agents.flatten().unwrap_or_default(),
             api: api.flatten().unwrap_or_default(),
@@ -134,6 +153,12 @@ impl Script {
         Ok(script)
     }
 
+    /// Whether it is about text messages rather than calls.
+    #[must_use]
+    pub fn is_conversation(&self) -> bool {
+        !self.texts.is_empty()
+    }
+
     /// Where the application's answers come from.
     #[must_use]
     pub fn source(&self) -> &Source {
@@ -141,6 +166,9 @@ impl Script {
     }
 
     fn expects_nothing(&self) -> bool {
+        if self.texts.iter().any(|text| text.replies.is_some()) {
+            return false;
+        }
         let steps = || {
             let phones = self.parties.values().flatten();
             let callers = self.calls.iter().flat_map(|call| &call.steps);

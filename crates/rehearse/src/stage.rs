@@ -12,6 +12,7 @@ mod families;
 mod interruptions;
 mod media;
 mod mix;
+pub(crate) mod pages;
 mod queues;
 mod remote;
 mod rooms;
@@ -39,6 +40,7 @@ pub(crate) use actor::KEY_PACE;
 use agents::{AgentDue, Agents};
 pub(crate) use commands::user_of;
 use families::Families;
+pub(crate) use families::settings;
 use interruptions::Interruptions;
 use media::Media;
 use mix::Mixes;
@@ -50,7 +52,7 @@ use speech::{Ears, Word};
 pub use weather::Random;
 
 /// Every run begins at this moment: 2026-01-01 00:00 UTC.
-const START: Timestamp = Timestamp::from_millis(1_767_225_600_000);
+pub(crate) const START: Timestamp = Timestamp::from_millis(1_767_225_600_000);
 /// More inputs than this indicate an endless loop.
 const MAX_INPUTS: u64 = 100_000;
 /// The account that owns everything in a script.

@@ -16,6 +16,7 @@ impl Application for Folder {
             content_type: None,
             body: String::new(),
             url: asked.url.clone(),
+            headers: Vec::new(),
         })
     }
 

@@ -25,6 +25,7 @@ impl Application for Page<'_> {
             content_type: Some("text/xml".to_owned()),
             body: self.document.to_owned(),
             url: asked.url.clone(),
+            headers: Vec::new(),
         })
     }
 

@@ -21,6 +21,7 @@ impl Application for Pages {
             content_type: Some("text/xml".to_owned()),
             body: format!("<Response>{body}</Response>"),
             url: asked.url.clone(),
+            headers: Vec::new(),
         })
     }
 

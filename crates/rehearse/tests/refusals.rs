@@ -240,7 +240,7 @@ fn scripts_that_cannot_be_right_are_refused_with_their_line() {
         ),
         (
             "expect: {say: x}",
-            "line 3: `expect` does not accept `say`; known: `verbs`, `requests`, `callbacks`, `dial_call_status`, `notifications`, `recordings`, `messages`, `conferences`, `all_legs`, `legs`, `invites`, `own_headers`, `sent`, `heard`, `duration`",
+            "line 3: `expect` does not accept `say`; known: `verbs`, `requests`, `callbacks`, `dial_call_status`, `notifications`, `recordings`, `messages`, `emails`, `conferences`, `all_legs`, `legs`, `invites`, `own_headers`, `sent`, `heard`, `duration`",
         ),
         (
             "expect: {verbs: Say}",

@@ -17,6 +17,7 @@ impl Application for Nobody {
             content_type: None,
             body: String::new(),
             url: asked.url.clone(),
+            headers: Vec::new(),
         })
     }
 

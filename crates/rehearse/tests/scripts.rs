@@ -24,6 +24,7 @@ impl Application for Nobody {
                 String::new()
             },
             url: asked.url.clone(),
+            headers: Vec::new(),
         })
     }
 

@@ -14,6 +14,7 @@ pub mod parse;
 pub mod registrar;
 mod transaction;
 pub mod ua;
+pub mod upkeep;
 pub mod uri;
 
 pub use dialog::DialogSnapshot;

@@ -32,18 +32,22 @@ mod random;
 mod receive;
 mod referring;
 mod register;
+mod registering;
 mod reinvite;
 mod talking;
 #[cfg(test)]
 pub(crate) mod testing;
+mod texting;
 mod transferring;
 mod via;
 
 pub use auth::{Found, Ha1, LookupId};
-pub use command::{Credentials, HeaderList, InviteSpec, LegCommand, LegId, MessageSpec};
+pub use command::{
+    Credentials, HeaderList, InviteSpec, LegCommand, LegId, MessageSpec, RegisterSpec,
+};
 pub use config::{CoreConfig, TrunkAddress, TrunkSource};
 pub use core::{Core, Output};
-pub use event::{Caller, IncomingInvite, IncomingRefer, LegEvent};
-pub use ours::OurNames;
+pub use event::{Caller, IncomingInvite, IncomingRefer, IncomingText, LegEvent, TextBody};
+pub use ours::{Local, OurNames};
 pub use peer::{DEFAULT_PORT, FlowId, Peer, Transport};
 pub use random::Entropy;

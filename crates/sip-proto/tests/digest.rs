@@ -67,7 +67,8 @@ fn proofs_of_the_rfcs() {
 
 #[test]
 fn the_challenge_has_the_form_phones_expect() {
-    let challenges = server(&[Algorithm::Md5, Algorithm::Sha256]).challenges(true, NOW, 7, HERE);
+    let challenges =
+        server(&[Algorithm::Md5, Algorithm::Sha256]).challenges("patchcord", true, NOW, (7, HERE));
     let nonce = AuthValue::parse(&challenges[0])
         .unwrap()
         .get("nonce")
@@ -80,7 +81,7 @@ fn the_challenge_has_the_form_phones_expect() {
         )
     });
     assert_eq!(challenges, expected);
-    let fresh = server(&[Algorithm::Md5]).challenges(false, NOW, 7, HERE);
+    let fresh = server(&[Algorithm::Md5]).challenges("patchcord", false, NOW, (7, HERE));
     assert_eq!(
         fresh,
         [format!(
@@ -152,7 +153,7 @@ fn legacy_credentials_without_qop_are_accepted() {
     let mut server = server(&[Algorithm::Md5]);
     let mut response = Response::new(401);
     let challenge = server
-        .challenges(false, NOW, 1, HERE)
+        .challenges("patchcord", false, NOW, (1, HERE))
         .remove(0)
         .replace(", qop=\"auth\"", "");
     response

@@ -10,8 +10,8 @@ use rand::rngs::StdRng;
 use rand::{RngCore, SeedableRng};
 use sip_proto::registrar::Binding;
 use sip_proto::ua::{
-    Core, Entropy, FlowId, Found, Ha1, HeaderList, IncomingInvite, LegCommand, LegEvent, LegId,
-    LookupId, Output, Peer, Transport,
+    Core, Entropy, FlowId, Found, Ha1, HeaderList, IncomingInvite, IncomingText, LegCommand,
+    LegEvent, LegId, LookupId, Output, Peer, Transport,
 };
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
@@ -28,6 +28,8 @@ use crate::{BindError, Directory, IncomingCall, Sip, SipAddrs, SipConfig};
 
 /// Maximum new calls waiting for the engine; more are refused with 503.
 const CALLS_WAITING: usize = 256;
+/// Maximum text messages waiting for the engine; more are refused with 503.
+const TEXTS_WAITING: usize = 256;
 /// Maximum messages of all connections waiting; beyond that, their readers wait.
 const FLOW_EVENTS: usize = 256;
 /// How long the directory may take.
@@ -63,6 +65,7 @@ pub(crate) fn start(
 
     let (commands, inbox) = mpsc::unbounded_channel();
     let (calls, incoming) = mpsc::channel(CALLS_WAITING);
+    let (texts, incoming_texts) = mpsc::channel(TEXTS_WAITING);
     let (flow_events, flows) = mpsc::channel(FLOW_EVENTS);
     let (answers, answered) = mpsc::unbounded_channel();
     let bindings = Bindings::default();
@@ -74,11 +77,11 @@ pub(crate) fn start(
         sweep_at: Instant::now() + SWEEP,
         routes: Routes::default(),
         calls,
+        texts,
         answers,
         bindings: Arc::clone(&bindings),
         changes: Changes::follow(Arc::clone(&directory)),
         directory,
-        domain: config.domain.clone(),
         waiting_for_idle: Vec::new(),
         farewell: None,
         accept_again_at: None,
@@ -91,7 +94,13 @@ pub(crate) fn start(
         answered,
     };
     tokio::spawn(actor.run(inputs).instrument(info_span!("sip")));
-    let sip = Sip::new(commands, addrs, bindings, ours, config.trunks);
+    let sip = Sip::new(
+        commands,
+        addrs,
+        bindings,
+        ours,
+        (config.trunks, incoming_texts),
+    );
     Ok((sip, incoming))
 }
 
@@ -142,12 +151,12 @@ struct Actor {
     connections: Connections,
     routes: Routes,
     calls: mpsc::Sender<IncomingCall>,
+    texts: mpsc::Sender<IncomingText>,
     /// At most one answer per open look-up, which the core limits.
     answers: mpsc::UnboundedSender<(LookupId, Found)>,
     bindings: Bindings,
     changes: Changes,
     directory: Arc<dyn Directory>,
-    domain: String,
     waiting_for_idle: Vec<oneshot::Sender<()>>,
     /// When the task ends even if legs are left; set once the last handle is gone.
     farewell: Option<Instant>,
@@ -286,6 +295,13 @@ impl Actor {
             Some(Command::Listen(leg, listener)) => self.routes.listen(leg, listener),
             Some(Command::Forget(leg)) => self.routes.forget(leg, self.core.knows(leg)),
             Some(Command::HangUp(dialog)) => self.core.hang_up(&dialog, now),
+            Some(Command::Trunks(sources)) => {
+                let addresses = sources.iter().flat_map(|source| &source.addresses);
+                self.connections
+                    .set_trunks(addresses.map(|address| address.ip).collect());
+                self.core.set_trunks(sources);
+            }
+            Some(Command::MoreDomains(domains)) => self.core.set_more_domains(domains),
             Some(Command::Drain) => self.core.drain(),
             Some(Command::Idle(done)) => self.waiting_for_idle.push(done),
             None => {
@@ -300,9 +316,10 @@ impl Actor {
             match output {
                 Output::Transmit { peer, bytes } => self.transmit(udp, peer, bytes).await,
                 Output::Incoming(invite) => self.announce(*invite),
+                Output::Text(text) => self.announce_text(*text),
                 Output::Event(leg, event) => self.deliver(leg, event),
                 Output::Over(leg) => self.routes.over(leg),
-                Output::Lookup { id, login } => self.look_up(id, login),
+                Output::Lookup { id, login, domain } => self.look_up(id, login, domain),
                 Output::Refused { login, peer } => {
                     self.directory.refused(peer.remote.ip(), &login);
                 }
@@ -326,13 +343,15 @@ impl Actor {
         let leg = invite.leg;
         self.routes.expect(leg);
         if self.calls.try_send(invite.into()).is_err() {
-            let headers = vec![("Retry-After".to_owned(), "5".to_owned())];
-            let refusal = LegCommand::Reject {
-                status: 503,
-                reason: None,
-                headers,
-            };
-            self.core.handle_command(leg, refusal, Instant::now());
+            self.core.handle_command(leg, busy(), Instant::now());
+        }
+    }
+
+    /// The leg has no events: its only command is the response.
+    fn announce_text(&mut self, text: IncomingText) {
+        let leg = text.leg;
+        if self.texts.try_send(text).is_err() {
+            self.core.handle_command(leg, busy(), Instant::now());
         }
     }
 
@@ -347,9 +366,8 @@ impl Actor {
         }
     }
 
-    fn look_up(&self, id: LookupId, login: String) {
+    fn look_up(&self, id: LookupId, login: String, domain: String) {
         let (directory, answers) = (Arc::clone(&self.directory), self.answers.clone());
-        let domain = self.domain.clone();
         let asking = async move {
             let asked = directory.credentials(&login, &domain);
             let found = match tokio::time::timeout(LOOKUP_PATIENCE, asked).await {
@@ -385,6 +403,15 @@ impl Actor {
             table.insert(login.clone(), bindings.clone());
         }
         self.changes.note(login, bindings);
+    }
+}
+
+/// Refuses what the engine is too busy to take.
+fn busy() -> LegCommand {
+    LegCommand::Reject {
+        status: 503,
+        reason: None,
+        headers: vec![("Retry-After".to_owned(), "5".to_owned())],
     }
 }
 

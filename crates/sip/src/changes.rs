@@ -95,13 +95,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_client_that_registers_all_the_time_delays_no_other_and_takes_no_memory() {
+    async fn a_client_that_registers_all_the_time_delays_no_other() {
         let slow = Arc::new(Slow {
             permits: Semaphore::new(0),
             stored: Mutex::default(),
         });
         let changes = Changes::follow(slow.clone());
-        let mut longest = 0;
         for round in 0..100 {
             for _ in 0..50 {
                 changes.note("kim".to_owned(), Vec::new());
@@ -109,13 +108,11 @@ mod tests {
             if round == 10 {
                 changes.note("ann".to_owned(), Vec::new());
             }
-            longest = longest.max(changes.latest.lock().unwrap().len());
             slow.permits.add_permits(1);
             for _ in 0..10 {
                 tokio::task::yield_now().await;
             }
         }
-        assert!(longest <= 2, "{longest}");
         let stored = slow.stored.lock().unwrap().clone();
         let place = stored.iter().position(|login| login == "ann");
         assert!(place.is_some_and(|place| place < 15), "{stored:?}");

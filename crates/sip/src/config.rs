@@ -14,7 +14,7 @@ pub struct SipConfig {
     pub udp: SocketAddr,
     /// Address and port for TCP, likewise.
     pub tcp: SocketAddr,
-    /// The organization's domain: digest realm, and one of the names of this server.
+    /// The first organization's domain: digest realm of its clients, and one of the names of this server.
     pub domain: String,
     /// Further host names under which phones register here. Our addresses and `localhost` always
     /// count.
@@ -29,7 +29,7 @@ pub struct SipConfig {
     pub keepalive: Duration,
     /// Maximum inbound calls in set-up; more are refused with 503.
     pub max_calls_in_setup: usize,
-    /// Trunks; the first is the outbound proxy.
+    /// Trunks; the first is the outbound proxy, the second its substitute.
     pub trunks: Vec<Trunk>,
     /// Value of `Server` and `User-Agent`.
     pub user_agent: String,
@@ -62,6 +62,7 @@ impl SipConfig {
         let is_everywhere = |address: &SocketAddr| address.ip().is_unspecified();
         OurNames {
             domain: self.domain.clone(),
+            more_domains: Vec::new(),
             names: self.names.clone(),
             public_address: self.public_address,
             addresses: local::addresses(&bound),
@@ -72,10 +73,6 @@ impl SipConfig {
 
     /// The part that the core needs.
     pub(crate) fn core(&self, ours: OurNames) -> CoreConfig {
-        let source = |trunk: &Trunk| TrunkSource {
-            name: trunk.name.clone(),
-            addresses: trunk.addresses.clone(),
-        };
         CoreConfig {
             ours,
             user_agent: self.user_agent.clone(),
@@ -83,9 +80,18 @@ impl SipConfig {
             nonce_lifetime: self.nonce_lifetime,
             keepalive: self.keepalive,
             max_setup: self.max_calls_in_setup,
-            trunks: self.trunks.iter().map(source).collect(),
+            trunks: sources(&self.trunks),
         }
     }
+}
+
+/// Where the calls of trunks come from.
+pub(crate) fn sources(trunks: &[Trunk]) -> Vec<TrunkSource> {
+    let source = |trunk: &Trunk| TrunkSource {
+        name: trunk.name.clone(),
+        addresses: trunk.addresses.clone(),
+    };
+    trunks.iter().map(source).collect()
 }
 
 /// A provider's SIP server that calls go to and come from.

@@ -143,6 +143,11 @@ impl Connections {
         }
     }
 
+    /// Replaces the hosts of the trunks; open connections stay what they are.
+    pub(crate) fn set_trunks(&mut self, hosts: Vec<IpAddr>) {
+        self.trunks = hosts;
+    }
+
     fn is_trunk(&self, remote: SocketAddr) -> bool {
         self.trunks.contains(&remote.ip())
     }

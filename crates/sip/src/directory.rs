@@ -38,12 +38,14 @@ pub trait Directory: Send + Sync + 'static {
     ) -> Result<Option<Secret>, DirectoryError>;
 
     /// Stores the bindings of a client for the next process: all that remain after a change.
+    ///
+    /// - `known_as`: its login, followed by `@` and the domain of its organization unless that is the first one
     async fn bindings_changed(
         &self,
-        login: &str,
+        known_as: &str,
         bindings: Vec<BindingSnapshot>,
     ) -> Result<(), DirectoryError> {
-        let _ = (login, bindings);
+        let _ = (known_as, bindings);
         Ok(())
     }
 
@@ -53,7 +55,7 @@ pub trait Directory: Send + Sync + 'static {
         let _ = (source, login);
     }
 
-    /// The bindings stored by an earlier process, by login.
+    /// The bindings stored by an earlier process, by the name that [`Directory::bindings_changed`] was given.
     async fn bindings(&self) -> Result<Vec<(String, Vec<BindingSnapshot>)>, DirectoryError> {
         Ok(Vec::new())
     }

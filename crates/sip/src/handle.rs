@@ -1,15 +1,16 @@
 //! The handle to the SIP side, held by the rest of the program.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 use model::egress::{AddressPolicy, Guard, Refused};
 use sip_proto::DialogSnapshot;
 use sip_proto::registrar::Binding;
 use sip_proto::ua::{
-    Caller, HeaderList, IncomingInvite, LegCommand, LegEvent, LegId, OurNames, Peer, Transport,
+    Caller, HeaderList, IncomingInvite, IncomingText, LegCommand, LegEvent, LegId, Local, OurNames,
+    Peer, Transport, TrunkSource,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -77,6 +78,8 @@ pub struct IncomingCall {
     pub request_uri: String,
     /// Whether the Request-URI names this server rather than another one.
     pub called_here: bool,
+    /// Domain of the organization that the Request-URI names, if it names one.
+    pub called_domain: Option<String>,
     /// Number or name in the user part of the Request-URI, unescaped.
     pub called_user: String,
     /// Number or name in the user part of To, unescaped.
@@ -89,6 +92,8 @@ pub struct IncomingCall {
     pub from_host: String,
     /// Whether the host of From is this server.
     pub from_here: bool,
+    /// Domain of the organization that From names, or of the first one: a caller that is authenticated is its client.
+    pub from_domain: String,
     /// Display name of From.
     pub from_display: Option<String>,
     /// Call-ID.
@@ -113,12 +118,14 @@ impl From<IncomingInvite> for IncomingCall {
             caller: invite.caller,
             request_uri: invite.request_uri,
             called_here: invite.called_here,
+            called_domain: invite.called_domain,
             called_user: invite.called_user,
             to_user: invite.to_user,
             to_host: invite.to_host,
             from_user: invite.from_user,
             from_host: invite.from_host,
             from_here: invite.from_here,
+            from_domain: invite.from_domain,
             from_display: invite.from_display,
             call_id: invite.call_id,
             headers: invite.headers,
@@ -129,7 +136,7 @@ impl From<IncomingInvite> for IncomingCall {
     }
 }
 
-/// Live bindings by login.
+/// Live bindings by the name under which the registrar knows the client ([`OurNames::address_of_record`]).
 pub(crate) type Bindings = Arc<RwLock<BTreeMap<String, Vec<Binding>>>>;
 
 /// A message from the handle to the task.
@@ -139,6 +146,8 @@ pub(crate) enum Command {
     Listen(LegId, LegEvents),
     Forget(LegId),
     HangUp(DialogSnapshot),
+    Trunks(Vec<TrunkSource>),
+    MoreDomains(Vec<String>),
     Drain,
     Idle(oneshot::Sender<()>),
 }
@@ -154,8 +163,41 @@ struct Shared {
     next_leg: AtomicU64,
     addrs: SipAddrs,
     bindings: Bindings,
-    ours: OurNames,
-    trunks: Vec<Trunk>,
+    ours: RwLock<OurNames>,
+    trunks: RwLock<Trunks>,
+    texts: Mutex<Option<mpsc::Receiver<IncomingText>>>,
+}
+
+/// The trunks, and which one takes calls.
+struct Trunks {
+    all: Vec<Arc<Trunk>>,
+    /// Whether the second one takes calls to numbers.
+    on_fallback: bool,
+}
+
+impl Trunks {
+    fn new(all: Vec<Trunk>) -> Self {
+        Self {
+            all: all.into_iter().map(Arc::new).collect(),
+            on_fallback: false,
+        }
+    }
+
+    fn active(&self) -> Option<&Arc<Trunk>> {
+        let fallback = self.all.get(1).filter(|_| self.on_fallback);
+        fallback.or_else(|| self.all.first())
+    }
+}
+
+/// The trunks for calls to numbers.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct OutboundProxies {
+    /// The first trunk.
+    pub primary: Option<Arc<Trunk>>,
+    /// The second one.
+    pub fallback: Option<Arc<Trunk>>,
+    /// Whether calls take the second one.
+    pub on_fallback: bool,
 }
 
 impl Sip {
@@ -177,7 +219,7 @@ impl Sip {
         addrs: SipAddrs,
         bindings: Bindings,
         ours: OurNames,
-        trunks: Vec<Trunk>,
+        (trunks, texts): (Vec<Trunk>, mpsc::Receiver<IncomingText>),
     ) -> Self {
         let next_leg = AtomicU64::new(2);
         Self {
@@ -186,10 +228,19 @@ impl Sip {
                 next_leg,
                 addrs,
                 bindings,
-                ours,
-                trunks,
+                ours: RwLock::new(ours),
+                trunks: RwLock::new(Trunks::new(trunks)),
+                texts: Mutex::new(Some(texts)),
             }),
         }
+    }
+
+    /// The text messages that arrive, for the first caller; `None` for any other. Without a receiver,
+    /// or when it is full, they are refused with 503.
+    #[must_use]
+    pub fn texts(&self) -> Option<mpsc::Receiver<IncomingText>> {
+        let texts = &self.shared.texts;
+        texts.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// The bound addresses.
@@ -226,22 +277,46 @@ impl Sip {
         self.tell(Command::Forget(leg));
     }
 
-    /// The live bindings of a login, most preferred first, whatever its client and password were when they were made: see
-    /// [`Binding::credential`].
+    /// The live bindings of a login in the organization with a domain, most preferred first, whatever its client and password
+    /// were when they were made: see [`Binding::credential`].
     #[must_use]
-    pub fn bindings(&self, login: &str) -> Vec<Binding> {
+    pub fn bindings(&self, login: &str, domain: &str) -> Vec<Binding> {
+        let known_as = self.ours().address_of_record(login, domain);
         let table = self
             .shared
             .bindings
             .read()
             .unwrap_or_else(PoisonError::into_inner);
-        table.get(login).cloned().unwrap_or_default()
+        table.get(&known_as).cloned().unwrap_or_default()
     }
 
-    /// The number or login of a `sip:` address at which a request would arrive here, so that it need not be sent.
+    /// Logins with a live binding.
     #[must_use]
-    pub fn local_user(&self, uri: &str) -> Option<String> {
-        self.shared.ours.local_user(uri)
+    pub fn registered(&self) -> usize {
+        let table = self.shared.bindings.read();
+        table.unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// The client or number at this server that a `sip:` address names, so that a request for it need not be sent.
+    #[must_use]
+    pub fn local_party(&self, uri: &str) -> Option<Local> {
+        self.ours().local(uri)
+    }
+
+    /// Replaces the domains of the organizations other than the first.
+    ///
+    /// - `domains`: in lower case
+    pub fn set_more_domains(&self, domains: Vec<String>) {
+        let ours = &self.shared.ours;
+        let mut ours = ours.write().unwrap_or_else(PoisonError::into_inner);
+        ours.more_domains.clone_from(&domains);
+        drop(ours);
+        self.tell(Command::MoreDomains(domains));
+    }
+
+    fn ours(&self) -> RwLockReadGuard<'_, OurNames> {
+        let ours = self.shared.ours.read();
+        ours.unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Where to send a request for a URI (`sip:` or bare `host[:port][;transport=]`).
@@ -250,6 +325,11 @@ impl Sip {
     /// [`ResolveError`] if it has no reachable address.
     pub async fn resolve(&self, uri: &str) -> Result<Peer, ResolveError> {
         crate::resolve::resolve(uri, self.shared.addrs, &Ok).await
+    }
+
+    /// Every address of the host of a URI; none if it has none that can be reached.
+    pub(crate) async fn hosts(&self, uri: &str) -> Vec<IpAddr> {
+        crate::resolve::hosts(uri, self.shared.addrs).await
     }
 
     /// The same for a URI that an account with this policy wrote: only addresses that it may reach count.
@@ -284,16 +364,49 @@ impl Sip {
         self.tell(Command::HangUp(dialog));
     }
 
-    /// The trunk of that name.
+    /// The trunk for calls to numbers: the first, or the second if [`Sip::use_fallback`] says so.
     #[must_use]
-    pub fn trunk(&self, name: &str) -> Option<&Trunk> {
-        self.shared.trunks.iter().find(|trunk| trunk.name == name)
+    pub fn outbound_proxy(&self) -> Option<Arc<Trunk>> {
+        self.trunks().active().cloned()
     }
 
-    /// The trunk for calls to numbers: the first.
+    /// The first two trunks, and which one takes calls to numbers.
     #[must_use]
-    pub fn outbound_proxy(&self) -> Option<&Trunk> {
-        self.shared.trunks.first()
+    pub fn outbound_proxies(&self) -> OutboundProxies {
+        let trunks = self.trunks();
+        let fallback = trunks.all.get(1).cloned();
+        OutboundProxies {
+            primary: trunks.all.first().cloned(),
+            on_fallback: trunks.on_fallback && fallback.is_some(),
+            fallback,
+        }
+    }
+
+    /// Whether calls to numbers take the second trunk, as long as there are two.
+    pub fn use_fallback(&self, on_fallback: bool) {
+        let trunks = self.shared.trunks.write();
+        trunks.unwrap_or_else(PoisonError::into_inner).on_fallback = on_fallback;
+    }
+
+    /// Replaces the trunks. Calls in progress stay where they are.
+    pub fn set_trunks(&self, trunks: Vec<Trunk>) {
+        let sources = crate::config::sources(&trunks);
+        let held = self.shared.trunks.write();
+        let mut held = held.unwrap_or_else(PoisonError::into_inner);
+        if held.all.iter().map(Arc::as_ref).eq(&trunks) {
+            return;
+        }
+        *held = Trunks {
+            on_fallback: held.on_fallback,
+            ..Trunks::new(trunks)
+        };
+        drop(held);
+        self.tell(Command::Trunks(sources));
+    }
+
+    fn trunks(&self) -> RwLockReadGuard<'_, Trunks> {
+        let trunks = self.shared.trunks.read();
+        trunks.unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The task ends only after the last handle is dropped, so this cannot fail while one is held.

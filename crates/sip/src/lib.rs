@@ -14,6 +14,7 @@ mod config;
 mod connection;
 mod connections;
 mod directory;
+mod gateways;
 mod handle;
 mod local;
 mod places;
@@ -23,10 +24,14 @@ mod udp;
 
 pub use config::{SipConfig, Trunk};
 pub use directory::{Directory, DirectoryError, Secret};
-pub use handle::{BindError, IncomingCall, LegEvents, ResolveError, Sip, SipAddrs};
+pub use gateways::{Gateway, Gateways, States};
+pub use handle::{
+    BindError, IncomingCall, LegEvents, OutboundProxies, ResolveError, Sip, SipAddrs,
+};
 pub use sip_proto::DialogSnapshot;
 pub use sip_proto::registrar::{Binding, BindingSnapshot};
 pub use sip_proto::ua::{
-    Caller, Credentials, HeaderList, InviteSpec, LegCommand, LegEvent, LegId, MessageSpec, Peer,
-    Transport, TrunkAddress,
+    Caller, Credentials, HeaderList, IncomingText, InviteSpec, LegCommand, LegEvent, LegId, Local,
+    MessageSpec, Peer, TextBody, Transport, TrunkAddress,
 };
+pub use sip_proto::upkeep::Turn;

@@ -1,11 +1,11 @@
 //! From a URI to the address of the next hop: numeric hosts, and names through the system's
 //! resolver (A and AAAA; no SRV or NAPTR).
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use model::egress::Refused;
 use sip_proto::ua::{DEFAULT_PORT, Peer, Transport};
-use sip_proto::uri::{Host, Uri};
+use sip_proto::uri::{Host, SipUri, Uri};
 
 use crate::{ResolveError, SipAddrs};
 
@@ -19,6 +19,30 @@ pub(crate) async fn resolve(
     ours: SipAddrs,
     permit: Permit<'_>,
 ) -> Result<Peer, ResolveError> {
+    let (sip, transport, bound) = read(uri, ours)?;
+    let found = addresses(&sip.host, sip.port.unwrap_or(DEFAULT_PORT), bound).await;
+    let remote = permit(found)?.into_iter().next();
+    let remote = remote.ok_or_else(|| ResolveError::NoAddress(sip.host.to_string()))?;
+    let local = crate::local::address_towards(bound, remote);
+    Ok(Peer {
+        transport,
+        remote,
+        local,
+        flow: None,
+    })
+}
+
+/// Every address of the host of a URI; none if it cannot be read.
+pub(crate) async fn hosts(uri: &str, ours: SipAddrs) -> Vec<IpAddr> {
+    let Ok((sip, _, bound)) = read(uri, ours) else {
+        return Vec::new();
+    };
+    let found = addresses(&sip.host, DEFAULT_PORT, bound).await;
+    found.iter().map(SocketAddr::ip).collect()
+}
+
+/// The URI, which may lack its `sip:`, its transport, and our address for that.
+fn read(uri: &str, ours: SipAddrs) -> Result<(SipUri, Transport, SocketAddr), ResolveError> {
     let not_sip = || ResolveError::NotSip(uri.to_owned());
     let parsed = Uri::parse(uri)
         .ok()
@@ -38,16 +62,7 @@ pub(crate) async fn resolve(
         Transport::Udp => ours.udp,
         Transport::Tcp => ours.tcp,
     };
-    let found = addresses(&sip.host, sip.port.unwrap_or(DEFAULT_PORT), bound).await;
-    let remote = permit(found)?.into_iter().next();
-    let remote = remote.ok_or_else(|| ResolveError::NoAddress(sip.host.to_string()))?;
-    let local = crate::local::address_towards(bound, remote);
-    Ok(Peer {
-        transport,
-        remote,
-        local,
-        flow: None,
-    })
+    Ok((sip.clone(), transport, bound))
 }
 
 /// The addresses of a host that our socket can send to.
@@ -63,8 +78,6 @@ async fn addresses(host: &Host, port: u16, bound: SocketAddr) -> Vec<SocketAddr>
 
 #[cfg(test)]
 mod tests {
-    use std::net::IpAddr;
-
     use super::*;
 
     #[tokio::test]

@@ -146,7 +146,7 @@ async fn plays_the_scenarios() {
     assert_eq!(Counts::get(&counts.reinvites), 1);
     assert_eq!(Counts::get(&counts.infos), 1);
     assert!(
-        sip.bindings(LOGIN).is_empty(),
+        sip.bindings(LOGIN, support::REALM).is_empty(),
         "the scenario unregisters at its end"
     );
 }

@@ -124,6 +124,24 @@ pub(crate) async fn check_open(db: &mut Connection, sid: AccountSid) -> Result<(
     }
 }
 
+/// Fails with [`Failure::TooMany`] if an account has this many open ones directly below it.
+pub(crate) async fn check_room(
+    db: &mut Connection,
+    parent: AccountSid,
+    limit: Option<u32>,
+) -> Result<(), Failure> {
+    let Some(limit) = limit else { return Ok(()) };
+    let mut sql = Sql::default();
+    sql.with("SELECT sid FROM accounts WHERE parent = ?", parent)
+        .text(" AND status <> 'closed'")
+        .with(" LIMIT ?", i64::from(limit));
+    if db.all(&sql).await?.len() < usize::try_from(limit).unwrap_or(usize::MAX) {
+        Ok(())
+    } else {
+        Err(Failure::TooMany)
+    }
+}
+
 const UNLESS_CLOSED: &str = " AND status <> 'closed'";
 
 fn changed(sid: AccountSid, change: &AccountChange, at: Timestamp) -> Sql {

@@ -2,10 +2,10 @@
 //! repair of what a dead server left. They go through the same task as the facts, and clear the look-up
 //! caches if they change a table that is looked up.
 
-use model::record::{Account, Application, Client, Number, Organization, Queue};
+use model::record::{Account, Application, Callback, Client, Number, Organization, Queue};
 use model::{
-    AccountSid, AccountStatus, ApplicationSid, ClientSid, NumberSid, QueueSid, RecordingSid,
-    Timestamp,
+    AccountSid, AccountStatus, ApplicationSid, ClientSid, MessageSid, NotificationSid,
+    OrganizationSid, OrganizationStatus, QueueSid, RecordingSid, Timestamp,
 };
 
 use crate::accounts;
@@ -13,19 +13,33 @@ use crate::apply::Context;
 use crate::connection::{Connection, Failure};
 use crate::counts::Counts;
 use crate::deliveries;
-use crate::naming::{self, Claim};
+use crate::discarded::{self, Kind, Move};
+use crate::naming::Claim;
+use crate::organizations::{self, Move as Moving};
 use crate::query::TREE;
 use crate::queues;
+use crate::retention;
 use crate::rows::{self, APPLICATIONS, CLIENTS, NUMBERS, ORGANIZATIONS};
-use crate::sql::{Arg, ROWS_AT_ONCE, Sql, Table};
+use crate::sql::{Arg, ROWS_AT_ONCE, Sql, Table, args};
 
 /// One such write.
 pub(crate) enum Admin {
     InsertOrganization(Organization),
+    /// Opens an organization, or closes it unless it has accounts that are open.
+    SetOrganizationStatus(OrganizationSid, OrganizationStatus, Timestamp),
     InsertAccount {
         parent: Option<AccountSid>,
+        organization: OrganizationSid,
         row: Vec<Arg>,
+        /// How many open accounts its parent may have directly below it, if that is limited.
+        limit: Option<u32>,
     },
+    /// A statement about profiles or their links.
+    ChangeProfiles(Sql),
+    /// Moves an account and all below it, with their clients and numbers.
+    MoveAccounts(Moving),
+    /// Moves only the numbers of an account and of all below it.
+    MoveNumbers(Moving),
     /// A statement that changes one account.
     ChangeAccount(Sql),
     SetAccountStatus {
@@ -47,8 +61,8 @@ pub(crate) enum Admin {
     /// Replaces a row that has not changed since it was read.
     UpdateOwned(&'static Table, Vec<Arg>, Timestamp),
     UpdateNumber(Number, Timestamp),
-    /// Deletes a number, after a statement about its order.
-    DeleteNumber(NumberSid, Sql),
+    /// Moves a row to the bin or back, or deletes it for good.
+    Bin(Move),
     InsertApplication(Application),
     UpdateApplication(Application, Timestamp),
     DeleteApplication(ApplicationSid),
@@ -56,14 +70,20 @@ pub(crate) enum Admin {
     UpdateQueue(Queue, Timestamp),
     DeleteQueue(QueueSid),
     DeleteRecordings(Vec<RecordingSid>),
+    /// Deletes a text message that has ended.
+    DeleteMessage(MessageSid),
     /// Adds a row of an account that is not closed by a statement of its own, such as one that observes a limit.
     InsertInto(AccountSid, Sql),
+    /// A statement that has a usage trigger fire, and the callback that reports it.
+    Fire(Sql, Box<Callback>),
     /// As [`Admin::Change`], but reports what it changed even if it may have been carried out before: a deletion that is
     /// repeated until nothing is left must find nothing in the end.
     Execute(Sql),
     /// Deletes some notifications of an account and of all below it, or of all closed accounts: to be repeated
     /// until it deletes none.
     DeleteNotifications(Option<AccountSid>),
+    /// Deletes these notifications.
+    ForgetNotifications(Vec<NotificationSid>),
     /// Takes over some of the callbacks of an owner without a heartbeat since then, except those of
     /// open calls and messages: the server that closes these takes them over.
     AdoptCallbacks {
@@ -77,7 +97,11 @@ impl Admin {
     pub(crate) const fn changes_look_ups(&self) -> bool {
         match self {
             Self::InsertOrganization(_)
+            | Self::SetOrganizationStatus(..)
             | Self::InsertAccount { .. }
+            | Self::MoveAccounts(_)
+            | Self::MoveNumbers(_)
+            | Self::ChangeProfiles(_)
             | Self::ChangeAccount(_)
             | Self::SetAccountStatus { .. }
             | Self::InsertClient(..)
@@ -86,7 +110,7 @@ impl Admin {
             | Self::InsertNumber(_)
             | Self::InsertOrderedNumber(..)
             | Self::UpdateNumber(..)
-            | Self::DeleteNumber(..)
+            | Self::Bin(_)
             | Self::InsertApplication(_)
             | Self::UpdateApplication(..)
             | Self::DeleteApplication(_) => true,
@@ -97,9 +121,12 @@ impl Admin {
             | Self::UpdateQueue(..)
             | Self::DeleteQueue(_)
             | Self::DeleteRecordings(_)
+            | Self::DeleteMessage(_)
             | Self::InsertInto(..)
+            | Self::Fire(..)
             | Self::Execute(_)
             | Self::DeleteNotifications(_)
+            | Self::ForgetNotifications(_)
             | Self::AdoptCallbacks { .. } => false,
         }
     }
@@ -109,6 +136,9 @@ impl Admin {
     pub(crate) const fn locks_directory(&self) -> bool {
         match self {
             Self::InsertAccount { .. }
+            | Self::SetOrganizationStatus(..)
+            | Self::MoveAccounts(_)
+            | Self::MoveNumbers(_)
             | Self::SetAccountStatus { .. }
             | Self::InsertClient(..)
             | Self::InsertNumber(_)
@@ -116,31 +146,43 @@ impl Admin {
             | Self::InsertApplication(_)
             | Self::InsertOwned(..)
             | Self::InsertQueue(_)
-            | Self::InsertInto(..) => true,
+            | Self::InsertInto(..)
+            | Self::Bin(_) => true,
             Self::InsertOrganization(_)
+            | Self::ChangeProfiles(_)
             | Self::Change(_)
             | Self::UpdateOwned(..)
             | Self::ChangeAccount(_)
             | Self::UpdateClient(..)
             | Self::DeleteClient(_)
             | Self::UpdateNumber(..)
-            | Self::DeleteNumber(..)
             | Self::UpdateApplication(..)
             | Self::DeleteApplication(_)
             | Self::UpdateQueue(..)
             | Self::DeleteQueue(_)
             | Self::DeleteRecordings(_)
+            | Self::Fire(..)
+            | Self::DeleteMessage(_)
             | Self::Execute(_)
             | Self::DeleteNotifications(_)
+            | Self::ForgetNotifications(_)
             | Self::AdoptCallbacks { .. } => false,
         }
     }
 
     /// The statement for an account with its token sealed.
-    pub(crate) fn insert_account(account: &Account, key: &crate::SecretKey) -> Self {
+    ///
+    /// - `limit`: maximum number of open accounts directly below its parent
+    pub(crate) fn insert_account(
+        account: &Account,
+        limit: Option<u32>,
+        key: &crate::SecretKey,
+    ) -> Self {
         Self::InsertAccount {
             parent: account.parent,
+            organization: account.organization,
             row: rows::account_args(account, key),
+            limit,
         }
     }
 
@@ -156,7 +198,7 @@ impl Admin {
 }
 
 /// Tables whose rows are removed with their account, few for each.
-const OWNED: [&str; 7] = [
+const OWNED: [&str; 10] = [
     "applications",
     "numbers",
     "caller_ids",
@@ -164,6 +206,9 @@ const OWNED: [&str; 7] = [
     "queues",
     "api_keys",
     "message_routes",
+    "usage_triggers",
+    "geolocations",
+    "retention",
 ];
 
 /// Applies one write; `false` if there was no such row. A write that may have been carried out before
@@ -181,10 +226,22 @@ pub(crate) async fn apply(
     };
     let sql = match admin {
         Admin::InsertOrganization(row) => insert(&ORGANIZATIONS, rows::organization_args(row)),
-        Admin::InsertAccount { parent, row } => {
+        Admin::SetOrganizationStatus(sid, status, at) => {
+            organizations::status_statement(*sid, *status, *at)
+        }
+        Admin::MoveAccounts(moved) => return organizations::move_accounts(db, *moved).await,
+        Admin::MoveNumbers(moved) => return organizations::move_numbers(db, *moved).await,
+        Admin::InsertAccount {
+            parent,
+            organization,
+            row,
+            limit,
+        } => {
             if let Some(parent) = parent {
                 accounts::check_open(db, *parent).await?;
+                accounts::check_room(db, *parent, *limit).await?;
             }
+            organizations::check_open(db, *organization).await?;
             insert(&rows::ACCOUNTS, row.clone())
         }
         Admin::ChangeAccount(sql) => sql.clone(),
@@ -210,7 +267,7 @@ pub(crate) async fn apply(
             Claim::of_number(row).check(db).await?;
             insert(&NUMBERS, rows::number_args(row))
         }
-        Admin::Change(sql) => sql.clone(),
+        Admin::Change(sql) | Admin::ChangeProfiles(sql) => sql.clone(),
         Admin::InsertOwned(account, table, row) => {
             accounts::check_open(db, *account).await?;
             insert(table, row.clone())
@@ -221,10 +278,8 @@ pub(crate) async fn apply(
         Admin::UpdateNumber(row, read) => {
             return update(db, context, &NUMBERS, rows::number_args(row), *read).await;
         }
-        Admin::DeleteNumber(sid, release) => {
-            naming::check_removal(db, *sid).await?;
-            db.execute(release.clone()).await?;
-            NUMBERS.delete(*sid)
+        Admin::Bin(change) => {
+            return discarded::apply(db, counts, context.repeated, change).await;
         }
         Admin::InsertApplication(row) => {
             accounts::check_open(db, row.account).await?;
@@ -260,23 +315,60 @@ pub(crate) async fn apply(
                 .among(sids)
                 .text(" RETURNING account");
             let deleted = delete_counted(db, counts, &rows::RECORDINGS, &sql).await?;
+            let mut resting = Sql::default();
+            resting.text("DELETE FROM bin WHERE sid").among(sids);
+            db.execute(resting).await?;
+            return Ok(deleted || context.repeated);
+        }
+        Admin::DeleteMessage(sid) => {
+            let mut sql = Sql::default();
+            sql.with("DELETE FROM messages WHERE sid = ?", *sid)
+                .text(" AND ended IS NOT NULL RETURNING account");
+            let deleted = delete_counted(db, counts, &rows::MESSAGES, &sql).await?;
             return Ok(deleted || context.repeated);
         }
         Admin::InsertInto(account, sql) => {
             accounts::check_open(db, *account).await?;
             sql.clone()
         }
+        Admin::Fire(sql, callback) => return fire(db, context, sql, callback).await,
         Admin::Execute(sql) => {
             return Ok(db.execute(sql.clone()).await? > 0);
         }
         Admin::DeleteNotifications(of) => {
             return Ok(delete_notifications(db, counts, *of).await? || context.repeated);
         }
+        Admin::ForgetNotifications(sids) => {
+            let sql = retention::forget_notifications(sids);
+            let deleted = delete_counted(db, counts, &rows::NOTIFICATIONS, &sql).await?;
+            return Ok(deleted || context.repeated);
+        }
         Admin::AdoptCallbacks { from, gone_since } => {
             deliveries::adopt(*gone_since, from, context.instance)
         }
     };
     Ok(db.execute(sql).await? > 0 || context.repeated)
+}
+
+/// Has a trigger fire and stores its callback; `false` if it has fired already.
+async fn fire(
+    db: &mut Connection,
+    context: Context,
+    sql: &Sql,
+    callback: &Callback,
+) -> Result<bool, Failure> {
+    if db.execute(sql.clone()).await? > 0 {
+        let row = rows::callback_args(callback, context.instance);
+        db.execute(rows::OUTBOX.insert_once(row)).await?;
+        return Ok(true);
+    }
+    if !context.repeated {
+        return Ok(false);
+    }
+    // The first attempt may have written both.
+    let text = "SELECT event FROM outbox WHERE event = $1";
+    let found = db.all(&Sql::new(text, args![callback.event])).await?;
+    Ok(!found.is_empty())
 }
 
 /// Replaces a row; `false` unless it is as it was read, or as this write left it before.
@@ -300,12 +392,22 @@ async fn set_account_status(
     if status == AccountStatus::Closed {
         while delete_notifications(db, counts, Some(sid)).await? {}
         release_numbers(db, sid).await?;
+        let mut links = Sql::default();
+        links
+            .text("DELETE FROM profile_links WHERE target")
+            .with(TREE, sid);
+        db.execute(links).await?;
         for table in OWNED {
             let mut sql = Sql::default();
             sql.text(&format!("DELETE FROM {table} WHERE account"))
                 .with(TREE, sid);
             db.execute(sql).await?;
         }
+        let mut bin = Sql::default();
+        bin.with("DELETE FROM bin WHERE kind <> ?", Kind::Recording.as_str())
+            .text(" AND account")
+            .with(TREE, sid);
+        db.execute(bin).await?;
     }
     // A closed account below stays closed when its parent is reopened.
     let mut sql = Sql::default();

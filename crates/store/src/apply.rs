@@ -6,7 +6,8 @@ use std::time::Duration;
 use model::record::{Callback, Recording, Refusal};
 use model::usage::{Amount, Used};
 use model::{
-    AccountSid, CallSid, Direction, EventSid, InstanceSid, Lane, RecordingStatus, Timestamp,
+    AccountSid, CallSid, Direction, EventSid, InstanceSid, Lane, MessageDirection, RecordingStatus,
+    Timestamp,
 };
 
 use crate::admin;
@@ -15,6 +16,7 @@ use crate::connection::{Connection, Failure};
 use crate::counts::Counts;
 use crate::deliveries;
 use crate::dialect::Dialect;
+use crate::emails;
 use crate::forwarding;
 use crate::queues;
 use crate::row::Row;
@@ -158,6 +160,9 @@ async fn change(
             let first = db.execute(statement(context, change)).await? > 0;
             if !first {
                 lost.events.extend(tells);
+                if message.direction == MessageDirection::Inbound {
+                    lost.live.insert(message.lane());
+                }
             } else if message.instance != context.instance {
                 take_over(db, context, message.lane(), message.instance).await?;
             }
@@ -190,6 +195,14 @@ async fn change(
             }
             Ok(first || context.repeated)
         }
+        Change::EmailEnded { notification, .. } => {
+            let first = db.execute(statement(context, change)).await? > 0;
+            if let Some(row) = notification.as_ref().filter(|_| first) {
+                let told = Change::Notification(row.clone());
+                inserted(db, context, counts, &told, (row.account, "notifications")).await?;
+            }
+            Ok(first || context.repeated)
+        }
         Change::ConferenceEnded { sid, .. } => {
             let first = db.execute(statement(context, change)).await? > 0;
             if !first {
@@ -215,10 +228,12 @@ async fn change(
         | Change::QueueLeft { .. }
         | Change::MessagePart { .. }
         | Change::MessagePartDone { .. }
+        | Change::TextClaimed { .. }
         | Change::CallMedia { .. }
         | Change::RecordingStarted { .. }
         | Change::RecordingChanged { .. }
         | Change::Transcription(_)
+        | Change::EmailQueued(_)
         | Change::CallbackRetry { .. }
         | Change::Registered { .. }
         | Change::RegistrationsAdopted { .. }
@@ -406,9 +421,15 @@ fn statement(context: Context, change: &Change) -> Sql {
             ],
         ),
         Change::Transcription(row) => transcriptions::keep(row),
+        Change::EmailQueued(email) => emails::EMAILS.insert_once(emails::args_of(email)),
+        Change::EmailEnded { email, attempt, .. } => emails::end(email, *attempt),
         Change::MessageCreated { message, farewell } => {
             rows::MESSAGES.insert_once(rows::message_args(message, farewell.as_deref()))
         }
+        Change::TextClaimed { sid, from } => Sql::new(
+            "UPDATE messages SET instance = $3 WHERE sid = $1 AND instance = $2 AND ended IS NULL",
+            args![*sid, *from, context.instance],
+        ),
         Change::MessageEnded { message, .. } => Sql::new(
             "UPDATE messages SET status = $2, updated = $3, ended = $3, sent = $4, \
              error_code = $5, reason = $6 WHERE sid = $1 AND instance = $7 \

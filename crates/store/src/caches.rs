@@ -7,6 +7,7 @@ use model::record::{Account, Application, Client, Number, Organization};
 use model::{AccountSid, ApplicationSid, OrganizationSid};
 
 use crate::cache::Cache;
+use crate::profiles::Effective;
 
 /// Patterns of an organization, longest first, and its `*`.
 #[derive(Debug, Default)]
@@ -27,6 +28,8 @@ pub(crate) struct Caches {
     /// By stored number, of every organization.
     pub(crate) numbers: Cache<String, Arc<[Arc<Number>]>>,
     pub(crate) patterns: Cache<OrganizationSid, Arc<Patterns>>,
+    /// Those that apply.
+    pub(crate) profiles: Cache<AccountSid, Arc<Effective>>,
 }
 
 impl Caches {
@@ -41,6 +44,7 @@ impl Caches {
             applications: Cache::new(lifetime),
             numbers: Cache::new(lifetime),
             patterns: Cache::new(lifetime),
+            profiles: Cache::new(lifetime),
         }
     }
 
@@ -54,5 +58,6 @@ impl Caches {
         self.applications.clear();
         self.numbers.clear();
         self.patterns.clear();
+        self.profiles.clear();
     }
 }

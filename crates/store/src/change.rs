@@ -2,13 +2,15 @@
 
 use std::collections::BTreeSet;
 
+use model::email::Email;
 use model::record::{
     CallRecord, Callback, Conference, MediaCounts, Membership, Message, Notification, Recording,
     Refusal, StartedRecording, Transcription,
 };
 use model::{
     CallSid, CallStatus, ConferenceSid, ConferenceStatus, EventSid, HangupBy, InstanceSid, Lane,
-    MessageStatus, OrganizationSid, QueueSid, RecordingSid, RecordingStatus, ServerSid, Timestamp,
+    MessageSid, MessageStatus, OrganizationSid, QueueSid, RecordingSid, RecordingStatus, ServerSid,
+    Timestamp,
 };
 
 use crate::{DeliveryFilter, MessagePart};
@@ -101,7 +103,15 @@ pub enum Change {
         /// The callbacks to send when it is closed after a crash, in the call engine's format.
         farewell: Option<String>,
     },
-    /// A text message ended, with the values of this record. Applied only to an unended message of
+    /// This server runs the document of a text message that arrived at a dead one. Applied only to a
+    /// message whose document was not fetched, and only once.
+    TextClaimed {
+        /// The message.
+        sid: MessageSid,
+        /// The dead server.
+        from: InstanceSid,
+    },
+    /// A text message ended, or the document of one that arrived was fetched, with the values of this record. Applied only to an unended message of
     /// this instance, or of the dead instance that the record names. If it does not apply, the
     /// callback `tells` later in the same commit is dropped, so a message ends once and reports
     /// that once.
@@ -128,12 +138,23 @@ pub enum Change {
         /// When.
         at: Timestamp,
     },
-    /// A receipt told the fate of a part; only the first one counts.
+    /// A receipt reported the outcome of a part; only the first one counts.
     MessagePartDone {
         /// The part.
         part: Box<MessagePart>,
-        /// What became of it.
+        /// The outcome.
         state: MessageStatus,
+    },
+    /// An e-mail is to be sent. Repeating it has no effect.
+    EmailQueued(Box<Email>),
+    /// An e-mail was sent or has failed, with the values of this record. Applied only if no later attempt has begun.
+    EmailEnded {
+        /// The e-mail.
+        email: Box<Email>,
+        /// Number of the attempt.
+        attempt: i64,
+        /// Notification of the failure, inserted only if this has an effect.
+        notification: Option<Box<Notification>>,
     },
     /// A conference exists. Repeating it has no effect.
     ConferenceCreated(Box<Conference>),

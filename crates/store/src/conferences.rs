@@ -9,11 +9,14 @@ use model::record::{Conference, Membership, Participant};
 use model::{CallSid, ConferenceSid, ConferenceStatus, InstanceSid, Timestamp};
 
 use crate::filter::{ConferenceFilter, ParticipantFilter, Rows};
-use crate::query::Conditions;
+use crate::query::{Conditions, has_wildcards};
 use crate::row::Row;
 use crate::rows;
 use crate::sql::{Arg, Sql, Table, args};
 use crate::{OrphanConference, Result, Store};
+
+/// Characters of a name that its index has.
+const INDEXED_START: usize = 64;
 
 static CONFERENCES: Table = Table {
     name: "conferences",
@@ -186,7 +189,8 @@ impl Store {
     /// As reported by the database.
     pub async fn participants(&self, filter: &ParticipantFilter) -> Result<Rows<Participant>> {
         let fill = |conditions: &mut Conditions| {
-            conditions.add(" AND ended IS NULL AND conference = ?", filter.conference);
+            conditions.equal("conference", filter.conference);
+            conditions.has_no("ended");
             if let Some(muted) = filter.muted {
                 conditions.add(" AND muted = ?", muted);
             }
@@ -224,14 +228,20 @@ impl Store {
     pub async fn conferences(&self, filter: &ConferenceFilter) -> Result<Rows<Conference>> {
         let fill = |conditions: &mut Conditions| {
             match &filter.name {
-                Some(name) if filter.exact => conditions.add(" AND name = ?", name.clone()),
-                name => conditions.matches("name", name.as_deref()),
+                Some(name) if filter.exact || !has_wildcards(name) => {
+                    let start: String = name.chars().take(INDEXED_START).collect();
+                    conditions.equal(&format!("SUBSTR(name, 1, {INDEXED_START})"), start);
+                    conditions.add(" AND name = ?", name.as_str());
+                }
+                name => conditions.like("name", ("", ""), name.as_deref()),
             }
             if let Some(statuses) = &filter.statuses {
                 conditions.among("status", statuses);
             }
-            conditions.between("created", filter.created_from, filter.created_until);
             conditions.between("updated", filter.updated_from, filter.updated_until);
+            // A conference is updated after it was created.
+            let until = filter.created_until.into_iter().chain(filter.updated_until);
+            conditions.created(filter.created_from, until.min());
         };
         self.newest(&CONFERENCES, Some(filter.scope), &filter.window, fill, read)
             .await

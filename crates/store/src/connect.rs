@@ -67,7 +67,7 @@ pub(crate) async fn open_to_read(url: &str) -> Result<(Readers, Target)> {
     Ok((readers, target))
 }
 
-fn target(url: &str) -> Result<(Dialect, Target)> {
+pub(crate) fn target(url: &str) -> Result<(Dialect, Target)> {
     match Dialect::of(url) {
         Some(Dialect::Sqlite) => Ok((Dialect::Sqlite, Target::Embedded(sqlite_path(url)?))),
         Some(Dialect::Postgres) => Ok((Dialect::Postgres, Target::Shared(server(url)?))),
@@ -118,7 +118,7 @@ fn sqlite_path(url: &str) -> Result<PathBuf> {
 }
 
 /// Opens a file for writing; if it does not exist, it is created, readable by its owner only.
-fn private_file(path: &Path) -> std::io::Result<File> {
+pub(crate) fn private_file(path: &Path) -> std::io::Result<File> {
     let mut options = OpenOptions::new();
     options.create(true).truncate(false).write(true);
     #[cfg(unix)]
@@ -132,7 +132,7 @@ fn lock_path(database: &Path) -> PathBuf {
 
 /// Takes the lock that keeps a second server off the same file. SQLite's own locks would not:
 /// they are held for a moment only, and two servers would close each other's calls.
-async fn lock(database: &Path) -> Result<File> {
+pub(crate) async fn lock(database: &Path) -> Result<File> {
     let path = lock_path(database);
     let file = private_file(&path).map_err(|error| {
         StoreError::Unusable(format!(
@@ -187,7 +187,7 @@ pub(crate) fn unusable(url: &str, error: impl std::fmt::Display) -> StoreError {
 }
 
 /// An address without what may hold a password: all before the host, and the query.
-fn without_secrets(url: &str) -> String {
+pub(crate) fn without_secrets(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else {
         let may_hold_one = Dialect::of(url) != Some(Dialect::Sqlite) && url.contains(['=', '@']);
         return if may_hold_one { "…" } else { url }.to_owned();

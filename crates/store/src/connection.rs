@@ -16,6 +16,7 @@ use tokio_postgres::config::TargetSessionAttrs;
 
 use model::naming::Claimant;
 
+pub(crate) use self::recent::Recent;
 use crate::StoreError;
 use crate::row::Row;
 use crate::sql::Sql;
@@ -89,6 +90,10 @@ pub(crate) enum Failure {
     Taken(Claimant),
     #[error("the account is closed")]
     AccountClosed,
+    #[error("the organization is closed")]
+    OrganizationClosed,
+    #[error("there are as many as allowed")]
+    TooMany,
     #[error("{0}")]
     Unreadable(String),
     #[error("the server does not respond")]
@@ -113,6 +118,8 @@ impl From<&Failure> for StoreError {
             Failure::Closed => Self::Closed,
             Failure::Taken(by) => Self::Taken(*by),
             Failure::AccountClosed => Self::AccountClosed,
+            Failure::OrganizationClosed => Self::OrganizationClosed,
+            Failure::TooMany => Self::TooMany,
             Failure::Busy => Self::Unavailable(failure.to_string()),
             Failure::Embedded(_)
             | Failure::Shared(_)
@@ -182,6 +189,15 @@ impl Connection {
         })
     }
 
+    /// The first rows that a statement selects, until they hold so many bytes; at least one. A shared database sends
+    /// all rows.
+    pub(crate) async fn up_to(&mut self, sql: &Sql, bytes: usize) -> Result<Vec<Row>, Failure> {
+        Ok(match self {
+            Self::Embedded(connection) => embedded::up_to(connection, sql, bytes)?,
+            Self::Shared(connection) => connection.all(sql).await?,
+        })
+    }
+
     /// Leaves a failed transaction, if there is one; false if the connection is of no more use.
     pub(crate) async fn leave(&mut self) -> bool {
         if !self.is_lost() && self.run("ROLLBACK").await.is_ok() {
@@ -224,6 +240,8 @@ impl Failure {
             Self::Unreachable(_) | Self::Silent | Self::Stale => true,
             Self::Taken(_)
             | Self::AccountClosed
+            | Self::OrganizationClosed
+            | Self::TooMany
             | Self::Unreadable(_)
             | Self::Busy
             | Self::Closed => false,
@@ -256,6 +274,8 @@ impl Failure {
             | Self::Stale
             | Self::Taken(_)
             | Self::AccountClosed
+            | Self::OrganizationClosed
+            | Self::TooMany
             | Self::Unreadable(_)
             | Self::Busy
             | Self::Closed => false,
@@ -278,6 +298,8 @@ impl Failure {
             | Self::Unreachable(_)
             | Self::Taken(_)
             | Self::AccountClosed
+            | Self::OrganizationClosed
+            | Self::TooMany
             | Self::Unreadable(_)
             | Self::Silent
             | Self::Stale

@@ -117,18 +117,18 @@ impl DeliveryFilter {
     fn conditions(&self, head: Sql) -> Conditions {
         let mut conditions = Conditions::of(head, self.scope);
         if let Some(event) = self.event {
-            conditions.add(" AND event = ?", event);
-        }
-        if let Some(state) = self.state {
-            conditions.add(" AND state = ?", state.as_str());
+            conditions.equal("event", event);
         }
         if let Some(call) = self.call {
-            conditions.add(" AND call = ?", call);
+            conditions.equal("call", call);
         }
         if let Some(lane) = self.lane {
-            conditions.add(" AND lane = ?", lane);
+            conditions.equal("lane", lane);
         }
-        conditions.between("created", self.created_from, self.created_until);
+        if let Some(state) = self.state {
+            conditions.equal("state", state.as_str());
+        }
+        conditions.created(self.created_from, self.created_until);
         conditions
     }
 

@@ -98,19 +98,43 @@ impl Dialect {
         }
     }
 
+    /// The text of a migration in this database's words.
+    pub(crate) fn migration(self, text: &str) -> String {
+        let mut text = text.replace("{{blob}}", self.blob());
+        text = text.replace("{{by bytes}}", self.by_bytes());
+        for column in ["to_user", "from_user"] {
+            let name = format!("{{{{last four of {column}}}}}");
+            text = text.replace(&name, &self.last_four(column));
+            let covered = match self {
+                Self::Sqlite => format!(", {column}"),
+                Self::Postgres => String::new(),
+            };
+            text = text.replace(&format!("{{{{, {column}}}}}"), &covered);
+        }
+        text
+    }
+
     /// Type of byte columns.
-    pub(crate) const fn blob(self) -> &'static str {
+    const fn blob(self) -> &'static str {
         match self {
             Self::Sqlite => "BLOB",
             Self::Postgres => "BYTEA",
         }
     }
 
-    /// Suffix of a text in ORDER BY that sorts by bytes.
+    /// Suffix of a text that compares by bytes, as its index does.
     pub(crate) const fn by_bytes(self) -> &'static str {
         match self {
-            Self::Sqlite => "COLLATE BINARY",
-            Self::Postgres => "COLLATE \"C\"",
+            Self::Sqlite => "",
+            Self::Postgres => " COLLATE \"C\"",
+        }
+    }
+
+    /// The last four characters of a text column in lower case, as indexes have them.
+    pub(crate) fn last_four(self, column: &str) -> String {
+        match self {
+            Self::Sqlite => format!("LOWER(SUBSTR({column}, -4))"),
+            Self::Postgres => format!("LOWER(RIGHT({column}, 4))"),
         }
     }
 

@@ -5,14 +5,12 @@ use std::sync::Arc;
 use model::naming;
 use model::record::{Account, Application, Client, Number, Organization};
 use model::{
-    AccountSid, AccountStatus, ApplicationSid, ClientSid, NumberSid, OrganizationSid, RecordingSid,
-    Timestamp,
+    AccountSid, AccountStatus, ApplicationSid, ClientSid, OrganizationSid, RecordingSid, Timestamp,
 };
 
 use crate::admin::Admin;
 use crate::caches::Patterns;
 use crate::filter::Scope;
-use crate::orders;
 use crate::query::{Conditions, tree_of};
 use crate::row::corrupt;
 use crate::rows;
@@ -180,11 +178,25 @@ impl Store {
     /// Adds an account, together with a client if given.
     ///
     /// # Errors
+    /// As [`Store::insert_account_within`].
+    pub async fn insert_account(&self, account: Account, client: Option<Client>) -> Result<()> {
+        self.insert_account_within(None, account, client).await
+    }
+
+    /// The same, if its parent has fewer open accounts directly below it than `limit`.
+    ///
+    /// # Errors
+    /// [`crate::StoreError::TooMany`] if it has not,
     /// [`crate::StoreError::Duplicate`] if the identifier, e-mail address or login is taken,
     /// [`crate::StoreError::Taken`] if the login is a number of another account,
     /// [`crate::StoreError::AccountClosed`] if its parent is closed.
-    pub async fn insert_account(&self, account: Account, client: Option<Client>) -> Result<()> {
-        let account = Admin::insert_account(&account, self.key());
+    pub async fn insert_account_within(
+        &self,
+        limit: Option<u32>,
+        account: Account,
+        client: Option<Client>,
+    ) -> Result<()> {
+        let account = Admin::insert_account(&account, limit, self.key());
         let client = client.map(|client| Admin::insert_client(&client, self.key()));
         self.administer_all([Some(account), client].into_iter().flatten())
             .await
@@ -462,15 +474,6 @@ impl Store {
     /// As reported by the database.
     pub async fn update_number(&self, number: Number, read: Timestamp) -> Result<bool> {
         self.administer(Admin::UpdateNumber(number, read)).await
-    }
-
-    /// Deletes a number; `false` if it did not exist.
-    ///
-    /// # Errors
-    /// [`crate::StoreError::Taken`] if a client of its account has it as login, or as reported by the database.
-    pub async fn delete_number(&self, sid: NumberSid) -> Result<bool> {
-        self.administer(Admin::DeleteNumber(sid, orders::release(sid)))
-            .await
     }
 
     /// Numbers of an account that use one of its applications.

@@ -17,6 +17,12 @@ pub enum StoreError {
     /// The account is closed: nothing can be added to it.
     #[error("the account is closed")]
     AccountClosed,
+    /// The organization is closed: no account can be added to it.
+    #[error("the organization is closed")]
+    OrganizationClosed,
+    /// There are as many as the profile of the account allows.
+    #[error("there are as many as allowed")]
+    TooMany,
     /// The row next to which a window was requested is not, or no longer, in the list.
     #[error("the list has no row `{0}`")]
     NoRow(String),

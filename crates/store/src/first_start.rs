@@ -1,7 +1,7 @@
 //! Sets up an empty database for use.
 
 use model::record::{Account, Organization};
-use model::{AccountSid, AccountStatus, OrganizationSid};
+use model::{AccountSid, AccountStatus, OrganizationSid, OrganizationStatus};
 
 use crate::admin::Admin;
 use crate::credentials::{hash_password, random_token};
@@ -47,7 +47,9 @@ impl Store {
         let organization = Organization {
             sid: OrganizationSid::new(now, rand::random()),
             domain_name: domain.to_lowercase(),
+            status: OrganizationStatus::Active,
             created: now,
+            updated: now,
         };
         let made = FirstStart {
             sid: seed
@@ -71,27 +73,18 @@ impl Store {
             password_hash: Some(hash_password(made.password.clone()).await?),
             auth_token: made.token.clone(),
             secondary_token: None,
+            is_test: false,
             created: now,
             updated: now,
         };
         let both = [
             Admin::InsertOrganization(organization),
-            Admin::insert_account(&account, self.key()),
+            Admin::insert_account(&account, None, self.key()),
         ];
         match self.administer_all(both).await {
             Ok(_) => Ok(Some(made)),
             Err(StoreError::Duplicate(_)) => Ok(None),
             Err(error) => Err(error),
         }
-    }
-
-    /// Adds an organization.
-    ///
-    /// # Errors
-    /// [`StoreError::Duplicate`] if its domain is taken.
-    pub async fn insert_organization(&self, organization: Organization) -> Result<()> {
-        self.administer(Admin::InsertOrganization(organization))
-            .await
-            .map(drop)
     }
 }

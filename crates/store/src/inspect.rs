@@ -35,6 +35,15 @@ pub struct RecentCalls {
     pub limit: i64,
 }
 
+/// Selects notifications; all by default.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NotificationsOf {
+    /// Of this account.
+    pub account: Option<AccountSid>,
+    /// About this leg.
+    pub call: Option<CallSid>,
+}
+
 /// A leg that is recorded as open.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenCall {
@@ -60,6 +69,12 @@ impl Inspect {
             target,
             in_use: connect::in_use(url)?,
         })
+    }
+
+    /// Whether a server uses the database and no other process can; never for a shared one.
+    #[must_use]
+    pub fn is_in_use(&self) -> bool {
+        self.in_use == Some(true)
     }
 
     /// A leg.
@@ -98,7 +113,7 @@ impl Inspect {
                 conditions.add(" AND (LOWER(to_user) LIKE ? ESCAPE '\\'", wanted.clone());
                 conditions.add(" OR LOWER(from_user) LIKE ? ESCAPE '\\')", wanted);
             }
-            conditions.between("created", which.since, None);
+            conditions.created(which.since, None);
             conditions
         };
         let counted = fill(count_of(rows::CALLS.name)).finish();
@@ -110,18 +125,16 @@ impl Inspect {
         })
     }
 
-    /// The newest notifications of all accounts, oldest first.
-    ///
-    /// - `call`: only those of this leg
+    /// The newest of these notifications, oldest first.
     ///
     /// # Errors
     /// As reported by the database.
     pub async fn notifications(
         &self,
-        call: Option<CallSid>,
+        of: NotificationsOf,
         limit: i64,
     ) -> Result<Vec<Notification>> {
-        let selecting = notifications_of(call).window(Order::NEWEST, 0, limit);
+        let selecting = notifications_of(of).window(Order::NEWEST, 0, limit);
         let mut found = self.readers.many(selecting, rows::notification).await?;
         found.reverse();
         Ok(found)
@@ -129,17 +142,15 @@ impl Inspect {
 
     /// The first notifications that are newer than `after`, oldest first.
     ///
-    /// - `call`: only those of this leg
-    ///
     /// # Errors
     /// As the database reports.
     pub async fn notifications_after(
         &self,
-        call: Option<CallSid>,
+        of: NotificationsOf,
         after: RowKey,
         limit: i64,
     ) -> Result<Vec<Notification>> {
-        let mut conditions = notifications_of(call);
+        let mut conditions = notifications_of(of);
         conditions.beside(false, after);
         let selecting = conditions.window(Order::OLDEST, 0, limit);
         self.readers.many(selecting, rows::notification).await
@@ -173,12 +184,17 @@ impl Inspect {
         Ok(found)
     }
 
-    /// What was kept of registered phones, of all servers: login and bindings as the SIP side wrote them, by login.
+    /// What was kept of registered phones, of all servers: login and bindings as the SIP side wrote them, by login. The login
+    /// of a client that does not belong to the first organization is followed by `@` and the domain of its own.
     ///
     /// # Errors
     /// As reported by the database.
     pub async fn phones(&self) -> Result<Vec<(String, String)>> {
-        let text = "SELECT login, content FROM registrations ORDER BY login, organization, server";
+        let text = "SELECT CASE WHEN o.sid IS NULL OR o.sid = \
+             (SELECT sid FROM organizations ORDER BY created, sid LIMIT 1) \
+             THEN r.login ELSE r.login || '@' || o.domain_name END AS login, r.content AS content \
+             FROM registrations r LEFT JOIN organizations o ON o.sid = r.organization \
+             ORDER BY r.login, r.organization, r.server";
         let read = |row: &Row| Ok((row.text("login")?, row.text("content")?));
         self.readers.many(Sql::new(text, Vec::new()), read).await
     }
@@ -268,10 +284,12 @@ impl Inspect {
     }
 }
 
-/// Those of one leg, or all.
-fn notifications_of(call: Option<CallSid>) -> Conditions {
+fn notifications_of(of: NotificationsOf) -> Conditions {
     let mut conditions = Conditions::of(rows::NOTIFICATIONS.select(), None);
-    if let Some(call) = call {
+    if let Some(account) = of.account {
+        conditions.add(" AND account = ?", account);
+    }
+    if let Some(call) = of.call {
         conditions.add(" AND call = ?", call);
     }
     conditions

@@ -39,9 +39,11 @@ static INVENTORY: Table = Table {
     insert_once: OnceLock::new(),
 };
 
-/// Only numbers that no account has, in either spelling.
+/// Only numbers that no account has, in either spelling, not even in its bin.
 const IS_FREE: &str = " AND NOT EXISTS (SELECT 1 FROM numbers \
-    WHERE numbers.phone_number IN (inventory.phone_number, SUBSTR(inventory.phone_number, 2)))";
+    WHERE numbers.phone_number IN (inventory.phone_number, SUBSTR(inventory.phone_number, 2))) \
+    AND NOT EXISTS (SELECT 1 FROM bin \
+    WHERE bin.name IN (inventory.phone_number, SUBSTR(inventory.phone_number, 2)))";
 
 /// Maximum countries.
 const COUNTRIES: i64 = 300;

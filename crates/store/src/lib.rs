@@ -25,29 +25,45 @@ pub mod credentials;
 mod deliveries;
 mod dialect;
 mod directory;
+mod discarded;
+mod emails;
+mod erasure;
 mod error;
+mod extensions;
 mod filter;
 mod first_start;
 mod forwarding;
+mod gateways;
+mod geolocations;
 mod inspect;
 mod inventory;
 mod keys;
+mod ladder;
 mod links;
 mod lists;
+mod memory;
 mod message_routes;
 mod migrate;
 mod naming;
 mod orders;
+mod organizations;
+mod paging;
+mod profiles;
 mod query;
 mod queues;
 mod readers;
 mod repair;
 mod replies;
+mod retention;
 mod row;
 mod rows;
 mod secret;
+mod snapshot;
+mod sorted;
 mod sql;
 mod transcriptions;
+mod transfer;
+mod triggers;
 mod usage;
 mod writer;
 
@@ -61,6 +77,9 @@ pub use accounts::{AccountChange, SecondaryToken};
 pub use caller_ids::CallerIdFilter;
 pub use change::{CallUpdate, Change, Committed, KeptPhones};
 pub use deliveries::{Delivery, DeliveryFilter, DeliveryState, NoDeliveryState};
+pub use discarded::{Discarded, Kind as DiscardedKind};
+pub use emails::{ClaimedEmail, EmailClaim, EmailFilter};
+pub use erasure::{Person, Trail};
 pub use error::StoreError;
 pub use filter::{
     AccountFilter, CallFilter, CallKey, ConferenceFilter, MessageFilter, MessageKey,
@@ -69,20 +88,28 @@ pub use filter::{
 };
 pub use first_start::{AdminSeed, FirstStart};
 pub use forwarding::{MessagePart, QueuePlace, QueuedMessage, parts_taken};
-pub use inspect::{Inspect, OpenCall, RecentCalls};
+pub use inspect::{Inspect, NotificationsOf, OpenCall, RecentCalls};
 pub use keys::digest_of_key;
 pub use links::RecordingLinks;
 pub use orders::NumberOrder;
+pub use profiles::{Effective, Profile, ProfileError, SCHEMA as PROFILE_SCHEMA};
 pub use replies::{Claim, ClaimedKey, RequestKey};
+pub use retention::{Kept, Reason, Retention};
 pub use secret::SecretKey;
+pub use snapshot::{Contents, Snapshot, check_file, embedded_file, is_empty, newest_version};
 pub use transcriptions::TranscriptionFilter;
+pub use transfer::{Compared, Phase, Progress, Sum, Transfer};
+pub use triggers::UsageTriggerFilter;
 pub use usage::DailyUsage;
 
 use crate::caches::Caches;
 use crate::connect::unusable;
 use crate::credentials::Verifier;
 use crate::dialect::Dialect;
+use crate::ladder::Ladder;
+use crate::memory::Memory;
 use crate::readers::Readers;
+use crate::sorted::Groups;
 use crate::writer::{Hurry, Operation, Start, Writer, now};
 
 type Result<T, E = StoreError> = std::result::Result<T, E>;
@@ -163,6 +190,10 @@ struct Inner {
     dialect: Dialect,
     key: SecretKey,
     readers: Readers,
+    /// Positions in long lists by age.
+    ladders: Memory<Ladder>,
+    /// The same, in those that are sorted by something else.
+    groups: Memory<Groups>,
     writer: Writer,
     caches: Arc<Caches>,
     verifier: Verifier,
@@ -182,6 +213,9 @@ impl Store {
             other => other,
         };
         migrate::migrate(&mut opened.connection, opened.dialect, now())
+            .await
+            .map_err(explained)?;
+        transfer::refuse_unfinished(&mut opened.connection)
             .await
             .map_err(explained)?;
         migrate::seal_clients(&mut opened.connection, opened.dialect, &key)
@@ -207,6 +241,8 @@ impl Store {
                 dialect,
                 key,
                 readers,
+                ladders: Memory::new(),
+                groups: Memory::new(),
                 writer,
                 caches,
                 verifier: Verifier::new(),
@@ -294,6 +330,14 @@ impl Store {
 
     fn readers(&self) -> &Readers {
         &self.inner.readers
+    }
+
+    fn ladders(&self) -> &Memory<Ladder> {
+        &self.inner.ladders
+    }
+
+    fn groups(&self) -> &Memory<Groups> {
+        &self.inner.groups
     }
 
     fn writer(&self) -> &Writer {

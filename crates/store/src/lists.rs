@@ -1,25 +1,71 @@
 //! Reads lists in windows.
 
+use std::sync::OnceLock;
+
+use model::email::Email;
 use model::record::{
     Account, Application, CallRecord, Client, Message, Notification, Number, Recording,
     ShownRecording, Transcription,
 };
 use model::{
     CallSid, InstanceSid, Lane, MessageSid, NotificationSid, NumberSid, OrganizationSid,
-    RecordingSid, ServerSid, TranscriptionSid,
+    RecordingSid, ServerSid, Timestamp, TranscriptionSid,
 };
 
 use crate::admin::Admin;
+use crate::emails::{self, EMAILS, EmailFilter};
 use crate::filter::{
     AccountFilter, CallFilter, CallKey, MessageFilter, MessageKey, NotificationFilter,
-    NotificationKey, NumberFilter, NumberKey, Place, RecordingFilter, RecordingKey, RowKey, Rows,
-    Scope, Sort, Window,
+    NotificationKey, NumberFilter, NumberKey, RecordingFilter, RecordingKey, Rows, Scope, Sort,
+    Window,
 };
-use crate::query::{Conditions, Order, count_of, counted};
+use crate::paging::List;
+use crate::query::{Conditions, Order, counted};
 use crate::row::Row;
 use crate::sql::{Arg, Sql, Table, args};
 use crate::transcriptions::{self, TRANSCRIPTIONS, TranscriptionFilter};
-use crate::{Result, Store, StoreError, rows};
+use crate::{Result, Store, rows};
+
+/// The columns of recordings in any state.
+const SHOWN_COLUMNS: &[&str] = &[
+    "sid",
+    "account",
+    "call",
+    "conference",
+    "source",
+    "channels",
+    "duration_ms",
+    "size_bytes",
+    "created",
+    "updated",
+    "status",
+];
+
+/// The complete recordings, with those whose files were removed.
+static COMPLETE_RECORDINGS: Table = Table {
+    name: "(SELECT sid, account, call, conference, source, channels, duration_ms, size_bytes, \
+           created, updated, CASE WHEN gone IS NULL THEN 'completed' ELSE 'absent' END AS status \
+           FROM recordings) AS shown",
+    counted: false,
+    columns: SHOWN_COLUMNS,
+    insert_once: OnceLock::new(),
+};
+
+/// The complete recordings, and those that are being made or have failed.
+/// Both halves have the same column types: only then does SQLite read each by its index and merge them.
+static SHOWN_RECORDINGS: Table = Table {
+    name: "(SELECT sid, account, call, conference, source, channels, duration_ms, size_bytes, \
+           created, updated, \
+           CAST(CASE WHEN gone IS NULL THEN 'completed' ELSE 'absent' END AS TEXT) AS status \
+           FROM recordings \
+           UNION ALL SELECT sid, account, call, conference, source, channels, \
+           CAST(0 AS BIGINT), CAST(0 AS BIGINT), \
+           created, CAST(COALESCE(updated, created) AS BIGINT), status \
+           FROM started_recordings) AS shown",
+    counted: false,
+    columns: SHOWN_COLUMNS,
+    insert_once: OnceLock::new(),
+};
 
 impl Store {
     /// A leg.
@@ -30,24 +76,50 @@ impl Store {
         self.one(&rows::CALLS, sid, rows::call).await
     }
 
+    /// The live legs of this server, oldest first.
+    ///
+    /// # Errors
+    /// As reported by the database.
+    pub async fn live_calls(&self) -> Result<Vec<CallRecord>> {
+        let mut sql = rows::CALLS.select();
+        sql.with(" WHERE ended IS NULL AND instance = ?", self.instance())
+            .text(" ORDER BY created, sid");
+        self.many(sql, rows::call).await
+    }
+
+    /// How many legs are on record.
+    ///
+    /// # Errors
+    /// As reported by the database.
+    pub async fn count_calls(&self, scope: Scope) -> Result<i64> {
+        let sql = counted(scope, rows::CALLS.name);
+        let found = self.first(sql, |row| row.int("n")).await?;
+        Ok(found.unwrap_or_default())
+    }
+
     /// Legs that a filter matches.
     ///
     /// # Errors
     /// As reported by the database.
     pub async fn calls(&self, filter: &CallFilter) -> Result<Rows<CallRecord>> {
+        let dialect = self.dialect();
+        let status = format!("status{}", dialect.by_bytes());
         let fill = |conditions: &mut Conditions| {
-            conditions.party("to_user", filter.exact, filter.to.as_deref());
-            conditions.party("from_user", filter.exact, filter.from.as_deref());
-            conditions.like_any("status", &filter.status);
             conditions.matches("parent", filter.parent.as_deref());
             conditions.matches("conference", filter.conference.as_deref());
+            conditions.party(dialect, "to_user", filter.exact, filter.to.as_deref());
+            conditions.party(dialect, "from_user", filter.exact, filter.from.as_deref());
+            conditions.words(&status, &filter.status);
             conditions.between("started", filter.started_from, filter.started_until);
             conditions.between("ended", filter.ended_from, filter.ended_until);
+            // A call starts and ends after it was created.
+            let until = filter.started_until.into_iter().chain(filter.ended_until);
+            conditions.created(None, until.min());
         };
         let key = |key| match key {
             CallKey::Created => Key::Number("created"),
-            CallKey::From => Key::Text("from_user"),
-            CallKey::To => Key::Text("to_user"),
+            CallKey::From => Key::Party("from_user"),
+            CallKey::To => Key::Party("to_user"),
             CallKey::Direction => Key::Text("direction"),
             CallKey::Status => Key::Text("status"),
             CallKey::Duration => Key::Number("COALESCE(duration_s, -1)"),
@@ -113,7 +185,7 @@ impl Store {
     /// # Errors
     /// As reported by the database.
     pub async fn shown_recording(&self, sid: RecordingSid) -> Result<Option<ShownRecording>> {
-        self.one(&rows::SHOWN_RECORDINGS, sid, rows::shown_recording)
+        self.one(&SHOWN_RECORDINGS, sid, rows::shown_recording)
             .await
     }
 
@@ -125,14 +197,14 @@ impl Store {
         let fill = |conditions: &mut Conditions| {
             conditions.matches("call", filter.call.as_deref());
             if let Some(conference) = filter.conference {
-                conditions.add(" AND conference = ?", conference);
+                conditions.equal("conference", conference);
             }
-            conditions.between("created", filter.created_from, filter.created_until);
+            conditions.created(filter.created_from, filter.created_until);
         };
         let key = |key| match key {
             RecordingKey::Created => Key::Number("created"),
             RecordingKey::Duration => Key::Number("duration_ms"),
-            RecordingKey::Call => Key::Text("COALESCE(call, '')"),
+            RecordingKey::Call => Key::Other("COALESCE(call, '')"),
         };
         let order = self.order(filter.sort, key);
         let list = |table| List {
@@ -142,11 +214,11 @@ impl Store {
             window: &filter.window,
         };
         if filter.unfinished {
-            let list = list(&rows::SHOWN_RECORDINGS);
+            let list = list(&SHOWN_RECORDINGS);
             return self.list(list, fill, rows::shown_recording).await;
         }
-        let complete = |row: &Row| Ok(ShownRecording::from(rows::recording(row)?));
-        self.list(list(&rows::RECORDINGS), fill, complete).await
+        let list = list(&COMPLETE_RECORDINGS);
+        self.list(list, fill, rows::shown_recording).await
     }
 
     /// A transcription.
@@ -176,10 +248,10 @@ impl Store {
     ) -> Result<Rows<Transcription>> {
         let fill = |conditions: &mut Conditions| {
             if let Some(recording) = filter.recording {
-                conditions.add(" AND recording = ?", recording);
+                conditions.equal("recording", recording);
             }
             conditions.like("content", ("%", "%"), filter.text.as_deref());
-            conditions.between("created", filter.created_from, filter.created_until);
+            conditions.created(filter.created_from, filter.created_until);
         };
         let order = if filter.oldest_first {
             Order::OLDEST
@@ -203,26 +275,54 @@ impl Store {
         self.one(&rows::MESSAGES, sid, rows::message).await
     }
 
+    /// Removes the text of a message that has ended; `false` if it does not exist, or has not ended.
+    ///
+    /// # Errors
+    /// As reported by the database.
+    pub async fn redact_message(&self, sid: MessageSid, at: Timestamp) -> Result<bool> {
+        // What is kept for its callbacks has the text too, and is no longer needed.
+        let mut sql = Sql::default();
+        sql.with(
+            "UPDATE messages SET body = '', farewell = NULL, updated = ?",
+            at,
+        )
+        .with(" WHERE sid = ?", sid)
+        .text(" AND ended IS NOT NULL");
+        self.administer(Admin::Change(sql)).await
+    }
+
+    /// Deletes a text message that has ended; `false` if it does not exist, or has not ended.
+    ///
+    /// # Errors
+    /// As reported by the database.
+    pub async fn delete_message(&self, sid: MessageSid) -> Result<bool> {
+        self.administer(Admin::DeleteMessage(sid)).await
+    }
+
     /// Text messages that a filter matches.
     ///
     /// # Errors
     /// As reported by the database.
     pub async fn messages(&self, filter: &MessageFilter) -> Result<Rows<Message>> {
+        let dialect = self.dialect();
+        let status = format!("status{}", dialect.by_bytes());
         let fill = |conditions: &mut Conditions| {
-            conditions.party("to_user", filter.exact, filter.to.as_deref());
-            conditions.party("from_user", filter.exact, filter.from.as_deref());
-            conditions.like("body", ("%", "%"), filter.body.as_deref());
-            conditions.like("status", ("", ""), filter.status.as_deref());
-            conditions.between("created", filter.created_from, filter.created_until);
+            conditions.party(dialect, "to_user", filter.exact, filter.to.as_deref());
+            conditions.party(dialect, "from_user", filter.exact, filter.from.as_deref());
+            conditions.words(&status, filter.status.as_slice());
             conditions.between("sent", filter.sent_from, filter.sent_until);
+            conditions.like("body", ("%", "%"), filter.body.as_deref());
+            // A message is sent after it was created.
+            let until = filter.created_until.into_iter().chain(filter.sent_until);
+            conditions.created(filter.created_from, until.min());
         };
         let key = |key| match key {
             MessageKey::Created => Key::Number("created"),
-            MessageKey::From => Key::Text("from_user"),
-            MessageKey::To => Key::Text("to_user"),
+            MessageKey::From => Key::Party("from_user"),
+            MessageKey::To => Key::Party("to_user"),
             MessageKey::Direction => Key::Text("direction"),
             MessageKey::Status => Key::Text("status"),
-            MessageKey::Body => Key::Text("body"),
+            MessageKey::Body => Key::Other("body"),
         };
         let order = self.order(filter.sort, key);
         let list = List {
@@ -232,6 +332,29 @@ impl Store {
             window: &filter.window,
         };
         self.list(list, fill, rows::message).await
+    }
+
+    /// E-mails that a filter matches, newest first.
+    ///
+    /// # Errors
+    /// As reported by the database.
+    pub async fn emails(&self, filter: &EmailFilter) -> Result<Rows<Email>> {
+        let fill = |conditions: &mut Conditions| {
+            for (column, value) in [("recipient", &filter.to), ("sender", &filter.from)] {
+                if let Some(value) = value {
+                    conditions.add(&format!(" AND {column} = ?"), value.as_str());
+                }
+            }
+            conditions.like("status", ("", ""), filter.status.as_deref());
+            conditions.created(filter.created_from, filter.created_until);
+        };
+        let list = List {
+            table: &EMAILS,
+            scope: Some(filter.scope),
+            order: &Order::NEWEST,
+            window: &filter.window,
+        };
+        self.list(list, fill, emails::read).await
     }
 
     /// A notification.
@@ -249,25 +372,25 @@ impl Store {
     /// As reported by the database.
     pub async fn notifications(&self, filter: &NotificationFilter) -> Result<Rows<Notification>> {
         let fill = |conditions: &mut Conditions| {
+            conditions.matches("call", filter.call.as_deref());
+            if let Some(code) = filter.code {
+                conditions.equal("code", code);
+            }
             if let Some(level) = filter.level {
                 conditions.add(" AND level = ?", level);
-            }
-            if let Some(code) = filter.code {
-                conditions.add(" AND code = ?", code);
             }
             if let Some(url) = &filter.request_url {
                 conditions.add(" AND request_url = ?", url.clone());
             }
             conditions.like("message", ("%", "%"), filter.text.as_deref());
-            conditions.matches("call", filter.call.as_deref());
-            conditions.between("created", filter.created_from, filter.created_until);
+            conditions.created(filter.created_from, filter.created_until);
         };
         let key = |key| match key {
             NotificationKey::Created => Key::Number("created"),
             NotificationKey::Level => Key::Number("level"),
             NotificationKey::Code => Key::Number("code"),
-            NotificationKey::Call => Key::Text("COALESCE(call, '')"),
-            NotificationKey::Text => Key::Text("message"),
+            NotificationKey::Call => Key::Other("COALESCE(call, '')"),
+            NotificationKey::Text => Key::Other("message"),
         };
         let order = self.order(filter.sort, key);
         let list = List {
@@ -297,8 +420,8 @@ impl Store {
             conditions.like("friendly_name", ("%", "%"), filter.friendly_name.as_deref());
         };
         let key = |key| match key {
-            NumberKey::PhoneNumber => Key::Text("phone_number"),
-            NumberKey::FriendlyName => Key::Text("friendly_name"),
+            NumberKey::PhoneNumber => Key::Other("phone_number"),
+            NumberKey::FriendlyName => Key::Other("friendly_name"),
         };
         let order = self.order(filter.sort, key);
         let list = List {
@@ -353,7 +476,7 @@ impl Store {
                 conditions.add(" AND (parent = ?", filter.parent);
                 conditions.add(" OR sid = ?)", filter.parent);
             } else {
-                conditions.add(" AND parent = ?", filter.parent);
+                conditions.equal("parent", filter.parent);
             }
             if let Some(name) = &filter.friendly_name {
                 conditions.add(" AND friendly_name = ?", name.clone());
@@ -372,13 +495,13 @@ impl Store {
     }
 
     /// Part of the rows of a table, newest first.
-    pub(crate) async fn newest<T>(
+    pub(crate) async fn newest<T: Send>(
         &self,
         table: &'static Table,
         scope: Option<Scope>,
         window: &Window,
-        fill: impl Fn(&mut Conditions),
-        read: impl Fn(&Row) -> Result<T>,
+        fill: impl Fn(&mut Conditions) + Sync,
+        read: impl Fn(&Row) -> Result<T> + Sync,
     ) -> Result<Rows<T>> {
         let list = List {
             table,
@@ -393,78 +516,22 @@ impl Store {
         let Some(sort) = sort else {
             return Order::NEWEST;
         };
+        let by_bytes = self.dialect().by_bytes();
+        let (column, is_indexed) = match key(sort.key) {
+            Key::Number("created") => (None, false),
+            Key::Number(column) => (Some(column.to_owned()), true),
+            Key::Text(column) => (Some(format!("{column}{by_bytes}")), true),
+            Key::Party(column) => {
+                let start = format!("SUBSTR({column}, 1, 64){by_bytes}");
+                (Some(start), true)
+            }
+            Key::Other(column) => (Some(format!("{column}{by_bytes}")), false),
+        };
         Order {
-            column: match key(sort.key) {
-                Key::Number("created") => None,
-                Key::Number(column) => Some(column.to_owned()),
-                Key::Text(column) => Some(format!("{column} {}", self.dialect().by_bytes())),
-            },
+            indexed: column.clone().filter(|_| is_indexed),
+            column,
             descending: sort.descending,
         }
-    }
-
-    async fn list<T>(
-        &self,
-        list: List<'_>,
-        fill: impl Fn(&mut Conditions),
-        read: impl Fn(&Row) -> Result<T>,
-    ) -> Result<Rows<T>> {
-        let Window {
-            offset,
-            limit,
-            place,
-        } = list.window;
-        let mut selecting = Conditions::of(list.table.select(), list.scope);
-        fill(&mut selecting);
-        let (mut total, mut skipped, mut order) = (0, 0, list.order);
-        match place {
-            Place::Offset => {
-                total = self.total(&list, &fill).await?;
-                skipped = *offset;
-            }
-            Place::Newest => skipped = *offset,
-            Place::OlderThan(key) => selecting.beside(true, key.clone()),
-            Place::NewerThan(key) => {
-                selecting.beside(false, key.clone());
-                order = &Order::OLDEST;
-            }
-            Place::AfterRow(sid) => {
-                total = self.total(&list, &fill).await?;
-                let row = self.key_of(&list, sid).await?;
-                selecting.after(list.table, order, row);
-            }
-        }
-        let selecting = selecting.window(order, skipped, *limit);
-        let mut items = self.many(selecting, read).await?;
-        if matches!(place, Place::NewerThan(_)) {
-            items.reverse();
-        }
-        Ok(Rows { items, total })
-    }
-
-    async fn total(&self, list: &List<'_>, fill: impl Fn(&mut Conditions)) -> Result<i64> {
-        let mut counting = Conditions::of(count_of(list.table.name), list.scope);
-        fill(&mut counting);
-        let counting = match list.scope {
-            Some(scope) if list.table.counted && counting.only_scope => {
-                counted(scope, list.table.name)
-            }
-            Some(_) | None => counting.finish(),
-        };
-        let total = self.first(counting, |row| row.int("n")).await?;
-        Ok(total.unwrap_or(0))
-    }
-
-    /// The key of a row that the list may contain.
-    async fn key_of(&self, list: &List<'_>, sid: &str) -> Result<RowKey> {
-        let head = format!("SELECT created FROM {}", list.table.name);
-        let mut finding = Conditions::of(Sql::new(head, Vec::new()), list.scope);
-        finding.add(" AND sid = ?", sid);
-        let created = self.first(finding.finish(), |row| row.time("created"));
-        Ok(RowKey {
-            created: (created.await?).ok_or_else(|| StoreError::NoRow(sid.to_owned()))?,
-            sid: sid.to_owned(),
-        })
     }
 
     /// The row with a key.
@@ -500,12 +567,8 @@ impl Store {
 enum Key {
     Number(&'static str),
     Text(&'static str),
-}
-
-struct List<'a> {
-    table: &'static Table,
-    /// `None` lists the rows of every account.
-    scope: Option<Scope>,
-    order: &'a Order,
-    window: &'a Window,
+    /// A text that may be long, by its beginning.
+    Party(&'static str),
+    /// A text without an index.
+    Other(&'static str),
 }

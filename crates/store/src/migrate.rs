@@ -150,6 +150,71 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         include_str!("../../../migrations/0027-audit/up.sql"),
     ),
     (
+        28,
+        "filters",
+        include_str!("../../../migrations/0028-filters/up.sql"),
+    ),
+    (
+        29,
+        "orders",
+        include_str!("../../../migrations/0029-orders/up.sql"),
+    ),
+    (
+        30,
+        "organizations",
+        include_str!("../../../migrations/0030-organizations/up.sql"),
+    ),
+    (
+        31,
+        "profiles",
+        include_str!("../../../migrations/0031-profiles/up.sql"),
+    ),
+    (
+        32,
+        "extensions",
+        include_str!("../../../migrations/0032-extensions/up.sql"),
+    ),
+    (
+        34,
+        "gateways",
+        include_str!("../../../migrations/0034-gateways/up.sql"),
+    ),
+    (
+        35,
+        "outbound-proxy",
+        include_str!("../../../migrations/0035-outbound-proxy/up.sql"),
+    ),
+    (
+        36,
+        "usage-triggers",
+        include_str!("../../../migrations/0036-usage-triggers/up.sql"),
+    ),
+    (
+        37,
+        "geolocations",
+        include_str!("../../../migrations/0037-geolocations/up.sql"),
+    ),
+    (
+        39,
+        "copies",
+        include_str!("../../../migrations/0039-copies/up.sql"),
+    ),
+    (
+        40,
+        "bin",
+        include_str!("../../../migrations/0040-bin/up.sql"),
+    ),
+    (
+        41,
+        "retention",
+        include_str!("../../../migrations/0041-retention/up.sql"),
+    ),
+    (
+        43,
+        "test-accounts",
+        include_str!("../../../migrations/0043-test-accounts/up.sql"),
+    ),
+    (
         44,
         "message-routes",
         include_str!("../../../migrations/0044-message-routes/up.sql"),
@@ -159,7 +224,17 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         "forwarded-messages",
         include_str!("../../../migrations/0045-forwarded-messages/up.sql"),
     ),
+    (
+        51,
+        "emails",
+        include_str!("../../../migrations/0051-emails/up.sql"),
+    ),
 ];
+
+/// The version of the tables that this release works with.
+pub(crate) fn newest() -> i64 {
+    MIGRATIONS.last().map_or(0, |(version, _, _)| *version)
+}
 
 const NOTES: &str = "CREATE TABLE IF NOT EXISTS migrations (\
     version BIGINT PRIMARY KEY, name TEXT NOT NULL, applied BIGINT NOT NULL)";
@@ -231,7 +306,7 @@ async fn migrate_locked(
     }
     connection.run(NOTES).await?;
     let seen = seen_version(connection).await?;
-    let newest = MIGRATIONS.last().map_or(0, |(version, _, _)| *version);
+    let newest = newest();
     if seen > newest {
         return Err(StoreError::Unusable(format!(
             "the database was written by a newer release (its tables have version {seen}, this \
@@ -239,7 +314,7 @@ async fn migrate_locked(
         )));
     }
     for (version, name, text) in MIGRATIONS.iter().filter(|(version, ..)| *version > seen) {
-        let tables = text.replace("{{blob}}", dialect.blob());
+        let tables = dialect.migration(text);
         connection.run_long(&tables).await?;
         let note = Sql::new(
             "INSERT INTO migrations (version, name, applied) VALUES ($1, $2, $3)",
@@ -251,7 +326,8 @@ async fn migrate_locked(
     Ok(())
 }
 
-async fn seen_version(connection: &mut Connection) -> Result<i64> {
+/// The version of the tables; 0 if no migration ran yet.
+pub(crate) async fn seen_version(connection: &mut Connection) -> Result<i64> {
     let text = "SELECT MAX(version) AS version FROM migrations";
     let found = connection.all(&Sql::new(text, Vec::new())).await?;
     let seen = found.first().map(|row| row.opt_int("version"));

@@ -5,7 +5,7 @@
 
 use model::naming::{Claimant, LoginRule, Owner, collide, is_taken, login_rule};
 use model::record::{Client, Number};
-use model::{NumberSid, OrganizationSid, number};
+use model::{OrganizationSid, number};
 
 use crate::accounts;
 use crate::connection::{Connection, Failure};
@@ -29,11 +29,20 @@ impl Claim {
     }
 
     pub(crate) fn of_number(number: &Number) -> Self {
+        Self::of_number_text(&number.phone_number, number.owner())
+    }
+
+    /// - `text`: the number as it is stored
+    pub(crate) fn of_number_text(text: &str, owner: Owner) -> Self {
         Self {
             what: Claimant::Number,
-            text: number.phone_number.clone(),
-            owner: number.owner(),
+            text: text.to_owned(),
+            owner,
         }
+    }
+
+    pub(crate) fn new(what: Claimant, text: String, owner: Owner) -> Self {
+        Self { what, text, owner }
     }
 
     /// Fails with [`Failure::Taken`] if another account has it, with [`Failure::AccountClosed`] if its
@@ -87,17 +96,22 @@ impl Claim {
 
 /// Fails with [`Failure::Taken`] if a client of its account has this number as login: the client may have it only as long
 /// as the account has the number, or calls to a number without an owner would reach it.
-pub(crate) async fn check_removal(db: &mut Connection, number: NumberSid) -> Result<(), Failure> {
+pub(crate) async fn check_removal(db: &mut Connection, number: &str) -> Result<(), Failure> {
     let mut sql = Sql::default();
     sql.text("SELECT account, organization, phone_number AS name FROM numbers")
         .with(" WHERE sid = ?", number);
     for row in db.all(&sql).await? {
         let (name, owner) = read(&row).map_err(|error| Failure::Unreadable(error.to_string()))?;
-        let named = clients(owner.organization, &number::candidates(&name));
-        let needs = |(login, client): (&str, Owner)| {
+        // The account may have its clients in another organization than the number.
+        let mut named = Sql::default();
+        named
+            .text("SELECT account, organization, login AS name FROM clients")
+            .with(" WHERE account = ?", owner.account)
+            .text(" AND login");
+        one_of(&mut named, &number::candidates(&name));
+        let needs = |(login, _): (&str, Owner)| {
             let rule = login_rule(login);
-            client.account == owner.account
-                && matches!(rule, LoginRule::OwnNumber(spellings) if spellings.contains(&name))
+            matches!(rule, LoginRule::OwnNumber(spellings) if spellings.contains(&name))
         };
         if any(db, &named, needs).await? {
             return Err(Failure::Taken(Claimant::Client));
@@ -144,7 +158,7 @@ async fn any(
     Ok(false)
 }
 
-fn read(row: &Row) -> crate::Result<(String, Owner)> {
+pub(crate) fn read(row: &Row) -> crate::Result<(String, Owner)> {
     let owner = Owner {
         account: row.word("account")?,
         organization: row.word("organization")?,

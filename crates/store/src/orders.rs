@@ -50,8 +50,8 @@ fn hold(number: &Number) -> Sql {
     )
 }
 
-/// A number is about to be deleted.
-pub(crate) fn release(sid: NumberSid) -> Sql {
+/// A number is about to be deleted for good.
+pub(crate) fn release(sid: &str) -> Sql {
     Sql::new(
         "UPDATE number_orders SET state = 'releasing', due = 0, attempts = 0 WHERE number = $1",
         args![sid],

@@ -101,6 +101,7 @@ impl Store {
             let mut sql = rows::MESSAGES.select();
             sql.with(" WHERE (call = ?", *lane)
                 .with(" OR sid = ?) AND ended IS NULL AND expires IS NULL", *lane)
+                .text(" AND direction <> 'inbound'")
                 .with(" AND instance = ? ORDER BY created, sid", self.instance());
             let read = |row: &Row| orphan_message(row, now, FAILED_HERE);
             found.extend(self.many(sql, read).await?);
@@ -239,6 +240,38 @@ impl Store {
     /// # Errors
     /// As reported by the database.
     pub async fn orphan_messages(&self, now: Timestamp) -> Result<Vec<OrphanMessage>> {
+        let sql = self.left_messages("m.direction <> 'inbound'", now);
+        self.many(sql, |row| orphan_message(row, now, rows::NODE_LOST))
+            .await
+    }
+
+    /// Takes over the text messages that arrived at dead servers which had not fetched their documents,
+    /// oldest first: this server runs them.
+    ///
+    /// # Errors
+    /// As reported by the database.
+    pub async fn claim_texts(&self, now: Timestamp) -> Result<Vec<OrphanMessage>> {
+        let sql = self.left_messages("m.direction = 'inbound'", now);
+        let found = self.many(sql, |row| {
+            Ok(OrphanMessage {
+                record: rows::message(row)?,
+                farewell: row.opt_text("farewell")?,
+            })
+        });
+        let mut claimed = Vec::new();
+        for mut orphan in found.await? {
+            let (sid, from) = (orphan.record.sid, orphan.record.instance);
+            let claim = vec![Change::TextClaimed { sid, from }];
+            if self.commit(claim).await?.applied(0) {
+                orphan.record.instance = self.instance();
+                claimed.push(orphan);
+            }
+        }
+        Ok(claimed)
+    }
+
+    /// The messages of dead servers that have not ended.
+    fn left_messages(&self, which: &str, now: Timestamp) -> crate::sql::Sql {
         let columns: Vec<String> = rows::MESSAGES
             .columns
             .iter()
@@ -259,9 +292,8 @@ impl Store {
             " AND (i.last_alive IS NULL OR i.last_alive <= ?)",
             self.gone_since(now),
         )
-        .text(" ORDER BY m.created, m.sid");
-        self.many(sql, |row| orphan_message(row, now, rows::NODE_LOST))
-            .await
+        .text(&format!(" AND {which} ORDER BY m.created, m.sid"));
+        sql
     }
 
     /// Recordings started but not completed by dead servers, oldest first.

@@ -3,9 +3,11 @@
 use std::fmt::Display;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use model::Timestamp;
 
+use crate::sql::Arg;
 use crate::{Result, StoreError};
 
 /// A row of its own: it needs no connection to be read.
@@ -13,6 +15,8 @@ use crate::{Result, StoreError};
 pub(crate) struct Row {
     names: Names,
     values: Vec<Value>,
+    /// The column after the one that was read last: most rows are read in order.
+    next: AtomicUsize,
 }
 
 /// The names of the columns, which all rows of a statement share.
@@ -33,7 +37,30 @@ impl Row {
         Self {
             names: Arc::clone(names),
             values,
+            next: AtomicUsize::new(0),
         }
+    }
+
+    /// Bytes that its values take, about.
+    pub(crate) fn size(&self) -> usize {
+        let sizes = self.values.iter().map(|value| match value {
+            Value::Null | Value::Int(_) => 0,
+            Value::Text(text) => text.len(),
+            Value::Blob(bytes) => bytes.len(),
+        });
+        size_of::<Value>() * self.values.len() + sizes.sum::<usize>()
+    }
+
+    /// All values with the names of their columns.
+    pub(crate) fn into_named(self) -> impl Iterator<Item = (String, Value)> {
+        let names = Arc::clone(&self.names);
+        let named = self.values.into_iter().enumerate();
+        named.map(move |(at, value)| (names[at].to_string(), value))
+    }
+
+    /// All values, in the order of their columns.
+    pub(crate) fn into_values(self) -> Vec<Value> {
+        self.values
     }
 
     pub(crate) fn int(&self, column: &'static str) -> Result<i64> {
@@ -45,6 +72,15 @@ impl Row {
             Value::Int(number) => Ok(Some(*number)),
             Value::Null => Ok(None),
             Value::Text(_) | Value::Blob(_) => Err(corrupt(column, "it is not a number")),
+        }
+    }
+
+    /// A number or text, to be the argument of another statement.
+    pub(crate) fn arg(&self, column: &'static str) -> Result<Arg> {
+        match self.value(column)? {
+            Value::Int(number) => Ok(Arg::Int(Some(*number))),
+            Value::Text(text) => Ok(Arg::Text(Some(text.clone()))),
+            Value::Null | Value::Blob(_) => Err(corrupt(column, "it is neither number nor text")),
         }
     }
 
@@ -112,8 +148,14 @@ impl Row {
     }
 
     fn value(&self, column: &'static str) -> Result<&Value> {
-        let at = self.names.iter().position(|name| **name == *column);
-        at.and_then(|at| self.values.get(at))
+        let next = self.next.load(Ordering::Relaxed).min(self.names.len());
+        let at = (next..self.names.len())
+            .chain(0..next)
+            .find(|at| self.names.get(*at).is_some_and(|name| **name == *column));
+        let at = at.ok_or_else(|| corrupt(column, "the column is missing"))?;
+        self.next.store(at + 1, Ordering::Relaxed);
+        self.values
+            .get(at)
             .ok_or_else(|| corrupt(column, "the column is missing"))
     }
 }

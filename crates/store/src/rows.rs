@@ -21,7 +21,7 @@ pub(crate) use messages::{MESSAGES, message, message_args};
 pub(crate) static ORGANIZATIONS: Table = Table {
     name: "organizations",
     counted: false,
-    columns: &["sid", "domain_name", "created"],
+    columns: &["sid", "domain_name", "created", "status", "updated"],
     insert_once: OnceLock::new(),
 };
 
@@ -29,15 +29,21 @@ pub(crate) fn organization_args(organization: &Organization) -> Vec<Arg> {
     args![
         organization.sid,
         organization.domain_name.as_str(),
-        organization.created
+        organization.created,
+        organization.status,
+        organization.updated
     ]
 }
 
 pub(crate) fn organization(row: &Row) -> Result<Organization> {
+    let created = row.time("created")?;
     Ok(Organization {
         sid: row.word("sid")?,
         domain_name: row.text("domain_name")?,
-        created: row.time("created")?,
+        status: row.word("status")?,
+        created,
+        // The release before writes none.
+        updated: row.time("updated")?.max(created),
     })
 }
 
@@ -55,6 +61,7 @@ pub(crate) static ACCOUNTS: Table = Table {
         "password_hash",
         "auth_token",
         "secondary_token",
+        "is_test",
         "created",
         "updated",
     ],
@@ -74,6 +81,7 @@ pub(crate) fn account_args(account: &Account, key: &SecretKey) -> Vec<Arg> {
         account.password_hash.clone(),
         seal(&account.auth_token),
         account.secondary_token.as_ref().map(seal),
+        account.is_test,
         account.created,
         account.updated,
     ]
@@ -99,6 +107,7 @@ pub(crate) fn account(row: &Row, key: &SecretKey) -> Result<Account> {
         secondary_token: secondary
             .map(|sealed| open("secondary_token", sealed))
             .transpose()?,
+        is_test: row.flag("is_test")?,
         created: row.time("created")?,
         updated: row.time("updated")?,
     })
@@ -511,32 +520,6 @@ pub(crate) fn recording(row: &Row) -> Result<Recording> {
         updated: row.time("updated")?,
     })
 }
-
-/// The complete recordings, and those that are being made or have failed.
-/// Both halves have the same column types: only then does SQLite read each by its index and merge them.
-pub(crate) static SHOWN_RECORDINGS: Table = Table {
-    name: "(SELECT sid, account, call, conference, source, channels, duration_ms, size_bytes, \
-           created, updated, CAST('completed' AS TEXT) AS status FROM recordings \
-           UNION ALL SELECT sid, account, call, conference, source, channels, \
-           CAST(0 AS BIGINT), CAST(0 AS BIGINT), \
-           created, CAST(COALESCE(updated, created) AS BIGINT), status \
-           FROM started_recordings) AS shown",
-    counted: false,
-    columns: &[
-        "sid",
-        "account",
-        "call",
-        "conference",
-        "source",
-        "channels",
-        "duration_ms",
-        "size_bytes",
-        "created",
-        "updated",
-        "status",
-    ],
-    insert_once: OnceLock::new(),
-};
 
 pub(crate) fn shown_recording(row: &Row) -> Result<ShownRecording> {
     Ok(ShownRecording {

@@ -128,6 +128,12 @@ impl fmt::Debug for SecretKey {
     }
 }
 
+/// The bytes that hexadecimal digits stand for.
+pub(crate) fn bytes_of_hex(text: &str) -> Option<Vec<u8>> {
+    let mut bytes = vec![0; text.len() / 2];
+    from_hex(text, &mut bytes).then_some(bytes)
+}
+
 /// Reads hexadecimal digits that fill `bytes` exactly.
 fn from_hex(text: &str, bytes: &mut [u8]) -> bool {
     let digits = text.as_bytes();

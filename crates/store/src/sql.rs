@@ -8,11 +8,14 @@ use std::sync::OnceLock;
 
 use model::{
     AccountSid, AccountStatus, ApplicationSid, AuditSid, CallSid, CallStatus, ClientSid,
-    ConferenceSid, ConferenceStatus, DialectName, Direction, EventSid, HangupBy, HttpMethod,
-    InstanceSid, KeySid, Lane, MessageDirection, MessageRouteSid, MessageSid, MessageStatus,
-    NotificationSid, NumberSid, OrganizationSid, QueueSid, RecordingSid, RecordingSource,
-    RecordingStatus, ServerSid, Timestamp, TranscriptionSid, TranscriptionStatus,
+    ConferenceSid, ConferenceStatus, DialectName, Direction, EmailSid, EmailStatus, EventSid,
+    ExtensionSid, GatewaySid, GeolocationSid, HangupBy, HttpMethod, InstanceSid, KeySid, Lane,
+    MessageDirection, MessageRouteSid, MessageSid, MessageStatus, NotificationSid, NumberSid,
+    OrganizationSid, OrganizationStatus, ProfileSid, QueueSid, RecordingSid, RecordingSource,
+    RecordingStatus, ServerSid, Timestamp, TranscriptionSid, TranscriptionStatus, UsageTriggerSid,
 };
+
+use crate::filter::RowKey;
 
 /// Rows that a statement changes at most where there may be any number of them. It must take much less
 /// time than a server may be silent, and nothing else is written meanwhile.
@@ -24,6 +27,17 @@ pub(crate) enum Arg {
     Int(Option<i64>),
     Text(Option<String>),
     Blob(Option<Vec<u8>>),
+}
+
+impl Arg {
+    /// Whether it comes before another value of a column that is sorted by bytes.
+    pub(crate) fn is_below(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Int(one), Self::Int(other)) => one < other,
+            (Self::Text(one), Self::Text(other)) => one < other,
+            (Self::Int(_) | Self::Text(_) | Self::Blob(_), _) => false,
+        }
+    }
 }
 
 /// PostgreSQL takes no NUL in a text, and a remote party may write one.
@@ -61,10 +75,12 @@ into_arg! {
     CallStatus => |value| value.as_str().into();
     ConferenceStatus => |value| value.as_str().into();
     AccountStatus => |value| value.as_str().into();
+    OrganizationStatus => |value| value.as_str().into();
     Direction => |value| value.as_str().into();
     DialectName => |value| value.as_str().into();
     MessageDirection => |value| value.as_str().into();
     MessageStatus => |value| value.as_str().into();
+    EmailStatus => |value| value.as_str().into();
     RecordingSource => |value| value.as_str().into();
     RecordingStatus => |value| value.as_str().into();
     TranscriptionStatus => |value| value.as_str().into();
@@ -88,7 +104,11 @@ sids_into_arg!(
     CallSid,
     ClientSid,
     ConferenceSid,
+    EmailSid,
     EventSid,
+    ExtensionSid,
+    GatewaySid,
+    GeolocationSid,
     InstanceSid,
     KeySid,
     Lane,
@@ -97,10 +117,12 @@ sids_into_arg!(
     NotificationSid,
     NumberSid,
     OrganizationSid,
+    ProfileSid,
     QueueSid,
     RecordingSid,
     ServerSid,
-    TranscriptionSid
+    TranscriptionSid,
+    UsageTriggerSid
 );
 
 /// A list of arguments of any types.
@@ -138,6 +160,22 @@ impl Sql {
     /// Appends text that has no argument.
     pub(crate) fn text(&mut self, text: &str) -> &mut Self {
         self.text.to_mut().push_str(text);
+        self
+    }
+
+    /// The statement between two texts without arguments.
+    pub(crate) fn inside(self, before: &str, after: &str) -> Self {
+        Self {
+            text: format!("{before}{}{after}", self.text).into(),
+            args: self.args,
+        }
+    }
+
+    /// Appends the condition that a row is older or newer than a key.
+    pub(crate) fn beside(mut self, older: bool, key: &RowKey) -> Self {
+        let sign = if older { '<' } else { '>' };
+        self.with(&format!(" AND (created, sid) {sign} (?"), key.created)
+            .with(", ?)", key.sid.as_str());
         self
     }
 

@@ -568,6 +568,7 @@ fn unique_name(message: &str) -> &'static str {
         ("accounts_email", "accounts.email", "the e-mail address"),
         ("numbers_number", "numbers.phone_number", "the number"),
         ("queues_name", "queues.name", "the name"),
+        ("extensions_name", "extensions.name", "the name"),
         (
             "organizations_domain",
             "organizations.domain_name",

@@ -11,9 +11,9 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use model::record::{Number, Organization, Refusal};
-use model::{AccountStatus, OrganizationSid, RefusalReason, Source, Timestamp};
+use model::{AccountStatus, OrganizationSid, OrganizationStatus, RefusalReason, Source, Timestamp};
 use proxy::Proxy;
-use store::{AdminSeed, Change, Committed, SecretKey, Store, StoreError};
+use store::{AdminSeed, Change, Committed, DiscardedKind, SecretKey, Store, StoreError};
 use suite::{Database, raw};
 use testkit::postgres::Postgres;
 use tokio_postgres::NoTls;
@@ -391,8 +391,11 @@ async fn a_lost_confirmation_does_not_turn_into_a_refusal() {
     let read = number.updated;
     assert!(unconfirmed!(store.update_number(public.clone(), read)).unwrap());
     assert!(!store.update_number(public, read).await.unwrap());
-    assert!(unconfirmed!(store.delete_number(number.sid)).unwrap());
-    assert!(!store.delete_number(number.sid).await.unwrap());
+    let (kind, sid) = (DiscardedKind::Number, number.sid.to_string());
+    assert!(unconfirmed!(store.discard(kind, &sid, Timestamp(9))).unwrap());
+    assert!(!store.discard(kind, &sid, Timestamp(9)).await.unwrap());
+    assert!(unconfirmed!(store.restore(&sid)).unwrap());
+    assert!(!store.restore(&sid).await.unwrap());
 }
 
 /// The confirmation of changes to some tables waits for a lock.
@@ -445,7 +448,9 @@ async fn lost_connections_are_replaced(server: &Server, db: &Database) {
     let organization = Organization {
         sid,
         domain_name: "one.example".to_owned(),
+        status: OrganizationStatus::Active,
         created: Timestamp(1),
+        updated: Timestamp(1),
     };
     store.insert_organization(organization).await.unwrap();
     let read_by_all = || async {

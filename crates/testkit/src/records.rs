@@ -1,9 +1,10 @@
 //! Store rows for tests to start from.
 
+use model::email::Email;
 use model::record::{CallRecord, Message};
 use model::{
-    AccountSid, CallSid, CallStatus, Direction, InstanceSid, MessageDirection, MessageSid,
-    MessageStatus, Timestamp,
+    AccountSid, CallSid, CallStatus, Direction, EmailSid, EmailStatus, InstanceSid,
+    MessageDirection, MessageSid, MessageStatus, Timestamp,
 };
 
 /// A call from ann to bob, queued at `created` and never answered.
@@ -71,5 +72,29 @@ pub fn message(
         updated: created,
         sent: None,
         forwarding: None,
+    }
+}
+
+/// An e-mail that waits to be sent.
+#[must_use]
+pub fn email(sid: EmailSid, account: AccountSid, created: Timestamp) -> Email {
+    Email {
+        sid,
+        account,
+        call: None,
+        from: "box@a.example".to_owned(),
+        to: "ann@b.example".to_owned(),
+        cc: Vec::new(),
+        bcc: Vec::new(),
+        subject: "Hello".to_owned(),
+        body: "text".to_owned(),
+        html: false,
+        recordings: Vec::new(),
+        status: EmailStatus::Queued,
+        error_code: None,
+        reason: None,
+        created,
+        updated: created,
+        sent: None,
     }
 }

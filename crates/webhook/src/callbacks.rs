@@ -18,13 +18,13 @@ use model::{AccountSid, EventSid, HttpMethod, SteadyClock, Timestamp, error};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::backoff::retry_after;
 use crate::delivery::{
     Attempt, CallbackConfig, CallbackStats, Delivery, Output, PAGE, Read, origin,
 };
 use crate::error::FetchError;
 use crate::fetch::{BodyKind, FetchRequest, Fetched, Fetcher};
 use crate::outbox::{Failure, OutboxError, OutboxStore, Outcome, PendingCallback};
+use crate::retry_after::retry_after;
 use crate::signature::{Secrets, Stamp};
 use model::egress::AddressPolicy;
 

@@ -16,11 +16,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use model::backoff::Backoff;
+use model::breaker::{Breaker, BreakerSettings, Change, Verdict};
 use model::{AccountSid, EventSid, Lane, Timestamp, error};
 use url::Url;
 
-use crate::backoff::Backoff;
-use crate::breaker::{Breaker, BreakerSettings, Change, Verdict};
 use crate::outbox::{Failure, Outcome, PendingCallback, RowPlace};
 
 mod host;

@@ -15,8 +15,6 @@
 #![forbid(unsafe_code)]
 
 mod address;
-mod backoff;
-mod breaker;
 mod budget;
 mod callbacks;
 mod client;
@@ -31,6 +29,7 @@ mod media;
 mod media_files;
 mod media_memory;
 mod outbox;
+mod retry_after;
 mod signature;
 mod socket;
 

@@ -7,14 +7,17 @@
 mod attack;
 mod contract;
 mod disk;
+mod email;
 mod inspect;
 mod kill;
 mod media;
 mod messages;
+mod moving;
 mod new;
 mod outage;
 mod registration;
 mod rights;
+mod schema;
 mod sdk;
 mod shared;
 mod smpp;

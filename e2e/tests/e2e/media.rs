@@ -20,6 +20,7 @@ mod screening;
 mod speech;
 mod streams;
 mod transfer;
+mod voicemail;
 mod wideband;
 
 use std::thread;

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use e2e::phone::Setup;
+use e2e::process::cache;
+use e2e::server::Options;
 use e2e::{App, Pitch, Reply, Server, wait};
 use serde_json::{Value, json};
 
@@ -82,15 +84,6 @@ fn drive(mut program: Command) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The cache folder of `scripts/env.sh`.
-pub(crate) fn cache() -> anyhow::Result<PathBuf> {
-    let folder = match std::env::var_os("XDG_CACHE_HOME") {
-        Some(folder) => PathBuf::from(folder),
-        None => PathBuf::from(std::env::var_os("HOME").context("no HOME")?).join(".cache"),
-    };
-    Ok(folder.join("patchcord"))
-}
-
 fn script(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join("sdk")
@@ -111,6 +104,110 @@ fn the_node_library_makes_lists_changes_and_ends_calls() -> anyhow::Result<()> {
         .env("NODE_PATH", cache()?.join("node/node_modules"))
         .arg(script("client.cjs"));
     drive(program)
+}
+
+/// The resources that the programs `resources.*` walk through, by their tags in the OpenAPI document.
+const COMMON: [&str; 14] = [
+    "Accounts",
+    "Applications",
+    "AvailablePhoneNumbers",
+    "Calls",
+    "Conferences",
+    "IncomingPhoneNumbers",
+    "Keys",
+    "Notifications",
+    "OutgoingCallerIds",
+    "Queues",
+    "Recordings",
+    "SmsMessages",
+    "Transcriptions",
+    "Usage",
+];
+
+/// The former path of text messages, which the libraries no longer use.
+const FORMER: &str = "/SMS/";
+
+/// Runs a program that walks through every common resource in test mode; it must have made each request that the OpenAPI
+/// document has.
+fn walk(mut program: Command) -> anyhow::Result<()> {
+    let allows = "[fetch]\nallow_addresses = [\"127.0.0.1\"]\n";
+    let server = Options::default().config(allows).start()?;
+    let base = server.ready()["http"].as_str().context("no address")?;
+    let output = program
+        .args([base, e2e::server::ADMIN_SID, e2e::server::ADMIN_TOKEN])
+        .output()
+        .with_context(|| format!("{program:?}: was scripts/setup run?"))?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    anyhow::ensure!(output.status.success(), "{said}\n{}", server.log());
+    let seen: Value = serde_json::from_slice(&output.stdout)?;
+    // Seven calls with their callbacks, and the texts.
+    let signed = seen["signed"].as_u64().unwrap_or_default();
+    assert!(signed > 20, "{signed} signatures were checked");
+    let made = seen["requests"].as_array().context("requests")?;
+    let made: Vec<&str> = made.iter().filter_map(Value::as_str).collect();
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
+    let openapi = std::fs::read(root.join("docs/openapi-twilio.json"))?;
+    let openapi: Value = serde_json::from_slice(&openapi)?;
+    let mut missing = Vec::new();
+    for (path, operations) in openapi["paths"].as_object().context("paths")? {
+        for (method, operation) in operations.as_object().context("operations")? {
+            let wanted = format!("{} {path}", method.to_uppercase());
+            let tag = operation["tags"][0].as_str().unwrap_or_default();
+            let is_common = COMMON.contains(&tag) && !path.contains(FORMER);
+            if is_common && !made.iter().any(|made| fits(&wanted, made)) {
+                missing.push(wanted);
+            }
+        }
+    }
+    assert!(missing.is_empty(), "not requested: {missing:#?}");
+    Ok(())
+}
+
+/// Whether a request is of an operation, whose path has `{…}` for any segment.
+fn fits(operation: &str, request: &str) -> bool {
+    let parts = |text: &str| -> Vec<String> {
+        let text = text.trim_end_matches(".json");
+        text.split('/').map(str::to_owned).collect()
+    };
+    let (wanted, made) = (parts(operation), parts(request));
+    let fits = |(wanted, made): (&String, &String)| wanted == made || wanted.starts_with('{');
+    wanted.len() == made.len() && wanted.iter().zip(&made).all(fits)
+}
+
+#[test]
+fn the_python_library_walks_through_every_resource() -> anyhow::Result<()> {
+    let mut program = Command::new(cache()?.join("venv/bin/python"));
+    program.arg(script("resources.py"));
+    walk(program)
+}
+
+#[test]
+fn the_node_library_walks_through_every_resource() -> anyhow::Result<()> {
+    let mut program = Command::new("node");
+    program
+        .env("NODE_PATH", cache()?.join("node/node_modules"))
+        .arg(script("resources.cjs"));
+    walk(program)
+}
+
+/// The script of `docs/test-mode.md` as written, except for the server's address.
+#[test]
+fn the_first_call_in_test_mode_is_busy() -> anyhow::Result<()> {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
+    let page = std::fs::read_to_string(root.join("docs/test-mode.md"))?;
+    let (_, block) = page.split_once("```sh\n").context("no script")?;
+    let code = block.split("```").next().unwrap_or_default();
+    let server = Server::start()?;
+    let base = server.ready()["http"].as_str().context("no address")?;
+    let output = Command::new("bash")
+        .args(["-euo", "pipefail", "-c"])
+        .arg(code.replace("http://127.0.0.1:8080", base))
+        .env("SID", e2e::server::ADMIN_SID)
+        .env("TOKEN", e2e::server::ADMIN_TOKEN)
+        .output()?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(said, "busy\n", "{output:?}\n{}", server.log());
+    Ok(())
 }
 
 /// `docs/twilio.md`, and the code in its blocks of this language.

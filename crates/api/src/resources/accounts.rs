@@ -1,7 +1,5 @@
 //! `/Accounts`: accounts and their sub-accounts.
 
-use std::future::ready;
-
 use model::record::{Account, Client};
 use model::{AccountSid, AccountStatus, OrganizationSid, error};
 use store::credentials::{hash_password, random_token};
@@ -13,7 +11,7 @@ use crate::failure::Failure;
 use crate::page::{Page, row_key};
 use crate::params::shown;
 use crate::password;
-use crate::resources::clients;
+use crate::resources::{clients, profiles};
 use crate::roles::Action;
 use crate::route::{self, Answers, Is, Param, RESTCOMM, Route, TWILIO, TWILIO_PAGING, param, sid};
 use crate::value::{Entry, Field, Kind, Null, Resource, Value, View, field};
@@ -24,6 +22,11 @@ const DEEPEST: usize = 2;
 const LONGEST_LOCAL_PART: usize = 64;
 /// Reserved: the administrator of every installation has it.
 const RESERVED_EMAIL: &str = "administrator@company.com";
+
+/// The type of an account whose calls reach people.
+const FULL: &str = "Full";
+/// The type of an account that calls the numbers of test mode.
+const TEST: &str = "Test";
 
 const FIELDS: &[Field<Account>] = &[
     field(
@@ -63,8 +66,8 @@ const FIELDS: &[Field<Account>] = &[
         "Type",
         Kind::Text,
         Null::Never,
-        "Type of the account.",
-        |_, _| Value::text("Full"),
+        "`Full`, or `Test` for a test account.",
+        |a, _| Value::text(if a.is_test { TEST } else { FULL }),
     ),
     field(
         "status",
@@ -140,7 +143,7 @@ const FIELDS: &[Field<Account>] = &[
     ),
 ];
 
-static ACCOUNT: Resource<Account> = Resource {
+pub(crate) static ACCOUNT: Resource<Account> = Resource {
     xml: ["Account", "Account"],
     xml_list: ["Accounts", "Accounts"],
     json_list: ["accounts", "accounts"],
@@ -165,10 +168,10 @@ pub(crate) static ROUTES: &[Route] = &[
         .answers(Answers::One(&ACCOUNT))
         .status([200, 201])
         .doc("Creates an account below the one that makes the request. If it has a password, a client is created too, with the same password; its login is the part of the e-mail address before the `@`. None is created if that is not a valid login or is taken."),
-    Route::get(ONE, |c, a, _| Box::pin(ready(get(c, a))))
+    Route::get(ONE, |c, a, _| Box::pin(get(c, a)))
         .needs(Action::Read, "Accounts")
         .answers(Answers::One(&ACCOUNT))
-        .doc("Reads an account; its e-mail address or name may be used instead of its SID."),
+        .doc("Reads an account; its e-mail address or name may be used instead of its SID. At the Restcomm base, the header `Link` names the profile that applies to it."),
     Route::post(ONE, |c, a, _| Box::pin(update(c, a)))
         .needs(Action::Modify, "Accounts")
         .params(&[PASSWORD, PROPERTIES])
@@ -217,6 +220,11 @@ const NEW: &[Param] = &[
         "Organization; if not given, that of the account that makes the request.",
     ),
     param("Password", Is::Secret, "Password for this API.").required_in(RESTCOMM),
+    param(
+        "Type",
+        Is::Word(&[FULL, TEST]),
+        "`Test` for a test account, whose calls and messages to numbers do not leave the server; `Full` if not given. It cannot be changed. Accounts below a test account are test accounts.",
+    ),
 ];
 
 const PASSWORD: &[Param] = &[param("Password", Is::Secret, "Password for this API.")];
@@ -372,6 +380,7 @@ async fn create(context: &Context<'_>, parent: &Account) -> Answer {
         },
         auth_token: random_token(),
         secondary_token: None,
+        is_test: is_test(context, parent)?,
         email,
         created: now,
         updated: now,
@@ -384,15 +393,34 @@ async fn create(context: &Context<'_>, parent: &Account) -> Answer {
     };
     let store = &context.state.store;
     let had_client = client.is_some();
-    let mut added = store.insert_account(account.clone(), client).await;
+    let profile = store.profile_of(parent.sid).await?;
+    let limit = profile.limits.sub_accounts;
+    let mut added = store
+        .insert_account_within(limit, account.clone(), client)
+        .await;
     if had_client && matches!(added, Err(StoreError::Duplicate(_) | StoreError::Taken(_))) {
         // The login is in use.
-        added = store.insert_account(account.clone(), None).await;
+        added = store
+            .insert_account_within(limit, account.clone(), None)
+            .await;
     }
     match added {
         Ok(()) => Ok(context.show(&ACCOUNT, &account)),
         Err(StoreError::Duplicate(_)) => Err(taken()),
+        Err(StoreError::TooMany) => Err(profiles::refused("Another sub-account", &profile)),
         Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether a new account is a test account.
+fn is_test(context: &Context<'_>, parent: &Account) -> Result<bool, Failure> {
+    match context.params.word("Type") {
+        Some(word) if word == FULL && parent.is_test => Err(Failure::parameter(
+            "Type",
+            "accounts below a test account are test accounts",
+        )),
+        Some(word) => Ok(word == TEST),
+        None => Ok(parent.is_test),
     }
 }
 
@@ -492,9 +520,10 @@ fn check_email(email: &str) -> Result<(), Failure> {
     }
 }
 
-fn get(context: &Context<'_>, account: &Account) -> Answer {
+async fn get(context: &Context<'_>, account: &Account) -> Answer {
     only_itself(context, account)?;
-    Ok(context.show(&ACCOUNT, account))
+    let shown = context.show(&ACCOUNT, account);
+    profiles::with_link(context, account, shown).await
 }
 
 /// Unlike their contents, accounts themselves may be changed only by administrators above them.

@@ -391,7 +391,8 @@ static COUNTRY_SHAPE: Resource<Country> = Resource {
 /// The countries whose numbers are for sale.
 async fn all_countries(context: &Context<'_>, account: &Account) -> Result<Vec<Country>, Failure> {
     let state = context.state;
-    let codes = state.numbers.countries(&state.store).await?.into_iter();
+    let provider = state.numbers.of(account);
+    let codes = provider.countries(&state.store).await?.into_iter();
     let shown = codes.map(|code| Country {
         code,
         account: account.sid,
@@ -421,7 +422,11 @@ async fn numbers(context: &Context<'_>, account: &Account, code: &str) -> Answer
     let code = country(code).ok_or_else(Failure::not_found)?;
     let search = search(context, code.clone())?;
     let state = context.state;
-    let found = state.numbers.search(&state.store, &search).await?;
+    let found = state
+        .numbers
+        .of(account)
+        .search(&state.store, &search)
+        .await?;
     if context.dialect.bare_lists {
         return Ok(context.bare(&NUMBER, &found));
     }

@@ -28,7 +28,6 @@ use self::fields::CALL;
 use self::interjection::INTERJECTIONS;
 use super::recordings::{NEW_RECORDING, new_recording};
 use crate::context::{Answer, Context, owned};
-use crate::dialect::RestDialect;
 use crate::failure::Failure;
 use crate::page::{Page, row_key, sort_by};
 use crate::params::{Bound, Params, call_pattern, one_line, party_pattern, scope, shown};
@@ -271,7 +270,7 @@ async fn list(context: &Context<'_>, account: &Account) -> Answer {
         to: params.filled("To").map(party_pattern),
         from: params.filled("From").map(party_pattern),
         exact: dialect.exact,
-        status: statuses(params, dialect),
+        status: statuses(context),
         started_from,
         started_until,
         ended_from,
@@ -289,18 +288,25 @@ async fn list(context: &Context<'_>, account: &Account) -> Answer {
 }
 
 /// The statuses shown as the word of a filter, which may be a pattern at some base paths.
-fn statuses(params: &Params, dialect: &RestDialect) -> Vec<String> {
-    let Some(text) = params.filled("Status") else {
+fn statuses(context: &Context<'_>) -> Vec<String> {
+    let Some(text) = context.params.filled("Status") else {
         return Vec::new();
     };
     let text = text.trim();
     let word = text.replace('_', "-");
     let shown_so = CallStatus::ALL.into_iter().filter(|status| {
-        let shown = (dialect.call_status)(*status).as_str();
+        let shown = (context.dialect.call_status)(*status).as_str();
         shown.eq_ignore_ascii_case(&word)
     });
     let mut statuses: Vec<String> = shown_so.map(|status| status.to_string()).collect();
     if statuses.is_empty() {
+        if !text.contains(['%', '_']) {
+            let text = format!(
+                "Status: `{}` is not a status of calls, so none is listed",
+                shown(text)
+            );
+            context.warnings.add(error::REQUEST_WARNING, text);
+        }
         // The words are lower-case, and some databases compare letter by letter.
         statuses.push(text.to_ascii_lowercase());
     }

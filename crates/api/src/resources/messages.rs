@@ -3,10 +3,10 @@
 use call_proto::{CallbackTarget, Dialect, NewMessage, SendError};
 use http::StatusCode;
 use model::record::{Account, Message};
-use model::{Bare, HttpMethod, Target};
+use model::{Bare, HttpMethod, MessageDirection, Target, error};
 use store::{MessageFilter, MessageKey};
 
-use crate::context::{Answer, Context, owned};
+use crate::context::{Answer, Context, Reply, now, owned};
 use crate::dialect::Each;
 use crate::failure::Failure;
 use crate::page::{Page, row_key, sort_by};
@@ -97,7 +97,7 @@ const FIELDS: &[Field<Message>] = &[
         "Status",
         Kind::Text,
         Null::Never,
-        "`queued` (waits for a route), `sending`, `sent` (accepted by the phone or the next server), `failed`, or what the receipt says: `delivered`, `undelivered`.",
+        "`queued` (waits for a route), `sending`, `sent` (accepted by the phone or the next server), `failed`, or what the receipt says: `delivered`, `undelivered`. `received` for one that arrived here.",
         |m, _| Value::text(m.status),
     ),
     field(
@@ -105,7 +105,7 @@ const FIELDS: &[Field<Message>] = &[
         "Direction",
         Kind::Text,
         Null::Never,
-        "`outbound-call` (sent by a document) or `outbound-api`.",
+        "`inbound`, `outbound-api`, `outbound-reply` (sent by the document of a message) or `outbound-call` (sent by that of a call, or by a client).",
         |m, _| Value::text(m.direction),
     ),
     field(
@@ -225,6 +225,8 @@ pub(crate) static ROUTES: &[Route] = &[
     Route::post(LIST, |c, a, _| Box::pin(send(c, a)))
         .needs(Action::Create, TARGET)
         .params(&[NEW])
+        .instead(INSTEAD)
+        .takes_headers()
         .status([200, 201])
         .answers(Answers::One(&MESSAGE))
         .doc("Sends a text message by SIP, without a call."),
@@ -232,6 +234,37 @@ pub(crate) static ROUTES: &[Route] = &[
         .needs(Action::Read, TARGET)
         .answers(Answers::One(&MESSAGE))
         .doc("Reads a text message."),
+    Route::post(ONE, |c, a, sid| Box::pin(change(c, a, sid)))
+        .needs(Action::Modify, TARGET)
+        .params(&[CHANGE])
+        .answers(Answers::One(&MESSAGE))
+        .refuses([&[409], &[409]])
+        .doc("Removes the text of a message that has ended."),
+    Route::delete(ONE, |c, a, sid| Box::pin(delete(c, a, sid)))
+        .needs(Action::Delete, TARGET)
+        .status([204, 204])
+        .answers(Answers::Nothing)
+        .refuses([&[409], &[409]])
+        .doc("Deletes a text message that has ended."),
+];
+
+const CHANGE: &[Param] = &[param(
+    "Body",
+    Is::Text,
+    "Must be empty: the text is removed, and the rest of the record stays.",
+)];
+
+/// Parameters of other servers, with what to use instead.
+const INSTEAD: &[(&str, &str)] = &[
+    (
+        "MediaUrl",
+        "attachments cannot be sent; write the address into `Body`",
+    ),
+    ("MessagingServiceSid", "write the sender as `From`"),
+    ("ContentSid", "write the text as `Body`"),
+    ("ContentVariables", "write the text as `Body`"),
+    ("ApplicationSid", "use `StatusCallback`"),
+    ("MaxPrice", "messages have no price"),
 ];
 
 const FILTERS: &[Param] = &[
@@ -260,6 +293,12 @@ const NEW: &[Param] = &[
     )
     .required(),
     param("Body", Is::Text, "Text, at most 1600 characters.").required(),
+    param(
+        "Encoding",
+        Is::Word(&["GSM", "UCS-2", "UTF-8"]),
+        "Has no effect: SIP carries UTF-8.",
+    )
+    .within(RESTCOMM),
     param(
         "StatusCallback",
         Is::Address,
@@ -334,6 +373,8 @@ fn new_message(context: &Context<'_>, account: &Account) -> Result<NewMessage, F
         from,
         to,
         body: body.to_owned(),
+        direction: MessageDirection::OutboundApi,
+        headers: params.headers()?,
         callback: callback.map(|url| CallbackTarget {
             url,
             method: method.unwrap_or(HttpMethod::Post),
@@ -379,9 +420,37 @@ fn sort_key(field: &str) -> Option<MessageKey> {
     })
 }
 
-async fn get(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
+async fn find(context: &Context<'_>, account: &Account, sid: &str) -> Result<Message, Failure> {
     let sid = sid.parse().map_err(|_| Failure::not_found())?;
     let found = context.state.store.message(sid).await?;
-    let found = owned(account, found).ok_or_else(Failure::not_found)?;
+    owned(account, found).ok_or_else(Failure::not_found)
+}
+
+async fn get(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
+    let found = find(context, account, sid).await?;
     Ok(context.show(&MESSAGE, &found))
+}
+
+async fn change(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
+    let found = find(context, account, sid).await?;
+    match context.params.get("Body") {
+        None => return Ok(context.show(&MESSAGE, &found)),
+        Some("") => {}
+        Some(_) => {
+            let reason = "the text can only be removed: send it empty";
+            return Err(Failure::parameter("Body", reason));
+        }
+    }
+    if !context.state.store.redact_message(found.sid, now()).await? {
+        return Err(Failure::of(error::MESSAGE_PENDING));
+    }
+    get(context, account, sid).await
+}
+
+async fn delete(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
+    let found = find(context, account, sid).await?;
+    if context.state.store.delete_message(found.sid).await? {
+        return Ok(Reply::Nothing);
+    }
+    Err(Failure::of(error::MESSAGE_PENDING))
 }

@@ -4,18 +4,29 @@ pub(crate) mod accounts;
 pub(crate) mod applications;
 pub(crate) mod audit;
 pub(crate) mod available;
+pub(crate) mod bin;
 pub(crate) mod caller_ids;
 pub(crate) mod calls;
 pub(crate) mod clients;
 pub(crate) mod conferences;
 pub(crate) mod deliveries;
+pub(crate) mod emails;
+pub(crate) mod erasures;
+pub(crate) mod extensions;
+pub(crate) mod gateways;
+pub(crate) mod geolocation;
 pub(crate) mod keys;
 pub(crate) mod message_routes;
 pub(crate) mod messages;
 pub(crate) mod notifications;
 pub(crate) mod numbers;
+pub(crate) mod organizations;
+pub(crate) mod outbound_proxy;
+pub(crate) mod profiles;
 pub(crate) mod queues;
 pub(crate) mod recordings;
+pub(crate) mod retention;
+pub(crate) mod supervisor;
 pub(crate) mod tokens;
 pub(crate) mod transcriptions;
 pub(crate) mod usage;
@@ -25,11 +36,15 @@ use crate::route::Route;
 
 /// The tables of all resources, in the order in which paths are matched.
 pub(crate) static ROUTES: &[&[Route]] = &[
+    organizations::ROUTES,
+    profiles::ROUTES,
+    extensions::ROUTES,
     accounts::ROUTES,
     applications::ROUTES,
     tokens::ROUTES,
     keys::ROUTES,
     audit::ROUTES,
+    bin::ROUTES,
     calls::ROUTES,
     clients::ROUTES,
     conferences::ROUTES,
@@ -39,10 +54,18 @@ pub(crate) static ROUTES: &[&[Route]] = &[
     caller_ids::ROUTES,
     message_routes::ROUTES,
     messages::ROUTES,
+    emails::ROUTES,
     notifications::ROUTES,
     recordings::ROUTES,
+    retention::ROUTES,
     version::ROUTES,
     deliveries::ROUTES,
+    erasures::ROUTES,
     transcriptions::ROUTES,
     usage::ROUTES,
+    usage::triggers::ROUTES,
+    geolocation::ROUTES,
+    supervisor::ROUTES,
+    gateways::ROUTES,
+    outbound_proxy::ROUTES,
 ];

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use model::naming::{self, NumberRule};
 use model::record::{Account, Application, Number, VoiceApplication};
 use model::{ApplicationSid, NumberSid, error};
-use store::{NumberFilter, NumberKey, Rows, Scope, Sort, StoreError};
+use store::{DiscardedKind, NumberFilter, NumberKey, Rows, Scope, Sort, StoreError};
 
 use crate::context::{ATTEMPTS, Answer, Context, Reply, after, now, owned};
 use crate::failure::Failure;
@@ -49,7 +49,7 @@ pub(crate) static ROUTES: &[Route] = &[
         .params(&[FILTERS, PAGING])
         .answers(Answers::Page(&NUMBER))
         .doc("Lists numbers."),
-    Route::get(AVAILABLE_COUNTRIES, |c, _, _| Box::pin(countries(c)))
+    Route::get(AVAILABLE_COUNTRIES, |c, a, _| Box::pin(countries(c, a)))
         .needs(Action::Read, TARGET)
         .within(RESTCOMM)
         .answers(Answers::Texts)
@@ -79,7 +79,7 @@ pub(crate) static ROUTES: &[Route] = &[
         .needs(Action::Delete, TARGET)
         .refuses(IN_USE)
         .status([204, 204])
-        .doc("Deletes a number. One that was bought can be bought again; a carrier gets it back within a minute."),
+        .doc("Deletes a number. It rests in the bin, where it receives no calls and can be restored; one that was bought can be bought again, and a carrier gets it back, once it has left the bin."),
 ];
 
 const FILTERS: &[Param] = &[
@@ -267,9 +267,9 @@ async fn application_names(
 }
 
 /// The countries of the provider; as with Restcomm, the list is never empty.
-async fn countries(context: &Context<'_>) -> Answer {
+async fn countries(context: &Context<'_>, account: &Account) -> Answer {
     let state = context.state;
-    let mut codes = state.numbers.countries(&state.store).await?;
+    let mut codes = state.numbers.of(account).countries(&state.store).await?;
     if codes.is_empty() {
         codes.push("US".to_owned());
     }
@@ -295,16 +295,17 @@ async fn create(context: &Context<'_>, account: &Account) -> Answer {
     }
     match pure_sip {
         Some(pure_sip) => add_own(context, account, &stored, pure_sip).await,
-        None => match buying::offer(context, &stored).await? {
+        None => match buying::offer(context, account, &stored).await? {
             Some(offer) => buying::one(context, account, offer).await,
             // Twilio's clients have no parameter for the operator's own numbers.
             None if context
                 .dialect
-                .pick([false, buying::may_be_own(context, &stored)]) =>
+                .pick([false, buying::may_be_own(context, account, &stored)])
+                && !context.state.store.is_reserved(&stored).await? =>
             {
                 add_own(context, account, &stored, true).await
             }
-            None => Err(buying::not_for_sale()),
+            None => Err(buying::not_for_sale(context, account, &stored).await),
         },
     }
 }
@@ -477,6 +478,9 @@ fn change_extra(
             | Is::Words(_) => {}
         }
     }
+    if params.get("SmsUrl").is_some() {
+        set("SmsDialect", Some(context.dialect.runs.as_str().to_owned()));
+    }
     Ok(())
 }
 
@@ -508,7 +512,12 @@ async fn update(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
 
 async fn delete(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
     let number = find(context, account, sid).await?;
-    match context.state.store.delete_number(number.sid).await {
+    let sid = number.sid.to_string();
+    let discarded = context
+        .state
+        .store
+        .discard(DiscardedKind::Number, &sid, now());
+    match discarded.await {
         Ok(true) => Ok(Reply::Nothing),
         Ok(false) => Err(Failure::not_found()),
         Err(StoreError::Taken(_)) => {

@@ -5,11 +5,10 @@ mod live;
 
 use model::record::{Account, Recording, ShownRecording, recording_seconds};
 use model::{CallSid, ConferenceSid, RecordingSid, RecordingStatus, error};
-use store::{RecordingFilter, RecordingKey, RowKey, Scope, Window};
+use store::{DiscardedKind, RecordingFilter, RecordingKey, RowKey, Scope, Window};
 
 use super::conferences;
-use crate::closing::{self, Missing};
-use crate::context::{Answer, Context, Reply, owned};
+use crate::context::{Answer, Context, Reply, now, owned};
 use crate::failure::Failure;
 use crate::media;
 use crate::page::{Page, row_key, sort_by};
@@ -122,7 +121,7 @@ const FIELDS: &[Field<ShownRecording>] = &[
         "Status",
         Kind::Text,
         Null::Never,
-        "`in-progress`, `paused`, `stopped` (by the API; the file is being closed), `completed` or `failed`.",
+        "`in-progress`, `paused`, `stopped` (by the API; the file is being closed), `completed`, `failed`, or `absent`: its file was removed, because the account keeps recordings only for a time or a person's data was erased.",
         |r, _| Value::text(r.status),
     ),
     field::<ShownRecording>(
@@ -192,7 +191,8 @@ const FIELDS: &[Field<ShownRecording>] = &[
 
 /// Its length, once it is complete.
 fn duration_ms(shown: &ShownRecording) -> Option<i64> {
-    shown.is_complete().then_some(shown.recording.duration_ms)
+    let was_complete = shown.is_complete() || shown.status == RecordingStatus::Absent;
+    was_complete.then_some(shown.recording.duration_ms)
 }
 
 fn file_url(shown: &ShownRecording, view: View<'_>) -> Value {
@@ -248,7 +248,7 @@ pub(crate) static ROUTES: &[Route] = &[
     Route::delete(ONE_OF_CALL, |c, a, sids| Box::pin(live::delete_of_call(c, a, sids)))
         .needs(Action::Delete, "Recordings")
         .refuses(IN_USE)
-        .doc("Deletes a recording of a call and its file. One that is in progress must be ended first."),
+        .doc("Deletes a recording of a call. It rests in the bin, where it can be restored, with its file and transcriptions. One that is in progress must be ended first."),
     Route::get(OF_CONFERENCE, |c, a, conference| {
         Box::pin(of_conference(c, a, conference))
     })
@@ -275,16 +275,16 @@ pub(crate) static ROUTES: &[Route] = &[
     })
     .needs(Action::Delete, "Recordings")
         .refuses(IN_USE)
-    .doc("Deletes a recording of a conference and its file. One that is in progress must be ended first."),
+    .doc("Deletes a recording of a conference. It rests in the bin, where it can be restored, with its file and transcriptions. One that is in progress must be ended first."),
     Route::get(ONE, |c, a, sid| Box::pin(get(c, a, sid)))
         .needs(Action::Read, "Recordings")
-        .refuses([&[406], &[406]])
+        .refuses([&[406, 410, 429], &[406, 410, 429]])
         .answers(Answers::One(&RECORDING))
-        .doc("Reads a recording; with `.wav` after the SID, its sound file."),
+        .doc("Reads a recording; with `.wav` after the SID, its sound file, and with `.mp3`, the same as MP3, if `lame` or `ffmpeg` is installed on the server. Ranges can be requested."),
     Route::delete(ONE, |c, a, sid| Box::pin(delete(c, a, sid)))
         .needs(Action::Delete, "Recordings")
         .refuses(IN_USE)
-        .doc("Deletes a recording and its file. One that is in progress must be ended first."),
+        .doc("Deletes a recording. It rests in the bin, where it can be restored, with its file and transcriptions. One that is in progress must be ended first."),
 ];
 
 const FILTERS: &[Param] = &[
@@ -409,10 +409,10 @@ async fn delete(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
     remove(context, &found).await
 }
 
-/// Deletes a complete recording.
+/// Moves a complete recording to the bin.
 async fn remove(context: &Context<'_>, found: &ShownRecording) -> Answer {
     match found.status {
-        RecordingStatus::Completed => {}
+        RecordingStatus::Completed | RecordingStatus::Absent => {}
         RecordingStatus::InProgress | RecordingStatus::Paused | RecordingStatus::Stopped => {
             let text = "the recording is not complete yet; end it first";
             return Err(Failure::of(error::RECORDING_STATE).saying(text));
@@ -422,16 +422,12 @@ async fn remove(context: &Context<'_>, found: &ShownRecording) -> Answer {
             return Err(Failure::of(error::RECORDING_STATE).saying(text));
         }
     }
-    let sid = found.recording.sid;
-    let (store, folder) = (&context.state.store, &context.state.recordings_dir);
-    let kept = closing::remove_recordings(store, folder, vec![sid], Missing::Lost).await?;
-    if let Some((_, error)) = kept.first() {
-        tracing::warn!(%error, recording.sid = %sid, "the file of a recording cannot be removed");
-        return Err(
-            Failure::of(error::INTERNAL).saying("The file of the recording cannot be removed.")
-        );
+    let sid = found.recording.sid.to_string();
+    let store = &context.state.store;
+    match store.discard(DiscardedKind::Recording, &sid, now()).await? {
+        true => Ok(Reply::Nothing),
+        false => Err(Failure::not_found()),
     }
-    Ok(Reply::Nothing)
 }
 
 /// The file of a recording that the caller may read.

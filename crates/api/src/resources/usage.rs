@@ -1,5 +1,7 @@
 //! `/Accounts/{sid}/Usage/Records`: what an account used, by category and period.
 
+pub(crate) mod triggers;
+
 use std::collections::BTreeMap;
 
 use model::AccountSid;

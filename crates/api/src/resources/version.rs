@@ -70,5 +70,5 @@ fn get(context: &Context<'_>) -> Answer {
         Format::Json => json_object(&mut out, dialect, &entries),
         Format::Xml => xml_element(&mut out, dialect, dialect.root, &entries),
     }
-    Ok(Reply::Document(out))
+    Ok(Reply::Document(out.into()))
 }

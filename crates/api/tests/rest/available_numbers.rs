@@ -78,11 +78,16 @@ fn inventory() -> Vec<AvailableNumber> {
 /// A server with an inventory.
 async fn stocked() -> Server {
     let server = Server::start().await;
-    stock(&server, &inventory(), false).await;
+    stock(&server).await;
     server
 }
 
-async fn stock(server: &Server, numbers: &[AvailableNumber], replace: bool) {
+/// Fills the inventory.
+pub(crate) async fn stock(server: &Server) {
+    import(server, &inventory(), false).await;
+}
+
+async fn import(server: &Server, numbers: &[AvailableNumber], replace: bool) {
     let url = format!("sqlite:{}", server.dir.path().join("p.db").display());
     let inspect = Inspect::open(&url).await.unwrap();
     inspect.import_numbers(numbers, replace).await.unwrap();
@@ -267,7 +272,7 @@ async fn available_countries_are_a_plain_list() {
     let json = format!("{path}.json");
     let none = server.get(&who, &json).await.json();
     assert_eq!(none, serde_json::json!(["US"]));
-    stock(&server, &inventory(), false).await;
+    stock(&server).await;
     let four = server.get(&who, &json).await.json();
     assert_eq!(four, serde_json::json!(["CA", "ES", "GB", "US"]));
     let xml = server.get(&who, &path).await;
@@ -282,7 +287,7 @@ async fn available_countries_are_a_plain_list() {
         .await
         .is(404);
     // A file that replaces the inventory takes everything else off sale.
-    stock(&server, &inventory()[..1], true).await;
+    import(&server, &inventory()[..1], true).await;
     assert_eq!(
         server.get(&who, &json).await.json(),
         serde_json::json!(["US"])
@@ -500,6 +505,12 @@ async fn a_carrier_is_told_of_orders_and_releases() {
         .delete(&who, &format!("{list}/{bought}.json"))
         .await
         .is(204);
+    // It rests in the bin, and is not given back before it has left that.
+    assert_eq!(sweep(3600).await, [""; 0]);
+    let refused = server.post(&who, &json, form).await;
+    assert!(refused.body.contains("is in the bin"), "{}", refused.body);
+    let resting = |sid: &str| format!("/Accounts/{}/Bin/{sid}.json", server.admin);
+    server.delete(&who, &resting(&bought)).await.is(204);
     carrier.becomes("fails");
     assert_eq!(sweep(0).await, ["release +15015550100"]);
     // Until it is given back, it cannot be bought; the next attempt comes later.
@@ -532,6 +543,7 @@ async fn a_carrier_is_told_of_orders_and_releases() {
         .delete(&who, &format!("{list}/{own}.json"))
         .await
         .is(204);
+    server.delete(&who, &resting(&own)).await.is(204);
     sweep(0).await;
     let others = format!("/Accounts/{p}/IncomingPhoneNumbers.json");
     server.post(&of("p"), &others, form).await.is(200);
@@ -607,4 +619,49 @@ async fn a_failed_order_costs_nothing() {
     assert_eq!(sweep(7200).await, ["release +15015550100"]);
     carrier.becomes("ok");
     server.post(&who, &json, form).await.is(200);
+}
+
+/// A profile limits the countries, whichever way a number is bought; the numbers of one's own are not bought.
+#[tokio::test]
+async fn a_profile_limits_the_countries_of_bought_numbers() {
+    let server = stocked().await;
+    let who = server.admin();
+    let p = server.account("p", server.admin).await;
+    let text = "{\"featureEnablement\":{\"DIDPurchase\":{\"allowedCountries\":[\"CA\",\"GB\"]}}}";
+    let json = [("content-type", "application/json")];
+    let made = server
+        .ask("POST", Some(&who), "/Profiles", &json, text)
+        .await;
+    let place = made.headers["location"].to_str().unwrap().to_owned();
+    let profile = &place[place.find("/Profiles/").unwrap()..];
+    let target = format!("<http://h/Accounts/{p}>; rel=\"related\"");
+    let link = [("link", target.as_str())];
+    server
+        .ask("LINK", Some(&who), profile, &link, "")
+        .await
+        .is(200);
+    let numbers = format!("/Accounts/{p}/IncomingPhoneNumbers.json");
+    let own = of("p");
+    for (form, status, code) in [
+        ("PhoneNumber=%2B15015550100", 403, 20_030),
+        ("PhoneNumber=%2B34700123456", 403, 20_030),
+        ("AreaCode=501", 400, 21_452),
+        ("AreaCode=450", 200, 0),
+        ("PhoneNumber=%2B442079460000", 200, 0),
+        ("PhoneNumber=%2B15015550100&isSIP=true", 200, 0),
+    ] {
+        let answer = server.post(&own, &numbers, form).await;
+        assert_eq!(answer.status, status, "{form}: {}", answer.body);
+        if code > 0 {
+            assert_eq!(answer.error()["code"], code, "{form}");
+        }
+    }
+    server
+        .ask("UNLINK", Some(&who), profile, &link, "")
+        .await
+        .is(200);
+    server
+        .post(&own, &numbers, "PhoneNumber=%2B34700123456")
+        .await
+        .is(200);
 }

@@ -523,6 +523,8 @@ async fn bad_calls_are_refused_by_name() {
         assert_eq!(answer.status, status, "{form}: {}", answer.body);
         assert!(answer.body.contains(word), "{form}: {}", answer.body);
     }
+    let full = server.post(&who, &path, "From=a&To=client:busy&Url=http://a/d");
+    assert_eq!(full.await.headers["retry-after"], "5");
     server.drain();
     let answer = server.post(&who, &path, "From=a&To=b&Url=http://a/d").await;
     answer.is(503);

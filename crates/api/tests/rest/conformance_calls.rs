@@ -716,6 +716,8 @@ fn lists(paths: &[String]) -> Vec<(&'static str, String)> {
         .iter()
         .filter_map(|path| path.rsplit_once('/'))
         .map(|(list, _)| list.to_owned())
+        // Its kinds are listed together.
+        .filter(|list| !list.starts_with("Geolocation/"))
         .collect();
     lists.sort();
     lists.dedup();
@@ -724,7 +726,7 @@ fn lists(paths: &[String]) -> Vec<(&'static str, String)> {
         base.is_empty()
             || !matches!(
                 list.as_str(),
-                "AuditLog" | "SMS/Messages" | "Webhooks/Deliveries"
+                "AuditLog" | "Bin" | "Email/Messages" | "SMS/Messages" | "Webhooks/Deliveries"
             )
     };
     lists.into_iter().flat_map(both).filter(only_here).collect()

@@ -118,6 +118,7 @@ async fn accounts_that_are_not_below_the_caller_do_not_exist_for_it() {
                 let answer = ask_as(&server, route, &who, &account.to_string()).await;
                 // Accounts themselves are only for their own credentials and administrators.
                 let permitted = match (role, route.target) {
+                    _ if route.top_only => false,
                     ("Administrator", _) => true,
                     (_, "Accounts") => account == p,
                     ("Developer", _) => true,
@@ -176,8 +177,10 @@ async fn items_of_another_account_do_not_exist() {
             continue;
         };
         let kind = segments[at - 1];
-        // Numbers for sale and periods of usage belong to no account.
-        if matches!(kind, "AvailablePhoneNumbers" | "Records") {
+        // Numbers for sale and periods of usage belong to no account; nor does what has no account in its path, or only the
+        // top account has.
+        let is_shared = matches!(kind, "AvailablePhoneNumbers" | "Records") || route.top_only;
+        if is_shared || !route.path.contains("{account}") {
             continue;
         }
         let of_kind = |item: &&String| item.rsplit('/').nth(1) == Some(kind);
@@ -252,7 +255,7 @@ async fn a_role_does_what_its_permissions_say_and_no_more() {
             let of_target = routes.iter().filter(|route| route.target == *wanted);
             for route in of_target {
                 let (status, place) = ask(&server, route, Some(&of("one")), sid).await;
-                let allowed = route.action == action;
+                let allowed = route.action == action && !route.top_only;
                 assert_eq!(status == 403, !allowed, "{only}: {status} {place}");
             }
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use call_proto::{CallbackTarget, Dialect, NewMessage};
 use model::record::Message;
-use model::{HttpMethod, MessageSid, MessageStatus, Timestamp};
+use model::{HttpMethod, MessageDirection, MessageSid, MessageStatus, Timestamp};
 use store::Change;
 
 use crate::server::{Server, call_sid};
@@ -130,6 +130,8 @@ async fn a_message_is_sent_without_a_call() {
         from: "+1999".to_owned(),
         to: "client:ann".to_owned(),
         body: "a\nb".to_owned(),
+        direction: MessageDirection::OutboundApi,
+        headers: Vec::new(),
         callback: Some(CallbackTarget {
             url: told,
             method: HttpMethod::Get,
@@ -194,4 +196,79 @@ async fn a_message_that_cannot_be_sent_is_refused_by_parameter() {
         .await
         .is(503);
     assert!(server.engine.messages.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn header_fields_and_encodings_are_checked() {
+    let server = Server::start().await;
+    let who = server.admin();
+    let path = format!("/Accounts/{}/SMS/Messages.json", server.admin);
+    let form = "From=a&To=ann&Body=x&X-Order=4711&x-shop=north+side&Encoding=UCS-2";
+    server.post(&who, &path, form).await.is(200);
+    let sent = server.engine.messages.lock().unwrap().pop().unwrap();
+    let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    assert_eq!(
+        sent.headers,
+        [header("X-Order", "4711"), header("x-shop", "north side")]
+    );
+    let long = "x".repeat(257);
+    for (more, named) in [
+        ("X-A=1%0D%0AEvil:+1".to_owned(), "X-A"),
+        ("X-A%3A=1".to_owned(), "X-A:"),
+        (format!("X-A={long}"), "X-A"),
+        ("Encoding=EBCDIC".to_owned(), "Encoding"),
+    ] {
+        let form = format!("From=a&To=ann&Body=x&{more}");
+        let answer = server.post(&who, &path, &form).await;
+        answer.is(400);
+        let text = answer.error()["message"].to_string();
+        assert!(text.contains(named), "{more}: {text}");
+    }
+    // What needs attachments or a service is refused where parameters must be known.
+    let twilio = format!("/2010-04-01/Accounts/{}/Messages.json", server.admin);
+    for name in ["MediaUrl", "MessagingServiceSid", "ContentSid"] {
+        let form = format!("From=a&To=ann&Body=x&{name}=http://a/b");
+        let answer = server.post(&who, &twilio, &form).await;
+        answer.is(400);
+        assert!(answer.body.contains(name), "{}", answer.body);
+    }
+    assert!(server.engine.messages.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_message_that_has_ended_can_be_redacted_and_deleted() {
+    let server = Server::start().await;
+    let who = server.admin();
+    let (open, over) = (message(&server, 1), message(&server, 2));
+    let created = |message: &Message| Change::MessageCreated {
+        message: Box::new(message.clone()),
+        farewell: Some("text 2".to_owned()),
+    };
+    let ended = Change::MessageEnded {
+        message: Box::new(Message {
+            status: MessageStatus::Sent,
+            reason: Some("200 OK".to_owned()),
+            ..over.clone()
+        }),
+        tells: None,
+    };
+    let changes = vec![created(&open), created(&over), ended];
+    server.store.commit(changes).await.unwrap();
+    let list = format!("/Accounts/{}/SMS/Messages", server.admin);
+    let path = |message: &Message| format!("{list}/{}.json", message.sid);
+    server.post(&who, &path(&open), "Body=").await.is(409);
+    server.delete(&who, &path(&open)).await.is(409);
+    server.post(&who, &path(&over), "Body=other").await.is(400);
+    let kept = server.get(&who, &path(&over)).await.json();
+    assert_eq!(kept["body"], "text 2");
+    let redacted = server.post(&who, &path(&over), "Body=").await.json();
+    assert_eq!(
+        (&redacted["body"], &redacted["status"]),
+        (&"".into(), &"sent".into())
+    );
+    server.delete(&who, &path(&over)).await.is(204);
+    server.get(&who, &path(&over)).await.is(404);
+    server.delete(&who, &path(&over)).await.is(404);
+    let left = server.get(&who, &format!("{list}.json")).await.json();
+    assert_eq!(left["total"], 1);
 }

@@ -38,6 +38,10 @@ fn openapi_document_is_current() {
 #[test]
 fn the_documents_are_whole() {
     for route in api::routes() {
+        // OpenAPI 3.1 has no such methods; the operation PUT describes them.
+        if matches!(route.method, "LINK" | "UNLINK") {
+            continue;
+        }
         let path = format!("{}.json", route.path);
         let base = BASES.iter().find(|base| path.starts_with(**base)).unwrap();
         let method = route.method.to_ascii_lowercase();

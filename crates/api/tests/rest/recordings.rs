@@ -230,6 +230,8 @@ async fn a_recording_whose_file_cannot_be_removed_stays() {
         std::fs::create_dir(obstacle_of(row)).unwrap();
     }
     let path = format!("/Accounts/{admin}/Recordings/{}.json", stuck[0].sid);
+    server.delete(&who, &path).await.is(200);
+    let path = format!("/Accounts/{admin}/Bin/{}.json", stuck[0].sid);
     let refused = server.delete(&who, &path).await;
     assert_eq!(refused.status, 500);
     assert!(refused.body.contains("\"code\":12400"), "{}", refused.body);
@@ -253,7 +255,7 @@ async fn a_recording_whose_file_cannot_be_removed_stays() {
     for row in &stuck {
         std::fs::remove_dir(obstacle_of(row)).unwrap();
     }
-    server.delete(&who, &path).await.is(200);
+    server.delete(&who, &path).await.is(204);
     let folder = server.dir.path();
     // Closing another account does not clear this one.
     server.account("b", admin).await;
@@ -286,7 +288,7 @@ async fn recordings_are_deleted_with_their_file() {
     let path = format!("/Accounts/{account}/Recordings/{sid}.json");
     let deleted = server.delete(&who, &path).await;
     assert_eq!((deleted.status.as_u16(), deleted.body.as_str()), (200, ""));
-    assert!(!file.exists());
+    assert!(file.exists(), "it rests in the bin");
     let left = server
         .get(&who, &format!("/Accounts/{account}/Recordings.json"))
         .await;
@@ -297,6 +299,77 @@ async fn recordings_are_deleted_with_their_file() {
         .get(&who, &path.replace(".json", ".wav"))
         .await
         .is(404);
+    let resting = path.replace("Recordings", "Bin");
+    let shown = server.get(&who, &resting).await.json();
+    assert_eq!(
+        (&shown["kind"], &shown["name"]),
+        (&"recording".into(), &shown["sid"])
+    );
+    server.post(&who, &resting, "").await.is(200);
+    server.post(&who, &resting, "").await.is(404);
+    server
+        .get(&who, &path.replace(".json", ".wav"))
+        .await
+        .is(200);
+    server.delete(&who, &path).await.is(200);
+    server.delete(&who, &resting).await.is(204);
+    server.get(&who, &resting).await.is(404);
+    assert!(!file.exists());
+    server.delete(&who, &path).await.is(404);
+}
+
+#[tokio::test]
+async fn the_bin_is_emptied_in_time() {
+    let server = Server::start().await;
+    keep(&server, 2).await;
+    let who = of("p");
+    let account = crate::server::account_sid("p");
+    let json = format!("/Accounts/{account}/IncomingPhoneNumbers.json");
+    let number = server
+        .post(&who, &json, "PhoneNumber=9966&isSIP=true")
+        .await
+        .json();
+    let number = number["sid"].as_str().unwrap();
+    let recording = recording_sid(1);
+    let file = server.dir.path().join(format!("{recording}.wav"));
+    std::fs::write(&file, "0123456789").unwrap();
+    let delete = async |kind: &str, sid: &str| {
+        let path = format!("/Accounts/{account}/{kind}/{sid}.json");
+        let deleted = server.delete(&who, &path).await;
+        assert!(deleted.status.is_success(), "{path}: {}", deleted.status);
+    };
+    delete("IncomingPhoneNumbers", number).await;
+    delete("Recordings", &recording.to_string()).await;
+    let bin = format!("/Accounts/{account}/Bin.json");
+    let listed = async || server.get(&who, &bin).await.column("bin", "kind");
+    assert_eq!(listed().await, ["recording", "number"]);
+    let sweep = |before| api::empty_bin(&server.store, server.dir.path(), before);
+    let now = Timestamp::from_unix(std::time::UNIX_EPOCH.elapsed().unwrap());
+    sweep(now - std::time::Duration::from_secs(60))
+        .await
+        .unwrap();
+    assert_eq!(listed().await.len(), 2);
+    sweep(now + std::time::Duration::from_secs(60))
+        .await
+        .unwrap();
+    assert_eq!(listed().await, [""; 0]);
+    assert!(!file.exists());
+    // A name that another account takes meanwhile is not given back.
+    let again = server
+        .post(&who, &json, "PhoneNumber=9966&isSIP=true")
+        .await
+        .json();
+    let again = again["sid"].as_str().unwrap();
+    delete("IncomingPhoneNumbers", again).await;
+    let admin = server.admin();
+    let others = format!("/Accounts/{}/IncomingPhoneNumbers.json", server.admin);
+    server
+        .post(&admin, &others, "PhoneNumber=9966&isSIP=true")
+        .await
+        .is(200);
+    let path = format!("/Accounts/{account}/Bin/{again}.json");
+    let refused = server.post(&who, &path, "").await;
+    assert_eq!(refused.status, 409, "{}", refused.body);
 }
 
 #[tokio::test]

@@ -5,10 +5,12 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use api::{ApiState, Build, Calls, Messages, RateLimits, Roles};
+use api::{
+    ApiState, Build, Calls, Messages, Monitor, Outbound, RateLimits, Registration, Roles, Trunks,
+};
 use async_trait::async_trait;
-use axum::Router;
 use axum::body::{Body, to_bytes};
+use axum::{Extension, Router};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use call_proto::{
@@ -17,12 +19,13 @@ use call_proto::{
 };
 use http::{HeaderMap, Request, StatusCode};
 use model::Source;
+use model::census::Figures;
 use model::message_route::RouteHealth;
 use model::record::{Account, CallRecord, Message, Organization, RecordingKind, StartedRecording};
 use model::{
-    AccountSid, AccountStatus, CallSid, CallStatus, ConferenceSid, ConferenceStatus, InstanceSid,
-    MessageDirection, MessageRouteSid, MessageSid, OrganizationSid, RecordingSid, RecordingSource,
-    RecordingStatus, Timestamp,
+    AccountSid, AccountStatus, CallSid, CallStatus, ConferenceSid, ConferenceStatus, GatewaySid,
+    InstanceSid, MessageDirection, MessageRouteSid, MessageSid, OrganizationSid,
+    OrganizationStatus, RecordingSid, RecordingSource, RecordingStatus, Timestamp,
 };
 use serde_json::Value;
 use store::{AdminSeed, Change, RecordingLinks, SecretKey, Store};
@@ -104,16 +107,24 @@ impl Server {
             created: Mutex::new(Vec::new()),
             modified: Mutex::new(Vec::new()),
             messages: Mutex::new(Vec::new()),
+            figures: Mutex::new(Figures::default()),
+            outbound: Mutex::default(),
         });
         let draining = Arc::new(AtomicBool::new(false));
         let mut state = ApiState {
             store: store.clone(),
             calls: engine.clone(),
             messages: engine.clone(),
+            mail: Some(model::email::Senders::default()),
+            monitor: engine.clone(),
+            trunks: engine.clone(),
             numbers: api::NumberProvider::Inventory,
             recording_links: RecordingLinks::new(store.key().clone(), None),
             shows_digests: true,
             recordings_dir: dir.path().to_path_buf(),
+            retention: store::Retention::default(),
+            mp3: None,
+            bin_lifetime: Duration::from_secs(30 * 24 * 3600),
             public_base: "http://pbx.example:8080".to_owned(),
             roles: Roles::default().with("Keeper", vec!["*:Accounts".parse().unwrap()]),
             build: Build {
@@ -138,6 +149,12 @@ impl Server {
             router,
             requests: AtomicU32::new(1),
         }
+    }
+
+    /// Its routes, to serve them on a socket.
+    pub(crate) fn router(&self) -> Router {
+        let source = Extension(Source::from(IpAddr::V4(Ipv4Addr::LOCALHOST)));
+        self.router.clone().layer(source)
     }
 
     /// The credentials of the top account.
@@ -170,6 +187,7 @@ impl Server {
             password_hash: None,
             auth_token: format!("token-{name}"),
             secondary_token: None,
+            is_test: false,
             created: now(),
             updated: now(),
         };
@@ -182,7 +200,9 @@ impl Server {
         let organization = Organization {
             sid,
             domain_name: domain.to_owned(),
+            status: OrganizationStatus::Active,
             created: now(),
+            updated: now(),
         };
         self.store.insert_organization(organization).await.unwrap();
         sid
@@ -315,6 +335,10 @@ pub(crate) struct TestEngine {
     pub(crate) modified: Mutex<Vec<(CallSid, Modify)>>,
     /// Messages that it was requested to send.
     pub(crate) messages: Mutex<Vec<NewMessage>>,
+    /// What it has counted.
+    pub(crate) figures: Mutex<Figures>,
+    /// Its trunks, as read last.
+    pub(crate) outbound: Mutex<Outbound>,
 }
 
 #[async_trait]
@@ -453,6 +477,34 @@ impl TestEngine {
         let change = Change::RecordingChanged { sid, status, at };
         self.store.commit(vec![change]).await.unwrap();
         Ok(Changed::Recording(sid))
+    }
+}
+
+/// Its trunks are the gateways, which all refuse its registration.
+#[async_trait]
+impl Trunks for TestEngine {
+    async fn refresh(&self) {
+        let mut gateways = self.store.gateways().await.unwrap().into_iter();
+        let on_fallback = self.store.is_on_fallback().await.unwrap();
+        *self.outbound.lock().unwrap() = Outbound {
+            primary: gateways.next().map(|gateway| gateway.proxy),
+            fallback: gateways.next().map(|gateway| gateway.proxy),
+            on_fallback,
+        };
+    }
+
+    fn outbound(&self) -> Outbound {
+        self.outbound.lock().unwrap().clone()
+    }
+
+    fn registration(&self, _gateway: GatewaySid) -> Option<Registration> {
+        Some(Registration::Refused(403))
+    }
+}
+
+impl Monitor for TestEngine {
+    fn figures(&self) -> Figures {
+        *self.figures.lock().unwrap()
     }
 }
 

@@ -3,8 +3,8 @@
 use model::AccountStatus;
 use model::record::{Callback, Conference, Notification, Recording, RecordingKind, Transcription};
 use model::{
-    AccountSid, ConferenceSid, ConferenceStatus, EventSid, HttpMethod, MessageSid, NotificationSid,
-    RecordingSid, TranscriptionSid, TranscriptionStatus,
+    AccountSid, ConferenceSid, ConferenceStatus, EmailSid, EventSid, HttpMethod, MessageSid,
+    NotificationSid, RecordingSid, TranscriptionSid, TranscriptionStatus,
 };
 use store::Change;
 
@@ -71,11 +71,36 @@ pub(crate) async fn items(server: &Server, account: AccountSid, n: u8) -> Vec<St
         ("OutgoingCallerIds", format!("PhoneNumber=%2B1501555010{n}")),
         ("Keys", "FriendlyName=x".to_owned()),
         ("MessageRoutes", "Kind=client".to_owned()),
+        (
+            "Usage/Triggers",
+            "UsageCategory=calls&TriggerValue=9&CallbackUrl=http://a/t".to_owned(),
+        ),
+        (
+            "Geolocation/Immediate",
+            "DeviceIdentifier=1&StatusCallback=http://a/g".to_owned(),
+        ),
+        (
+            "Geolocation/Notification",
+            "DeviceIdentifier=1&StatusCallback=http://a/g&GeofenceEvent=in\
+             &EventGeofenceLatitude=1&EventGeofenceLongitude=1&GeofenceRange=1"
+                .to_owned(),
+        ),
     ] {
         let list = format!("/Accounts/{account}/{kind}.json");
         let created = server.post(&who, &list, &form).await.json();
         paths.push(format!("{kind}/{}", created["sid"].as_str().unwrap()));
     }
+    let numbers = format!("/Accounts/{account}/IncomingPhoneNumbers");
+    let form = format!("PhoneNumber=8{n}&isSIP=true");
+    let made = server
+        .post(&who, &format!("{numbers}.json"), &form)
+        .await
+        .json();
+    let number = made["sid"].as_str().unwrap();
+    server
+        .delete(&who, &format!("{numbers}/{number}.json"))
+        .await;
+    paths.push(format!("Bin/{number}"));
     let log = format!("/Accounts/{account}/AuditLog.json");
     let log = server.get(&who, &log).await;
     paths.push(format!("AuditLog/{}", log.column("audit_log", "sid")[0]));
@@ -166,6 +191,10 @@ pub(crate) async fn items(server: &Server, account: AccountSid, n: u8) -> Vec<St
     let created = Change::ConferenceCreated(Box::new(conference));
     server.store.commit(vec![created]).await.unwrap();
     paths.push(format!("SMS/Messages/{message}"));
+    let email = testkit::records::email(EmailSid::from_bytes([n; 16]), account, now());
+    paths.push(format!("Email/Messages/{}", email.sid));
+    let queued = Change::EmailQueued(Box::new(email));
+    server.store.commit(vec![queued]).await.unwrap();
     paths.push(format!("Webhooks/Deliveries/{event}"));
     paths.push(format!("Calls/{}", call_sid(n.into())));
     paths.push(format!("Recordings/{recording}"));

@@ -25,6 +25,16 @@ pub(crate) struct Fetching {
     /// The queue in which the call waits.
     queue: Option<QueueSid>,
     purpose: Purpose,
+    reads: Reads,
+}
+
+/// What runs the document.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reads {
+    /// A call.
+    Call,
+    /// A text message.
+    Message,
 }
 
 /// The purpose of a fetch.
@@ -124,7 +134,7 @@ impl Fetching {
             author,
             queue,
         };
-        cx.command(who.call, Command::Fetch { req, request });
+        cx.command(who.owner, Command::Fetch { req, request });
         Self {
             req,
             url,
@@ -132,7 +142,14 @@ impl Fetching {
             author,
             queue,
             purpose,
+            reads: Reads::Call,
         }
+    }
+
+    /// The same document, to be read for a text message.
+    pub(crate) const fn for_message(mut self) -> Self {
+        self.reads = Reads::Message;
+        self
     }
 
     /// Whether it waits for this answer.
@@ -196,7 +213,11 @@ impl Fetching {
         } = fallback;
         let purpose = Purpose::Fallback { set_in };
         let params = (params, self.queue);
-        Answer::FallBack(Self::ask((url, method), params, author, purpose, who, cx))
+        let fallback = Self::ask((url, method), params, author, purpose, who, cx);
+        Answer::FallBack(Self {
+            reads: self.reads,
+            ..fallback
+        })
     }
 
     /// The document in an answer, with its address; `None` if there is nothing more to do.
@@ -212,8 +233,11 @@ impl Fetching {
         if content_type.is_none() && fetched.body.trim().is_empty() && !self.is_first() {
             return Ok(None);
         }
-        let document = rcml::Document::from_reply(content_type, &fetched.body, &fetched.url)
-            .map_err(|error| Problem::no_document(&error))?;
+        let document = match self.reads {
+            Reads::Call => rcml::Document::from_reply(content_type, &fetched.body, &fetched.url),
+            Reads::Message => rcml::Document::from_message_reply(content_type, &fetched.body),
+        };
+        let document = document.map_err(|error| Problem::no_document(&error))?;
         Ok(Some((fetched.url.clone(), document)))
     }
 
@@ -242,6 +266,8 @@ fn setting(name: &str, set_in: SetIn) -> String {
         SetIn::Wait => "`waitMethod`".to_owned(),
         SetIn::NumberRefer => "`ReferMethod` of the number".to_owned(),
         SetIn::DialRefer => "`referMethod`".to_owned(),
+        SetIn::NumberSms => format!("`Sms{name}` of the number"),
+        SetIn::ApplicationSms => format!("`Sms{name}` of the application"),
     }
 }
 

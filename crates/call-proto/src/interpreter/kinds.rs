@@ -25,7 +25,7 @@ pub(super) fn must_answer_for(verb: &Verb, site: &Site<'_>) -> bool {
         Verb::Play(play) => !play.url.is_empty() || play.digits.is_some(),
         Verb::Say(say) => !say.text.is_empty(),
         Verb::Redirect(redirect) => !redirect.url.is_empty(),
-        Verb::Unsupported(_) => false,
+        Verb::Email(_) | Verb::Unsupported(_) => false,
     }
 }
 
@@ -48,7 +48,7 @@ pub(super) const fn outlives_leg(verb: &Verb) -> bool {
         | Verb::Leave(_)
         | Verb::Refer(_)
         | Verb::Echo(_) => false,
-        Verb::Sms(_) | Verb::Unsupported(_) => true,
+        Verb::Sms(_) | Verb::Email(_) | Verb::Unsupported(_) => true,
     }
 }
 
@@ -64,6 +64,7 @@ pub(super) const fn lets_keys_wait(verb: &Verb) -> bool {
         | Verb::Redirect(_)
         | Verb::Gather(_)
         | Verb::Sms(_)
+        | Verb::Email(_)
         | Verb::Start(_)
         | Verb::Stop(_)
         | Verb::Leave(_)

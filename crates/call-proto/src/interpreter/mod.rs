@@ -10,6 +10,7 @@ mod connect;
 mod dequeue;
 mod dial;
 mod echo;
+mod email;
 mod enqueue;
 mod fetching;
 mod findings;
@@ -35,6 +36,7 @@ mod sounding;
 mod verb;
 
 pub(crate) use fetching::{Answer, Fetching, Problem};
+pub(crate) use findings::Told;
 pub(crate) use refer::ReferNews;
 pub(crate) use script::{Input, Script};
 pub(crate) use scripts::Scripts;

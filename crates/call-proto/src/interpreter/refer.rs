@@ -8,6 +8,7 @@
 
 use std::time::Duration;
 
+use model::profile::Traffic;
 use model::{Bare, Target, Timestamp, error};
 use rcml::Refer;
 
@@ -105,6 +106,8 @@ pub(super) fn start(refer: Refer, site: &mut Site<'_>, cx: &mut Context) -> Step
     let check = Command::Resolve {
         req,
         author: site.author(),
+        account: site.leg.profile.account,
+        traffic: Traffic::OutboundCalls,
         targets: vec![Target::parse(without_headers(&target), Bare::Number)],
     };
     cx.command(site.leg.profile.sid, check);

@@ -16,8 +16,8 @@ use super::run::Run;
 use super::sounding::Sounding;
 use super::verb::{Host, Running, Site, Step};
 use super::{
-    connect, dial, echo, enqueue, gather, hangup, joining, leave, pause, play, record, redirect,
-    refer, reject, say, sms,
+    connect, dial, echo, email, enqueue, gather, hangup, joining, leave, pause, play, record,
+    redirect, refer, reject, say, sms,
 };
 use crate::command::Sound;
 use crate::context::Context;
@@ -431,6 +431,7 @@ fn may_wait(verb: &Verb, site: &mut Site<'_>, cx: &mut Context) -> bool {
         | Verb::Reject(_)
         | Verb::Dial(_)
         | Verb::Sms(_)
+        | Verb::Email(_)
         | Verb::Record(_)
         | Verb::Connect(_)
         | Verb::Start(_)
@@ -627,6 +628,7 @@ fn begin(verb: Verb, site: &mut Site<'_>, cx: &mut Context) -> Current {
         Verb::Gather(gather) => gather::start(gather, site, cx),
         Verb::Record(record) => record::start(*record, site, cx),
         Verb::Sms(sms) => sms::start(&sms, site, cx),
+        Verb::Email(verb) => email::start(&verb, site, cx),
         Verb::Connect(verb) => connect::connect(*verb, site, cx),
         Verb::Start(start) => connect::start(start, site, cx),
         Verb::Stop(stop) => connect::stop(&stop, site, cx),

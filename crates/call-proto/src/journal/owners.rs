@@ -87,6 +87,7 @@ impl fmt::Debug for FactText<'_> {
             | Fact::AnsweredBy { .. }
             | Fact::Ended { .. }
             | Fact::Farewell { .. }
+            | Fact::MessageArrived { .. }
             | Fact::ConferenceCreated(_)
             | Fact::ConferenceStarted { .. }
             | Fact::ConferenceEnded { .. }
@@ -98,7 +99,8 @@ impl fmt::Debug for FactText<'_> {
             | Fact::RecordingStarted { .. }
             | Fact::RecordingChanged { .. }
             | Fact::RecordingClosed { .. }
-            | Fact::RecordingReported { .. } => self.0.fmt(f),
+            | Fact::RecordingReported { .. }
+            | Fact::EmailQueued(_) => self.0.fmt(f),
         }
     }
 }

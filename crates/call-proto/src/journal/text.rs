@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 
 use super::owners::FactText;
 use super::redact::{HIDDEN, credentials, hide_logins};
-use crate::command::{Addressed, Command, FetchRequest, LegCommand};
+use crate::command::{Addressed, Command, FetchRequest, LegCommand, OutgoingMessage};
 use crate::fact::Fact;
 use crate::request::Changed;
 use crate::room::RoomCommand;
@@ -64,6 +64,20 @@ pub(super) fn of_command(addressed: &Addressed) -> Option<String> {
                 text,
                 "{call} Fetch {{ req: {req:?}, request: FetchRequest {{ url: {url:?}, \
                  method: {method:?}, params: {params:?}, author: {author:?} }} }}"
+            )
+        }
+        // Without header fields, as in journals from before messages had any.
+        Command::SendMessage { req, message } if message.headers.is_empty() => {
+            let OutgoingMessage {
+                route,
+                from,
+                text: words,
+                headers: _,
+            } = &**message;
+            write!(
+                text,
+                "{call} SendMessage {{ req: {req:?}, message: OutgoingMessage {{ route: {route:?}, \
+                 from: {from:?}, text: {words:?} }} }}"
             )
         }
         // As in journals from before a change could return anything.

@@ -56,7 +56,7 @@ impl TextMessage {
             from: without_password(&new.from),
             to: without_password(&new.to),
             body: new.body,
-            direction: MessageDirection::OutboundApi,
+            direction: new.direction,
             status: MessageStatus::Sending,
             error_code: None,
             reason: None,
@@ -65,7 +65,7 @@ impl TextMessage {
             sent: None,
             forwarding: None,
         };
-        let dialect = new.dialect;
+        let (dialect, direction) = (new.dialect, new.direction);
         let first = new
             .callback
             .map(|target| MessageFarewell::new(0, target, message_params(&record, dialect)));
@@ -80,11 +80,16 @@ impl TextMessage {
         let told = first.map(|first| first.callback(&record, ids.event(now)));
         facts.extend(told.map(Fact::Callback));
         let mut message = Self {
-            sending: Sending::new(record, last, now),
+            sending: Sending::new(record, new.headers, last, now),
             ids,
             commands: vec![MessageCommand::Commit(facts)],
         };
-        message.trace(now, Lane::Api, Way::In, "POST Messages", "");
+        let asked = match direction {
+            MessageDirection::OutboundApi => "POST Messages",
+            MessageDirection::OutboundReply => "<Sms>",
+            MessageDirection::OutboundCall | MessageDirection::Inbound => "MESSAGE",
+        };
+        message.trace(now, Lane::Api, Way::In, asked, "");
         let words = target_in_words(&target);
         message.trace(now, Lane::Sip, Way::Out, "look up", &words);
         message.commands.push(MessageCommand::Resolve(target));
@@ -137,6 +142,20 @@ impl TextMessage {
     /// The commands to carry out, in order.
     pub fn poll_commands(&mut self) -> Vec<MessageCommand> {
         std::mem::take(&mut self.commands)
+    }
+
+    /// The final response, or what it would be if the recipient said what became of the message.
+    #[must_use]
+    pub fn outcome(&self) -> (u16, String) {
+        let known = self.sending.response.clone();
+        known.unwrap_or_else(|| {
+            let status = match (self.record().status, self.record().error_code) {
+                (MessageStatus::Sent | MessageStatus::Sending, _) => 202,
+                (_, Some(error::MESSAGE_UNKNOWN_RECIPIENT)) => 404,
+                _ => 480,
+            };
+            (status, String::new())
+        })
     }
 
     /// Whether it has its final status.

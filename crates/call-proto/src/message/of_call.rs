@@ -3,6 +3,7 @@
 //! **Invariant: the call is not forgotten before each of its messages has ended**, even after its
 //! leg has ended.
 
+use model::profile::Traffic;
 use model::record::Message;
 use model::{
     AccountSid, Bare, MessageDirection, MessageSid, MessageStatus, Target, Timestamp, error,
@@ -16,6 +17,7 @@ use crate::event::{Req, Route, Unreachable};
 use crate::fact::Fact;
 use crate::farewell::MessageFarewell;
 use crate::leg::Leg;
+use crate::params::Headers;
 
 /// Maximum pending messages of one call, so that a document cannot send an unlimited number.
 const MAX_OPEN: usize = 50;
@@ -31,6 +33,8 @@ struct OpenMessage {
 #[derive(Default)]
 pub(crate) struct Messages {
     open: Vec<OpenMessage>,
+    /// How many e-mails its documents have sent.
+    pub(crate) emails: usize,
 }
 
 impl Messages {
@@ -80,7 +84,7 @@ impl Messages {
             farewell: farewell.clone().map(Box::new),
         });
         let (sid, req) = (record.sid, cx.req());
-        let mut sending = Sending::new(record, farewell, cx.now);
+        let mut sending = Sending::new(record, Headers::new(), farewell, cx.now);
         if self.open.len() >= MAX_OPEN {
             let text = format!("{MAX_OPEN} messages of the call are in transit");
             let end = End::failed(error::MESSAGE_OVERFLOW, text);
@@ -95,6 +99,8 @@ impl Messages {
             Command::Resolve {
                 req,
                 author,
+                account: leg.profile.account,
+                traffic: Traffic::OutboundTexts,
                 targets,
             },
         );

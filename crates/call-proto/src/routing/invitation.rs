@@ -1,8 +1,8 @@
-//! The content of an INVITE, and how much of it is trusted.
+//! The content of an INVITE or MESSAGE, and how much of it is trusted.
 
 use std::net::IpAddr;
 
-use model::number;
+use model::{OrganizationSid, number};
 
 use crate::event::Headers;
 
@@ -25,17 +25,21 @@ pub enum Caller {
     Trunk,
 }
 
-/// The parts of an INVITE that routing needs.
+/// The parts of an INVITE or MESSAGE that routing needs.
 #[derive(Clone, Debug)]
 pub struct Invitation {
     /// The sender.
     pub caller: Caller,
     /// User part of From; not authenticated.
     pub from_user: String,
+    /// The organization that From names, or the first one; that of the client, if it is authenticated.
+    pub from_organization: OrganizationSid,
     /// Whether the host of From is this server.
     pub from_here: bool,
     /// Whether it came from an address at which a client with that user part is registered.
     pub from_registered: bool,
+    /// The organization whose domain the Request-URI names; `None` if it names none.
+    pub called_organization: Option<OrganizationSid>,
     /// User part of the Request-URI.
     pub called_user: String,
     /// Whether the Request-URI names this server rather than another one.

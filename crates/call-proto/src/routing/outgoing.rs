@@ -1,6 +1,6 @@
 //! The kind of route to a called party: the phones of a client, a trunk, or a SIP address.
 
-use model::{AccountStatus, Target, error};
+use model::{AccountSid, AccountStatus, OrganizationSid, Target, error};
 
 use super::{Rows, Want};
 use crate::event::Unreachable;
@@ -10,11 +10,18 @@ use crate::event::Unreachable;
 pub enum Way {
     /// At the registered phones of a client.
     Phones {
+        /// Its organization.
+        organization: OrganizationSid,
         /// Its login.
         login: String,
     },
     /// Behind the trunk for calls to the outside.
     Trunk {
+        /// The number.
+        number: String,
+    },
+    /// At a party of test mode (`crate::stand_in`).
+    StandIn {
         /// The number.
         number: String,
     },
@@ -34,32 +41,53 @@ pub enum Place {
     Parameter,
 }
 
+/// A number or login of a SIP address that leads to this server; it may be a client's.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Local<'a> {
+    /// Number or login.
+    pub user: &'a str,
+    /// The organization whose domain the address names; `None` if it names none.
+    pub organization: Option<OrganizationSid>,
+}
+
 /// Decides where to find a called party.
 ///
-/// - `local`: number or login of a SIP address that leads to this server; it may be a client's
+/// - `author`: account that named the party, and its organization; the numbers that a test account names are those of test
+///   mode
+/// - `local`: what a SIP address means, if it leads to this server
 ///
 /// # Errors
 /// The row that the decision depends on, if it is not known yet.
 pub fn way(
     target: &Target,
-    local: Option<&str>,
+    (author, organization): (AccountSid, OrganizationSid),
+    local: Option<Local<'_>>,
     rows: &Rows,
 ) -> Result<Result<Way, Unreachable>, Want> {
     match target {
-        Target::Client(login) => phones(login, rows),
-        Target::Number(number) => Ok(Ok(trunk(number))),
+        Target::Client(login) => phones(organization, login, rows),
+        Target::Number(number) => Ok(Ok(outside(number, author, rows)?)),
         Target::Named(name) => {
             // Without a digit it must be a missing client.
-            let is_client =
-                means_client(name, rows)? || !name.contains(|c: char| c.is_ascii_digit());
+            let is_client = means_client(organization, name, rows)?
+                || !name.contains(|c: char| c.is_ascii_digit());
             if is_client {
-                phones(name, rows)
+                phones(organization, name, rows)
             } else {
-                Ok(Ok(trunk(name)))
+                Ok(Ok(outside(name, author, rows)?))
             }
         }
         Target::Sip(uri) => match local {
-            Some(user) if means_client(user, rows)? => phones(user, rows),
+            // Clients of different organizations do not reach each other.
+            Some(Local {
+                user,
+                organization: Some(other),
+            }) if other != organization && means_client(other, user, rows)? => {
+                Ok(Err(no_client(user)))
+            }
+            Some(Local { user, .. }) if means_client(organization, user, rows)? => {
+                phones(organization, user, rows)
+            }
             Some(_) | None => Ok(Ok(Way::Address { uri: uri.clone() })),
         },
     }
@@ -70,14 +98,19 @@ pub fn way(
 ///
 /// # Errors
 /// The row that the answer depends on, if it is not known yet.
-pub fn instead(number: &str, place: Place, rows: &Rows) -> Result<Option<String>, Want> {
-    if means_client(number, rows)? {
+pub fn instead(
+    number: &str,
+    organization: OrganizationSid,
+    place: Place,
+    rows: &Rows,
+) -> Result<Option<String>, Want> {
+    if means_client(organization, number, rows)? {
         return Ok(Some(match place {
             Place::Document => format!("did you mean `<Client>{number}</Client>`?"),
             Place::Parameter => format!("did you mean `client:{number}`?"),
         }));
     }
-    let is_own = rows.exact_number(number)?.is_some();
+    let is_own = rows.exact_number(organization, number)?.is_some();
     Ok(is_own.then(|| {
         let advice = match place {
             Place::Document => "; call a client, or redirect to the document of the number",
@@ -90,33 +123,46 @@ pub fn instead(number: &str, place: Place, rows: &Rows) -> Result<Option<String>
 }
 
 /// Whether a text that may also be a number means a client.
-fn means_client(text: &str, rows: &Rows) -> Result<bool, Want> {
-    Ok(match rows.client(text)? {
+fn means_client(organization: OrganizationSid, text: &str, rows: &Rows) -> Result<bool, Want> {
+    Ok(match rows.client(organization, text)? {
         Some(client) => rows.number_before(client, text)?.is_none(),
         None => false,
     })
 }
 
-fn phones(login: &str, rows: &Rows) -> Result<Result<Way, Unreachable>, Want> {
-    let enabled = match rows.client(login)? {
+fn phones(
+    organization: OrganizationSid,
+    login: &str,
+    rows: &Rows,
+) -> Result<Result<Way, Unreachable>, Want> {
+    let enabled = match rows.client(organization, login)? {
         Some(client) if client.enabled => rows.account(client.account)? == AccountStatus::Active,
         Some(_) | None => false,
     };
     Ok(if enabled {
         Ok(Way::Phones {
+            organization,
             login: login.to_owned(),
         })
     } else {
-        Err(Unreachable {
-            code: error::UNREACHABLE_TARGET,
-            text: format!("there is no client `{login}`, or it is disabled"),
-            is_unknown: true,
-        })
+        Err(no_client(login))
     })
 }
 
-fn trunk(number: &str) -> Way {
-    Way::Trunk {
-        number: number.to_owned(),
+fn no_client(login: &str) -> Unreachable {
+    Unreachable {
+        code: error::UNREACHABLE_TARGET,
+        text: format!("there is no client `{login}`, or it is disabled"),
+        is_unknown: true,
     }
+}
+
+/// Where the number of nobody on this server is called.
+fn outside(number: &str, author: AccountSid, rows: &Rows) -> Result<Way, Want> {
+    let number = number.to_owned();
+    Ok(if rows.is_test(author)? {
+        Way::StandIn { number }
+    } else {
+        Way::Trunk { number }
+    })
 }

@@ -8,16 +8,19 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use model::naming::{self, Claimant, claimant};
+use model::profile::Limits;
 use model::record::{Account, Application, Client, Number};
-use model::{AccountSid, AccountStatus, ApplicationSid, number};
+use model::{AccountSid, AccountStatus, ApplicationSid, OrganizationSid, number};
 
 /// A row that a decision depends on.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Want {
-    /// The client with this login in the served organization.
-    Client(String),
+    /// The client with this login in this organization.
+    Client(OrganizationSid, String),
     /// The numbers that a dialled text may mean.
     Numbers {
+        /// Where it is dialled.
+        organization: OrganizationSid,
         /// As dialled.
         dialled: String,
         /// The spellings under which it may be stored, in order of preference.
@@ -27,6 +30,8 @@ pub enum Want {
     Account(AccountSid),
     /// An application.
     Application(ApplicationSid),
+    /// What the profile of an account limits.
+    Limits(AccountSid),
 }
 
 /// Numbers that a dialled text may mean.
@@ -47,6 +52,8 @@ pub struct Standing {
     pub status: AccountStatus,
     /// The account above it.
     pub parent: Option<AccountSid>,
+    /// Whether it is a test account, whose calls do not leave the server through a trunk.
+    pub is_test: bool,
 }
 
 /// The number that a dialled text stands for.
@@ -60,22 +67,37 @@ struct Match {
 /// The rows that are known so far.
 #[derive(Clone, Default, Debug)]
 pub struct Rows {
-    clients: BTreeMap<String, Option<Arc<Client>>>,
-    numbers: BTreeMap<String, Option<Match>>,
+    clients: BTreeMap<(OrganizationSid, String), Option<Arc<Client>>>,
+    numbers: BTreeMap<(OrganizationSid, String), Option<Match>>,
+    limits: BTreeMap<AccountSid, Limits>,
     accounts: BTreeMap<AccountSid, Standing>,
     applications: BTreeMap<ApplicationSid, Option<Arc<Application>>>,
 }
 
 impl Rows {
     /// Adds the answer to [`Want::Client`].
-    pub fn add_client(&mut self, login: String, client: Option<Arc<Client>>) {
-        self.clients.insert(login, client);
+    pub fn add_client(
+        &mut self,
+        organization: OrganizationSid,
+        login: String,
+        client: Option<Arc<Client>>,
+    ) {
+        self.clients.insert((organization, login), client);
     }
 
     /// Adds the answer to [`Want::Numbers`]: an exact spelling precedes a pattern, a pattern
     /// precedes `*`.
-    pub fn add_numbers(&mut self, dialled: String, spellings: &[String], found: Numbers) {
-        let exact = found.exact.into_iter().next();
+    pub fn add_numbers(
+        &mut self,
+        (organization, dialled): (OrganizationSid, String),
+        spellings: &[String],
+        found: Numbers,
+    ) {
+        let is_dialled_here = |number: &Arc<Number>| {
+            let stored = (number.phone_number.as_str(), number.organization);
+            naming::is_dialled_in(stored, organization)
+        };
+        let exact = found.exact.into_iter().find(is_dialled_here);
         let is_exact = exact.is_some();
         let number = exact
             .or_else(|| by_pattern(&dialled, spellings, found.patterns))
@@ -84,7 +106,7 @@ impl Rows {
             number,
             exact: is_exact,
         });
-        self.numbers.insert(dialled, found);
+        self.numbers.insert((organization, dialled), found);
     }
 
     /// Adds the answer to [`Want::Account`]; a missing account counts as closed.
@@ -92,6 +114,7 @@ impl Rows {
         let missing = Standing {
             status: AccountStatus::Closed,
             parent: None,
+            is_test: false,
         };
         self.accounts.insert(account, found.unwrap_or(missing));
     }
@@ -101,44 +124,74 @@ impl Rows {
         self.applications.insert(sid, application);
     }
 
-    pub(super) fn client(&self, login: &str) -> Result<Option<&Client>, Want> {
+    /// Adds the answer to [`Want::Limits`].
+    pub fn add_limits(&mut self, account: AccountSid, limits: Limits) {
+        self.limits.insert(account, limits);
+    }
+
+    pub(super) fn client(
+        &self,
+        organization: OrganizationSid,
+        login: &str,
+    ) -> Result<Option<&Client>, Want> {
         if !naming::may_be_login(login) {
             return Ok(None);
         }
-        match self.clients.get(login) {
+        let key = (organization, login.to_owned());
+        match self.clients.get(&key) {
             Some(client) => Ok(client.as_deref()),
-            None => Err(Want::Client(login.to_owned())),
+            None => Err(Want::Client(organization, key.1)),
         }
     }
 
-    pub(super) fn number(&self, dialled: &str) -> Result<Option<&Number>, Want> {
-        Ok(self.matching(dialled)?.map(|found| &*found.number))
-    }
-
-    /// The number stored in one of the spellings of a dialled text.
-    pub(super) fn exact_number(&self, dialled: &str) -> Result<Option<&Number>, Want> {
-        let found = self.matching(dialled)?.filter(|found| found.exact);
+    /// The number that a text means where it is dialled.
+    pub(super) fn number(
+        &self,
+        organization: OrganizationSid,
+        dialled: &str,
+    ) -> Result<Option<&Number>, Want> {
+        let found = self.matching(organization, dialled)?;
         Ok(found.map(|found| &*found.number))
     }
 
-    /// The number that a dialled text means although it is the login of a client: one of another account.
+    pub(super) fn limits(&self, account: AccountSid) -> Result<&Limits, Want> {
+        self.limits.get(&account).ok_or(Want::Limits(account))
+    }
+
+    /// The number stored in one of the spellings of a dialled text.
+    pub(super) fn exact_number(
+        &self,
+        organization: OrganizationSid,
+        dialled: &str,
+    ) -> Result<Option<&Number>, Want> {
+        let found = self.matching(organization, dialled)?;
+        let found = found.filter(|found| found.exact);
+        Ok(found.map(|found| &*found.number))
+    }
+
+    /// The number that a text means, where it is the login of a client, although it is that: one of another account.
     pub(super) fn number_before(
         &self,
         client: &Client,
         dialled: &str,
     ) -> Result<Option<&Number>, Want> {
-        let number = self.exact_number(dialled)?;
+        let number = self.exact_number(client.organization, dialled)?;
         Ok(number
             .filter(|number| claimant(dialled, client.owner(), number.owner()) == Claimant::Number))
     }
 
-    fn matching(&self, dialled: &str) -> Result<Option<&Match>, Want> {
+    fn matching(
+        &self,
+        organization: OrganizationSid,
+        dialled: &str,
+    ) -> Result<Option<&Match>, Want> {
         if !naming::may_be_number(dialled) {
             return Ok(None);
         }
-        match self.numbers.get(dialled) {
+        match self.numbers.get(&(organization, dialled.to_owned())) {
             Some(found) => Ok(found.as_ref()),
             None => Err(Want::Numbers {
+                organization,
                 dialled: dialled.to_owned(),
                 spellings: number::candidates(dialled),
             }),
@@ -147,6 +200,10 @@ impl Rows {
 
     pub(super) fn account(&self, sid: AccountSid) -> Result<AccountStatus, Want> {
         self.standing(sid).map(|found| found.status)
+    }
+
+    pub(super) fn is_test(&self, sid: AccountSid) -> Result<bool, Want> {
+        self.standing(sid).map(|found| found.is_test)
     }
 
     fn standing(&self, sid: AccountSid) -> Result<Standing, Want> {

@@ -1,17 +1,21 @@
 //! Routing in tables: who may call what, and with which result. The rows come from a server with
 //! three accounts, as a host would fetch them.
 
+mod organizations;
 mod refer;
 mod refusals;
+mod texts;
 mod ways;
 
 use std::sync::Arc;
 
+use model::profile::Limits;
 use model::record::Application;
 use model::{ApplicationSid, ClientSid, OrganizationSid, Target, Timestamp};
 
 use super::*;
 
+const HERE: OrganizationSid = OrganizationSid::from_bytes([9; 16]);
 const BASE: &str = "http://pbx.example:8080/docs?x=1";
 
 /// All stored rows.
@@ -22,6 +26,7 @@ struct House {
     any: Option<Number>,
     closed: Vec<AccountSid>,
     has_outbound_proxy: bool,
+    limits: Limits,
     /// The requested rows, in order.
     asked: Vec<String>,
 }
@@ -37,6 +42,7 @@ impl House {
             any: None,
             closed: Vec::new(),
             has_outbound_proxy: true,
+            limits: Limits::default(),
             asked: Vec::new(),
         }
     }
@@ -55,13 +61,16 @@ impl House {
         }
     }
 
-    fn way(&mut self, target: &Target) -> Result<Way, String> {
+    fn way(&mut self, author: AccountSid, target: &Target) -> Result<Way, String> {
         // The SIP side decides which addresses lead here.
         let parts = target.as_str().strip_prefix("sip:");
         let parts = parts.and_then(|rest| rest.split_once('@'));
         let here = parts.filter(|(_, host)| host.to_lowercase().starts_with("pbx.example"));
-        let local = here.map(|(user, _)| user);
-        let way = self.settle(|rows| way(target, local, rows));
+        let local = here.map(|(user, _)| Local {
+            user,
+            organization: None,
+        });
+        let way = self.settle(|rows| way(target, (author, HERE), local, rows));
         way.map_err(|unreachable| unreachable.text)
     }
 
@@ -77,12 +86,19 @@ impl House {
 
     fn add(&mut self, want: Want, rows: &mut Rows) {
         match want {
-            Want::Client(login) => {
+            Want::Client(organization, login) => {
                 self.asked.push(format!("client {login}"));
-                let found = self.clients.iter().find(|client| client.login == login);
-                rows.add_client(login, found.cloned().map(Arc::new));
+                let mut clients = self.clients.iter();
+                let found = clients
+                    .find(|client| client.login == login && client.organization == organization);
+                rows.add_client(organization, login, found.cloned().map(Arc::new));
             }
-            Want::Numbers { dialled, spellings } => {
+            Want::Limits(sid) => rows.add_limits(sid, self.limits.clone()),
+            Want::Numbers {
+                organization,
+                dialled,
+                spellings,
+            } => {
                 self.asked.push(format!("number {dialled}"));
                 let stored = |spelling: &String| {
                     let mut numbers = self.numbers.iter();
@@ -98,7 +114,7 @@ impl House {
                     patterns: self.patterns.iter().cloned().map(Arc::new).collect(),
                     any: self.any.clone().map(Arc::new),
                 };
-                rows.add_numbers(dialled, &spellings, found);
+                rows.add_numbers((organization, dialled), &spellings, found);
             }
             Want::Account(sid) => {
                 let gone = sid == account(9);
@@ -111,7 +127,12 @@ impl House {
                 let others = [(4, None), (5, None), (6, Some(7)), (7, Some(6))];
                 let other = others.into_iter().find(|(n, _)| sid == account(*n));
                 let parent = other.map_or(Some(4), |(_, parent)| parent).map(account);
-                rows.add_account(sid, (!gone).then_some(Standing { status, parent }));
+                let standing = Standing {
+                    status,
+                    parent,
+                    is_test: sid == account(3),
+                };
+                rows.add_account(sid, (!gone).then_some(standing));
             }
             Want::Application(sid) => {
                 let known = [1, 2, 4].map(application).contains(&sid);
@@ -155,7 +176,7 @@ fn client(login: &str, of: u8) -> Client {
     Client {
         sid: ClientSid::from_bytes([1; 16]),
         account: account(of),
-        organization: OrganizationSid::from_bytes([9; 16]),
+        organization: HERE,
         friendly_name: login.to_owned(),
         login: login.to_owned(),
         ha1_md5: String::new(),
@@ -172,7 +193,7 @@ fn number(phone_number: &str, url: Option<&str>) -> Number {
     Number {
         sid: NumberSid::from_bytes([2; 16]),
         account: account(2),
-        organization: OrganizationSid::from_bytes([9; 16]),
+        organization: HERE,
         friendly_name: String::new(),
         phone_number: phone_number.to_owned(),
         pure_sip: true,
@@ -194,8 +215,10 @@ fn invite(caller: &Caller, called: &str) -> Invitation {
     Invitation {
         caller: caller.clone(),
         from_user: "kim".to_owned(),
+        from_organization: HERE,
         from_here: true,
         from_registered: true,
+        called_organization: None,
         called_user: called.to_owned(),
         called_here: true,
         request_uri: format!("sip:{called}@pbx.example"),

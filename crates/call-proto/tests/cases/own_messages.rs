@@ -88,7 +88,7 @@ impl Run {
     }
 }
 
-fn settings() -> Settings {
+pub(super) fn settings() -> Settings {
     Settings {
         instance: InstanceSid::from_bytes([1; 16]),
         recording_address: RecordingAddress(Arc::new(|_, _, sid| sid.to_string())),
@@ -107,6 +107,8 @@ fn new(callback: bool) -> NewMessage {
         from: "Shop".to_owned(),
         to: "client:ann".to_owned(),
         body: "words".to_owned(),
+        direction: model::MessageDirection::OutboundApi,
+        headers: Vec::new(),
         callback: callback.then(|| CallbackTarget {
             url: "http://app.example/s".to_owned(),
             method: HttpMethod::Post,

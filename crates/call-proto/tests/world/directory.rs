@@ -4,12 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use call_proto::routing::{self, Decision, House, Invitation, Numbers, Rows, Standing, Want};
+use model::profile::Limits;
 use model::record::{Client, Number, VoiceApplication};
 use model::{
     AccountSid, AccountStatus, ClientSid, HttpMethod, NumberSid, OrganizationSid, Timestamp,
 };
 
 use super::Caller;
+
+/// The only organization.
+const HERE: OrganizationSid = OrganizationSid::from_bytes([9; 16]);
 
 #[derive(Clone, Debug)]
 pub(crate) struct Directory {
@@ -40,8 +44,10 @@ impl Directory {
                 (false, false) => routing::Caller::Unknown,
             },
             from_user: caller.user.clone(),
+            from_organization: HERE,
             from_here: true,
             from_registered: true,
+            called_organization: None,
             called_user: user.to_owned(),
             called_here: host.is_empty(),
             request_uri: format!("sip:{called}"),
@@ -64,12 +70,17 @@ impl Directory {
 
     fn fetch(&self, want: Want, rows: &mut Rows) {
         match want {
-            Want::Client(login) => {
+            Want::Client(organization, login) => {
                 let mut clients = self.clients.iter().map(|(client, _)| client);
                 let client = clients.find(|client| client.login == login).cloned();
-                rows.add_client(login, client.map(Arc::new));
+                rows.add_client(organization, login, client.map(Arc::new));
             }
-            Want::Numbers { dialled, spellings } => {
+            Want::Limits(sid) => rows.add_limits(sid, Limits::default()),
+            Want::Numbers {
+                organization,
+                dialled,
+                spellings,
+            } => {
                 let stored = |spelling: &String| {
                     let mut numbers = self.numbers.iter().map(|(number, _)| number);
                     numbers.find(|number| number.phone_number == *spelling)
@@ -79,7 +90,7 @@ impl Directory {
                     exact: exact.cloned().map(Arc::new).collect(),
                     ..Numbers::default()
                 };
-                rows.add_numbers(dialled, &spellings, found);
+                rows.add_numbers((organization, dialled), &spellings, found);
             }
             Want::Account(sid) => {
                 let numbers = self
@@ -102,6 +113,7 @@ impl Directory {
                 let standing = status.map(|status| Standing {
                     status,
                     parent: None,
+                    is_test: false,
                 });
                 rows.add_account(sid, standing);
             }
@@ -121,7 +133,7 @@ pub(crate) fn number(phone_number: &str) -> (Number, AccountStatus) {
     let number = Number {
         sid: NumberSid::from_bytes([2; 16]),
         account: account(1),
-        organization: OrganizationSid::from_bytes([9; 16]),
+        organization: HERE,
         friendly_name: String::new(),
         phone_number: phone_number.to_owned(),
         pure_sip: true,
@@ -146,7 +158,7 @@ pub(crate) fn client(login: &str) -> (Client, AccountStatus) {
     let client = Client {
         sid: ClientSid::from_bytes([3; 16]),
         account: account(1),
-        organization: OrganizationSid::from_bytes([9; 16]),
+        organization: HERE,
         friendly_name: login.to_owned(),
         login: login.to_owned(),
         ha1_md5: String::new(),

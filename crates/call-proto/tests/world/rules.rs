@@ -373,6 +373,8 @@ impl Rules {
             | Fact::LeftConference { .. }
             | Fact::InQueue { .. }
             | Fact::LeftQueue { .. }
+            | Fact::EmailQueued(_)
+            | Fact::MessageArrived { .. }
             | Fact::Callback(_) => {}
             Fact::RecordingStarted { started, farewell } => {
                 if farewell.is_some() {

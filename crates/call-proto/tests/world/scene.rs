@@ -22,6 +22,7 @@ impl Application for Nothing {
             content_type: None,
             body: String::new(),
             url: asked.url.clone(),
+            headers: Vec::new(),
         })
     }
 

@@ -11,15 +11,14 @@ use webhook::{SocketError, SocketRequest, Stamp, WebSocket};
 use super::{Actor, Input};
 use crate::engine::Shared;
 use crate::listening::Ends;
-use crate::resolve::{self, Peers};
+use crate::resolve::{self, By, Peers};
 use crate::{queues, streams};
 
 impl Actor {
     pub(super) fn resolve(
         &mut self,
-        call: CallSid,
-        req: Req,
-        author: AccountSid,
+        (call, req): (CallSid, Req),
+        by: By,
         targets: Vec<call_proto::Target>,
     ) {
         let shared = Arc::clone(&self.shared);
@@ -31,7 +30,7 @@ impl Actor {
                 async move {
                     let mut peers = Peers::new();
                     let routes =
-                        resolve::resolve(&shared, (target, Place::Document), author, &mut peers)
+                        resolve::resolve(&shared, (target, Place::Document), by, &mut peers)
                             .await
                             .unwrap_or_else(|error| Err(resolve::unknown(target, &error)));
                     (routes, peers)

@@ -12,8 +12,9 @@ use model::record::MediaCounts;
 use model::{CallSid, RecordingSid};
 
 use super::{Actor, Input};
-use crate::resolve;
+use crate::resolve::{self, Destination};
 use crate::rooms::mix_of;
+use crate::stand_ins;
 
 impl Actor {
     pub(super) fn media_command(&mut self, call: CallSid, command: MediaCommand) {
@@ -155,6 +156,12 @@ impl Actor {
                 let pause = pause.map(pause_of);
                 EngineControl::PauseRecord { recording, pause }
             }
+            MediaCommand::DetectMachine { timing } if self.stand_ins.has(call) => {
+                return self.stand_ins.detect(call, timing, self.clock.now());
+            }
+            MediaCommand::StopDetecting if self.stand_ins.has(call) => {
+                return self.stand_ins.stop_detecting(call);
+            }
             MediaCommand::DetectMachine { timing } => {
                 let recording = RecordingId(self.shared.endpoint().0);
                 if let Some(leg) = self.legs.get_mut(&call) {
@@ -226,8 +233,12 @@ impl Actor {
         // known.
         let (signalling, proved) = match towards {
             Some(via) => {
-                let peer = self.peers.get(resolve::key(&via));
-                (peer.map(|peer| peer.remote.ip()), true)
+                let signalling = match self.peers.get(resolve::key(&via)) {
+                    Some(Destination::Sip(peer)) => Some(peer.remote.ip()),
+                    Some(Destination::StandIn(_)) => Some(stand_ins::HOST),
+                    None => None,
+                };
+                (signalling, true)
             }
             None => (
                 self.source.map(|source| source.host),

@@ -14,7 +14,7 @@ use tracing::debug;
 
 use super::{HealthTable, changes_of, count, deliver, read_back};
 use crate::engine::Engine;
-use crate::inbound_text::{ArrivalError, InboundText};
+use crate::texts::{ArrivalError, InboundText};
 
 /// A receipt may come before the answer to the submission is on record: how long it is looked for, each
 /// time.

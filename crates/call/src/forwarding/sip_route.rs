@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use call_proto::forwarding::Outcome;
-use call_proto::{OutgoingMessage, routing};
+use call_proto::{Headers, OutgoingMessage};
 use model::message_route::{MessageRoute, RouteSettings};
 use model::record::Message;
 use model::{Target, error};
 use tokio::sync::mpsc;
 
 use crate::engine::Shared;
-use crate::resolve::{self, Peers};
+use crate::resolve::{self, Destination, Peers};
 use crate::sip_side;
 
 /// The SIP side reports a result after at most 64 s (RFC 3261 §17.1.2.2, timer F, twice).
@@ -26,8 +26,7 @@ pub(super) async fn submit(shared: &Shared, row: &MessageRoute, message: Message
         RouteSettings::Smpp(_) | RouteSettings::Http(_) => return Outcome::NotSent,
     };
     let mut peers = Peers::new();
-    let asked = (&target, routing::Place::Parameter);
-    let routes = match resolve::resolve(shared, asked, row.account, &mut peers).await {
+    let routes = match resolve::chosen(shared, &target, row.account, &mut peers).await {
         Ok(Ok(routes)) => routes,
         Ok(Err(unreachable)) => return Outcome::Unavailable(unreachable.text),
         Err(error) => return Outcome::Unavailable(error.to_string()),
@@ -35,7 +34,7 @@ pub(super) async fn submit(shared: &Shared, row: &MessageRoute, message: Message
     let Some(route) = routes.into_iter().next() else {
         return Outcome::Unavailable("there is no route to it".to_owned());
     };
-    let Some(peer) = peers.get(resolve::key(&route.via)).copied() else {
+    let Some(Destination::Sip(peer)) = peers.get(resolve::key(&route.via)).copied() else {
         return Outcome::Unavailable("the route leads nowhere".to_owned());
     };
     let (events, mut from_sip) = mpsc::unbounded_channel();
@@ -44,6 +43,7 @@ pub(super) async fn submit(shared: &Shared, row: &MessageRoute, message: Message
         route,
         from: model::target::caller(&message.from).to_owned(),
         text: message.body,
+        headers: Headers::new(),
     };
     let spec = Box::new(sip_side::message(outgoing, peer));
     shared.parts.sip.send(leg, sip::LegCommand::Message(spec));

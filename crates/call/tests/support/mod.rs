@@ -14,7 +14,7 @@ use media::{MediaConfig, MediaPlane};
 use model::egress::Guard;
 use model::record::{Number, VoiceApplication};
 use model::{HttpMethod, NumberSid, ServerSid, Timestamp};
-use sip::{InviteSpec, LegCommand, LegEvent, Sip, SipConfig};
+use sip::{InviteSpec, LegCommand, LegEvent, Sip, SipConfig, Trunk};
 use speech::Synthesizer;
 use store::{AdminSeed, Store};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -22,6 +22,8 @@ use webhook::{
     AddressPolicy, CallbackConfig, Callbacks, FetchConfig, Fetcher, MediaCache, MediaLimits,
 };
 
+/// Calls that the server may have at the same time.
+pub(crate) const MAX_CALLS: usize = 10;
 pub(crate) const SOON: Duration = Duration::from_secs(10);
 const OFFER: &str = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
                      m=audio 40000 RTP/AVP 0\r\n";
@@ -65,11 +67,22 @@ pub(crate) async fn server(
     speech: Arc<dyn Synthesizer>,
     document: &str,
 ) -> (Engine, Sip) {
+    let app = application(document.to_owned()).await;
+    server_for(folder, store, speech, app, Vec::new()).await
+}
+
+/// A server whose number 1000 belongs to an application; texts go to `/m`, or to `/f` if that fails.
+pub(crate) async fn server_for(
+    folder: &tempfile::TempDir,
+    store: &Store,
+    speech: Arc<dyn Synthesizer>,
+    app: SocketAddr,
+    trunks: Vec<Trunk>,
+) -> (Engine, Sip) {
     let seed = AdminSeed::default();
     let made = store.first_start("example.com", seed).await.unwrap();
     let administrator = made.unwrap().sid;
     let organization = store.default_organization().await.unwrap().unwrap().sid;
-    let app = application(document.to_owned()).await;
     let url = |path: &str| Some(format!("http://{app}/{path}"));
     let number = Number {
         sid: NumberSid::from_bytes([1; 16]),
@@ -90,7 +103,9 @@ pub(crate) async fn server(
         status_callback: url("status"),
         status_callback_method: None,
         voice_caller_id_lookup: false,
-        extra: std::collections::BTreeMap::new(),
+        extra: [("SmsUrl", "m"), ("SmsFallbackUrl", "f")]
+            .map(|(name, path)| (name.to_owned(), url(path).unwrap()))
+            .into(),
         created: Timestamp(1),
         updated: Timestamp(1),
     };
@@ -101,7 +116,9 @@ pub(crate) async fn server(
         organization,
         server: ServerSid::from_bytes([1; 16]),
     };
-    let (sip, incoming) = Sip::bind(local(), Arc::new(directory)).await.unwrap();
+    let (sip, incoming) = Sip::bind(SipConfig { trunks, ..local() }, Arc::new(directory))
+        .await
+        .unwrap();
     let fetcher = Fetcher::new(FetchConfig {
         guard: Guard {
             allow_private: true,
@@ -155,7 +172,7 @@ pub(crate) async fn server(
             endpoints: 10,
         },
         max_endpoints: None,
-        max_calls: 10,
+        max_calls: MAX_CALLS,
     };
     (Engine::start(config, parts, incoming), sip)
 }

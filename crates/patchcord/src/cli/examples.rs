@@ -54,6 +54,33 @@ Examples:
   patchcord calls show CA0123456789abcdef0123456789abcdef
   patchcord calls show CA0123456789abcdef0123456789abcdef --json > call.json";
 
+pub(super) const MIGRATE: &str = "\
+Examples:
+  patchcord migrate --data /var/lib/patchcord --to postgres://patchcord@127.0.0.1/patchcord
+  patchcord migrate --from /var/lib/patchcord/patchcord.db --config /etc/patchcord.toml
+
+docs/operating.md describes what to do before and afterwards.";
+
+pub(super) const BIN: &str = "\
+Examples:
+  patchcord bin list
+  patchcord bin restore PN0123456789abcdef0123456789abcdef
+  patchcord bin delete RE0123456789abcdef0123456789abcdef";
+
+pub(super) const ERASE: &str = "\
+Examples:
+  patchcord erase +493012345678 --account AC0123456789abcdef0123456789abcdef";
+
+pub(super) const BACKUP: &str = "\
+Examples:
+  patchcord backup /backup/2026-03-01 --data /var/lib/patchcord
+  patchcord backup /backup/2026-03-01 --config /etc/patchcord.toml --without-key";
+
+pub(super) const RESTORE: &str = "\
+Examples:
+  patchcord restore /backup/2026-03-01 --data /var/lib/patchcord
+  patchcord restore /backup/2026-03-01 --data /var/lib/patchcord --to postgres://patchcord@127.0.0.1/new";
+
 pub(super) const DOCTOR: &str = "\
 Examples:
   patchcord doctor calls
@@ -113,6 +140,7 @@ Examples:
   patchcord notifications list
   patchcord notifications list --follow            watch for problems while you try an application
   patchcord notifications list --call CA0123456789abcdef0123456789abcdef
+  patchcord notifications list --account AC0123456789abcdef0123456789abcdef --limit 100
 
 docs/errors.md describes every number.";
 

@@ -19,7 +19,7 @@ pub(crate) fn render() -> String {
         text += &format!("\n## [{section}]\n\n{}\n\n", doc.trim());
         text += &table(KEYS.iter().filter(|key| key.section == *section));
     }
-    text += "\n## [[trunk]]\n\nA provider's SIP server; one table per provider, in the file only. Numbers called by\ndocuments and through the API always go to the first one, even if they exist here; so do calls by clients to\nnumbers that do not exist here.\n\n";
+    text += "\n## [[trunk]]\n\nA provider's SIP server; one table per provider, in the file only. Numbers called by\ndocuments and through the API go to the first one, or to the second if the outbound proxy is switched ([rest.md](rest/outbound-proxy.md)), even if\nthey exist here; so do calls by clients to numbers that do not exist here. [Gateways](rest/management-gateways.md) are trunks that the API defines.\n\n";
     text += &table(trunk::KEYS.iter());
     text += "\n## [[role]]\n\nA role that accounts may have; one table per role, in the file only. An account whose role is neither built in\nnor listed here may do nothing through the API.\n\n";
     text += &table(role::KEYS.iter());

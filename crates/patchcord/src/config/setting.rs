@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
-use std::num::{NonZeroU32, NonZeroU64};
+use std::num::{NonZeroU16, NonZeroU32, NonZeroU64};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -43,6 +43,7 @@ macro_rules! parsed {
 parsed! {
     bool, "`true` or `false`";
     u32, "a whole number";
+    NonZeroU16, "a port";
     NonZeroU32, "a whole number above 0";
     NonZeroU64, "a whole number above 0";
     IpAddr, "an IP address";
@@ -51,6 +52,9 @@ parsed! {
     AccountSid, "`AC` and 32 hexadecimal digits";
     Domain, "a domain name";
     Email, "an e-mail address";
+    MailSecurity, "`tls`, `starttls`, `opportunistic` or `none`";
+    Sender, "an e-mail address or domain";
+    Text, "a text without control characters";
     HttpAddress, "an address such as `https://carrier.example/v1`";
     MediaBytes, "a whole number from 1 to 67108864";
     LogFormat, "`human` or `json`";
@@ -105,6 +109,14 @@ impl Setting for Vec<Network> {
 
 impl Setting for Vec<Origin> {
     const KIND: &'static str = "a list of origins such as `https://console.example`";
+
+    fn read(text: &str) -> Result<Self, Reason> {
+        listed(text)
+    }
+}
+
+impl Setting for Vec<Sender> {
+    const KIND: &'static str = "a list of e-mail addresses and domains such as `@example.org`";
 
     fn read(text: &str) -> Result<Self, Reason> {
         listed(text)
@@ -252,6 +264,72 @@ impl FromStr for Email {
                 !user.is_empty() && !host.is_empty() && !host.contains('@')
             });
         valid.then(|| Self(text.to_owned())).ok_or(())
+    }
+}
+
+/// A text of one line.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Text(String);
+
+impl Text {
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Text {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let valid = !text.is_empty() && !text.chars().any(char::is_control);
+        valid.then(|| Self(text.to_owned())).ok_or(())
+    }
+}
+
+/// A sender of e-mails: an address, or a domain with all of its addresses.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Sender(String);
+
+impl Sender {
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Sender {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let domain = text.strip_prefix('@').unwrap_or(text);
+        let valid = model::email::is_address(text) || domain.parse::<Domain>().is_ok();
+        valid.then(|| Self(text.to_owned())).ok_or(())
+    }
+}
+
+/// How the connection to a mail server is protected.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum MailSecurity {
+    /// TLS from the first byte.
+    Tls,
+    /// STARTTLS, without which nothing is sent.
+    StartTls,
+    /// STARTTLS if the server offers it.
+    Opportunistic,
+    /// None.
+    Plain,
+}
+
+impl FromStr for MailSecurity {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text {
+            "tls" => Ok(Self::Tls),
+            "starttls" => Ok(Self::StartTls),
+            "opportunistic" => Ok(Self::Opportunistic),
+            "none" => Ok(Self::Plain),
+            _ => Err(()),
+        }
     }
 }
 
@@ -446,6 +524,16 @@ mod tests {
             Origin::read("https://A.example:443/"),
             Origin::read("https://a.example")
         );
+        reads::<MailSecurity>(
+            &["tls", "starttls", "opportunistic", "none"],
+            &["", "TLS", "ssl"],
+        );
+        reads::<Vec<Sender>>(
+            &["", "a@b", "@b.example, c.example"],
+            &["a b", "@", "a@b@c", "@-b"],
+        );
+        reads::<Option<Text>>(&["", "ann", "ann b"], &["a\nb"]);
+        reads::<Option<NonZeroU16>>(&["", "25"], &["0", "65536", "x"]);
         reads::<LogFormat>(&["human", "json"], &["xml", "JSON"]);
         reads::<LogLevel>(
             &["info", "info,sip=debug"],

@@ -5,7 +5,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::{Config, KEYS, Key, Reason, SECTIONS, SHORT_NAMES, role, trunk};
+use super::{Config, KEYS, Key, MailSecurity, Reason, SECTIONS, SHORT_NAMES, role, trunk};
 
 /// The command line's values; `None` where it has none.
 #[derive(Debug, Default)]
@@ -20,6 +20,8 @@ pub(crate) struct Flags {
     pub(crate) sip: Option<String>,
     /// `--metrics`
     pub(crate) metrics: Option<String>,
+    /// `--dev`
+    pub(crate) dev: Option<String>,
 }
 
 /// A refused key, and the reason.
@@ -84,6 +86,7 @@ pub(crate) fn load(
         ("--http", "http", &flags.http),
         ("--sip", "sip", &flags.sip),
         ("--metrics", "metrics", &flags.metrics),
+        ("--dev", "dev", &flags.dev),
     ];
     for (flag, key, value) in given {
         if let Some(text) = value
@@ -114,6 +117,7 @@ fn check(config: &Config) -> Vec<Problem> {
         let reason = "must be 64 hexadecimal digits".to_owned();
         problems.push(Problem::new("server.secret_key", reason));
     }
+    check_mail(config, &mut problems);
     if let Some(url) = &config.database.url
         && !["sqlite:", "postgres:", "postgresql:"]
             .iter()
@@ -123,6 +127,31 @@ fn check(config: &Config) -> Vec<Problem> {
         problems.push(Problem::new("database.url", reason));
     }
     problems
+}
+
+fn check_mail(config: &Config, problems: &mut Vec<Problem>) {
+    let mail = &config.mail;
+    let mut refuse = |key: &str, reason: &str| {
+        problems.push(Problem::new(format!("mail.{key}"), reason.to_owned()));
+    };
+    match (&mail.username, &mail.password) {
+        (Some(_), None) => refuse("password", "must be set, because `mail.username` is"),
+        (None, Some(_)) => refuse("username", "must be set, because `mail.password` is"),
+        (None, None) => return,
+        (Some(_), Some(_)) => {}
+    }
+    let is_local = mail.server.as_ref().is_some_and(|server| {
+        let ip = server.as_str().parse::<std::net::IpAddr>();
+        server.as_str() == "localhost" || ip.is_ok_and(|ip| ip.is_loopback())
+    });
+    let is_open = matches!(
+        mail.security,
+        Some(MailSecurity::Plain | MailSecurity::Opportunistic)
+    );
+    if is_open && !is_local {
+        let reason = "would send the password unencrypted; write `tls` or `starttls`";
+        refuse("security", reason);
+    }
 }
 
 fn read_file(path: &Path, config: &mut Config, problems: &mut Vec<Problem>) {

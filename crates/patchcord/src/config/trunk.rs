@@ -105,9 +105,7 @@ fn set(trunk: &mut Trunk, name: &str, text: &str) -> Result<(), Reason> {
 
 /// `host[:port][;transport=tcp]`, with or without `sip:`.
 fn next_hop(text: &str) -> Result<String, Reason> {
-    let host = text.strip_prefix("sip:").unwrap_or(text);
-    // With a user part it is an address, which has its own rules.
-    if host.contains('@') || !model::address::is_sip_address(&format!("x@{host}")) {
+    if !model::address::is_next_hop(text) {
         return Err("must be `host[:port][;transport=tcp]`".to_owned());
     }
     Ok(text.to_owned())

@@ -1,11 +1,12 @@
 //! The call engine as used by the API.
 
-use api::{Calls, Messages};
+use api::{Calls, Messages, Monitor};
 use async_trait::async_trait;
 use call::Engine;
 use call_proto::{
     Changed, CreateError, Modify, ModifyError, NewCall, NewMessage, RecordingChange, SendError,
 };
+use model::census::Figures;
 use model::message_route::RouteHealth;
 use model::record::{CallRecord, Message};
 use model::{CallSid, ConferenceSid, MessageRouteSid};
@@ -44,5 +45,11 @@ impl Messages for LiveCalls {
 
     fn route_health(&self, route: MessageRouteSid) -> RouteHealth {
         self.0.route_health(route)
+    }
+}
+
+impl Monitor for LiveCalls {
+    fn figures(&self) -> Figures {
+        self.0.figures()
     }
 }

@@ -1,13 +1,15 @@
 //! Ends what must not go on while the server runs: calls that another server has closed on record, what
-//! closed accounts left behind, kept answers to requests of the API, and old entries of its audit log.
+//! closed accounts left behind, what has rested in the bin long enough, kept answers to requests of the API, and old
+//! entries of its audit log. It also has usage triggers fire.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use call::Engine;
-use store::{Store, StoreError};
+use store::{Retention, Store, StoreError};
 use tokio::sync::watch;
 use tracing::warn;
+use webhook::Callbacks;
 
 use super::calls::LiveCalls;
 
@@ -15,11 +17,18 @@ use super::calls::LiveCalls;
 const ROUND: Duration = Duration::from_secs(15);
 /// How many rounds pass before it looks for rows that need not be kept any more.
 const ROUNDS_OF_OLD_ROWS: u32 = 40;
+/// How many rounds pass, after the first, before it looks for what accounts keep only for a time: less than an hour.
+const ROUNDS_OF_RETENTION: u32 = 200;
 
 pub(super) struct Caretaker {
     pub(super) store: Store,
     pub(super) engine: Engine,
+    pub(super) callbacks: Callbacks,
     pub(super) recordings: PathBuf,
+    /// How long what was deleted rests in the bin.
+    pub(super) bin_lifetime: Duration,
+    /// How long accounts keep data for which they have set nothing.
+    pub(super) retention: Retention,
 }
 
 impl Caretaker {
@@ -40,12 +49,25 @@ impl Caretaker {
             {
                 warn!(%error, "calls that other servers have closed cannot be looked up");
             }
+            let deliver = |callback| self.callbacks.deliver(callback);
+            if let Err(error) = api::fire_usage_triggers(&self.store, &deliver).await {
+                warn!(%error, "usage triggers could not be compared with what was used");
+            }
             if rounds.is_multiple_of(ROUNDS_OF_OLD_ROWS)
                 && let Err(error) = api::forget_old_rows(&self.store).await
             {
                 warn!(%error, "kept answers and entries of the audit log that are old could not be removed");
             }
             rounds = rounds.wrapping_add(1);
+            if rounds % ROUNDS_OF_RETENTION == 1
+                && let Err(error) = self.keep_only_recent().await
+            {
+                warn!(%error, "what accounts keep only for a time could not be removed");
+            }
+            let before = crate::now() - self.bin_lifetime;
+            if let Err(error) = api::empty_bin(&self.store, &self.recordings, before).await {
+                warn!(%error, "what has rested in the bin long enough could not be deleted");
+            }
             match self.clear().await {
                 Ok(now) => {
                     if let Some((count, why)) = now.as_ref().filter(|_| now != left) {
@@ -61,6 +83,10 @@ impl Caretaker {
                 }
             }
         }
+    }
+
+    async fn keep_only_recent(&self) -> Result<(), StoreError> {
+        api::apply_retention(&self.store, &self.recordings, &self.retention, crate::now()).await
     }
 
     async fn clear(&self) -> Result<Option<(i64, String)>, StoreError> {

@@ -12,6 +12,7 @@ use store::{AdminSeed, FirstStart, Store};
 use tracing::{info, warn};
 
 use crate::config::Config;
+use crate::restore::UNFINISHED;
 
 /// Folders inside the data folder.
 const RECORDINGS: &str = "recordings";
@@ -27,6 +28,12 @@ pub(super) fn recordings(data: &Path) -> PathBuf {
 /// Creates the data folder and those inside it, readable only by their owner, and also restricts
 /// what is in it already.
 pub(super) fn make_folders(data: &Path) -> Result<()> {
+    if data.join(UNFINISHED).exists() {
+        return Err(anyhow!(
+            "the folder {} holds a restore that was interrupted: repeat `patchcord restore`",
+            data.display()
+        ));
+    }
     for folder in [RECORDINGS, SOUNDS, SPEECH] {
         let path = data.join(folder);
         std::fs::DirBuilder::new()

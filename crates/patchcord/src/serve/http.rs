@@ -9,7 +9,8 @@
 //! on a connection that has to make room is answered with 503, so **none that has begun is given up**. Trusted proxies
 //! have connections of many clients, so they have no share. Left to others: what is answered.
 
-use std::collections::{BTreeMap, HashMap};
+mod seats;
+
 use std::convert::Infallible;
 use std::io;
 use std::net::IpAddr;
@@ -37,6 +38,7 @@ use tokio::time::{Instant, Sleep};
 use tower::ServiceExt as _;
 use tracing::{debug, warn};
 
+use self::seats::Seats;
 use super::proxies::Proxies;
 
 /// Of so many file descriptors, one is for a connection to the API, and one for a callback.
@@ -143,7 +145,11 @@ impl Server {
                 () = until(&mut stopped) => break,
                 Some(_) = self.connections.join_next() => {}
                 accepted = listener.accept() => match accepted {
-                    Ok((stream, peer)) => self.take(stream, peer.ip()),
+                    Ok((stream, peer)) => {
+                        self.take(stream, peer.ip());
+                        // However many are waiting, calls get their turn between two of them.
+                        tokio::task::yield_now().await;
+                    }
                     Err(error) => self.pause(&error).await,
                 },
             }
@@ -275,21 +281,6 @@ struct Room {
     seats: Mutex<Seats>,
 }
 
-#[derive(Default)]
-struct Seats {
-    held: BTreeMap<u64, Seat>,
-    next: u64,
-}
-
-struct Seat {
-    source: Source,
-    /// Of a trusted proxy: those of many clients, so the proxy is not a source with many.
-    is_proxy: bool,
-    /// Since when it has waited for a request; `None` while one is answered.
-    idle_since: Option<Instant>,
-    left: Arc<Notify>,
-}
-
 /// The place of one connection; freed when dropped.
 struct Place {
     room: Arc<Room>,
@@ -316,75 +307,9 @@ impl Room {
     }
 }
 
-impl Seats {
-    fn take(
-        &mut self,
-        source: Source,
-        is_proxy: bool,
-        limits: &Limits,
-        now: Instant,
-    ) -> Result<(u64, Arc<Notify>), &'static str> {
-        let own = self.held.values().filter(|seat| seat.source == source);
-        if !is_proxy && own.count() >= limits.per_source {
-            if !self.make_room(now, limits.idle, |other| other == source) {
-                return Err("this address has as many as http.max_connections_per_address allows");
-            }
-        } else if self.held.len() >= limits.connections
-            && !self.make_room(now, limits.idle, |_| true)
-        {
-            return Err("there are as many as http.max_connections allows");
-        }
-        let (id, left) = (self.next, Arc::new(Notify::new()));
-        self.next += 1;
-        let seat = Seat {
-            source,
-            is_proxy,
-            idle_since: Some(now),
-            left: Arc::clone(&left),
-        };
-        self.held.insert(id, seat);
-        Ok((id, left))
-    }
-
-    /// Returns whether the connection still has its seat.
-    fn set_idle_since(&mut self, id: u64, idle_since: Option<Instant>) -> bool {
-        let seat = self.held.get_mut(&id);
-        seat.map(|seat| seat.idle_since = idle_since).is_some()
-    }
-
-    /// Closes a connection that waits for a request: of the source that has most, the one that has waited longest; one of a
-    /// proxy only if no other waits. Returns whether there was one.
-    ///
-    /// - `idle`: how long it must have waited
-    /// - `may_leave`: whether a source's connections may be closed
-    fn make_room(
-        &mut self,
-        now: Instant,
-        idle: Duration,
-        may_leave: impl Fn(Source) -> bool,
-    ) -> bool {
-        let mut counts: HashMap<Source, usize> = HashMap::new();
-        for seat in self.held.values() {
-            *counts.entry(seat.source).or_default() += 1;
-        }
-        let waiting = self.held.iter().filter_map(|(id, seat)| {
-            let waited = now.duration_since(seat.idle_since?);
-            let may_leave = waited >= idle && may_leave(seat.source);
-            may_leave.then_some((!seat.is_proxy, counts.get(&seat.source), waited, *id))
-        });
-        let Some((.., id)) = waiting.max() else {
-            return false;
-        };
-        if let Some(seat) = self.held.remove(&id) {
-            seat.left.notify_one();
-        }
-        true
-    }
-}
-
 impl Drop for Place {
     fn drop(&mut self) {
-        self.room.seats().held.remove(&self.seat);
+        self.room.seats().free(self.seat);
     }
 }
 

@@ -5,8 +5,9 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::mail::Carrier;
 use anyhow::{Context, Result, anyhow};
-use api::NumberProvider;
+use api::{NumberProvider, Trunks};
 use call::{
     Engine, EngineConfig, Refusals, StoreDirectory, StoreKeyring, StoreOutbox, StrangerLimits,
 };
@@ -16,16 +17,16 @@ use model::record::Account;
 use model::{AccountSid, OrganizationSid, ServerSid};
 use sip::{IncomingCall, Sip, SipConfig, Trunk};
 use speech::{CommandRecognizer, EmbeddedSpeech, ListenLimits, Recognizer};
-use store::{RecordingLinks, SecretKey, Store};
+use store::{Kept, RecordingLinks, Retention, SecretKey, Store};
 use tokio::sync::{mpsc, watch};
 use webhook::{
     AddressPolicy, CallbackConfig, Callbacks, FetchConfig, Fetcher, MediaCache, MediaLimits,
 };
 
 use super::carrier::HttpCarrier;
-use super::files;
 use super::http::{Limits, share_of_descriptors};
 use super::proxies::Proxies;
+use super::{dev_mail, files};
 use crate::config::Config;
 use crate::health;
 use crate::shutdown::Stage;
@@ -113,13 +114,8 @@ pub(super) fn callbacks(
     )
 }
 
-pub(super) async fn sip(
-    config: &Config,
-    store: &Store,
-    (organization, server): (OrganizationSid, ServerSid),
-    refusals: &Refusals,
-) -> Result<(Sip, mpsc::Receiver<IncomingCall>)> {
-    let settings = &config.sip;
+/// The trunks of the configuration.
+pub(super) fn trunks(config: &Config) -> Vec<Trunk> {
     let trunk = |trunk: &crate::config::Trunk| Trunk {
         name: trunk.name.clone(),
         uri: trunk.uri.clone(),
@@ -137,6 +133,16 @@ pub(super) async fn sip(
             })
             .collect(),
     };
+    config.trunks.iter().map(trunk).collect()
+}
+
+pub(super) async fn sip(
+    config: &Config,
+    store: &Store,
+    (organization, server): (OrganizationSid, ServerSid),
+    refusals: &Refusals,
+) -> Result<(Sip, mpsc::Receiver<IncomingCall>)> {
+    let settings = &config.sip;
     let sip = SipConfig {
         udp: config.server.sip,
         tcp: config.server.sip,
@@ -146,7 +152,7 @@ pub(super) async fn sip(
         nonce_lifetime: Duration::from_secs(u64::from(settings.nonce_lifetime_s.get())),
         keepalive: Duration::from_secs(u64::from(settings.keepalive_s)),
         max_calls_in_setup: settings.max_calls_in_setup.get() as usize,
-        trunks: config.trunks.iter().map(trunk).collect(),
+        trunks: trunks(config),
         ..SipConfig::default()
     };
     let directory = StoreDirectory {
@@ -294,12 +300,34 @@ fn roles(config: &Config) -> api::Roles {
     })
 }
 
+/// How long what was deleted rests in the bin.
+pub(super) fn bin_lifetime(config: &Config) -> Duration {
+    Duration::from_secs(u64::from(config.retention.bin_days) * 24 * 3600)
+}
+
+/// How long accounts keep data for which they have set nothing.
+pub(super) fn retention(config: &Config) -> Retention {
+    let settings = &config.retention;
+    [
+        (Kept::MessageBodies, settings.message_bodies_days),
+        (Kept::Digits, settings.digits_days),
+        (Kept::Recordings, settings.recordings_days),
+        (Kept::Traces, settings.traces_days),
+        (Kept::Notifications, settings.notifications_days),
+        (Kept::Callbacks, settings.callbacks_days),
+    ]
+    .into_iter()
+    .fold(Retention::default(), |all, (kind, days)| {
+        all.with(kind, Some(days))
+    })
+}
+
 /// The API and the health routes. The public base is where applications reach us.
 pub(super) fn router(
     config: &Config,
     store: &Store,
     engine: &Engine,
-    numbers: NumberProvider,
+    (numbers, trunks, carrier): (NumberProvider, Arc<dyn Trunks>, &Carrier),
     http: SocketAddr,
     stages: watch::Receiver<Stage>,
 ) -> axum::Router {
@@ -307,11 +335,17 @@ pub(super) fn router(
     let api = api::router(api::ApiState {
         store: store.clone(),
         calls: live.clone(),
-        messages: live,
+        messages: live.clone(),
+        mail: carrier.is_set_up().then(|| super::mail::senders(config)),
+        monitor: live,
+        trunks,
         numbers,
         recording_links: recording_links(config, store),
         shows_digests: config.compat.show_client_digests,
         recordings_dir: files::recordings(&config.server.data),
+        mp3: api::Mp3Encoder::find(std::env::var_os("PATH")),
+        bin_lifetime: bin_lifetime(config),
+        retention: retention(config),
         public_base: public_base(config, http),
         roles: roles(config),
         build: api::Build {
@@ -334,5 +368,9 @@ pub(super) fn router(
         draining: engine.draining(),
     });
     let store = store.clone();
-    api.merge(health::routes(stages, move || store.takes_writes()))
+    let api = api.merge(health::routes(stages, move || store.takes_writes()));
+    match carrier {
+        Carrier::Catcher(catcher) => api.merge(dev_mail::routes(Arc::clone(catcher))),
+        Carrier::Smtp(_) | Carrier::Missing => api,
+    }
 }

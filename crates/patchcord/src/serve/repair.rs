@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Result;
-use call::closing;
+use call::{Engine, closing};
 use model::record::StartedRecording;
 use model::{InstanceSid, Timestamp};
 use sip::{DialogSnapshot, Sip};
@@ -37,6 +37,7 @@ const OWN_SILENCE: Duration = Duration::from_secs(20);
 /// meanwhile.
 pub(super) struct Patrol {
     pub(super) store: Store,
+    pub(super) engine: Engine,
     pub(super) sip: Sip,
     pub(super) callbacks: Callbacks,
     pub(super) recordings: PathBuf,
@@ -67,7 +68,9 @@ impl Patrol {
         // An unconfirmed write may have been carried out all the same.
         let stored = !matches!(found, Ok(0));
         self.callbacks.adopt(stored).await?;
-        found.map(drop)
+        found?;
+        self.engine.resume_texts().await?;
+        Ok(())
     }
 }
 

@@ -69,6 +69,7 @@ impl Application for Files {
                 content_type: None,
                 body: String::new(),
                 url: asked.url.clone(),
+                headers: Vec::new(),
             });
         };
         let bytes = std::fs::read(&file)
@@ -84,6 +85,7 @@ impl Application for Files {
             content_type: Some(content_type.to_owned()),
             body: rcml::decode(&bytes, None),
             url: asked.url.clone(),
+            headers: Vec::new(),
         })
     }
 

@@ -82,6 +82,7 @@ impl Application for Server<'_> {
                 body: rcml::decode(&fetched.body, fetched.content_type.as_deref()),
                 content_type: fetched.content_type,
                 url: fetched.final_url,
+                headers: Vec::new(),
             }),
             Err(error) => Err(FetchFailure {
                 code: error.code(),

@@ -10,6 +10,7 @@ mod conference;
 mod connect;
 mod dial;
 mod echo;
+mod email;
 mod enqueue;
 mod gather;
 mod hangup;
@@ -35,12 +36,15 @@ mod wait;
 
 use crate::element::Attributes;
 
+pub(crate) use email::LAST as LAST_RECORDING;
+
 pub use answering::Detection;
 pub use call_recording::CallRecording;
 pub use conference::{Beep, Conference, ConferenceRecording};
 pub use connect::{Connect, ConnectNoun, Start, StartNoun, Stop, StopNoun};
 pub use dial::{Dial, DialRecording, RecordingStart, RingTone, Sides};
 pub use echo::Echo;
+pub use email::{Attach, Email};
 pub use enqueue::{Enqueue, Leave};
 pub use gather::{Gather, Prompt};
 pub use hangup::Hangup;
@@ -76,6 +80,7 @@ pub(crate) const ELEMENTS: &[(&str, &Attributes)] = &[
     ("Gather", &gather::ATTRIBUTES),
     ("Record", &record::ATTRIBUTES),
     ("Sms", &sms::ATTRIBUTES),
+    ("Email", &email::ATTRIBUTES),
     ("Connect", &connect::CONNECT),
     ("Start", &connect::START),
     ("Stop", &connect::STOP),
@@ -127,6 +132,8 @@ pub enum Verb {
     Record(Box<Record>),
     /// Send a text message.
     Sms(Box<Sms>),
+    /// Send an e-mail.
+    Email(Box<Email>),
     /// Talk to a server.
     Connect(Box<Connect>),
     /// Start streams, recordings and transcriptions beside the document.
@@ -160,6 +167,7 @@ impl Verb {
             Self::Gather(_) => "Gather",
             Self::Record(_) => "Record",
             Self::Sms(_) => "Sms",
+            Self::Email(_) => "Email",
             Self::Connect(_) => "Connect",
             Self::Start(_) => "Start",
             Self::Stop(_) => "Stop",
@@ -185,6 +193,7 @@ impl Verb {
             Self::Gather(verb) => verb.line,
             Self::Record(verb) => verb.line,
             Self::Sms(verb) => verb.line,
+            Self::Email(verb) => verb.line,
             Self::Connect(verb) => verb.line,
             Self::Start(verb) => verb.line,
             Self::Stop(verb) => verb.line,

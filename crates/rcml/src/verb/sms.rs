@@ -1,4 +1,4 @@
-//! `<Sms>`: sends a text message.
+//! `<Sms>`, also called `<Message>`: sends a text message.
 
 use model::{HttpMethod, error};
 
@@ -6,7 +6,7 @@ use crate::element::{Attributes, Element};
 use crate::finding::{Finding, Findings};
 use crate::verb::target;
 
-/// Sends a text message.
+/// Sends a text message: `<Sms>`, or `<Message>` with or without `<Body>`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Sms {
     /// The text of the message.
@@ -36,6 +36,20 @@ pub(crate) const ATTRIBUTES: Attributes = Attributes {
 const MAX_SENDER: usize = 254;
 
 impl Sms {
+    /// A message with this text to the sender of another one.
+    #[must_use]
+    pub fn reply(text: &str) -> Self {
+        Self {
+            text: text.to_owned(),
+            to: None,
+            from: None,
+            action: None,
+            method: HttpMethod::Post,
+            status_callback: None,
+            line: 0,
+        }
+    }
+
     /// Whether it can be sent; if not, there is a finding.
     #[must_use]
     pub fn is_sendable(&self) -> bool {
@@ -45,10 +59,15 @@ impl Sms {
 
     pub(crate) fn read(element: &Element<'_>, findings: &mut Findings) -> Self {
         element.check_attributes(&ATTRIBUTES, findings);
-        element.refuse_children(findings);
-        let text = element.text();
-        if text.is_empty() {
-            let message = "`Sms` has no text; the document ends here".to_owned();
+        let name = element.name();
+        let (text, has_media) = if name == "Message" {
+            body_of_message(element, findings)
+        } else {
+            element.refuse_children(findings);
+            (element.text(), false)
+        };
+        if text.is_empty() && !has_media {
+            let message = format!("`{name}` has no text; the document ends here");
             findings.push(Finding::new(error::SMS_BODY, element.at(), message));
         }
         Self {
@@ -60,6 +79,37 @@ impl Sms {
             status_callback: element.url("statusCallback", findings),
             line: element.at().line,
         }
+    }
+}
+
+/// The text of a `<Message>`: that of its `<Body>`, or its own. None if it has attachments, which
+/// must not be left out silently; the flag says so.
+fn body_of_message(element: &Element<'_>, findings: &mut Findings) -> (String, bool) {
+    let mut body = None;
+    let mut has_media = false;
+    for child in element.children() {
+        match child.name() {
+            "Body" => {
+                child.refuse_children(findings);
+                let bodies: &mut String = body.get_or_insert_default();
+                bodies.push_str(&child.text());
+            }
+            "Media" => {
+                has_media = true;
+                let message = "attachments (`Media`) cannot be sent; the document ends here";
+                let finding = Finding::new(error::SMS_MEDIA, child.at(), message.to_owned());
+                findings.push(finding);
+            }
+            _ => child.refuse_in("Message", findings),
+        }
+    }
+    match body {
+        _ if has_media => (String::new(), true),
+        Some(body) => {
+            element.refuse_text(findings);
+            (body, false)
+        }
+        None => (element.text(), false),
     }
 }
 
@@ -82,7 +132,8 @@ fn party(
     findings: &mut Findings,
 ) -> Option<String> {
     if element.is_set_empty(name) {
-        let message = format!("`{name}` of `Sms` is empty; the document ends here");
+        let verb = element.name();
+        let message = format!("`{name}` of `{verb}` is empty; the document ends here");
         findings.push(Finding::new(code, element.at(), message));
         return Some(String::new());
     }

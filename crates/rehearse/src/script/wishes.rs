@@ -22,6 +22,8 @@ pub(crate) struct Wishes {
     pub(crate) recordings: Option<List<Expected>>,
     /// Fields of each text message.
     pub(crate) messages: Option<List<Fields>>,
+    /// Fields of each e-mail.
+    pub(crate) emails: Option<List<Fields>>,
     /// Fields of each conference.
     pub(crate) conferences: Option<List<Fields>>,
     /// Names of all legs in order of creation.
@@ -65,6 +67,7 @@ impl Wishes {
             "notifications",
             "recordings",
             "messages",
+            "emails",
             "conferences",
             "all_legs",
             "legs",
@@ -110,6 +113,7 @@ impl Wishes {
         let (asked, told) = (kept(requests("requests")), kept(requests("callbacks")));
         let mut kept = |wishes| problems.keep(wishes).flatten();
         let messages = kept(records("messages", "message", MESSAGE));
+        let emails = kept(records("emails", "e-mail", EMAIL));
         let conferences = kept(records("conferences", "conference", CONFERENCE));
         let mut kept = |wishes| problems.keep(wishes).unwrap_or_default();
         let (legs, invites) = (
@@ -136,6 +140,7 @@ impl Wishes {
             notifications,
             recordings,
             messages,
+            emails,
             conferences,
             all_legs,
             legs,
@@ -157,6 +162,7 @@ impl Wishes {
             notifications,
             recordings,
             messages,
+            emails,
             conferences,
             all_legs,
             legs,
@@ -171,7 +177,8 @@ impl Wishes {
         let http = requests.is_none() && callbacks.is_none();
         let sip = invites.is_empty() && invite_headers.is_empty() && own_headers.is_empty();
         let times = sent.is_empty() && heard.is_empty() && duration.is_none();
-        let records = legs.is_empty() && messages.is_none() && conferences.is_none();
+        let sent = messages.is_none() && emails.is_none();
+        let records = legs.is_empty() && sent && conferences.is_none();
         texts.iter().all(|list| list.is_none()) && http && sip && times && records
     }
 }
@@ -188,6 +195,20 @@ const MESSAGE: &[&str] = &[
     "error_code",
     "reason",
     "direction",
+    "leg",
+    "at",
+];
+
+/// Fields of an e-mail.
+const EMAIL: &[&str] = &[
+    "to",
+    "from",
+    "cc",
+    "bcc",
+    "subject",
+    "body",
+    "type",
+    "attachments",
     "leg",
     "at",
 ];

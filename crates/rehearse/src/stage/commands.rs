@@ -3,34 +3,19 @@
 //! **Invariant: commands are carried out in order, as on a server.**
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use call_proto::{
-    Addressed, Command, Entry, Event, Fact, FetchFailure, FetchRequest, Fetched, Lane,
-    OutgoingMessage, Req, Route, Target, Unreachable, Via,
+    Addressed, Command, Entry, Event, Fact, FetchRequest, Lane, OutgoingMessage, Req, Route,
+    Target, Unreachable, Via,
 };
 use model::record::{CallRecord, Callback};
 use model::{CallSid, Direction, error, number};
 
 use super::Stage;
+use super::pages::{self, Answering};
 use crate::Asked;
 use crate::heard::{Heard, Sense};
-use crate::scene::{Opening, Page, Phone, Reply};
-
-/// How a request is answered.
-pub(super) struct Answering {
-    pub(super) by: Answered,
-    /// How long that takes.
-    after: Duration,
-}
-
-/// What answers a request.
-pub(super) enum Answered {
-    /// A page of the scene; its own address is the requested one.
-    Page(Result<Fetched, FetchFailure>),
-    /// The application, at this address.
-    Application(String),
-}
+use crate::scene::{Opening, Phone};
 
 impl<'a> Stage<'a> {
     /// Carries out all outputs of the machines.
@@ -144,7 +129,9 @@ impl<'a> Stage<'a> {
                 self.callback(callback);
             }
             Fact::MessageCreated { message, .. } => self.run.messages.push(*message),
+            Fact::MessageArrived { message, .. } => self.run.messages.push(*message),
             Fact::MessageEnded { message, .. } => self.run.message_ended(*message),
+            Fact::EmailQueued(email) => self.run.emails.push(*email),
             Fact::Farewell { .. }
             | Fact::RecordingStarted { .. }
             | Fact::RecordingChanged { .. }
@@ -323,62 +310,11 @@ impl<'a> Stage<'a> {
             url: request.url,
             params,
         };
-        let Answering { by, after } = self.answering(&asked.url);
-        let result = self.answer(by, &asked);
+        let Answering { by, after } =
+            pages::answering(&self.scene.pages, &mut self.asked, &asked.url);
+        let result = by.answer(&asked, self.application);
         self.run.requests.push(asked);
         self.tell_in(after, call, Event::Fetched { req, result });
-    }
-
-    fn answer(&mut self, by: Answered, asked: &Asked) -> Result<Fetched, FetchFailure> {
-        match by {
-            Answered::Page(result) => result,
-            Answered::Application(url) if url == asked.url => self.application.document(asked),
-            Answered::Application(url) => {
-                let there = Asked {
-                    url,
-                    ..asked.clone()
-                };
-                let mut fetched = self.application.document(&there)?;
-                fetched.url.clone_from(&asked.url);
-                Ok(fetched)
-            }
-        }
-    }
-
-    /// Follows the pages of the scene from an address. A reference back to a page already visited
-    /// goes to the application, so that a page may refer to the file with its own name.
-    pub(super) fn answering(&mut self, first: &str) -> Answering {
-        let mut passed = BTreeSet::new();
-        let mut url = first.to_owned();
-        let mut after = Duration::ZERO;
-        loop {
-            let is_new = passed.insert(url.clone());
-            let Some(page) = is_new.then(|| self.page(&url)).flatten() else {
-                let by = Answered::Application(url);
-                return Answering { by, after };
-            };
-            after += page.after;
-            if let Some(result) = page.result(first) {
-                let by = Answered::Page(result);
-                return Answering { by, after };
-            }
-            if let Reply::Elsewhere(there) = page.reply {
-                url = there;
-            }
-        }
-    }
-
-    /// The scene's answer at an address; the last of several answers repeats.
-    fn page(&mut self, url: &str) -> Option<Page> {
-        let pages = &self.scene.pages;
-        let bare = url.split(['?', '#']).next().unwrap_or(url);
-        let (key, replies) = [url, bare]
-            .into_iter()
-            .find_map(|key| pages.get(key).map(|replies| (key, replies)))?;
-        let count = self.asked.entry(key.to_owned()).or_default();
-        let page = replies.get(*count).or(replies.last()).cloned();
-        *count += 1;
-        page
     }
 }
 

@@ -122,7 +122,7 @@ impl Stage<'_> {
     }
 }
 
-pub(super) fn settings() -> Arc<Settings> {
+pub(crate) fn settings() -> Arc<Settings> {
     Arc::new(Settings {
         instance: InstanceSid::from_bytes([0x1d; 16]),
         recording_address: RecordingAddress(Arc::new(|_, account, recording| {

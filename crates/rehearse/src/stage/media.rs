@@ -12,7 +12,7 @@ use call_proto::{
 use model::record::MediaCounts;
 use model::{CallSid, RecordingSid, Timestamp, error};
 
-use super::commands::Answered;
+use super::pages::{self, Answered};
 use super::{Due, Stage};
 use crate::heard::{Heard, Sense};
 use crate::scene::UNUSABLE;
@@ -123,7 +123,7 @@ impl Stage<'_> {
     pub(super) fn load(&mut self, call: CallSid, req: Req, url: String) {
         let length = match self.scripted_length(&url) {
             Some(length) => Ok(length),
-            None => match self.answering(&url).by {
+            None => match pages::answering(&self.scene.pages, &mut self.asked, &url).by {
                 Answered::Page(Ok(page)) if page.status == 200 && is_text(&page) => {
                     Err(format!("the page {url} is not a sound"))
                 }

@@ -130,6 +130,7 @@ impl Stage<'_> {
                     content_type: None,
                     body: String::new(),
                     url: "http://app/v".to_owned(),
+                    headers: Vec::new(),
                 }),
             },
             5 => Event::Audio {

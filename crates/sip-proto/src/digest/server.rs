@@ -29,40 +29,63 @@ pub enum CredentialsError {
     Unsupported(&'static str),
 }
 
-/// Challenges and verifies for one realm.
+/// Challenges and verifies for one realm per organization.
+///
+/// The realm of a request is the domain in its From, if that is the domain of an organization, otherwise the first
+/// realm: a phone that knows only an address of this server is one of the first organization.
 #[derive(Debug)]
 pub struct Authenticator {
-    realm: String,
+    /// Domains in lower case; at least one.
+    realms: Vec<String>,
     algorithms: Vec<Algorithm>,
     nonces: Nonces,
 }
 
 impl Authenticator {
-    /// Challenges for `realm` with each of `algorithms`.
+    /// Challenges for `realm`, that of the first organization, with each of `algorithms`.
     pub fn new(realm: &str, algorithms: &[Algorithm], nonces: Nonces) -> Self {
         let mut algorithms = algorithms.to_vec();
         algorithms.sort_by(|a, b| b.cmp(a));
         algorithms.dedup();
         Self {
-            realm: realm.to_owned(),
+            realms: vec![realm.to_owned()],
             algorithms,
             nonces,
         }
     }
 
-    /// The realm.
-    pub fn realm(&self) -> &str {
-        &self.realm
+    /// Replaces the realms of the further organizations.
+    pub fn set_more_realms(&mut self, realms: &[String]) {
+        self.realms.truncate(1);
+        self.realms.extend_from_slice(realms);
+    }
+
+    /// The realm of a message: of the organization whose domain is in its From.
+    #[must_use]
+    pub fn realm(&self, headers: &Headers) -> &str {
+        let from = headers.from().ok();
+        let host = from.and_then(|from| from.uri.host().map(ToString::to_string));
+        let named = host.and_then(|host| {
+            let mut realms = self.realms.iter();
+            realms.find(|realm| realm.eq_ignore_ascii_case(&host))
+        });
+        named.or(self.realms.first()).map_or("", String::as_str)
     }
 
     /// Values for one challenge header each, strongest algorithm first (RFC 8760 §2.4).
     ///
     /// - `stale`: the last credentials were right except for the nonce.
     /// - `now`, `salt`, `to`: as for [`Nonces::mint`].
-    pub fn challenges(&self, stale: bool, now: Duration, salt: u64, to: IpAddr) -> Vec<String> {
+    pub fn challenges(
+        &self,
+        realm: &str,
+        stale: bool,
+        now: Duration,
+        (salt, to): (u64, IpAddr),
+    ) -> Vec<String> {
         let nonce = self.nonces.mint(now, salt, to);
         let challenge = |algorithm: &Algorithm| Challenge {
-            realm: self.realm.clone(),
+            realm: realm.to_owned(),
             nonce: nonce.clone(),
             opaque: None,
             algorithm: *algorithm,
@@ -83,14 +106,15 @@ impl Authenticator {
         party: Party,
         stale: bool,
         now: Duration,
-        (salt, to): (u64, IpAddr),
+        from: (u64, IpAddr),
     ) {
-        for value in self.challenges(stale, now, salt, to) {
+        let realm = self.realm(&response.headers).to_owned();
+        for value in self.challenges(&realm, stale, now, from) {
             response.headers.push(party.challenge_header(), value);
         }
     }
 
-    /// The Digest credentials for our realm in `headers`. `None` if there are none: other realms
+    /// The Digest credentials for the realm of `headers`. `None` if there are none: other realms
     /// and schemes are for other servers (RFC 3261 §22.3).
     ///
     /// # Errors
@@ -100,6 +124,7 @@ impl Authenticator {
         headers: &Headers,
         party: Party,
     ) -> Result<Option<Credentials>, CredentialsError> {
+        let own = self.realm(headers);
         for line in headers.lines(party.credentials_header()) {
             let text = String::from_utf8_lossy(line);
             let scheme = text.split_ascii_whitespace().next().unwrap_or_default();
@@ -107,7 +132,7 @@ impl Authenticator {
                 continue;
             }
             let value = AuthValue::parse(&text).map_err(CredentialsError::Malformed)?;
-            if value.get("realm").is_some_and(|realm| realm != self.realm) {
+            if value.get("realm").is_some_and(|realm| realm != own) {
                 continue;
             }
             let credentials = Credentials::read(&value)?;

@@ -1,4 +1,4 @@
-//! Inbound legs until their final response (RFC 3261 §13.3).
+//! Inbound legs, and texts, until their final response (RFC 3261 §13.3).
 //!
 //! **Invariant: an INVITE over UDP from an unknown address causes a single datagram until we know
 //! more**: a refusal is not retransmitted, and 100 waits (§17.2.1 allows 200 ms), since a client
@@ -15,6 +15,7 @@ use super::config::{
 use super::core::{Core, Output};
 use super::gate::Gate;
 use super::leg::{Arriving, Awaited, Leg, Ours, Progress, Referrals, State, Talking, Transfer};
+use super::texting::{PLAIN, is_text};
 use super::{Caller, HeaderList, IncomingInvite, LegEvent, Peer};
 use crate::dialog::{AwaitAck, Dialog};
 use crate::digest::Party;
@@ -22,8 +23,8 @@ use crate::message::{HeaderName, Headers, Request, Response};
 use crate::transaction::{Holder, ServerKey, TxId};
 
 impl Core {
-    /// An INVITE outside dialogs.
-    pub(super) fn receive_invite(
+    /// An INVITE or MESSAGE outside dialogs.
+    pub(super) fn receive_arriving(
         &mut self,
         key: ServerKey,
         invite: Request,
@@ -47,7 +48,12 @@ impl Core {
         if is_unverified && self.are_unverified_full(peer) {
             return self.refuse_statelessly(&invite, 503, reply_to);
         }
-        let refusal = self.refuse_invite(&invite);
+        let is_text = is_text(&invite);
+        let refusal = if is_text {
+            self.refuse_text(&invite)
+        } else {
+            self.refuse_invite(&invite)
+        };
         let tx = self.table.begin_server(key, &invite, reply_to);
         let known = peer.transport.is_reliable() || is_trunk;
         if !known {
@@ -66,7 +72,9 @@ impl Core {
         let id = self.fresh_leg();
         let user = invite.uri.user().unwrap_or_default().into_owned();
         let call_id = invite.headers.call_id().unwrap_or_default().into_owned();
-        self.dialogs.insert((call_id.clone(), tag.clone()), id);
+        if !is_text {
+            self.dialogs.insert((call_id.clone(), tag.clone()), id);
+        }
         self.arriving.insert(tx, id);
         if is_stranger {
             self.strangers.insert(tx);
@@ -78,7 +86,8 @@ impl Core {
             invite,
             peer,
             reported: false,
-            progress: Some(Progress {
+            // Its sender repeats a MESSAGE less often by itself.
+            progress: (!is_text).then_some(Progress {
                 status: 100,
                 bytes: trying,
                 repeat_at: now + TRYING,
@@ -213,13 +222,16 @@ impl Core {
         }
     }
 
-    /// Reports a call to the engine.
+    /// Reports a call or text to the engine.
     pub(super) fn report_invite(
         &mut self,
         leg: &mut Leg,
         mut arriving: Box<Arriving>,
         caller: Caller,
     ) {
+        if is_text(&arriving.invite) {
+            return self.report_text(leg, arriving, caller);
+        }
         let invite = &arriving.invite;
         let headers = &invite.headers;
         let user = |uri: &crate::uri::Uri| uri.subscriber().unwrap_or_default().into_owned();
@@ -234,6 +246,8 @@ impl Core {
             peer: arriving.peer,
             caller,
             request_uri: invite.uri.to_string(),
+            called_domain: self.config.ours.domain_in(&invite.uri).map(str::to_owned),
+            from_domain: self.authenticator.realm(headers).to_owned(),
             called_here: self.config.ours.are_in(&invite.uri, arriving.peer.local),
             called_user: user(&invite.uri),
             to_user: to_uri.map(user).unwrap_or_default(),
@@ -392,8 +406,13 @@ impl Core {
         {
             response.headers.push(HeaderName::RetryAfter, RETRY_AFTER);
         }
-        if status == 415 {
-            response.headers.push(HeaderName::Accept, SDP);
+        if matches!(status, 406 | 415) {
+            let readable = if is_text(&arriving.invite) {
+                PLAIN
+            } else {
+                SDP
+            };
+            response.headers.push(HeaderName::Accept, readable);
         }
         self.table.respond(arriving.tx, &response, now);
         leg.state = State::Over;

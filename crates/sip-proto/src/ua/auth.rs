@@ -69,7 +69,7 @@ pub(super) enum Proof {
 }
 
 impl Core {
-    /// The first credentials for our realm.
+    /// The first credentials for the realm of a request.
     pub(super) fn find_credentials(
         &self,
         headers: &Headers,
@@ -113,7 +113,7 @@ impl Core {
             return false;
         }
         let id = self.fresh_lookup();
-        let login = credentials.username.clone();
+        let (login, domain) = (credentials.username.clone(), credentials.realm.clone());
         self.lookups.insert(
             id,
             Lookup {
@@ -121,7 +121,7 @@ impl Core {
                 waiting,
             },
         );
-        self.outputs.push_back(Output::Lookup { id, login });
+        self.outputs.push_back(Output::Lookup { id, login, domain });
         true
     }
 
@@ -148,7 +148,7 @@ impl Core {
                     Found::Client(ha1) => ha1.credential.as_str(),
                     Found::Nobody | Found::Failed => "",
                 };
-                let by = (credentials.username.as_str(), credential);
+                let by = (&*credentials, credential);
                 self.client_found(&registering, by, verdict, now);
             }
         }
@@ -166,7 +166,8 @@ impl Core {
             State::Arriving(arriving) => arriving,
             other => return leg.state = other,
         };
-        let asked = (credentials, &Method::Invite, arriving.peer);
+        let method = arriving.invite.method.clone();
+        let asked = (credentials, &method, arriving.peer);
         match self.verdict(asked, found, now) {
             None => self.refuse_arriving(leg, &arriving, 500, now),
             Some(Verdict::Accepted) => {
@@ -198,7 +199,8 @@ impl Core {
         if self.is_early(credentials, peer, now) {
             return Some(Verdict::Wrong);
         }
-        let attempt = self.attempt(login, peer, now);
+        let known_as = self.known_as(credentials);
+        let attempt = self.attempt(&known_as, peer, now);
         let ha1 = match (found, credentials.algorithm) {
             (Found::Failed, _) => return None,
             // Not a hash: nothing can match it, and checking takes the same time.
@@ -224,8 +226,15 @@ impl Core {
 
     /// Whether credentials come before the wait after earlier wrong ones is over: they are refused without being checked.
     pub(super) fn is_early(&self, credentials: &Credentials, peer: Peer, now: Instant) -> bool {
-        let attempt = self.attempt(&credentials.username, peer, now);
+        let known_as = self.known_as(credentials);
+        let attempt = self.attempt(&known_as, peer, now);
         self.guesses.are_used_up(attempt, now)
+    }
+
+    /// The name under which the registrar knows the client with these credentials.
+    pub(super) fn known_as(&self, credentials: &Credentials) -> String {
+        let ours = &self.config.ours;
+        ours.address_of_record(&credentials.username, &credentials.realm)
     }
 
     fn attempt<'a>(&self, login: &'a str, peer: Peer, now: Instant) -> Attempt<'a> {

@@ -11,7 +11,8 @@ use crate::message::{HeaderName, Headers, Request, Response};
 use crate::uri::Uri;
 
 /// Our methods, for Allow.
-pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, REFER, NOTIFY, REGISTER";
+pub(super) const ALLOW: &str =
+    "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, MESSAGE, REFER, NOTIFY, REGISTER";
 
 /// Content-Type of session descriptions.
 pub(super) const SDP: &str = "application/sdp";

@@ -20,6 +20,8 @@ pub enum LegCommand {
     Invite(Box<InviteSpec>),
     /// Send one text message on its own leg. Ends in `LegEvent::MessageDone`.
     Message(Box<MessageSpec>),
+    /// Register at another server, on its own leg. Ends in `LegEvent::RegisterDone`.
+    Register(Box<RegisterSpec>),
     /// Header fields to add to every later message of the leg, responses included.
     SetHeaders(HeaderList),
     /// Inbound: a provisional response, 101 to 199.
@@ -44,6 +46,13 @@ pub enum LegCommand {
         reason: Option<String>,
         /// Further header fields.
         headers: HeaderList,
+    },
+    /// Inbound text: 100, which keeps the leg, or a final response below 300, which ends it.
+    AnswerText {
+        /// Status.
+        status: u16,
+        /// Reason phrase; by default that of the RFC.
+        reason: Option<String>,
     },
     /// Inbound: 407 with a fresh challenge; the leg ends.
     Challenge {
@@ -169,6 +178,29 @@ pub struct MessageSpec {
     pub route: Peer,
     /// The text.
     pub text: String,
+    /// Further header fields.
+    pub headers: HeaderList,
+    /// Credentials with which to answer a challenge.
+    pub credentials: Option<Credentials>,
+}
+
+/// An outbound REGISTER (RFC 3261 §10.2).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RegisterSpec {
+    /// Request-URI: the registrar, without a user.
+    pub registrar: String,
+    /// Address of record, in From and To.
+    pub address: String,
+    /// User part of our Contact.
+    pub contact_user: String,
+    /// Next hop.
+    pub route: Peer,
+    /// Seconds that the binding is to live; 0 removes it.
+    pub expires: u32,
+    /// Call-ID: the same for all REGISTERs of one binding.
+    pub call_id: String,
+    /// CSeq number: higher than that of the REGISTER before, which may have been sent several times.
+    pub seq: u32,
     /// Credentials with which to answer a challenge.
     pub credentials: Option<Credentials>,
 }

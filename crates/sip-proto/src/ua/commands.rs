@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use super::core::Core;
 use super::leg::{Leg, State};
+use super::texting::is_text;
 use super::{HeaderList, LegCommand, LegEvent, LegId};
 use crate::dialog::Due;
 
@@ -14,6 +15,8 @@ impl Core {
             self.call(id, *spec, now);
         } else if let LegCommand::Message(spec) = command {
             self.message(id, *spec, now);
+        } else if let LegCommand::Register(spec) = command {
+            self.register(id, *spec, now);
         } else if let Some(mut leg) = self.take(id) {
             if let LegCommand::SetHeaders(headers) = command {
                 leg.headers = self.sendable(id, headers);
@@ -28,6 +31,14 @@ impl Core {
     fn command_leg(&mut self, leg: &mut Leg, command: LegCommand, now: Instant) {
         match std::mem::replace(&mut leg.state, State::Over) {
             State::Arriving(arriving) => match command {
+                LegCommand::AnswerText { status, reason } if is_text(&arriving.invite) => {
+                    self.answer_text(leg, arriving, status, reason, now);
+                }
+                LegCommand::Progress { .. } | LegCommand::Answer { .. }
+                    if is_text(&arriving.invite) =>
+                {
+                    leg.state = State::Arriving(arriving);
+                }
                 LegCommand::Progress { status, headers } => {
                     self.progress(leg, arriving, status, &headers, now);
                 }
@@ -52,7 +63,9 @@ impl Core {
                 }
                 LegCommand::Invite(_)
                 | LegCommand::Message(_)
+                | LegCommand::Register(_)
                 | LegCommand::SetHeaders(_)
+                | LegCommand::AnswerText { .. }
                 | LegCommand::Cancel
                 | LegCommand::AnswerReinvite { .. }
                 | LegCommand::RejectReinvite { .. }

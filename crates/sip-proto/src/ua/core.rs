@@ -14,7 +14,9 @@ use super::keepalive::KeepAlive;
 use super::leg::{Leg, State};
 use super::pending::Pending;
 use super::random::Random;
-use super::{CoreConfig, Entropy, FlowId, IncomingInvite, LegEvent, LegId, Peer};
+use super::{
+    CoreConfig, Entropy, FlowId, IncomingInvite, IncomingText, LegEvent, LegId, Peer, TrunkSource,
+};
 use crate::digest::{Algorithm, Authenticator, Nonces};
 use crate::message::Message;
 use crate::parse::{ParseError, parse_bytes};
@@ -33,6 +35,9 @@ pub enum Output {
     },
     /// Report a new call to the call engine.
     Incoming(Box<IncomingInvite>),
+    /// Report a text message to the engine, which answers it with `LegCommand::AnswerText`, `Reject`
+    /// or `Challenge`.
+    Text(Box<IncomingText>),
     /// Report an event on a leg to the call engine.
     Event(LegId, LegEvent),
     /// The core has forgotten the leg.
@@ -43,6 +48,8 @@ pub enum Output {
         id: LookupId,
         /// Login.
         login: String,
+        /// Domain of the organization.
+        domain: String,
     },
     /// A REGISTER was refused: its password is wrong, or the client does not exist.
     Refused {
@@ -99,7 +106,8 @@ impl Core {
             false => &[Algorithm::Md5],
         };
         let nonces = Nonces::new(random.secret(), config.nonce_lifetime, MAX_NONCES);
-        let authenticator = Authenticator::new(&config.ours.domain, algorithms, nonces);
+        let mut authenticator = Authenticator::new(&config.ours.domain, algorithms, nonces);
+        authenticator.set_more_realms(&config.ours.more_domains);
         Self {
             config,
             random,
@@ -122,6 +130,11 @@ impl Core {
             next_inbound: 1,
             next_lookup: 0,
         }
+    }
+
+    /// Replaces the peers whose calls need no credentials, from the next call on.
+    pub fn set_trunks(&mut self, trunks: Vec<TrunkSource>) {
+        self.config.trunks = trunks;
     }
 
     /// Processes a datagram.
@@ -158,6 +171,13 @@ impl Core {
         for login in self.registrar.handle_flow_closed(flow) {
             self.announce_bindings(login, now);
         }
+    }
+
+    /// Replaces the domains of the further organizations. Registrations stay, and what their clients do next is
+    /// judged by the new ones.
+    pub fn set_more_domains(&mut self, domains: Vec<String>) {
+        self.authenticator.set_more_realms(&domains);
+        self.config.ours.more_domains = domains;
     }
 
     /// Refuses new calls from now on.

@@ -6,7 +6,7 @@ use crate::DialogSnapshot;
 /// An event of a leg. Header lists carry the X- fields and Diversion, in order.
 ///
 /// A leg ends with exactly one of `Rejected`, `Canceled`, `NoAck`, `Bye`, `ByeDone`, `Lost`,
-/// `MessageDone`, or silently after the engine's own `Reject` or `Challenge`.
+/// `MessageDone`, `RegisterDone`, or silently after the engine's own `Reject` or `Challenge`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum LegEvent {
     /// Outbound: a provisional response above 100.
@@ -109,6 +109,14 @@ pub enum LegEvent {
         /// Reason phrase.
         reason: String,
     },
+    /// Ended: the final response to our REGISTER, or 408 if none came, 503 if it could not be sent,
+    /// 400 if the command could not be made into a message.
+    RegisterDone {
+        /// Status.
+        status: u16,
+        /// Seconds that the registrar grants, or demands at least (423).
+        seconds: Option<u32>,
+    },
     /// The final response to our REFER: 408 if none came, 503 if it could not be sent, 400 if the
     /// command could not be made into a message.
     ReferAnswered {
@@ -142,6 +150,7 @@ impl LegEvent {
                 | Self::ByeDone { .. }
                 | Self::Lost
                 | Self::MessageDone { .. }
+                | Self::RegisterDone { .. }
         )
     }
 }
@@ -200,6 +209,8 @@ pub struct IncomingInvite {
     pub request_uri: String,
     /// Whether the Request-URI names this server rather than another one.
     pub called_here: bool,
+    /// Domain of the organization that the Request-URI names, if it names one.
+    pub called_domain: Option<String>,
     /// Number or name in the user part of the Request-URI, unescaped.
     pub called_user: String,
     /// Number or name in the user part of To, unescaped.
@@ -212,6 +223,8 @@ pub struct IncomingInvite {
     pub from_host: String,
     /// Whether the host of From is this server.
     pub from_here: bool,
+    /// Domain of the organization that From names, or of the first one: a caller that is authenticated is its client.
+    pub from_domain: String,
     /// Display name of From.
     pub from_display: Option<String>,
     /// Call-ID.
@@ -224,4 +237,46 @@ pub struct IncomingInvite {
     pub body_type_ok: bool,
     /// Max-Forwards of the INVITE: a leg made for this call gets one less.
     pub max_forwards: u8,
+}
+
+/// A text message that arrived: nothing has been sent, and nothing is until a command says so.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct IncomingText {
+    /// Leg that lives until the response.
+    pub leg: LegId,
+    /// Source of the MESSAGE.
+    pub peer: Peer,
+    /// The sender, as far as proven.
+    pub caller: Caller,
+    /// Request-URI.
+    pub request_uri: String,
+    /// Whether the Request-URI names this server rather than another one.
+    pub called_here: bool,
+    /// Domain of the organization that the Request-URI names, if it names one.
+    pub called_domain: Option<String>,
+    /// Number or name in the user part of the Request-URI, unescaped.
+    pub called_user: String,
+    /// Number or name in the user part of To, unescaped.
+    pub to_user: String,
+    /// Number or name in the user part of From, unescaped; not authenticated.
+    pub from_user: String,
+    /// Whether the host of From is this server.
+    pub from_here: bool,
+    /// Domain of the organization that From names, or of the first one.
+    pub from_domain: String,
+    /// X- and Diversion header fields, in order, with their names as received.
+    pub headers: HeaderList,
+    /// The text.
+    pub body: TextBody,
+}
+
+/// The body of a text message.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum TextBody {
+    /// A text that is not blank.
+    Text(String),
+    /// It is empty, or not `text/plain`: a typing indication, for example.
+    NotText,
+    /// Its charset is not known, or its octets are none of that charset.
+    Undecodable,
 }

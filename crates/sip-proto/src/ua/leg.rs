@@ -3,7 +3,7 @@
 //! ```text
 //! inbound:  Arriving ──200──► Talking ──BYE──► Leaving ──► over
 //! outbound: Calling ───2xx──► Talking      (any state ends at once when nothing is left to do)
-//! text message: Messaging ──final response──► over
+//! MESSAGE, REGISTER: Messaging ──final response──► over
 //! ```
 
 use std::collections::BTreeMap;
@@ -199,11 +199,23 @@ pub(super) struct Leaving {
     pub(super) dialog: Dialog,
 }
 
-/// A MESSAGE without a final response.
+/// A MESSAGE or REGISTER without a final response.
 pub(super) struct Messaging {
     /// `None` only until it is sent.
     pub(super) tx: Option<TxId>,
     pub(super) route: Peer,
+    /// The path to use if none can be opened by TCP.
+    pub(super) by_datagram: Option<Peer>,
+}
+
+impl Messaging {
+    pub(super) const fn sent(tx: TxId, route: Peer) -> Self {
+        Self {
+            tx: Some(tx),
+            route,
+            by_datagram: None,
+        }
+    }
 }
 
 impl Leg {

@@ -8,10 +8,15 @@ use super::build::Ends;
 use super::core::Core;
 use super::leg::{Leg, Messaging, State};
 use super::pending::Kind;
-use super::{HeaderList, LegEvent, LegId, MessageSpec};
+use super::{LegEvent, LegId, MessageSpec, Transport};
 use crate::header::NameAddr;
 use crate::message::{HeaderName, Method, Request, Response, StatusCode};
 use crate::transaction::TxId;
+
+/// A request that is longer, with its Via, does not go by UDP (RFC 3261 §18.1.1).
+const MAX_DATAGRAM: usize = 1_300;
+/// Room for our Via.
+const VIA: usize = 100;
 
 /// Content-Type of texts.
 const TEXT: &str = "text/plain;charset=UTF-8";
@@ -27,6 +32,12 @@ impl Core {
                 let State::Messaging(messaging) = &mut leg.state else {
                     return;
                 };
+                if messaging.route.transport == Transport::Udp
+                    && message.to_bytes().len() + VIA > MAX_DATAGRAM
+                {
+                    messaging.by_datagram = Some(messaging.route);
+                    messaging.route.transport = Transport::Tcp;
+                }
                 let route = messaging.route;
                 let sent = self.send_request(Some(id), Kind::Message, message, route, now);
                 match sent {
@@ -56,6 +67,7 @@ impl Core {
         leg.state = State::Messaging(Box::new(Messaging {
             tx: None,
             route: spec.route,
+            by_datagram: None,
         }));
         let from = NameAddr::new(ends.from);
         let mut message = Request::new(Method::Message, ends.target);
@@ -65,7 +77,7 @@ impl Core {
         headers.push(HeaderName::To, NameAddr::new(ends.to).to_string());
         headers.push(HeaderName::CallId, leg.call_id.as_str());
         headers.push(HeaderName::CSeq, "1 MESSAGE");
-        self.dress(&leg, &mut message, &HeaderList::new());
+        self.dress(&leg, &mut message, &spec.headers);
         message.set_body(TEXT, spec.text);
         Ok((leg, message))
     }
@@ -91,11 +103,29 @@ impl Core {
             leg.state = State::Messaging(Box::new(Messaging {
                 tx: Some(tx),
                 route,
+                by_datagram: None,
             }));
             return;
         }
         let reason = Some(response.reason.clone()).filter(|reason| !reason.is_empty());
         self.message_done(leg, response.status.0, reason);
+    }
+
+    /// A long message could not be sent by TCP, so it goes as a datagram after all (RFC 3261 §18.1.1).
+    /// False if it was one already.
+    pub(super) fn message_by_datagram(&mut self, leg: &mut Leg, tx: TxId, now: Instant) -> bool {
+        let State::Messaging(messaging) = &mut leg.state else {
+            return false;
+        };
+        let Some(route) = messaging.by_datagram.take() else {
+            return false;
+        };
+        let Some(request) = self.pending.get(&tx).map(|sent| sent.request.clone()) else {
+            return false;
+        };
+        messaging.route = route;
+        messaging.tx = self.send_request(Some(leg.id), Kind::Message, request, route, now);
+        messaging.tx.is_some()
     }
 
     /// The remote party answered or did not, or there is no route to it.

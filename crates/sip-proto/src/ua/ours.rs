@@ -11,8 +11,10 @@ use crate::uri::{Host, Uri};
 /// The names and addresses of this server.
 #[derive(Clone, Debug, Default)]
 pub struct OurNames {
-    /// The organization's domain, also the digest realm.
+    /// The domain of the first organization, also the digest realm of its clients.
     pub domain: String,
+    /// The domains of further organizations, in lower case.
+    pub more_domains: Vec<String>,
     /// Further host names.
     pub names: Vec<String>,
     /// Address at which peers outside private networks reach us, if it is not the bound one.
@@ -54,10 +56,41 @@ impl OurNames {
         self.include(host, local.ip())
     }
 
-    /// The number or login, unescaped, of a `sip:` address at which a request would arrive here, so that it need not be
-    /// sent. `None` if the address leads elsewhere.
+    /// The domain of an organization that a URI names, as it is listed here. `None` for the other names and addresses of
+    /// this server, and for those of others.
     #[must_use]
-    pub fn local_user(&self, uri: &str) -> Option<String> {
+    pub fn domain_in(&self, uri: &Uri) -> Option<&str> {
+        let Some(Host::Name(name)) = uri.host() else {
+            return None;
+        };
+        let mut domains = self.domains();
+        let found = domains.find(|domain| domain.eq_ignore_ascii_case(name));
+        found.map(String::as_str)
+    }
+
+    /// The name under which the registrar knows a client: its login, followed by `@` and the domain of its organization
+    /// unless that is the first one. A login has no `@`.
+    #[must_use]
+    pub fn address_of_record(&self, login: &str, domain: &str) -> String {
+        if domain.eq_ignore_ascii_case(&self.domain) {
+            login.to_owned()
+        } else {
+            format!("{login}@{}", domain.to_ascii_lowercase())
+        }
+    }
+
+    /// The client or number at this server that a `sip:` address names, so that a request for it need not be sent.
+    /// `None` if the address leads elsewhere.
+    #[must_use]
+    pub fn local(&self, uri: &str) -> Option<Local> {
+        let user = self.local_user(uri)?;
+        let uri = Uri::parse(uri).ok()?;
+        let domain = self.domain_in(&uri).map(str::to_owned);
+        Some(Local { user, domain })
+    }
+
+    /// The number or login, unescaped, of a `sip:` address at which a request would arrive here.
+    fn local_user(&self, uri: &str) -> Option<String> {
         let uri = Uri::parse(uri).ok()?;
         let sip = uri.as_sip().filter(|sip| !sip.secure)?;
         let is_ours = match &sip.host {
@@ -90,8 +123,21 @@ impl OurNames {
     }
 
     fn all(&self) -> impl Iterator<Item = &String> {
-        self.names.iter().chain([&self.domain])
+        self.names.iter().chain(self.domains())
     }
+
+    fn domains(&self) -> impl Iterator<Item = &String> {
+        std::iter::once(&self.domain).chain(&self.more_domains)
+    }
+}
+
+/// A client or number at this server.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Local {
+    /// Login or number, unescaped.
+    pub user: String,
+    /// Domain of the organization that the address names; `None` if it names the server otherwise.
+    pub domain: Option<String>,
 }
 
 fn is_localhost(name: &str) -> bool {
@@ -106,6 +152,7 @@ mod tests {
     fn an_address_of_ours_is_not_sent_to() {
         let ours = OurNames {
             domain: "pbx.example".to_owned(),
+            more_domains: vec!["two.example".to_owned()],
             names: vec!["pbx2.example".to_owned(), "198.51.100.7".to_owned()],
             public_address: Some([203, 0, 113, 1].into()),
             addresses: vec![[192, 0, 2, 9].into(), [10, 0, 0, 9].into()],
@@ -117,6 +164,7 @@ mod tests {
         let table = [
             ("sip:bob@pbx.example", Some("bob")),
             ("sip:bob@PBX2.example:7000;transport=tcp", Some("bob")),
+            ("sip:bob@Two.example:7000", Some("bob")),
             ("sip:m%C3%BCller@pbx.example", Some("m\u{fc}ller")),
             ("sip:+12025550100;npdi@pbx.example", Some("+12025550100")),
             ("sip:bob@192.0.2.9", Some("bob")),
@@ -147,6 +195,19 @@ mod tests {
                 .is_some_and(|sip| !sip.secure && sip.user.is_some());
             assert_eq!(arrives && is_plain, expected.is_some(), "{uri:?}");
         }
+        for (uri, domain) in [
+            ("sip:bob@PBX.example", Some("pbx.example")),
+            ("sip:bob@Two.Example", Some("two.example")),
+            ("sip:bob@pbx2.example", None),
+            ("sip:bob@192.0.2.9", None),
+        ] {
+            assert_eq!(ours.local(uri).unwrap().domain.as_deref(), domain, "{uri}");
+        }
+        assert_eq!(ours.address_of_record("bob", "PBX.example"), "bob");
+        assert_eq!(
+            ours.address_of_record("bob", "Two.example"),
+            "bob@two.example"
+        );
         // One bound to another address receives it only there.
         let bound = OurNames {
             addresses: vec![[127, 0, 0, 1].into()],

@@ -35,6 +35,7 @@ pub(super) enum Kind {
     Info,
     Options,
     Message,
+    Register,
     Notify,
     Refer,
 }
@@ -159,6 +160,7 @@ impl Core {
             Kind::Bye => self.bye_response(leg.as_mut(), tx, &response, now),
             Kind::Info => self.info_response(leg.as_mut(), tx, &response, now),
             Kind::Message => self.message_response(leg.as_mut(), tx, &response, now),
+            Kind::Register => self.register_response(leg.as_mut(), tx, &response, now),
             Kind::Notify => self.notify_response(leg.as_mut(), tx, &response, now),
             Kind::Refer => self.refer_response(leg.as_mut(), tx, &response, now),
             Kind::Options => self.alive(tx, now),
@@ -184,12 +186,16 @@ impl Core {
         if kind == Kind::Bye && status == 503 && self.bye_by_another_way(&mut leg, tx, now) {
             return self.put(leg);
         }
+        if kind == Kind::Message && status == 503 && self.message_by_datagram(&mut leg, tx, now) {
+            return self.put(leg);
+        }
         match kind {
             Kind::Invite => self.invite_failed(&mut leg, tx, status),
             Kind::Reinvite => self.reinvite_failed(&mut leg, status, now),
             Kind::Bye => self.bye_done(&mut leg, status, Vec::new()),
             Kind::Info => self.info_done(&leg, status),
             Kind::Message => self.message_done(&mut leg, status, None),
+            Kind::Register => self.register_done(&mut leg, status, None),
             Kind::Refer => self.refer_answered(&mut leg, tx, status),
             // An unanswered NOTIFY does not end the call (RFC 5057 §5.1).
             Kind::Cancel | Kind::Options | Kind::Notify => {}

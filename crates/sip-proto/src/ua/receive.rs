@@ -64,12 +64,14 @@ impl Core {
             Method::Cancel => self.receive_cancel(key, &request, reply_to, now),
             Method::Register => self.receive_register(key, request, peer, reply_to, now),
             _ if tagged => self.receive_in_dialog(key, request, peer, reply_to, now),
-            Method::Invite => self.receive_invite(key, request, peer, reply_to, now),
+            Method::Invite | Method::Message => {
+                self.receive_arriving(key, request, peer, reply_to, now);
+            }
             _ => self.receive_other(&request, reply_to),
         }
     }
 
-    /// A request outside dialogs other than INVITE, CANCEL and REGISTER. Nothing of it needs to be remembered, so a flood of
+    /// A request outside dialogs other than INVITE, MESSAGE, CANCEL and REGISTER. Nothing of it needs to be remembered, so a flood of
     /// them takes no memory.
     fn receive_other(&mut self, request: &Request, reply_to: Peer) {
         let refusal = match &request.method {
@@ -99,7 +101,9 @@ impl Core {
     pub(super) fn options(&mut self, request: &Request) -> Response {
         let mut response = self.plain(request, if self.draining { 503 } else { 200 });
         response.headers.push(HeaderName::Allow, ALLOW);
-        response.headers.push(HeaderName::Accept, "application/sdp");
+        response
+            .headers
+            .push(HeaderName::Accept, "application/sdp, text/plain");
         response
     }
 

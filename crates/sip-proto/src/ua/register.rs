@@ -6,7 +6,7 @@ use super::Peer;
 use super::auth::Proof;
 use super::config::MAX_LOOKUPS;
 use super::core::{Core, Output};
-use crate::digest::{Party, Verdict};
+use crate::digest::{Credentials, Party, Verdict};
 use crate::message::{HeaderName, Request, Response};
 use crate::transaction::{ServerKey, TxId};
 use crate::uri::Uri;
@@ -96,11 +96,12 @@ impl Core {
     pub(super) fn client_found(
         &mut self,
         registering: &Registering,
-        (login, credential): (&str, &str),
+        (credentials, credential): (&Credentials, &str),
         verdict: Option<Verdict>,
         now: Instant,
     ) {
         let Registering { tx, request, peer } = registering;
+        let login = credentials.username.as_str();
         match verdict {
             None => self.reply(*tx, request, 500, now),
             Some(Verdict::Wrong) => {
@@ -114,13 +115,14 @@ impl Core {
                 let response = self.demand((request, *peer), true, now);
                 self.table.respond(*tx, &response, now);
             }
-            Some(Verdict::Accepted) if !names_itself(request, login) => {
+            Some(Verdict::Accepted) if !self.names_itself(request, login) => {
                 self.verified(*tx);
                 self.reply(*tx, request, 403, now);
             }
             Some(Verdict::Accepted) => {
                 self.verified(*tx);
-                self.carry_out((*tx, request), *peer, (login, credential), now);
+                let known_as = self.known_as(credentials);
+                self.carry_out((*tx, request), *peer, (&known_as, credential), now);
             }
         }
     }
@@ -174,11 +176,15 @@ impl Core {
         let response = self.plain(request, status);
         self.table.respond(tx, &response, now);
     }
-}
 
-/// Whether the client registers only itself.
-fn names_itself(request: &Request, login: &str) -> bool {
-    let is_login = |uri: &Uri| uri.user().is_some_and(|user| user == login);
-    let (from, to) = (request.headers.from(), request.headers.to());
-    from.is_ok_and(|from| is_login(&from.uri)) && to.is_ok_and(|to| is_login(&to.uri))
+    /// Whether the client registers only itself, in its own organization.
+    fn names_itself(&self, request: &Request, login: &str) -> bool {
+        let is_login = |uri: &Uri| uri.user().is_some_and(|user| user == login);
+        let (Ok(from), Ok(to)) = (request.headers.from(), request.headers.to()) else {
+            return false;
+        };
+        let ours = &self.config.ours;
+        let domain = |uri| ours.domain_in(uri).unwrap_or(&ours.domain);
+        is_login(&from.uri) && is_login(&to.uri) && domain(&from.uri) == domain(&to.uri)
+    }
 }

@@ -74,9 +74,11 @@ impl Core {
             LegCommand::Refer { target } => self.refer(leg, talking, &target, now),
             LegCommand::Invite(_)
             | LegCommand::Message(_)
+            | LegCommand::Register(_)
             | LegCommand::SetHeaders(_)
             | LegCommand::Progress { .. }
             | LegCommand::Answer { .. }
+            | LegCommand::AnswerText { .. }
             | LegCommand::Reject { .. }
             | LegCommand::Challenge { .. }
             | LegCommand::Cancel

@@ -11,6 +11,8 @@ struct Phone {
     client: Client,
     seq: u32,
     method: Method,
+    /// In From, and in To of a REGISTER.
+    domain: &'static str,
 }
 
 impl Phone {
@@ -21,6 +23,7 @@ impl Phone {
             client: Client::new("kim", secret),
             seq: 0,
             method,
+            domain: REALM,
         }
     }
 
@@ -34,16 +37,14 @@ impl Phone {
     fn ask(&mut self, at: u64, user: &str, lines: &str) -> Option<Response> {
         self.seq += 1;
         let (seq, method) = (self.seq, self.method.as_str());
-        let uri = if method == "REGISTER" {
-            "sip:example.com"
-        } else {
-            "sip:bob@example.com"
-        };
+        let domain = self.domain;
+        let (own, bob) = (format!("sip:{domain}"), "sip:bob@example.com".to_owned());
+        let uri = if method == "REGISTER" { &own } else { &bob };
         let to = if method == "REGISTER" { user } else { "bob" };
         let mut text = format!(
             "{method} {uri} SIP/2.0\r\n\
              Via: SIP/2.0/UDP 192.0.2.1:5070;branch=z9hG4bK{seq}\r\nMax-Forwards: 70\r\n\
-             From: <sip:{user}@example.com>;tag=1\r\nTo: <sip:{to}@example.com>\r\n\
+             From: <sip:{user}@{domain}>;tag=1\r\nTo: <sip:{to}@{domain}>\r\n\
              Call-ID: c\r\nCSeq: {seq} {method}\r\nContact: <sip:kim@10.0.0.1;ob>\r\n{lines}"
         );
         for (name, value) in self.client.authorize(&self.method, uri, "cnonce") {
@@ -111,6 +112,38 @@ fn registers_who_knows_the_password() {
     // The binding ends when it expires.
     let log = phone.bench.play("661000 end; 661100 end");
     assert_eq!(log.rsplit(", ").next(), Some("661000 ! Bindings kim 0"));
+}
+
+/// Each organization has its realm, and its own clients whatever their logins.
+#[test]
+fn the_domain_in_from_chooses_the_organization() {
+    let mut config = config();
+    config.ours.more_domains = vec!["two.example".to_owned()];
+    let mut phone = Phone::new(
+        Bench::with(config, Transport::Udp),
+        Method::Register,
+        PASSWORD,
+    );
+    for (at, domain, realm, known_as) in [
+        (0, "example.com", "example.com", "kim"),
+        (1_000, "Two.Example", "two.example", "kim@two.example"),
+        // An address of this server, or a name that is no domain.
+        (2_000, "192.0.2.9", "example.com", "kim"),
+    ] {
+        phone.domain = domain;
+        phone.client = Client::new("kim", Secret::Password(PASSWORD.to_owned()));
+        let challenge = phone.send(at, "kim", "");
+        assert_eq!(challenge.status.0, 401, "{domain}");
+        let text = challenge.headers.get(HeaderName::WwwAuthenticate).unwrap();
+        assert!(text.contains(&format!("realm=\"{realm}\"")), "{text}");
+        assert_eq!(phone.send(at, "kim", "").status.0, 200, "{domain}");
+        let log = phone.bench.play(&format!("{at} end"));
+        assert!(log.ends_with(&format!("Bindings {known_as} 1")), "{log}");
+    }
+    // Once the domain is not served any more, it is another server's.
+    phone.bench.core.set_more_domains(Vec::new());
+    phone.domain = "two.example";
+    assert_eq!(phone.send(3_000, "kim", "").status.0, 404);
 }
 
 #[test]

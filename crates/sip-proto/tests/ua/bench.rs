@@ -2,7 +2,7 @@
 //!
 //! A script is a list of steps, `time in ms` and words, separated by `;`. The engine's steps:
 //! `invite`, `invite late` (no offer), `invite auth`, `cancel`, `bye`, `ring`, `answer`, `reject
-//! N`, `challenge`, `reinvite`, `accept`, `refuse N`, `ack`, `info`,
+//! N`, `taken N` (a text), `challenge`, `reinvite`, `accept`, `refuse N`, `ack`, `info`,
 //! `transfer` (accept a REFER), `no-transfer N`, `transferred N`, `refer URI`. The peer's steps start with
 //! `<`: `< 180 INVITE a` answers our last INVITE with To tag `a` (`sdp` adds a description), `<
 //! BYE` sends a request; `| Name: value` adds a header field, `sdp` a description, `text` a body of
@@ -22,7 +22,7 @@ use sip_proto::message::{HeaderName, Message, Method, Request, Response};
 use sip_proto::parse::parse_bytes;
 use sip_proto::ua::{
     Caller, Core, CoreConfig, Credentials, Entropy, Found, Ha1, InviteSpec, LegCommand, LegEvent,
-    LegId, MessageSpec, OurNames, Output, Peer, Transport,
+    LegId, MessageSpec, OurNames, Output, Peer, RegisterSpec, TextBody, Transport,
 };
 
 pub(crate) const SDP: &str = "v=0\r\n";
@@ -310,21 +310,23 @@ impl Bench {
         while let Some(output) = self.core.poll_output() {
             match output {
                 Output::Transmit { peer, bytes } => self.note_sent(peer, bytes),
+                Output::Text(text) => {
+                    self.leg = text.leg;
+                    let body = match text.body {
+                        TextBody::Text(text) => format!("`{text}`"),
+                        other => format!("{other:?}"),
+                    };
+                    self.say(&format!("! Text {} {body}", caller(&text.caller)));
+                }
                 Output::Incoming(invite) => {
                     self.leg = invite.leg;
-                    let caller = match &invite.caller {
-                        Caller::Client { login } => login.as_str(),
-                        Caller::Trunk { name } => name.as_str(),
-                        Caller::BadCredentials { .. } => "BadCredentials",
-                        Caller::Unknown => "Unknown",
-                    };
-                    self.say(&format!("! Incoming {caller}"));
+                    self.say(&format!("! Incoming {}", caller(&invite.caller)));
                 }
                 Output::Event(_, LegEvent::Dialog(dialog)) => self.dialogs.push(*dialog),
                 Output::Over(_) => {}
                 Output::Event(_, event) => self.say(&format!("! {}", name(&event))),
-                Output::Lookup { id, login } => {
-                    let found = directory(&login);
+                Output::Lookup { id, login, domain } => {
+                    let found = directory(&login, &domain);
                     self.core.handle_lookup(id, &found, self.now);
                 }
                 Output::Refused { login, .. } => self.say(&format!("! Refused {login}")),
@@ -373,12 +375,12 @@ fn push(headers: &mut sip_proto::message::Headers, line: &str) {
     }
 }
 
-/// Knows `kim`; fails for `broken`.
-fn directory(login: &str) -> Found {
+/// Knows `kim` of each organization; fails for `broken`.
+fn directory(login: &str, domain: &str) -> Found {
     match login {
         "kim" => Found::Client(Ha1 {
-            md5: ha1_md5("kim", REALM, PASSWORD),
-            sha256: ha1_sha256("kim", REALM, PASSWORD),
+            md5: ha1_md5("kim", domain, PASSWORD),
+            sha256: ha1_sha256("kim", domain, PASSWORD),
             credential: "c1".to_owned(),
         }),
         "broken" => Found::Failed,
@@ -396,6 +398,15 @@ pub(crate) fn spec(route: Peer) -> InviteSpec {
 fn credentials(argument: &str) -> Option<Credentials> {
     let (username, password) = ("kim".to_owned(), PASSWORD.to_owned());
     (argument == "auth").then_some(Credentials { username, password })
+}
+
+fn caller(caller: &Caller) -> &str {
+    match caller {
+        Caller::Client { login } => login.as_str(),
+        Caller::Trunk { name } => name.as_str(),
+        Caller::BadCredentials { .. } => "BadCredentials",
+        Caller::Unknown => "Unknown",
+    }
 }
 
 fn command(verb: &str, argument: &str, route: Peer) -> LegCommand {
@@ -419,7 +430,21 @@ fn command(verb: &str, argument: &str, route: Peer) -> LegCommand {
             to: None,
             from: "sip:100@example.com".to_owned(),
             route,
-            text: "Grüße".to_owned(),
+            text: "Grüße".repeat(if argument == "long" { 300 } else { 1 }),
+            headers: vec![("X-Id".to_owned(), "7".to_owned())],
+            credentials: credentials(argument),
+        })),
+        "register" => LegCommand::Register(Box::new(RegisterSpec {
+            registrar: match argument {
+                "nowhere" => "no uri".to_owned(),
+                _ => "sip:carrier.example".to_owned(),
+            },
+            address: "sip:kim@carrier.example".to_owned(),
+            contact_user: "kim".to_owned(),
+            route,
+            expires: 600,
+            call_id: "r1@here".to_owned(),
+            seq: 17,
             credentials: credentials(argument),
         })),
         "cancel" => LegCommand::Cancel,
@@ -433,6 +458,10 @@ fn command(verb: &str, argument: &str, route: Peer) -> LegCommand {
             status: status(),
             reason: None,
             headers,
+        },
+        "taken" => LegCommand::AnswerText {
+            status: status(),
+            reason: None,
         },
         "challenge" => LegCommand::Challenge { stale: false },
         "reinvite" => LegCommand::Reinvite { sdp },
@@ -487,6 +516,10 @@ pub(crate) fn name(event: &LegEvent) -> String {
         LegEvent::Info { .. } => "Info".to_owned(),
         LegEvent::InfoDone { status } => format!("InfoDone {status}"),
         LegEvent::MessageDone { status, .. } => format!("MessageDone {status}"),
+        LegEvent::RegisterDone { status, seconds } => {
+            let seconds = seconds.map_or_else(String::new, |seconds| format!(" {seconds}"));
+            format!("RegisterDone {status}{seconds}")
+        }
         LegEvent::Dialog(_) => "Dialog".to_owned(),
         LegEvent::HeaderRefused { name } => format!("HeaderRefused {name}"),
     }

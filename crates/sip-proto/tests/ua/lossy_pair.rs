@@ -149,6 +149,7 @@ impl World {
                         self.network.send(side, 1 - side, bytes, self.now);
                     }
                     Output::Incoming(invite) => self.ring(side, invite.leg),
+                    Output::Text(text) => panic!("{text:?}"),
                     Output::Event(leg, event) => self.hear(side, leg, &event),
                     Output::Over(_)
                     | Output::Lookup { .. }

@@ -11,6 +11,8 @@ mod messaging;
 mod outbound;
 mod referring;
 mod refusals;
+mod registering;
 mod routing;
 mod session;
+mod texting;
 mod transferring;

@@ -2,6 +2,7 @@
 
 use crate::bench::{Bench, assert_table};
 use sip_proto::message::HeaderName;
+use sip_proto::ua::Transport;
 
 #[test]
 fn a_message_ends_as_the_remote_party_decides() {
@@ -64,4 +65,24 @@ fn a_message_carries_its_text_and_no_contact() {
     assert_eq!(kind, Some("text/plain;charset=UTF-8"));
     // RFC 3428 §4: it creates no dialog.
     assert_eq!(header(HeaderName::Contact), None);
+}
+
+/// RFC 3261 §18.1.1: by TCP, and as a datagram only if no connection can be opened.
+#[test]
+fn a_long_message_goes_by_tcp() {
+    let mut bench = Bench::new();
+    bench.play("0 message long");
+    let way = |bench: &Bench| bench.sent.last().map(|(peer, _)| peer.transport);
+    assert_eq!(way(&bench), Some(Transport::Tcp));
+    let peer = bench.sent.last().map(|(peer, _)| *peer).unwrap();
+    bench
+        .core
+        .handle_transport_error(peer, crate::bench::start());
+    bench.drain();
+    assert_eq!(bench.sent.len(), 2);
+    assert_eq!(way(&bench), Some(Transport::Udp));
+    bench.play("10 < 200 MESSAGE a");
+    let mut short = Bench::new();
+    short.play("0 message");
+    assert_eq!(way(&short), Some(Transport::Udp));
 }

@@ -17,7 +17,8 @@ fn outside_dialogs() {
         ("0 < OPTIONS", "0 > 200 OPTIONS"),
         ("0 < OPTIONS | Max-Forwards: 0", "0 > 200 OPTIONS"),
         ("0 < OPTIONS | Require: timer", "0 > 420 OPTIONS"),
-        ("0 < MESSAGE", "0 > 405 MESSAGE"),
+        ("0 < MESSAGE | Max-Forwards: 0", "0 > 483 MESSAGE"),
+        ("0 < MESSAGE | Require: timer", "0 > 420 MESSAGE"),
         ("0 < SUBSCRIBE", "0 > 405 SUBSCRIBE"),
         ("0 < NOTIFY", "0 > 481 NOTIFY"),
         ("0 < PUBLISH", "0 > 405 PUBLISH"),
@@ -58,8 +59,8 @@ fn outside_dialogs() {
 #[test]
 fn answers_list_the_supported_methods() {
     let mut bench = Bench::new();
-    bench.play("0 < MESSAGE");
-    let allow = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, REFER, NOTIFY, REGISTER";
+    bench.play("0 < PUBLISH");
+    let allow = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, MESSAGE, REFER, NOTIFY, REGISTER";
     assert_eq!(response(&bench).headers.get(HeaderName::Allow), Some(allow));
     bench.play("1 < OPTIONS");
     assert_eq!(response(&bench).headers.get(HeaderName::Allow), Some(allow));

@@ -27,15 +27,24 @@ pub(super) fn execute(connection: &Connection, sql: &Sql) -> Result<u64> {
 }
 
 pub(super) fn all(connection: &Connection, sql: &Sql) -> Result<Vec<Row>> {
+    up_to(connection, sql, usize::MAX)
+}
+
+/// The first rows, until they hold so many bytes; at least one.
+pub(super) fn up_to(connection: &Connection, sql: &Sql, bytes: usize) -> Result<Vec<Row>> {
     let mut statement = bound(connection, sql)?;
     let names: Names = (statement.column_names().into_iter())
         .map(Box::from)
         .collect();
     let mut rows = statement.raw_query();
-    let mut found = Vec::new();
-    while let Some(row) = rows.next()? {
+    let (mut found, mut size) = (Vec::new(), 0);
+    while size < bytes
+        && let Some(row) = rows.next()?
+    {
         let values = (0..names.len()).map(|at| value(at, &names[at], row.get_ref(at)?));
-        found.push(Row::new(&names, values.collect::<Result<_>>()?));
+        let row = Row::new(&names, values.collect::<Result<_>>()?);
+        size = size.saturating_add(row.size());
+        found.push(row);
     }
     Ok(found)
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-pub(super) struct Recent<V> {
+pub(crate) struct Recent<V> {
     capacity: usize,
     /// Grows with each use.
     uses: u64,
@@ -11,7 +11,7 @@ pub(super) struct Recent<V> {
 }
 
 impl<V> Recent<V> {
-    pub(super) fn new(capacity: usize) -> Self {
+    pub(crate) fn new(capacity: usize) -> Self {
         Self {
             capacity,
             uses: 0,
@@ -19,18 +19,18 @@ impl<V> Recent<V> {
         }
     }
 
-    pub(super) fn get(&mut self, key: &str) -> Option<&V> {
+    pub(crate) fn get(&mut self, key: &str) -> Option<&V> {
         let (used, value) = self.values.get_mut(key)?;
         self.uses += 1;
         *used = self.uses;
         Some(value)
     }
 
-    pub(super) fn forget(&mut self, key: &str) {
+    pub(crate) fn forget(&mut self, key: &str) {
         self.values.remove(key);
     }
 
-    pub(super) fn keep(&mut self, key: &str, value: V) {
+    pub(crate) fn keep(&mut self, key: &str, value: V) {
         if self.values.len() >= self.capacity && !self.values.contains_key(key) {
             let oldest = self.values.iter().min_by_key(|(_, (used, _))| *used);
             if let Some(oldest) = oldest.map(|(key, _)| key.clone()) {

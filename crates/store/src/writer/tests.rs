@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use model::record::Organization;
-use model::{CallSid, OrganizationSid};
+use model::{CallSid, OrganizationSid, OrganizationStatus};
 
 use super::*;
 
@@ -169,7 +169,9 @@ async fn a_repeated_insert_is_refused_only_because_of_another_row() {
         let row = Organization {
             sid: OrganizationSid::from_bytes([n; 16]),
             domain_name: "one.example".to_owned(),
+            status: OrganizationStatus::Active,
             created: Timestamp(1),
+            updated: Timestamp(1),
         };
         let insert = Operation::Admin(Box::new(Admin::InsertOrganization(row)));
         settle_again(task, &Inbox::default(), vec![insert], again).await
@@ -197,7 +199,9 @@ async fn only_a_write_that_changes_look_ups_clears_them() {
     let row = Organization {
         sid: OrganizationSid::from_bytes([1; 16]),
         domain_name: "one.example".to_owned(),
+        status: OrganizationStatus::Active,
         created: Timestamp(1),
+        updated: Timestamp(1),
     };
     for (admin, clears) in [
         (

@@ -7,8 +7,8 @@ use model::naming::{self, Claimant};
 use model::record::{Account, Application, Client, Number, Recording};
 use model::{AccountStatus, HttpMethod, Timestamp};
 use store::{
-    AdminSeed, Change, NumberFilter, NumberKey, RecordingFilter, Scope, SecretKey, Sort, Store,
-    StoreError, Window,
+    AdminSeed, Change, DiscardedKind, NumberFilter, NumberKey, RecordingFilter, Scope, SecretKey,
+    Sort, Store, StoreError, Window,
 };
 
 use super::values::*;
@@ -370,7 +370,9 @@ pub(crate) async fn numbers_are_found_by_spelling_then_pattern(db: &Database) {
         ..number(1, one, "x")
     };
     assert!(store.update_number(longer, Timestamp(1)).await.unwrap());
-    assert!(store.delete_number(number_sid(3)).await.unwrap());
+    let sid = number_sid(3).to_string();
+    let discarded = store.discard(DiscardedKind::Number, &sid, Timestamp(3));
+    assert!(discarded.await.unwrap());
     let patterns = vec![
         "7777|8888".to_owned(),
         "165082.*".to_owned(),

@@ -261,6 +261,160 @@ async fn after_a_row_in_any_order(store: &Store, tree: &CallFilter) {
     assert!(matches!(unknown, Err(StoreError::NoRow(_))), "{unknown:?}");
 }
 
+/// Rows of a long list: more than two steps of its ladder.
+const LONG: i64 = 5_003;
+
+/// Pages of a list that is too long to be counted at each request have the rows and the length of the list, also
+/// when rows are added or change while its positions are kept.
+pub(crate) async fn a_long_list_has_true_pages(db: &Database) {
+    let store = db.open().await;
+    let organization = organization(&store, 1, "one.example").await;
+    insert_account(&store, 1, None, organization).await;
+    fill_long_list(db).await;
+    let own = CallFilter::of(Scope::Own(account_sid(1)));
+    let text = |text: &str| Some(text.to_owned());
+    let completed = CallFilter {
+        status: vec!["completed".to_owned()],
+        ..own.clone()
+    };
+    let oldest_first = Some(Sort {
+        key: CallKey::Created,
+        descending: false,
+    });
+    let table = [
+        ("all", own.clone()),
+        ("status", completed.clone()),
+        (
+            "status, oldest first",
+            CallFilter {
+                sort: oldest_first,
+                ..completed.clone()
+            },
+        ),
+        (
+            "begun",
+            CallFilter {
+                started_from: Some(Timestamp(100)),
+                ..own.clone()
+            },
+        ),
+        (
+            "few",
+            CallFilter {
+                to: text("0001"),
+                ..completed.clone()
+            },
+        ),
+        (
+            "many of a number",
+            CallFilter {
+                from: text("2025550100"),
+                ended_until: Some(Timestamp(4_900)),
+                ..own.clone()
+            },
+        ),
+    ];
+    let orders = [
+        CallKey::From,
+        CallKey::To,
+        CallKey::Direction,
+        CallKey::Status,
+        CallKey::Duration,
+    ];
+    for key in orders {
+        for (descending, filter) in [(false, &own), (true, &own), (false, &completed)] {
+            let sorted = CallFilter {
+                sort: Some(Sort { key, descending }),
+                ..filter.clone()
+            };
+            pages_are_those_of_the_whole(&store, &sorted, &format!("{key:?} {descending}")).await;
+        }
+    }
+    for round in 0..3 {
+        for (name, filter) in &table {
+            pages_are_those_of_the_whole(&store, filter, &format!("{name}, round {round}")).await;
+        }
+        // In the next round, there are newer rows.
+        let mut call = call(&store, account_sid(1), 900_000 + round);
+        call.created = Timestamp(1_000_000 + i64::from(round));
+        call.started = Some(call.created);
+        call.from = "+12025550100".to_owned();
+        let sid = call.sid;
+        commit(&store, vec![Change::CallCreated(Box::new(call))]).await;
+        commit(&store, vec![ended(sid, 2_000_000)]).await;
+    }
+}
+
+/// Calls one a microsecond: every 100th one busy, to 1,000 numbers from one.
+async fn fill_long_list(db: &Database) {
+    let (sid, to) = match db.url.starts_with("sqlite:") {
+        true => ("printf('CA%032x', 1000 + i)", "printf('%08d', i % 1000)"),
+        false => (
+            "'CA' || lpad(to_hex(1000 + i), 32, '0')",
+            "lpad(CAST(i % 1000 AS TEXT), 8, '0')",
+        ),
+    };
+    let account = account_sid(1);
+    let fill = format!(
+        "WITH RECURSIVE n(i) AS (SELECT CAST(1 AS BIGINT) UNION ALL SELECT i + 1 FROM n WHERE i < {LONG}) \
+         INSERT INTO calls (sid, instance, account, to_user, from_user, status, direction, created, updated, \
+         started, ended, duration_s, muted) SELECT {sid}, 'ID00000000000000000000000000000001', '{account}', {to}, \
+         '+12025550100', CASE WHEN i % 100 = 7 THEN 'busy' ELSE 'completed' END, CASE WHEN i % 3 = 0 THEN 'inbound' ELSE 'outbound-api' END, i, i, i, i, \
+         CASE WHEN i < 4000 THEN i % 700 ELSE 700 END, 0 FROM n; \
+         INSERT INTO counters (account, kind, n) VALUES ('{account}', 'calls', {LONG})"
+    );
+    super::raw::run(&db.url, &fill).await;
+}
+
+/// Pages at the beginning, near the steps of a ladder and at the end.
+async fn pages_are_those_of_the_whole(store: &Store, filter: &CallFilter, name: &str) {
+    let read = async |window| {
+        let filter = CallFilter {
+            window,
+            ..filter.clone()
+        };
+        store.calls(&filter).await.unwrap()
+    };
+    let mut everything = Window::all();
+    everything.place = Place::Newest;
+    let whole = read(everything).await.items;
+    let length = i64::try_from(whole.len()).unwrap();
+    let sid = |call: &CallRecord| call.sid;
+    for offset in [
+        0,
+        1_995,
+        2_000,
+        2_003,
+        3_999,
+        4_000,
+        4_900,
+        (length - 7).max(0),
+        length,
+    ] {
+        let page = read(Window::at(offset, 10)).await;
+        assert_eq!(page.total, length, "{name} at {offset}");
+        let expected = whole.iter().skip(usize::try_from(offset).unwrap()).take(10);
+        assert!(
+            page.items.iter().map(sid).eq(expected.clone().map(sid)),
+            "{name} at {offset}"
+        );
+        let Some(before) = offset
+            .checked_sub(1)
+            .and_then(|at| whole.get(usize::try_from(at).ok()?))
+        else {
+            continue;
+        };
+        let mut after = Window::at(0, 10);
+        after.place = Place::AfterRow(before.sid.to_string());
+        let page = read(after).await;
+        assert_eq!(page.total, length, "{name} after {offset}");
+        assert!(
+            page.items.iter().map(sid).eq(expected.map(sid)),
+            "{name} after {offset}"
+        );
+    }
+}
+
 pub(crate) async fn recordings_of_closed_accounts_are_read_in_pages(db: &Database) {
     let store = db.open().await;
     let organization = organization(&store, 1, "one.example").await;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use model::message_route::Forwarding;
 use model::record::Message;
-use model::{MessageRouteSid, MessageSid, MessageStatus, Timestamp, error};
+use model::{MessageDirection, MessageRouteSid, MessageSid, MessageStatus, Timestamp, error};
 use store::{Change, MessageFilter, MessageKey, Scope, Sort, Store, parts_taken};
 use testkit::records;
 
@@ -110,6 +110,63 @@ pub(crate) async fn messages_on_their_way_are_closed_once_after_a_crash(db: &Dat
     // The callback of the other message moved too, so that one server has all of the call.
     let ours = after.undelivered_callbacks(None, 10).await.unwrap();
     assert_eq!(ours.len(), 2);
+}
+
+/// A text that arrived stays open until its document was fetched; the next server takes it over, once.
+pub(crate) async fn texts_without_a_document_are_claimed_once(db: &Database) {
+    let before = db.open().await;
+    let text = |n| Message {
+        call: None,
+        direction: MessageDirection::Inbound,
+        status: MessageStatus::Received,
+        ..message(&before, n)
+    };
+    let (open, read) = (text(1), text(2));
+    let over = Change::MessageEnded {
+        message: Box::new(read.clone()),
+        tells: None,
+    };
+    let changes = vec![
+        created(&open, Some("kept")),
+        created(&read, Some("read")),
+        over,
+    ];
+    store_all(&before, changes).await;
+    let later = now() + Duration::from_secs(60);
+    assert_eq!(before.claim_texts(later).await.unwrap(), [], "its own");
+    let usual = before.abandoned_messages(&[open.lane()], later).await;
+    assert_eq!(usual.unwrap(), [], "it is not one that was being sent");
+    before.close().await;
+
+    let after = db.open().await;
+    assert_eq!(after.orphan_messages(later).await.unwrap(), []);
+    let claimed = after.claim_texts(later).await.unwrap();
+    let [orphan] = claimed.as_slice() else {
+        panic!("{claimed:?}");
+    };
+    assert_eq!(orphan.farewell.as_deref(), Some("kept"));
+    let expected = Message {
+        instance: after.instance(),
+        ..open.clone()
+    };
+    assert_eq!(orphan.record, expected);
+    assert_eq!(
+        after.claim_texts(later).await.unwrap(),
+        [],
+        "claimed already"
+    );
+    // The server that was taken for dead learns of it before it replies.
+    let late = Change::MessageEnded {
+        message: Box::new(open.clone()),
+        tells: None,
+    };
+    let late = after.commit(vec![late]).await.unwrap();
+    assert!(!late.applied(0) && late.lost().contains(&open.lane()));
+    let done = Change::MessageEnded {
+        message: Box::new(expected),
+        tells: None,
+    };
+    assert!(after.commit(vec![done]).await.unwrap().all_applied());
 }
 
 async fn store_all(store: &Store, changes: Vec<Change>) {

@@ -13,12 +13,15 @@ use store::{
 
 mod accounts;
 mod audit;
+mod bin;
 mod deliveries;
 mod directory;
+mod emails;
 mod lanes;
 mod lists;
 mod messages;
 mod numbers;
+mod organizations;
 mod plans;
 pub(crate) mod raw;
 mod recordings;
@@ -28,12 +31,15 @@ pub(crate) mod values;
 
 pub(crate) use accounts::*;
 pub(crate) use audit::*;
+pub(crate) use bin::*;
 pub(crate) use deliveries::*;
 pub(crate) use directory::*;
+pub(crate) use emails::*;
 pub(crate) use lanes::*;
 pub(crate) use lists::*;
 pub(crate) use messages::*;
 pub(crate) use numbers::*;
+pub(crate) use organizations::*;
 pub(crate) use plans::*;
 pub(crate) use recordings::*;
 pub(crate) use registrations::*;
@@ -65,6 +71,7 @@ macro_rules! for_each_case {
             a_refused_commit_harms_no_other,
             many_commits_at_once_are_all_kept,
             calls_are_filtered_sorted_and_counted,
+            a_long_list_has_true_pages,
             every_list_is_read_by_an_index,
             recordings_notifications_and_traces_come_back,
             a_recording_in_progress_is_listed_with_its_state,
@@ -76,6 +83,12 @@ macro_rules! for_each_case {
             a_queue_is_read_in_order_and_left_once,
             a_queue_outlives_its_server,
             messages_on_their_way_are_closed_once_after_a_crash,
+            texts_without_a_document_are_claimed_once,
+            an_email_comes_back_as_it_was,
+            an_email_is_claimed_for_one_attempt_at_a_time,
+            a_server_that_starts_again_sends_its_emails_at_once,
+            an_email_of_the_distant_future_is_due,
+            a_failed_email_is_reported_once,
             rows_from_before_lanes_belong_to_their_call,
             a_conference_ends_once_also_when_its_server_is_dead,
             a_member_that_left_is_heard_again,
@@ -103,7 +116,12 @@ macro_rules! for_each_case {
             changes_are_listed_until_they_are_old,
             an_account_keeps_a_limited_number_of_answers,
             a_name_gets_one_owner_whoever_asks_at_once,
+            an_organization_is_closed_without_accounts_only,
+            a_move_takes_everything_along_or_nothing,
             applications_come_back,
+            what_is_restored_is_as_it_was,
+            a_number_in_the_bin_can_be_taken,
+            a_bought_number_is_released_when_it_leaves_the_bin,
             numbers_for_sale_are_found_until_someone_has_them,
             an_order_leads_to_a_number_or_to_its_release,
             usage_is_added_up_by_day,

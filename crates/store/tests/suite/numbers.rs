@@ -10,12 +10,12 @@ use model::day::Day;
 use model::record::Number;
 use model::usage::{Amount, Used};
 use model::{AccountStatus, CallStatus, Direction, Timestamp};
-use store::{Change, DailyUsage, Inspect, NumberOrder, Scope};
+use store::{Change, DailyUsage, DiscardedKind, Inspect, NumberOrder, Scope};
 
 use super::values::*;
 use super::{Database, raw};
 
-fn available(number: &str, place: Option<&str>) -> AvailableNumber {
+pub(super) fn available(number: &str, place: Option<&str>) -> AvailableNumber {
     AvailableNumber {
         phone_number: number.to_owned(),
         country: "US".to_owned(),
@@ -162,10 +162,11 @@ pub(crate) async fn numbers_for_sale_are_found_until_someone_has_them(db: &Datab
         .await
         .unwrap();
     assert_eq!(found(base()).await, "102");
-    store
-        .delete_number(number(1, organization, "x").sid)
-        .await
-        .unwrap();
+    let sid = number(1, organization, "x").sid.to_string();
+    let discarded = store.discard(DiscardedKind::Number, &sid, Timestamp(1));
+    assert!(discarded.await.unwrap());
+    assert_eq!(found(base()).await, "102");
+    assert!(store.forget_discarded(&sid).await.unwrap());
     assert_eq!(found(base()).await, "100 102");
     // Imported again: other data, and with `replace` no other numbers.
     let moved = AvailableNumber {
@@ -210,7 +211,11 @@ pub(crate) async fn an_order_leads_to_a_number_or_to_its_release(db: &Database) 
     store.give_up_order(&order(&of(1))).await.unwrap();
     assert_eq!(claimed(at + hour).await, []);
     // Deleted: released, and again later if that fails; by one server.
-    store.delete_number(of(1).sid).await.unwrap();
+    let sid = of(1).sid.to_string();
+    let discarded = store.discard(DiscardedKind::Number, &sid, at);
+    assert!(discarded.await.unwrap());
+    assert_eq!(claimed(at + hour).await, []);
+    assert!(store.forget_discarded(&sid).await.unwrap());
     assert_eq!(claimed(at).await, [of(1).sid]);
     assert_eq!(claimed(at).await, []);
     assert_eq!(claimed(at + minute).await, [of(1).sid]);

@@ -9,8 +9,8 @@ use model::record::{
 };
 use model::{
     AccountSid, AccountStatus, ApplicationSid, CallSid, CallStatus, ClientSid, DialectName,
-    EventSid, HttpMethod, Lane, NotificationSid, NumberSid, OrganizationSid, RecordingSid,
-    Timestamp,
+    EventSid, HttpMethod, Lane, NotificationSid, NumberSid, OrganizationSid, OrganizationStatus,
+    RecordingSid, Timestamp,
 };
 use store::credentials::{ha1_md5, ha1_sha256};
 use store::{Change, PendingCallback, Store};
@@ -75,7 +75,9 @@ pub(crate) async fn organization(store: &Store, n: u32, domain: &str) -> Organiz
     let organization = Organization {
         sid,
         domain_name: domain.to_owned(),
+        status: OrganizationStatus::Active,
         created: Timestamp(i64::from(n)),
+        updated: Timestamp(i64::from(n)),
     };
     store.insert_organization(organization).await.unwrap();
     sid
@@ -103,6 +105,7 @@ pub(super) fn new_account(n: u32, parent: Option<u32>, organization: Organizatio
         password_hash: None,
         auth_token: format!("token-{n}"),
         secondary_token: None,
+        is_test: false,
         created: Timestamp(i64::from(n)),
         updated: Timestamp(i64::from(n)),
     }

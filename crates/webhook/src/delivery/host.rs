@@ -6,10 +6,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use model::breaker::{Breaker, Verdict};
 use model::{EventSid, Lane, Timestamp, error};
 
 use super::Output;
-use crate::breaker::{Breaker, Verdict};
 use crate::outbox::{Failure, Outcome, PendingCallback};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

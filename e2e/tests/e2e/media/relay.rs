@@ -132,7 +132,7 @@ fn the_example_agent_answers_is_interrupted_and_hands_over() -> anyhow::Result<(
     let scene = listening(folder.path())?;
     let port = e2e::ports::free()?;
     let example = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../examples/conversation-relay");
-    let mut command = Command::new(crate::sdk::cache()?.join("venv/bin/python"));
+    let mut command = Command::new(e2e::process::cache()?.join("venv/bin/python"));
     command
         .arg("-B")
         .arg(example.join("agent.py"))

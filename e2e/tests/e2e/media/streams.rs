@@ -41,7 +41,7 @@ impl Agent {
     pub(super) fn run(program: &str, arguments: &[&str]) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
         let sdk = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("sdk");
-        let mut command = Command::new(crate::sdk::cache()?.join("venv/bin/python"));
+        let mut command = Command::new(e2e::process::cache()?.join("venv/bin/python"));
         command.arg(sdk.join(program)).args(arguments);
         let log = folder.path().join("log");
         let process = Process::start(command, &folder.path().join("out"), &log)?;
@@ -263,7 +263,7 @@ fn the_example_agent_is_interrupted_and_transfers_the_call() -> anyhow::Result<(
     let base = scene.server.ready()["http"]
         .as_str()
         .context("no address")?;
-    let mut command = Command::new(crate::sdk::cache()?.join("venv/bin/python"));
+    let mut command = Command::new(e2e::process::cache()?.join("venv/bin/python"));
     command
         .arg("-B")
         .arg(example.join("agent.py"))

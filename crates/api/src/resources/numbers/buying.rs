@@ -12,6 +12,7 @@ use crate::context::{Answer, Context, now};
 use crate::failure::Failure;
 use crate::provider::{Carrier, NumberProvider, ProviderError};
 use crate::resources::available::kind_of;
+use crate::resources::profiles;
 
 /// The countries that have area codes in the sense of `AreaCode`.
 const AREA_CODE_COUNTRIES: [&str; 2] = ["US", "CA"];
@@ -21,6 +22,7 @@ const TRIES: i64 = 10;
 /// The provider's offer of a number, if it has the number.
 pub(super) async fn offer(
     context: &Context<'_>,
+    account: &Account,
     phone_number: &str,
 ) -> Result<Option<AvailableNumber>, Failure> {
     let Some(phone_number) = e164(phone_number) else {
@@ -32,23 +34,41 @@ pub(super) async fn offer(
         ..NumberSearch::default()
     };
     let state = context.state;
-    let found = state.numbers.search(&state.store, &search).await?;
+    let found = state
+        .numbers
+        .of(account)
+        .search(&state.store, &search)
+        .await?;
     let mut found = found.into_iter();
     Ok(found.find(|offer| offer.phone_number == phone_number))
 }
 
 /// Whether a number that the provider does not have can be one of the operator's own.
-pub(super) fn may_be_own(context: &Context<'_>, phone_number: &str) -> bool {
-    match context.state.numbers {
+pub(super) fn may_be_own(context: &Context<'_>, account: &Account, phone_number: &str) -> bool {
+    match context.state.numbers.of(account) {
         NumberProvider::Inventory => true,
-        NumberProvider::Carrier(_) => e164(phone_number).is_none(),
+        NumberProvider::Carrier(_) | NumberProvider::Test => e164(phone_number).is_none(),
     }
 }
 
-/// The provider does not have the number.
-pub(super) fn not_for_sale() -> Failure {
-    Failure::of(error::NUMBER_TAKEN)
-        .saying("The number is not for sale here. If it is your own, add isSIP=true.")
+/// The provider does not have the number. If it is in the bin of the account, the text says so.
+pub(super) async fn not_for_sale(
+    context: &Context<'_>,
+    account: &Account,
+    phone_number: &str,
+) -> Failure {
+    let store = &context.state.store;
+    let text = match store.discarded_number(account.sid, phone_number).await {
+        Ok(Some(resting)) => format!(
+            "The number is in the bin of this account: POST to /restcomm/2012-04-24/Accounts/{}/Bin/{} restores it.",
+            account.sid, resting.sid
+        ),
+        Ok(None) => {
+            "The number is not for sale here. If it is your own, add isSIP=true.".to_owned()
+        }
+        Err(error) => return error.into(),
+    };
+    Failure::of(error::NUMBER_TAKEN).saying(text)
 }
 
 /// Nothing with an area code can be had.
@@ -66,14 +86,20 @@ pub(super) async fn one(
 ) -> Answer {
     match buy(context, account, &offer).await? {
         Some(number) => Ok(context.show(&NUMBER, &Shown::bare(number))),
-        None => Err(not_for_sale()),
+        None => Err(not_for_sale(context, account, &offer.phone_number).await),
     }
 }
 
 /// Buys any number with an area code.
 pub(super) async fn any(context: &Context<'_>, account: &Account, area_code: String) -> Answer {
     let state = context.state;
-    for country in AREA_CODE_COUNTRIES {
+    let profile = state.store.profile_of(account.sid).await?;
+    let allowed = |country: &&str| profile.limits.allows_country(country);
+    if !AREA_CODE_COUNTRIES.iter().any(|country| allowed(&country)) {
+        return Err(profiles::refused("A number with an area code", &profile));
+    }
+    let provider = state.numbers.of(account);
+    for country in AREA_CODE_COUNTRIES.into_iter().filter(allowed) {
         let search = NumberSearch {
             country: Some(country.to_owned()),
             kind: kind_of(context.path),
@@ -81,7 +107,7 @@ pub(super) async fn any(context: &Context<'_>, account: &Account, area_code: Str
             limit: TRIES,
             ..NumberSearch::default()
         };
-        for offer in state.numbers.search(&state.store, &search).await? {
+        for offer in provider.search(&state.store, &search).await? {
             if let Some(number) = buy(context, account, &offer).await? {
                 return Ok(context.show(&NUMBER, &Shown::bare(number)));
             }
@@ -96,6 +122,11 @@ async fn buy(
     account: &Account,
     offer: &AvailableNumber,
 ) -> Result<Option<Number>, Failure> {
+    let profile = context.state.store.profile_of(account.sid).await?;
+    if !profile.limits.allows_country(&offer.country) {
+        let what = format!("A number of the country {}", offer.country);
+        return Err(profiles::refused(&what, &profile));
+    }
     let mut number = new_number(context, account, &offer.phone_number, false).await?;
     for (name, can) in [
         ("VoiceCapable", offer.can.voice),
@@ -111,8 +142,8 @@ async fn buy(
     if is_known(context, &number.phone_number).await? {
         return Ok(None);
     }
-    let bought = match &context.state.numbers {
-        NumberProvider::Inventory => {
+    let bought = match &context.state.numbers.of(account) {
+        NumberProvider::Inventory | NumberProvider::Test => {
             let added = context.state.store.insert_number(number.clone()).await;
             added.map(|()| true)
         }

@@ -219,7 +219,10 @@ fn turn(params: &Params) -> Result<Turn, Failure> {
 fn changeable(found: &ShownRecording) -> Result<RecordingSid, Failure> {
     match found.status {
         RecordingStatus::InProgress | RecordingStatus::Paused => Ok(found.recording.sid),
-        RecordingStatus::Stopped | RecordingStatus::Completed | RecordingStatus::Failed => {
+        RecordingStatus::Stopped
+        | RecordingStatus::Completed
+        | RecordingStatus::Failed
+        | RecordingStatus::Absent => {
             let over = ModifyError::Recording(RecordingRefusal::Over);
             Err(refused(over))
         }

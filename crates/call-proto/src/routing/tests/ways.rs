@@ -12,6 +12,7 @@ fn a_called_party_is_at_phones_a_trunk_or_an_address() {
     });
     let phones = |login: &str| {
         Ok(Way::Phones {
+            organization: HERE,
             login: login.to_owned(),
         })
     };
@@ -61,7 +62,13 @@ fn a_called_party_is_at_phones_a_trunk_or_an_address() {
     house.clients.push(self::client("idle", 8));
     house.closed.push(account(8));
     for (target, expected) in table {
-        assert_eq!(house.way(&target), expected, "{target:?}");
+        assert_eq!(house.way(account(1), &target), expected, "{target:?}");
+        // The numbers that a test account calls are those of test mode.
+        let tested = match expected {
+            Ok(Way::Trunk { number }) => Ok(Way::StandIn { number }),
+            elsewhere => elsewhere,
+        };
+        assert_eq!(house.way(account(3), &target), tested, "{target:?}");
     }
     use Place::{Document, Parameter};
     let meanings = [
@@ -73,11 +80,62 @@ fn a_called_party_is_at_phones_a_trunk_or_an_address() {
         ("12025550100", Parameter, "phones and trunks can call"),
     ];
     for (number, place, expected) in meanings {
-        let said = house.settle(|rows| instead(number, place, rows));
+        let said = house.settle(|rows| instead(number, HERE, place, rows));
         let said = said.unwrap_or_default();
         assert!(
             said.contains(expected) && said.is_empty() == expected.is_empty(),
             "{said}"
         );
+    }
+}
+
+/// Names belong to the organization of the account that dials; an address may name another one.
+#[test]
+fn a_client_is_found_in_its_own_organization_only() {
+    const THERE: OrganizationSid = OrganizationSid::from_bytes([8; 16]);
+    let mut house = House::new();
+    house.clients = vec![
+        client("kim", 1),
+        Client {
+            organization: THERE,
+            ..client("kim", 2)
+        },
+        Client {
+            organization: THERE,
+            ..client("bob", 2)
+        },
+    ];
+    let client = |login: &str| Target::Client(login.to_owned());
+    let sip = |user: &str| Target::Sip(format!("sip:{user}@host"));
+    let address = Ok(Way::Address {
+        uri: "sip:7@host".to_owned(),
+    });
+    let phones = |organization, login: &str| {
+        Ok(Way::Phones {
+            organization,
+            login: login.to_owned(),
+        })
+    };
+    let missing = Err("there is no client `bob`, or it is disabled".to_owned());
+    // Target, who dials, the organization that the address names.
+    let table = [
+        (client("kim"), HERE, None, phones(HERE, "kim")),
+        (client("kim"), THERE, None, phones(THERE, "kim")),
+        (client("bob"), THERE, None, phones(THERE, "bob")),
+        (client("bob"), HERE, None, missing.clone()),
+        (sip("kim"), HERE, Some(HERE), phones(HERE, "kim")),
+        (sip("kim"), THERE, None, phones(THERE, "kim")),
+        (sip("bob"), HERE, Some(THERE), missing),
+        (sip("7"), HERE, Some(THERE), address),
+    ];
+    for (target, by, named, expected) in table {
+        let user = target.as_str().trim_start_matches("sip:").split('@').next();
+        let local = matches!(target, Target::Sip(_)).then(|| Local {
+            user: user.unwrap(),
+            organization: named,
+        });
+        let found = house.settle(|rows| way(&target, (account(1), by), local, rows));
+        let found = found.map_err(|unreachable| unreachable.text);
+        assert_eq!(found, expected, "{target:?} by {by}");
     }
 }

@@ -137,7 +137,7 @@ fn each_source_has_a_share() {
     assert!(take(&mut seats, "192.0.2.1", false).is_some());
     let fifth = take(&mut seats, "192.0.2.2", false);
     assert!(fifth.is_none(), "no more in total");
-    seats.held.remove(&one);
+    seats.free(one);
     assert!(take(&mut seats, "192.0.2.2", false).is_some());
 }
 
@@ -158,7 +158,6 @@ fn an_idle_connection_of_the_greediest_makes_room() {
     for (second, text) in (0..).zip(["192.0.2.1", "192.0.2.2", "192.0.2.2", "192.0.2.2"]) {
         assert_eq!(take(&mut seats, text, second), Some(second));
     }
-    let held = |seats: &Seats| seats.held.keys().copied().collect::<Vec<u64>>();
     for id in 0..4 {
         seats.set_idle_since(id, None);
     }
@@ -171,9 +170,9 @@ fn an_idle_connection_of_the_greediest_makes_room() {
     }
     assert_eq!(take(&mut seats, "192.0.2.2", 108), None, "not long enough");
     assert_eq!(take(&mut seats, "192.0.2.3", 110), Some(4));
-    assert_eq!(held(&seats), [0, 1, 3, 4], "longest, of the greediest");
+    assert_eq!(seats.held(), [0, 1, 3, 4], "longest, of the greediest");
     assert_eq!(take(&mut seats, "192.0.2.2", 111), Some(5));
-    assert_eq!(held(&seats), [0, 3, 4, 5]);
+    assert_eq!(seats.held(), [0, 3, 4, 5]);
 }
 
 #[test]
@@ -195,15 +194,79 @@ fn connections_of_a_proxy_make_room_last() {
     }
     assert_eq!(take(&mut seats, "192.0.2.1", false, 3), Some(3));
     assert_eq!(take(&mut seats, "192.0.2.2", false, 20), Some(4));
-    assert!(
-        !seats.held.contains_key(&3),
-        "the one that is not a proxy's"
-    );
+    assert!(!seats.held().contains(&3), "the one that is not a proxy's");
     assert_eq!(take(&mut seats, "192.0.2.3", false, 21), Some(5));
     assert!(
-        !seats.held.contains_key(&0),
+        !seats.held().contains(&0),
         "no other has waited long enough"
     );
+}
+
+/// The seats of many connections from many sources are those that a look at all of them would find.
+#[test]
+fn the_one_that_makes_room_is_the_one_that_a_search_would_find() {
+    let limits = Limits {
+        connections: 40,
+        per_source: 9,
+        idle: Duration::from_secs(5),
+        ..limits()
+    };
+    let (mut seats, start) = (Seats::default(), Instant::now());
+    // Connection, source and since when it waits.
+    let mut held: Vec<(u64, Source, Option<Instant>)> = Vec::new();
+    let mut state = 7_u64;
+    let mut random = |below: u64| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        (state >> 33) % below
+    };
+    for second in 0..3_000 {
+        let now = start + Duration::from_secs(second);
+        if !held.is_empty() && random(3) == 0 {
+            let at = random(held.len() as u64) as usize;
+            let since = (random(2) == 0).then_some(now);
+            held[at].2 = since;
+            assert!(seats.set_idle_since(held[at].0, since));
+            continue;
+        }
+        if random(8) == 0 && !held.is_empty() {
+            let at = random(held.len() as u64) as usize;
+            let (id, ..) = held.remove(at);
+            assert!(seats.free(id).is_some());
+            continue;
+        }
+        let new = source(&format!("192.0.2.{}", random(6)));
+        let count = |of: Source| held.iter().filter(|(_, source, _)| *source == of).count();
+        let waits = |since: &Option<Instant>| since.is_some_and(|since| now - since >= limits.idle);
+        let crowded = count(new) >= limits.per_source;
+        let gone = (crowded || held.len() >= limits.connections).then(|| {
+            let may_leave = held
+                .iter()
+                .filter(|(_, source, since)| waits(since) && (!crowded || *source == new));
+            may_leave
+                .max_by_key(|(id, source, since)| {
+                    (
+                        count(*source),
+                        since.map(|since| now - since),
+                        std::cmp::Reverse(*id),
+                    )
+                })
+                .map(|(id, ..)| *id)
+        });
+        let taken = seats.take(new, false, &limits, now).ok().map(|(id, _)| id);
+        match (gone, taken) {
+            (Some(None), None) => {}
+            (Some(Some(_)) | None, Some(id)) => {
+                held.retain(|(other, ..)| Some(Some(*other)) != gone);
+                held.push((id, new, Some(now)));
+            }
+            other => panic!("second {second}: {other:?}"),
+        }
+        let mut expected: Vec<u64> = held.iter().map(|(id, ..)| *id).collect();
+        expected.sort_unstable();
+        assert_eq!(seats.held(), expected, "second {second}");
+    }
 }
 
 #[tokio::test]
@@ -244,9 +307,7 @@ async fn a_request_on_a_connection_that_makes_room_is_refused_before_it_begins()
     let (stream, address) = listener.accept().await.unwrap();
     peer.write_all(REQUEST).await.unwrap();
     stream.readable().await.unwrap();
-    let made = room
-        .seats()
-        .make_room(Instant::now(), Duration::ZERO, |_| true);
+    let made = room.seats().make_room(Instant::now(), Duration::ZERO);
     assert!(made);
     let client = Client {
         peer: address.ip(),

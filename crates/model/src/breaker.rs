@@ -6,17 +6,17 @@
 
 use std::time::Duration;
 
-use model::Timestamp;
+use crate::Timestamp;
 
 use crate::backoff::Backoff;
 
 /// When a breaker opens, and for how long.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct BreakerSettings {
+pub struct BreakerSettings {
     /// Consecutive failures that open it.
-    pub(crate) failures: u32,
+    pub failures: u32,
     /// How long it stays open: longer each time a probe fails.
-    pub(crate) waits: Backoff,
+    pub waits: Backoff,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -37,18 +37,21 @@ enum State {
 
 /// What a request showed about the host.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Verdict {
+pub enum Verdict {
     /// It responds.
     Alive,
     /// It does not respond, or cannot serve the request, possibly with a requested wait.
-    Failing { asked: Option<Duration> },
+    Failing {
+        /// Wait that the server requested.
+        asked: Option<Duration>,
+    },
     /// The request was not sent.
     Unknown,
 }
 
 /// A change worth reporting.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Change {
+pub enum Change {
     /// Requests to the host are suspended for the first time since it responded.
     Opened {
         /// When it will be probed.
@@ -60,25 +63,25 @@ pub(crate) enum Change {
 
 /// The breaker of one host.
 #[derive(Debug)]
-pub(crate) struct Breaker {
+pub struct Breaker {
     settings: BreakerSettings,
     state: State,
 }
 
 impl Breaker {
     /// A closed breaker.
-    pub(crate) fn new(settings: BreakerSettings) -> Self {
+    pub fn new(settings: BreakerSettings) -> Self {
         let state = State::Closed { failures: 0 };
         Self { settings, state }
     }
 
     /// Whether all requests are let through.
-    pub(crate) fn is_closed(&self) -> bool {
+    pub fn is_closed(&self) -> bool {
         matches!(self.state, State::Closed { .. })
     }
 
     /// The time from which a request is let through; `None` while a probe is in progress.
-    pub(crate) fn earliest(&self) -> Option<Timestamp> {
+    pub fn earliest(&self) -> Option<Timestamp> {
         match self.state {
             State::Closed { .. } => Some(Timestamp(i64::MIN)),
             State::Open { until, .. } => Some(until),
@@ -87,7 +90,7 @@ impl Breaker {
     }
 
     /// Records that a request starts; returns whether it is the probe.
-    pub(crate) fn handle_start(&mut self) -> bool {
+    pub fn handle_start(&mut self) -> bool {
         let State::Open { times, .. } = self.state else {
             return false;
         };
@@ -99,7 +102,7 @@ impl Breaker {
     ///
     /// - `probe`: the result of its [`Breaker::handle_start`].
     /// - `random`: 0 to 1.
-    pub(crate) fn handle_verdict(
+    pub fn handle_verdict(
         &mut self,
         verdict: Verdict,
         probe: bool,

@@ -1,0 +1,126 @@
+//! Removes what accounts keep only for a time.
+//!
+//! **Invariant: the file of a recording goes before its row says so**, so a crash in between leaves a row that is found again.
+
+use std::path::Path;
+use std::time::Duration;
+
+use model::{AccountSid, RecordingSid, Timestamp};
+use store::{Kept, Reason, Retention, Store, StoreError};
+
+use crate::closing::file_of;
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// Removes what is older than each account keeps it.
+///
+/// - `default`: for accounts that have not set a kind
+///
+/// # Errors
+/// As reported by the database.
+pub async fn apply_retention(
+    store: &Store,
+    folder: &Path,
+    default: &Retention,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let mut last = None;
+    loop {
+        let accounts = store.accounts_with_retention(last).await?;
+        let Some((account, _)) = accounts.last() else {
+            return Ok(());
+        };
+        last = Some(*account);
+        for (account, own) in &accounts {
+            let retention = own.or(default);
+            for kind in Kept::ALL {
+                let days = retention.days(kind).unwrap_or_default();
+                if days > 0 {
+                    remove(store, folder, *account, kind, now - DAY * days).await?;
+                }
+            }
+        }
+    }
+}
+
+async fn remove(
+    store: &Store,
+    folder: &Path,
+    account: AccountSid,
+    kind: Kept,
+    before: Timestamp,
+) -> Result<(), StoreError> {
+    // Traces hold pressed keys, too.
+    let kinds: &[Kept] = match kind {
+        Kept::Digits => &[Kept::Digits, Kept::Traces],
+        Kept::MessageBodies
+        | Kept::Recordings
+        | Kept::Traces
+        | Kept::Notifications
+        | Kept::Callbacks => &[kind],
+    };
+    for kind in kinds {
+        loop {
+            let found = store.older_than(*kind, account, before).await?;
+            if found.is_empty() {
+                break;
+            }
+            let removed = match kind {
+                Kept::MessageBodies => {
+                    store.remove_bodies(&found, Reason::Retention).await?;
+                    found.len()
+                }
+                Kept::Recordings => remove_files(store, folder, &found, Reason::Retention).await?,
+                Kept::Traces => {
+                    store.delete_traces(&found).await?;
+                    found.len()
+                }
+                Kept::Notifications => {
+                    store.delete_notifications(&found).await?;
+                    found.len()
+                }
+                Kept::Callbacks | Kept::Digits => {
+                    store.delete_callbacks(&found).await?;
+                    found.len()
+                }
+            };
+            // Files that cannot be removed here would be found again and again.
+            if removed < found.len() {
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Removes the files of recordings, and marks those that are gone; returns how many. A server that shares its database leaves
+/// those whose files are not here.
+pub(crate) async fn remove_files(
+    store: &Store,
+    folder: &Path,
+    sids: &[String],
+    reason: Reason,
+) -> Result<usize, StoreError> {
+    let may_be_elsewhere = store.is_shared() || !folder.is_dir();
+    let mut gone = Vec::new();
+    for sid in sids {
+        let Ok(recording) = sid.parse::<RecordingSid>() else {
+            continue;
+        };
+        let file = file_of(folder, recording);
+        let compressed = file.with_extension("mp3");
+        let _ = tokio::fs::remove_file(&compressed).await;
+        match tokio::fs::remove_file(&file).await {
+            Ok(()) => gone.push(sid.clone()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && !may_be_elsewhere => {
+                gone.push(sid.clone());
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => {
+                tracing::warn!(%error, recording.sid = %sid, "the file of a recording cannot be removed");
+            }
+        }
+    }
+    store.mark_recordings_gone(&gone, reason).await?;
+    Ok(gone.len())
+}

@@ -1,0 +1,539 @@
+//! Text messages that arrive by SIP, at a server with real sockets: each sender, recipient and body.
+//!
+//! The phones are UDP sockets that speak `sip_proto`; the application answers what its pages say.
+
+#![allow(clippy::unwrap_used, reason = "a step that fails fails the test")]
+
+#[allow(dead_code, reason = "the support serves two test programs")]
+mod support;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use call::{ArrivalError, Engine, InboundText};
+use model::record::{Client, Message};
+use model::{AccountSid, AccountStatus, ClientSid, MessageStatus, Timestamp};
+use sip::{Sip, Trunk};
+use sip_proto::digest::{Client as Digest, Secret, ha1_md5, ha1_sha256};
+use sip_proto::message::{Method, Request, Response};
+use sip_proto::parse::parse_bytes;
+use speech::{SpeakRequest, SpeechError, Synthesizer, Voice};
+use store::{MessageFilter, NotificationFilter, Scope, SecretKey, Store};
+use support::{SOON, server_for};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, UdpSocket};
+
+const DOMAIN: &str = "example.com";
+const PASSWORD: &str = "good-Secret-1";
+
+struct Silent;
+
+#[async_trait::async_trait]
+impl Synthesizer for Silent {
+    async fn speak(&self, _: SpeakRequest) -> Result<Arc<[i16]>, SpeechError> {
+        Ok(Arc::new([]))
+    }
+
+    fn substitution(&self, _: &str, _: Voice) -> Option<String> {
+        None
+    }
+}
+
+/// An application: what it answers by path, and what it was asked.
+#[derive(Clone, Default)]
+struct App {
+    pages: Arc<Mutex<BTreeMap<String, String>>>,
+    asked: Arc<Mutex<Vec<String>>>,
+}
+
+impl App {
+    /// A page with the rest of its header and its body; without one, 500.
+    fn on(&self, path: &str, header: &str, body: &str) {
+        let page = format!(
+            "HTTP/1.1 200 OK\r\n{header}Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            body.len()
+        );
+        self.pages.lock().unwrap().insert(path.to_owned(), page);
+    }
+
+    fn document(&self, path: &str, verbs: &str) {
+        let body = format!("<Response>{verbs}</Response>");
+        self.on(path, "Content-Type: text/xml\r\n", &body);
+    }
+
+    fn asked(&self) -> Vec<String> {
+        self.asked.lock().unwrap().clone()
+    }
+
+    async fn serve(&self) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let app = self.clone();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let app = app.clone();
+                tokio::spawn(async move {
+                    let mut request = Vec::new();
+                    let mut part = [0; 8192];
+                    while !is_whole(&request) {
+                        match stream.read(&mut part).await {
+                            Ok(0) | Err(_) => return,
+                            Ok(length) => request.extend_from_slice(&part[..length]),
+                        }
+                    }
+                    let text = String::from_utf8(request).unwrap();
+                    let path = text.split([' ', '?']).nth(1).unwrap().to_owned();
+                    let body = text.split("\r\n\r\n").nth(1).unwrap_or_default();
+                    app.asked.lock().unwrap().push(format!("{path} {body}"));
+                    let failed = "HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n".to_owned();
+                    let page = app.pages.lock().unwrap().get(&path).cloned();
+                    let _ = stream.write_all(page.unwrap_or(failed).as_bytes()).await;
+                });
+            }
+        });
+        address
+    }
+}
+
+fn is_whole(request: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(request);
+    let Some((head, body)) = text.split_once("\r\n\r\n") else {
+        return false;
+    };
+    let length = head.lines().find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        let is_length = name.eq_ignore_ascii_case("content-length");
+        is_length.then(|| value.trim().parse().unwrap_or(0))
+    });
+    body.len() >= length.unwrap_or(0)
+}
+
+/// A phone of a client, or a peer without one.
+struct Phone {
+    socket: UdpSocket,
+    server: SocketAddr,
+    login: String,
+    digest: Digest,
+    requests: u32,
+}
+
+impl Phone {
+    async fn new(world: &World, login: &str) -> Self {
+        Self {
+            socket: UdpSocket::bind("127.0.0.1:0").await.unwrap(),
+            server: world.sip.local().udp,
+            login: login.to_owned(),
+            digest: Digest::new(login, Secret::Password(PASSWORD.to_owned())),
+            requests: 0,
+        }
+    }
+
+    async fn registered(world: &World, login: &str) -> Self {
+        let mut phone = Self::new(world, login).await;
+        let (uri, contact) = (format!("sip:{DOMAIN}"), phone.socket.local_addr().unwrap());
+        let contact = format!("Contact: <sip:{login}@{contact}>\r\n");
+        let answers = phone.ask("REGISTER", &uri, login, &contact, "", true).await;
+        assert_eq!(answers, [401, 200]);
+        phone
+    }
+
+    /// Sends a text; the statuses of the responses, those before the credentials included.
+    async fn text(&mut self, to: &str, body: &str) -> Vec<u16> {
+        self.text_as("text/plain", "", to, body).await
+    }
+
+    async fn text_as(&mut self, kind: &str, more: &str, to: &str, body: &str) -> Vec<u16> {
+        let uri = format!("sip:{to}@{DOMAIN}");
+        let more = format!("Content-Type: {kind}\r\n{more}");
+        self.ask("MESSAGE", &uri, to, &more, body, true).await
+    }
+
+    async fn ask(
+        &mut self,
+        method: &str,
+        uri: &str,
+        to: &str,
+        more: &str,
+        body: &str,
+        proves: bool,
+    ) -> Vec<u16> {
+        let mut statuses = Vec::new();
+        let mut credentials = String::new();
+        self.digest.begin();
+        loop {
+            self.requests += 1;
+            let (n, login) = (self.requests, &self.login);
+            let local = self.socket.local_addr().unwrap();
+            let request = format!(
+                "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {local};branch=z9hG4bK{login}{n}\r\n\
+                 From: <sip:{login}@{DOMAIN}>;tag=a\r\nTo: <sip:{to}@{DOMAIN}>\r\n\
+                 Call-ID: {login}{local}{method}{n}\r\nCSeq: {n} {method}\r\nMax-Forwards: 70\r\n\
+                 {credentials}{more}Content-Length: {}\r\n\r\n{body}",
+                body.len()
+            );
+            self.socket
+                .send_to(request.as_bytes(), self.server)
+                .await
+                .unwrap();
+            let response = loop {
+                let response = self.response().await;
+                statuses.push(response.status.0);
+                if response.status.0 >= 200 {
+                    break response;
+                }
+            };
+            if !proves || !matches!(response.status.0, 401 | 407) {
+                return statuses;
+            }
+            if self.digest.learn(&response).is_err() {
+                return statuses;
+            }
+            let method = Method::parse(method).unwrap();
+            let headers = self.digest.authorize(&method, uri, "cnonce");
+            credentials = headers
+                .iter()
+                .map(|(name, value)| format!("{}: {value}\r\n", name.as_str()))
+                .collect();
+        }
+    }
+
+    async fn response(&mut self) -> Response {
+        match self.receive().await {
+            sip_proto::message::Message::Response(response) => response,
+            sip_proto::message::Message::Request(request) => panic!("{request:?}"),
+        }
+    }
+
+    /// Takes the next text, and answers it.
+    async fn next(&mut self, status: u16) -> Request {
+        let request = loop {
+            match self.receive().await {
+                sip_proto::message::Message::Request(request)
+                    if request.method == Method::Message =>
+                {
+                    break request;
+                }
+                sip_proto::message::Message::Request(request) => self.answer(&request, 200).await,
+                sip_proto::message::Message::Response(response) => panic!("{response:?}"),
+            }
+        };
+        self.answer(&request, status).await;
+        request
+    }
+
+    async fn answer(&self, request: &Request, status: u16) {
+        let mut response = Response::for_request(request, status);
+        response.set_to_tag("b");
+        let bytes = response.to_bytes();
+        self.socket.send_to(&bytes, self.server).await.unwrap();
+    }
+
+    async fn receive(&self) -> sip_proto::message::Message {
+        let mut datagram = vec![0; 65_536];
+        let received = self.socket.recv(&mut datagram);
+        let length = tokio::time::timeout(SOON, received).await.unwrap().unwrap();
+        parse_bytes(Bytes::copy_from_slice(&datagram[..length])).unwrap()
+    }
+}
+
+fn body(request: &Request) -> String {
+    String::from_utf8(request.body.to_vec()).unwrap()
+}
+
+struct World {
+    engine: Engine,
+    sip: Sip,
+    store: Store,
+    app: App,
+    account: AccountSid,
+    gateway: UdpSocket,
+    _folder: tempfile::TempDir,
+}
+
+impl World {
+    async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("p.db").display());
+        let store = Store::open(&url, SecretKey::random()).await.unwrap();
+        let app = App::default();
+        let address = app.serve().await;
+        let gateway = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let trunk = Trunk {
+            name: "gateway".to_owned(),
+            uri: gateway.local_addr().unwrap().to_string(),
+            username: None,
+            password: None,
+            addresses: Vec::new(),
+        };
+        let silent = Arc::new(Silent);
+        let (engine, sip) = server_for(&folder, &store, silent, address, vec![trunk]).await;
+        let administrator = store.account_of_email("administrator@company.com").await;
+        let world = Self {
+            account: administrator.unwrap().unwrap().sid,
+            engine,
+            sip,
+            store,
+            app,
+            gateway,
+            _folder: folder,
+        };
+        for (n, login) in ["kim", "ann", "eve"].into_iter().enumerate() {
+            world.client(n, login).await;
+        }
+        world
+    }
+
+    async fn client(&self, n: usize, login: &str) {
+        let organization = self
+            .store
+            .default_organization()
+            .await
+            .unwrap()
+            .unwrap()
+            .sid;
+        let client = Client {
+            sid: ClientSid::from_bytes([u8::try_from(n).unwrap() + 1; 16]),
+            account: self.account,
+            organization,
+            friendly_name: login.to_owned(),
+            login: login.to_owned(),
+            ha1_md5: ha1_md5(login, DOMAIN, PASSWORD),
+            ha1_sha256: ha1_sha256(login, DOMAIN, PASSWORD),
+            enabled: true,
+            push: false,
+            voice: model::record::VoiceApplication::default(),
+            created: Timestamp(1),
+            updated: Timestamp(1),
+        };
+        self.store.insert_client(client).await.unwrap();
+    }
+
+    /// The messages on record once nothing is in transit, oldest first.
+    async fn messages(&self) -> Vec<Message> {
+        tokio::time::timeout(SOON, self.engine.idle())
+            .await
+            .unwrap();
+        let filter = MessageFilter::of(Scope::Own(self.account));
+        let mut found = self.store.messages(&filter).await.unwrap().items;
+        found.reverse();
+        found
+    }
+
+    async fn codes(&self) -> Vec<u16> {
+        let filter = NotificationFilter::of(Scope::Own(self.account));
+        let found = self.store.notifications(&filter).await.unwrap().items;
+        found.iter().map(|told| told.code).collect()
+    }
+}
+
+/// `direction status from>to: body` of each.
+fn lines(messages: &[Message]) -> Vec<String> {
+    let line = |message: &Message| {
+        let (direction, status) = (message.direction.as_str(), message.status.as_str());
+        let (from, to, body) = (&message.from, &message.to, &message.body);
+        format!("{direction} {status} {from}>{to}: {body}")
+    };
+    let mut lines: Vec<String> = messages.iter().map(line).collect();
+    lines.sort();
+    lines
+}
+
+/// Cases 257, 258 and 274: the sender gets 202, the recipient the text, and its answer comes back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn case_257_a_text_for_an_application_is_passed_on() {
+    let world = World::start().await;
+    let mut kim = Phone::registered(&world, "kim").await;
+    let mut ann = Phone::registered(&world, "ann").await;
+    let greek = "Καλημέρα κόσμε ".repeat(20);
+    let greek = greek.trim();
+    world
+        .app
+        .document("/m", &format!("<Sms to=\"client:ann\">{greek}</Sms>"));
+    assert_eq!(kim.text("1000", "hi").await, [407, 202]);
+    let received = ann.next(200).await;
+    assert_eq!(body(&received), greek);
+    let messages = world.messages().await;
+    assert_eq!(
+        lines(&messages),
+        [
+            "inbound received kim>1000: hi".to_owned(),
+            format!("outbound-reply sent 1000>client:ann: {greek}"),
+        ]
+    );
+    let asked = world.app.asked();
+    assert_eq!(asked.len(), 1);
+    assert!(asked[0].contains("From=kim&To=1000&Body=hi"), "{asked:?}");
+    // The answer of the recipient goes to whom the application says.
+    world.app.document("/m", "<Sms to=\"kim\">thanks</Sms>");
+    assert_eq!(ann.text("1000", "welcome").await, [407, 202]);
+    assert_eq!(body(&kim.next(200).await), "thanks");
+    assert!(
+        world
+            .store
+            .trace(messages[0].sid.into())
+            .await
+            .unwrap()
+            .is_some()
+    );
+}
+
+/// Cases 27, 259, 260, 261 and 275.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn case_259_the_document_of_a_text_leads_on() {
+    let world = World::start().await;
+    let mut kim = Phone::registered(&world, "kim").await;
+    world.app.document("/m", "<Redirect>/next</Redirect>");
+    let header = "Content-Type: text/html\r\nX-Answer: 42\r\n";
+    world.app.on(
+        "/next",
+        header,
+        "<Response><Say>a</Say><Sms>b</Sms></Response>",
+    );
+    let sent = kim
+        .text_as("text/plain", "X-Question: 6x7\r\n", "1000", "hi")
+        .await;
+    assert_eq!(sent, [407, 202]);
+    let reply = kim.next(200).await;
+    assert_eq!(body(&reply), "b");
+    let answer = reply
+        .headers
+        .iter()
+        .find(|header| header.name.as_str().eq_ignore_ascii_case("X-Answer"));
+    assert_eq!(answer.map(|header| &header.value[..]), Some(&b"42"[..]));
+    let asked = world.app.asked();
+    assert_eq!(asked.len(), 2);
+    let carries = |asked: &String| asked.contains("SipHeader_X-Question=6x7");
+    assert!(asked.iter().all(carries), "{asked:?}");
+    world.messages().await;
+    assert_eq!(world.codes().await, [14_110]);
+    // A recipient that is not a client is reached through the trunk.
+    world.app.document("/m", "<Sms to=\"+1555\">c</Sms>");
+    assert_eq!(kim.text("1000", "hi").await.last(), Some(&202));
+    assert_eq!(at_gateway(&world, 202).await, "c");
+}
+
+/// What the trunk received, answered with this status.
+async fn at_gateway(world: &World, status: u16) -> String {
+    let mut datagram = vec![0; 65_536];
+    let received = world.gateway.recv_from(&mut datagram);
+    let (length, from) = tokio::time::timeout(SOON, received).await.unwrap().unwrap();
+    let bytes = Bytes::copy_from_slice(&datagram[..length]);
+    let Ok(sip_proto::message::Message::Request(request)) = parse_bytes(bytes) else {
+        panic!("not a request");
+    };
+    let mut response = Response::for_request(&request, status);
+    response.set_to_tag("g");
+    world
+        .gateway
+        .send_to(&response.to_bytes(), from)
+        .await
+        .unwrap();
+    body(&request)
+}
+
+/// Cases 262 to 266.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn case_263_what_is_not_a_text_is_refused_and_not_stored() {
+    let world = World::start().await;
+    let mut kim = Phone::new(&world, "kim").await;
+    world.app.document("/m", "");
+    let table = [
+        ("application/im-iscomposing+xml", "<isComposing/>", 406),
+        ("text/html", "<p>hi</p>", 406),
+        ("text/plain", "", 406),
+        ("text/plain;charset=utf-16", "hi", 415),
+    ];
+    for (kind, text, status) in table {
+        let answers = kim.text_as(kind, "", "1000", text).await;
+        assert_eq!(answers, [status], "{kind}");
+    }
+    assert_eq!(world.messages().await, []);
+    let charset = "text/plain;charset=UTF-8";
+    assert_eq!(kim.text_as(charset, "", "1000", "hi").await, [407, 202]);
+    let messages = world.messages().await;
+    assert_eq!(lines(&messages), ["inbound received kim>1000: hi"]);
+    // A number without an application, no number, and a wrong password.
+    assert_eq!(kim.text("9999", "hi").await, [407, 100, 480]);
+    let mut thief = Phone::new(&world, "kim").await;
+    thief.digest = Digest::new("kim", Secret::Password("wrong".to_owned()));
+    assert_eq!(thief.text("1000", "hi").await, [407, 407]);
+    let at = Timestamp(2);
+    let store = &world.store;
+    store
+        .set_account_status(world.account, AccountStatus::Suspended, at)
+        .await
+        .unwrap();
+    assert_eq!(kim.text("1000", "hi").await, [407, 403]);
+    let messages = world.messages().await;
+    let inbound = messages
+        .iter()
+        .filter(|one| one.status == MessageStatus::Received);
+    assert_eq!(inbound.count(), 1);
+}
+
+/// Cases 267 and 268: the sender gets the response of the recipient.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn case_267_clients_text_each_other_and_the_outside() {
+    let world = World::start().await;
+    let mut kim = Phone::registered(&world, "kim").await;
+    let mut ann = Phone::registered(&world, "ann").await;
+    let mut second = Phone::registered(&world, "ann").await;
+    let text = "Γειά σου ".repeat(30);
+    let text = text.trim();
+    let (answers, first, other) =
+        tokio::join!(kim.text("ann", text), ann.next(486), second.next(200));
+    assert_eq!(answers, [407, 100, 200]);
+    assert_eq!(
+        (body(&first), body(&other)),
+        (text.to_owned(), text.to_owned())
+    );
+    assert_eq!(kim.text("eve", "hi").await, [407, 404]);
+    assert_eq!(
+        world.messages().await,
+        [],
+        "between clients, nothing is stored"
+    );
+    for status in [202, 404] {
+        let (answers, text) = tokio::join!(kim.text("+1555", "hi"), at_gateway(&world, status));
+        assert_eq!((answers, &*text), (vec![407, 100, status], "hi"));
+    }
+    let messages = world.messages().await;
+    let expected = [
+        "outbound-call failed kim>+1555: hi",
+        "outbound-call sent kim>+1555: hi",
+    ];
+    assert_eq!(lines(&messages), expected);
+}
+
+/// A provider's text runs the same application; one for nothing is refused for good.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_text_of_a_provider_runs_the_application() {
+    let world = World::start().await;
+    world.app.document("/f", "<Sms to=\"+1999\">sorry</Sms>");
+    let text = |to: &str| InboundText {
+        from: "+1999".to_owned(),
+        to: to.to_owned(),
+        body: "hi".to_owned(),
+        via: "link".to_owned(),
+        headers: Vec::new(),
+    };
+    let sid = world.engine.message_arrived(text("1000")).await.unwrap();
+    assert_eq!(at_gateway(&world, 202).await, "sorry");
+    let messages = world.messages().await;
+    assert!(
+        messages
+            .iter()
+            .any(|one| one.sid == sid && one.from == "+1999")
+    );
+    for to in ["9999", "ann"] {
+        let refused = world.engine.message_arrived(text(to)).await;
+        assert!(matches!(refused, Err(ArrivalError::Refused(_))), "{to}");
+    }
+    world.engine.drain();
+    assert_eq!(
+        world.engine.message_arrived(text("1000")).await,
+        Err(ArrivalError::Busy)
+    );
+}
