@@ -217,13 +217,14 @@ fn refusals_throttling_and_a_lost_link() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Texts from the SMSC are on record before it has its answer.
+/// Texts from the SMSC are on record before it has its answer, and run the application of their number.
 #[test]
 fn texts_arrive_from_a_link() -> anyhow::Result<()> {
     let (server, app, smsc) = (Server::start()?, App::start()?, Smsc::start()?);
     let rest = server.rest();
-    app.on("/v", Reply::document(""));
-    rest.number("4930777", &app.url("/v"))?;
+    app.on("/text", Reply::document("<Sms>thanks</Sms>"));
+    let text = app.url("/text");
+    rest.number_with("4930777", &app.url("/v"), &[("SmsUrl", &text)])?;
     link(&rest, &smsc, &[])?;
     smsc.sends(&serde_json::json!({"from": "4915199", "to": "4930777", "text": "hello €"}))?;
     let parts = ["first part, ", "second"];
@@ -251,6 +252,11 @@ fn texts_arrive_from_a_link() -> anyhow::Result<()> {
             .any(|event| event["to"] == "4900" && event["status"] == 0x65),
         "{refused:?}"
     );
+    // The application of the number has them, and its replies leave by the link.
+    app.wait_for("/text", 2, SOON)?;
+    for to in ["4915199", "4915198"] {
+        wait::until("reply", SOON, || (smsc.given(to) == "thanks").then_some(()))?;
+    }
     Ok(())
 }
 
