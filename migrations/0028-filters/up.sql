@@ -11,6 +11,7 @@ CREATE INDEX notifications_by_code ON notifications (account, code, created, sid
 CREATE INDEX conferences_by_status ON conferences (account, status, created, sid);
 CREATE INDEX conferences_by_name ON conferences (account, SUBSTR(name, 1, 64), created, sid);
 CREATE INDEX outbox_by_state ON outbox (account, state, created, sequence, event);
+CREATE INDEX outbox_by_call ON outbox (call, created, sequence, event);
 
 -- Few rows with other times than that of creation, and many of them in the default order.
 CREATE INDEX calls_by_start ON calls (account, started);

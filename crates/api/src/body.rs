@@ -9,6 +9,7 @@ use http::HeaderMap;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use model::error;
 
+use crate::dialect::RestDialect;
 use crate::failure::Failure;
 use crate::params::Params;
 
@@ -41,8 +42,15 @@ pub(crate) async fn read(body: Body) -> Result<Bytes, Failure> {
         .map_err(|_| Failure::of(error::TOO_LARGE))
 }
 
-/// The parameters in a form; an empty body has none.
-pub(crate) fn form(headers: &HeaderMap, bytes: &Bytes) -> Result<Params, Failure> {
+/// The parameters in a form, or in a JSON object where the dialect takes one; an empty body has none.
+pub(crate) fn form(
+    dialect: &RestDialect,
+    headers: &HeaderMap,
+    bytes: &Bytes,
+) -> Result<Params, Failure> {
+    if dialect.takes_json && media_type(headers) == "application/json" {
+        return Params::of_json(bytes);
+    }
     if bytes.is_empty() || media_type(headers) == "application/x-www-form-urlencoded" {
         Params::parse(bytes)
     } else {

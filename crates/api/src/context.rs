@@ -15,6 +15,7 @@ use model::record::{
 use model::trigger::UsageTrigger;
 use model::{AccountSid, AccountStatus, Timestamp, error};
 use store::Delivery;
+use verify::{Attempt, Bucket, RateLimit, SafeNumber, Service, Verification};
 
 use crate::ApiState;
 use crate::audit::Witness;
@@ -404,7 +405,13 @@ owned!(
     Queue,
     Recording,
     Transcription,
-    UsageTrigger
+    Attempt,
+    Bucket,
+    RateLimit,
+    SafeNumber,
+    Service,
+    UsageTrigger,
+    Verification
 );
 
 impl Owned for Email {

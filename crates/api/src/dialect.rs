@@ -6,20 +6,27 @@
 
 use model::{AccountStatus, CallStatus, DialectName, Timestamp, error};
 
-/// Number of dialects: the length of every row with one value per dialect.
+use crate::resources;
+use crate::route::Route;
+
+/// Number of dialects in which the same resources have different forms: the length of every row with one value for each.
 pub(crate) const DIALECTS: usize = 2;
 
-/// One value for each dialect, in the order of [`RestDialect::ALL`].
+/// One value for each of [`RestDialect::MAIN`], in that order.
 pub(crate) type Each<T> = [T; DIALECTS];
 
 /// The form of the API below one base path.
 pub(crate) struct RestDialect {
     /// Name in the OpenAPI document.
     pub(crate) name: &'static str,
-    /// This dialect's column in rows of values.
+    /// This dialect's column in rows of values. One that has resources of its own shares the column of another.
     column: usize,
+    /// The tables of its resources.
+    pub(crate) routes: &'static [&'static [Route]],
     /// Path in front of every resource.
     pub(crate) base: &'static str,
+    /// What is appended to the path of a resource that is answered in JSON.
+    pub(crate) suffix: &'static str,
     /// Value of `api_version`.
     pub(crate) version: &'static str,
     /// Beginning of the `uri` of a resource.
@@ -30,6 +37,8 @@ pub(crate) struct RestDialect {
     pub(crate) error_element: Option<&'static str>,
     /// How lists are paged.
     pub(crate) paging: Paging,
+    /// Whether a body may be a JSON object, whose members are the parameters.
+    pub(crate) takes_json: bool,
     /// Largest `PageSize`.
     pub(crate) max_page_size: i64,
     /// Whether lists that are not paged are an array without an envelope.
@@ -67,6 +76,8 @@ pub(crate) enum Paging {
     Numbered,
     /// By the last row of the previous page, without totals.
     Keyed,
+    /// In the same way; what is known of the page is in a member `meta`, and its addresses are complete.
+    Meta,
 }
 
 /// An error for which one dialect uses another number or status.
@@ -82,12 +93,15 @@ impl RestDialect {
     pub(crate) const RESTCOMM: Self = Self {
         name: "restcomm",
         column: 0,
+        routes: resources::ROUTES,
         base: "/restcomm/2012-04-24",
+        suffix: ".json",
         version: "2012-04-24",
         link_base: "/2012-04-24",
         root: "RestcommResponse",
         error_element: None,
         paging: Paging::Numbered,
+        takes_json: false,
         max_page_size: 10_000,
         bare_lists: true,
         lists_legs: true,
@@ -108,12 +122,15 @@ impl RestDialect {
     pub(crate) const TWILIO: Self = Self {
         name: "twilio",
         column: 1,
+        routes: resources::ROUTES,
         base: "/2010-04-01",
+        suffix: ".json",
         version: "2010-04-01",
         link_base: "/2010-04-01",
         root: "TwilioResponse",
         error_element: Some("RestException"),
         paging: Paging::Keyed,
+        takes_json: false,
         max_page_size: 1_000,
         bare_lists: false,
         lists_legs: false,
@@ -147,8 +164,40 @@ impl RestDialect {
         runs: DialectName::Twilio,
     };
 
-    /// Both dialects, in column order.
-    pub(crate) const ALL: Each<&'static Self> = [&Self::RESTCOMM, &Self::TWILIO];
+    /// Verifications, as Twilio's clients expect them. They are answered in JSON, and belong to the caller's account: their paths name none.
+    pub(crate) const VERIFY: Self = Self {
+        name: "verify",
+        routes: resources::verify::ROUTES,
+        base: "/v2",
+        suffix: "",
+        version: "v2",
+        link_base: "/v2",
+        paging: Paging::Meta,
+        date: Timestamp::iso8601_seconds,
+        time: Timestamp::iso8601_seconds,
+        ..Self::TWILIO
+    };
+
+    /// One-time passwords, as Restcomm had them: a JSON object in, another one out.
+    pub(crate) const TWO_FACTOR: Self = Self {
+        name: "2fa",
+        routes: resources::two_factor::ROUTES,
+        base: "/2fa",
+        link_base: "/2fa",
+        takes_json: true,
+        ..Self::VERIFY
+    };
+
+    /// The dialects of the same resources, in column order.
+    pub(crate) const MAIN: Each<&'static Self> = [&Self::RESTCOMM, &Self::TWILIO];
+
+    /// Every dialect.
+    pub(crate) const ALL: &'static [&'static Self] = &[
+        &Self::RESTCOMM,
+        &Self::TWILIO,
+        &Self::VERIFY,
+        &Self::TWO_FACTOR,
+    ];
 
     /// The value for this dialect.
     pub(crate) fn pick<T>(&self, values: Each<T>) -> T {
@@ -163,7 +212,7 @@ mod tests {
 
     #[test]
     fn each_dialect_reads_its_own_column() {
-        let names = RestDialect::ALL.map(|dialect| dialect.pick(["restcomm", "twilio"]));
-        assert_eq!(names, RestDialect::ALL.map(|dialect| dialect.name));
+        let names = RestDialect::MAIN.map(|dialect| dialect.pick(["restcomm", "twilio"]));
+        assert_eq!(names, RestDialect::MAIN.map(|dialect| dialect.name));
     }
 }

@@ -36,6 +36,7 @@ use crate::rates::{Rates, Standing};
 use crate::replays;
 use crate::resources::caller_ids::validation;
 use crate::resources::recordings;
+use crate::resources::verify::sending;
 use crate::route::{self, Found, Is, Route, Verb};
 use crate::unrouted;
 use crate::warnings::{Notices, Warnings};
@@ -60,7 +61,8 @@ pub fn router(state: ApiState) -> Router {
     let mut router = Router::new()
         .route("/restcomm/recordings/{file}", any(media_file))
         .route("/restcomm/errors/{page}", any(error_page))
-        .route(validation::PATH, any(validated));
+        .route(validation::PATH, any(validated))
+        .route(sending::PATH, any(spoken));
     for dialect in RestDialect::ALL {
         // At some base paths, links in answers omit part of the base path. They are accepted
         // unchanged.
@@ -143,6 +145,7 @@ async fn respond(
     let path = parts.uri.path();
     let path = path.strip_prefix(base).unwrap_or(path);
     let (segments, is_json) = segments(path);
+    let is_json = is_json || dialect.suffix.is_empty();
     let asked = Asked {
         dialect,
         method: &parts.method,
@@ -282,7 +285,7 @@ async fn answer(
         params = if takes_document {
             Params::default()
         } else {
-            body::form(asked.headers, &bytes)?
+            body::form(asked.dialect, asked.headers, &bytes)?
         };
         if asked.verb == Verb::Post {
             // An API key may permit less than its account, so it has keys of its own here.
@@ -566,6 +569,11 @@ async fn media_file(State(entry): State<Arc<Entry>>, request: Request) -> Respon
 /// The keys pressed in a call that validates a caller ID.
 async fn validated(State(entry): State<Arc<Entry>>, request: Request) -> Response {
     validation::answer(&entry.state, request).await
+}
+
+/// The request of a call that is to speak a code.
+async fn spoken(State(entry): State<Arc<Entry>>, request: Request) -> Response {
+    sending::speak(&entry.state, request).await
 }
 
 /// The page that `more_info` links to.

@@ -57,7 +57,7 @@ fn document(dialect: &RestDialect) -> String {
         }
         statuses.extend(route.refusals(dialect));
         for path in route.paths {
-            let full = format!("{}{path}.json", dialect.base);
+            let full = format!("{}{path}{}", dialect.base, dialect.suffix);
             let entry = paths.entry(full).or_insert_with(|| json!({}));
             let operation = operation(route, path, dialect);
             entry[route.method.as_str().to_ascii_lowercase()] = operation;
@@ -308,6 +308,16 @@ fn page(shape: &dyn Shape, dialect: &RestDialect) -> Value {
             for name in ["start", "end"] {
                 properties[name] = whole.clone();
             }
+        }
+        Paging::Meta => {
+            let meta = json!({
+                "type": "object",
+                "properties": {
+                    "first_page_url": text(), "key": text(), "next_page_url": link, "page": whole,
+                    "page_size": whole, "previous_page_url": link, "url": text(),
+                },
+            });
+            properties = json!({ "meta": meta });
         }
     }
     properties[shape.list_key(dialect)] = array(shape, dialect);

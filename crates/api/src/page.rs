@@ -49,7 +49,7 @@ impl Page {
                 Some(sid) => Place::AfterRow(row_of(sid.trim())?),
                 None => Place::Offset,
             },
-            Paging::Keyed => match params.filled("PageToken") {
+            Paging::Keyed | Paging::Meta => match params.filled("PageToken") {
                 Some(token) => of_token(token)
                     .ok_or_else(|| Failure::parameter("PageToken", "this is not a page token"))?,
                 None => Place::Newest,
@@ -121,13 +121,24 @@ impl Page {
                 let uri = format!("{}{path}{suffix}", dialect.link_base);
                 self.numbered(&uri, &filters, total, items.len(), next)
             }
-            Paging::Keyed => {
+            Paging::Keyed | Paging::Meta => {
+                let suffix = if dialect.suffix.is_empty() {
+                    ""
+                } else {
+                    suffix
+                };
                 let path = format!("{}{path}{suffix}", dialect.link_base);
                 let first = ends.as_ref().filter(|_| newer).map(|(first, _)| first);
                 let last = ends.as_ref().filter(|_| older).map(|(_, last)| last);
                 self.keyed(&path, &filters, items.len(), first, last)
             }
         };
+        if self.paging == Paging::Meta {
+            let key = dialect.pick(resource.json_list);
+            let base = &context.state.public_base;
+            let text = json_with_meta(dialect, (key, base), &envelope, &items);
+            return Ok(Reply::Document(text.into()));
+        }
         let list = dialect.pick(resource.xml_list);
         let text = match context.format {
             Format::Json => {
@@ -347,6 +358,39 @@ fn json(dialect: &RestDialect, key: &str, envelope: &[Member], items: &[Vec<Entr
         }
         out.push(',');
     }
+    json_text(&mut out, key);
+    out.push(':');
+    json_list(&mut out, dialect, items);
+    out.push('}');
+    out
+}
+
+/// The envelope as a member of its own, with complete addresses.
+///
+/// - `names`: key of the list, and the address of this server
+fn json_with_meta(
+    dialect: &RestDialect,
+    (key, base): (&str, &str),
+    envelope: &[Member],
+    items: &[Vec<Entry>],
+) -> String {
+    let mut meta = serde_json::Map::new();
+    meta.insert("key".to_owned(), key.into());
+    for member in envelope {
+        let value = match (&member.value, member.json.strip_suffix("uri")) {
+            (Some(path), Some(_)) => format!("{base}{path}").into(),
+            (Some(text), None) => text
+                .parse::<i64>()
+                .map_or(serde_json::Value::Null, Into::into),
+            (None, _) => serde_json::Value::Null,
+        };
+        if !matches!(member.json, "start" | "end") {
+            meta.insert(member.json.replace("uri", "url"), value);
+        }
+    }
+    let mut out = String::from("{\"meta\":");
+    out.push_str(&serde_json::Value::Object(meta).to_string());
+    out.push(',');
     json_text(&mut out, key);
     out.push(':');
     json_list(&mut out, dialect, items);

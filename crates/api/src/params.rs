@@ -77,6 +77,32 @@ impl Params {
         Ok(Self { sent, row: None })
     }
 
+    /// From a JSON object; its members are the parameters. What is neither a text, a number nor a flag is kept as JSON.
+    ///
+    /// # Errors
+    /// 400 if it is not one, or has more than [`MAX_PARAMETERS`] members.
+    pub(crate) fn of_json(text: &[u8]) -> Result<Self, Failure> {
+        let refused = |text: String| Failure::of(error::BAD_PARAMETER).saying(text);
+        let members: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(text)
+            .map_err(|error| refused(format!("The body must be a JSON object: {error}.")))?;
+        if members.len() > MAX_PARAMETERS {
+            let text = format!("A request has at most {MAX_PARAMETERS} parameters.");
+            return Err(refused(text));
+        }
+        let shown = |value: serde_json::Value| match value {
+            serde_json::Value::String(text) => Some(text),
+            serde_json::Value::Null => None,
+            other => Some(other.to_string()),
+        };
+        let sent = members
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, shown(value)?)));
+        Ok(Self {
+            sent: sent.collect(),
+            row: None,
+        })
+    }
+
     /// Checks the parameters against the row of a route.
     ///
     /// # Errors

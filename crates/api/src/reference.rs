@@ -153,7 +153,7 @@ fn index(pages: &[Page]) -> String {
 /// The statuses that dialects use instead for an error of the same number.
 fn other_statuses(row: &error::ErrorEntry) -> String {
     let mut out = String::new();
-    for dialect in RestDialect::ALL {
+    for dialect in RestDialect::MAIN {
         let from = (row.code, row.http_status);
         let rule = dialect.errors.iter().find(|rule| rule.from == from);
         if let Some((code, status)) = rule.map(|rule| rule.to)
@@ -227,7 +227,7 @@ fn write_refusals(out: &mut String, routes: &[&Route]) {
             let statuses: Vec<_> = route.refusals(dialect).iter().map(u16::to_string).collect();
             statuses.join(", ")
         };
-        let [restcomm, twilio] = RestDialect::ALL.map(refusals);
+        let [restcomm, twilio] = RestDialect::MAIN.map(refusals);
         let shown = match route.within {
             [true, true] if restcomm != twilio => format!("{restcomm}; Twilio {twilio}"),
             [false, true] => twilio,
@@ -277,7 +277,7 @@ fn write_params(out: &mut String, route: &Route) {
 }
 
 fn write_fields(out: &mut String, shape: &(dyn Shape + Sync)) {
-    let [restcomm, twilio] = RestDialect::ALL;
+    let [restcomm, twilio] = RestDialect::MAIN;
     let of_twilio = shape.json_fields(twilio);
     let of_restcomm = shape.json_fields(restcomm);
     let _ = write!(

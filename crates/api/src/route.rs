@@ -53,7 +53,7 @@ impl Verb {
 }
 
 /// Handles a request for the account that it operates on; the text is the open segment after the
-/// account in the path, two of them separated by `/`, or empty.
+/// account in the path, several of them separated by `/`, or empty.
 pub(crate) type Handler = for<'a> fn(
     &'a Context<'a>,
     &'a Account,
@@ -63,7 +63,7 @@ pub(crate) type Handler = for<'a> fn(
 /// One method of one resource.
 pub(crate) struct Route {
     pub(crate) method: Verb,
-    /// Paths below the base path; `{account}` and up to two more `{…}` match any segment. The first
+    /// Paths below the base path; `{account}` and other `{…}` match any segment. The first
     /// is the canonical one.
     pub(crate) paths: &'static [&'static str],
     /// The dialects that have it.
@@ -372,7 +372,7 @@ impl Route {
         let shows_it = |route: &Route| {
             route.method == Verb::Get && route.paths == self.paths && route.answers.is_single()
         };
-        let mut routes = resources::ROUTES.iter().copied().flatten();
+        let mut routes = resources::all();
         self.method != Verb::Get && routes.any(shows_it)
     }
 
@@ -416,7 +416,8 @@ impl Route {
 
 /// Every route of a dialect.
 pub(crate) fn all(dialect: &RestDialect) -> impl Iterator<Item = &'static Route> {
-    resources::ROUTES
+    dialect
+        .routes
         .iter()
         .copied()
         .flatten()

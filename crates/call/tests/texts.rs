@@ -454,18 +454,17 @@ async fn case_263_what_is_not_a_text_is_refused_and_not_stored() {
     assert_eq!(kim.text_as(charset, "", "1000", "hi").await, [407, 202]);
     let messages = world.messages().await;
     assert_eq!(lines(&messages), ["inbound received kim>1000: hi"]);
-    // A number without an application, no number, and a wrong password.
-    assert_eq!(kim.text("9999", "hi").await, [407, 100, 480]);
-    let mut thief = Phone::new(&world, "kim").await;
-    thief.digest = Digest::new("kim", Secret::Password("wrong".to_owned()));
-    assert_eq!(thief.text("1000", "hi").await, [407, 407]);
+    // A client of an account that is suspended cannot authenticate; nor can one with a wrong password.
     let at = Timestamp(2);
     let store = &world.store;
     store
         .set_account_status(world.account, AccountStatus::Suspended, at)
         .await
         .unwrap();
-    assert_eq!(kim.text("1000", "hi").await, [407, 403]);
+    assert_eq!(kim.text("1000", "hi").await, [407, 407]);
+    let mut thief = Phone::new(&world, "kim").await;
+    thief.digest = Digest::new("kim", Secret::Password("wrong".to_owned()));
+    assert_eq!(thief.text("1000", "hi").await, [407, 407]);
     let messages = world.messages().await;
     let inbound = messages
         .iter()

@@ -232,6 +232,14 @@ table! {
     STREAM_MISSING = 31992, Warning, 0, "Connect, Start or Stop has nothing to connect, start or stop; it was skipped.", "Put a Stream inside; inside Connect, a ConversationRelay also works, and inside Start and Stop a Recording or Transcription.";
     STREAM_PARAMETER = 31993, Warning, 0, "Stream or ConversationRelay: a Parameter has no name, or repeats an earlier one; it was left out.", "Give each Parameter a name of its own.";
     STREAM_OVERFLOW = 31994, Warning, 0, "Stream: audio was dropped, because the WebSocket server was too slow to take it, or sent more than can wait to be played.", "Read messages as they arrive; let at most five minutes of audio wait to be played.";
+    VERIFY_CODE_WRONG = 60022, Error, 403, "The code is wrong; the text says how many guesses are left.", "Ask the person for the code again.";
+    VERIFY_PARAMETER = 60200, Error, 400, "A parameter of a verification is missing or unusable.", "See the text for the parameter and the reason.";
+    VERIFY_CHECKED_OUT = 60202, Error, 429, "The code was wrong as often as the service allows.", "Start a new verification when this one has expired, or cancel it first.";
+    VERIFY_SENT_OUT = 60203, Error, 429, "The recipient has received as many codes as it may within ten minutes.", "Wait, or raise MaxSends of the service.";
+    VERIFY_TOO_SOON = 60212, Error, 429, "A code was sent to this recipient just now.", "Wait as long as Retry-After says, or lower ResendSeconds of the service.";
+    VERIFY_NO_CHANNEL = 60223, Error, 403, "The channel cannot be used on this server.", "Use another channel; the text gives the reason.";
+    VERIFY_BLOCKED = 60410, Error, 403, "The code was not sent, because it looks like fraud: too many codes to similar numbers, or hardly any of them are confirmed.", "If it is not fraud, add the number to the safe list or raise the limits of the service.";
+    VERIFY_COUNTRY = 60605, Error, 403, "The service sends no codes to numbers that begin like this one.", "Add the beginning of the number to AllowedPrefixes of the service.";
     RELAY_UNREACHABLE = 64102, Error, 0, "ConversationRelay: no connection to the WebSocket server could be made; the conversation did not begin.", "See the text for the reason, and check the address and the server.";
     RELAY_LOST = 64105, Error, 0, "ConversationRelay: the WebSocket server closed the connection without sending an `end` message, or the connection broke during the call.", "Check the log of the WebSocket server; end a conversation by sending an `end` message.";
     RELAY_LANGUAGE = 64106, Warning, 0, "ConversationRelay: a language is not known, or a Language has no code; another was used, or it was left out, as the text says.", "Write a BCP-47 tag such as en-GB.";

@@ -44,7 +44,8 @@ pub use sid::{
     ExtensionSid, GatewaySid, GeolocationSid, InstanceSid, KeySid, LiveTranscriptionSid,
     MessageRouteSid, MessageSid, NotificationSid, NumberSid, OrganizationSid, ProfileSid, QueueSid,
     RecordingSid, ServerSid, SessionSid, SidError, StreamSid, TranscriptionSid, UsageTriggerSid,
-    VerificationSid,
+    VerificationSid, VerifyAttemptSid, VerifyBucketSid, VerifyLimitSid, VerifySafeSid,
+    VerifyServiceSid,
 };
 pub use source::Source;
 pub use status::{

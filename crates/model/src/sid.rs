@@ -189,8 +189,23 @@ sid!(
     /// A usage trigger.
     UsageTriggerSid, "UT");
 sid!(
-    /// A verification of a phone number.
+    /// A verification of a phone number or e-mail address.
     VerificationSid, "VE");
+sid!(
+    /// A service that verifies.
+    VerifyServiceSid, "VA");
+sid!(
+    /// A code that was sent for a verification.
+    VerifyAttemptSid, "VL");
+sid!(
+    /// A limit that an application sets to a service.
+    VerifyLimitSid, "RK");
+sid!(
+    /// A part of such a limit: a number and a period.
+    VerifyBucketSid, "BL");
+sid!(
+    /// A number that the limits of groups do not apply to.
+    VerifySafeSid, "GN");
 
 fn compose(now: Timestamp, random: [u8; 10]) -> [u8; 16] {
     let millis = u64::try_from(now.as_millis()).unwrap_or(0).to_be_bytes();

@@ -76,6 +76,13 @@ impl Timestamp {
         self.date().format(&format).unwrap_or_default()
     }
 
+    /// `2024-05-06T07:08:09Z` (ISO 8601, whole seconds, UTC).
+    #[must_use]
+    pub fn iso8601_seconds(self) -> String {
+        let format = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z");
+        self.date().format(&format).unwrap_or_default()
+    }
+
     /// Midnight UTC at the start of a day written `yyyy-MM-dd`; anything after the day is ignored.
     #[must_use]
     pub fn from_day(text: &str) -> Option<Self> {

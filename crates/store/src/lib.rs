@@ -65,6 +65,7 @@ mod transcriptions;
 mod transfer;
 mod triggers;
 mod usage;
+mod verify;
 mod writer;
 
 use std::sync::Arc;
@@ -73,6 +74,7 @@ use std::time::Duration;
 use model::record::{CallRecord, Callback, Conference, Message, Number, StartedRecording};
 use model::{InstanceSid, Timestamp};
 
+pub use self::verify::{AttemptCounts, AttemptFilter, SendTo};
 pub use accounts::{AccountChange, SecondaryToken};
 pub use caller_ids::CallerIdFilter;
 pub use change::{CallUpdate, Change, Committed, KeptPhones};

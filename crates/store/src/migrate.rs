@@ -229,6 +229,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         "emails",
         include_str!("../../../migrations/0051-emails/up.sql"),
     ),
+    (
+        54,
+        "verify",
+        include_str!("../../../migrations/0054-verify/up.sql"),
+    ),
 ];
 
 /// The version of the tables that this release works with.

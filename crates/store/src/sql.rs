@@ -13,6 +13,8 @@ use model::{
     MessageDirection, MessageRouteSid, MessageSid, MessageStatus, NotificationSid, NumberSid,
     OrganizationSid, OrganizationStatus, ProfileSid, QueueSid, RecordingSid, RecordingSource,
     RecordingStatus, ServerSid, Timestamp, TranscriptionSid, TranscriptionStatus, UsageTriggerSid,
+    VerificationSid, VerifyAttemptSid, VerifyBucketSid, VerifyLimitSid, VerifySafeSid,
+    VerifyServiceSid,
 };
 
 use crate::filter::RowKey;
@@ -122,7 +124,13 @@ sids_into_arg!(
     RecordingSid,
     ServerSid,
     TranscriptionSid,
-    UsageTriggerSid
+    UsageTriggerSid,
+    VerificationSid,
+    VerifyAttemptSid,
+    VerifyBucketSid,
+    VerifyLimitSid,
+    VerifySafeSid,
+    VerifyServiceSid
 );
 
 /// A list of arguments of any types.

@@ -527,7 +527,7 @@ async fn get(context: &Context<'_>, account: &Account) -> Answer {
 }
 
 /// Unlike their contents, accounts themselves may be changed only by administrators above them.
-fn only_itself(context: &Context<'_>, account: &Account) -> Result<(), Failure> {
+pub(crate) fn only_itself(context: &Context<'_>, account: &Account) -> Result<(), Failure> {
     if account.sid == context.caller.sid || context.is_administrator() {
         Ok(())
     } else {

@@ -3,12 +3,12 @@
 //! A route connects this server to a provider, so only the platform's administrator makes and changes
 //! them, for any account. **Invariant: the secret of a route is never shown.**
 
+use model::MessageRouteSid;
 use model::message_route::{
     HttpSettings, MessageRoute, OnDoubt, RouteHealth, RouteKind, RouteSettings, SipSettings,
     SmppSettings,
 };
 use model::record::Account;
-use model::{MessageRouteSid, error};
 
 use crate::context::{ATTEMPTS, Answer, Context, Reply, after, now};
 use crate::failure::Failure;
@@ -370,26 +370,31 @@ const ONE: &[&str] = &["/Accounts/{account}/MessageRoutes/{sid}"];
 pub(crate) static ROUTES: &[Route] = &[
     Route::get(LIST, |c, a, _| Box::pin(list(c, a)))
         .needs(Action::Read, TARGET)
+        .top_only()
         .params(&[PAGING])
         .answers(Answers::Page(&ROUTE))
         .doc("Lists the routes of text messages of an account, the newest first."),
     Route::post(LIST, |c, a, _| Box::pin(create(c, a)))
         .needs(Action::Create, TARGET)
+        .top_only()
         .params(&[KIND, PROPERTIES, OF_HTTP, OF_SIP, OF_SMPP])
         .answers(Answers::One(&ROUTE))
         .status([200, 201])
         .doc("Creates a route of text messages, which is used within a second. Only for the administrator of the platform."),
     Route::get(ONE, |c, a, sid| Box::pin(get(c, a, sid)))
         .needs(Action::Read, TARGET)
+        .top_only()
         .answers(Answers::One(&ROUTE))
         .doc("Reads a route of text messages."),
     Route::post(ONE, |c, a, sid| Box::pin(update(c, a, sid)))
         .needs(Action::Modify, TARGET)
+        .top_only()
         .params(&[PROPERTIES, OF_HTTP, OF_SIP, OF_SMPP])
         .answers(Answers::One(&ROUTE))
         .doc("Changes a route of text messages within a second; a link is made again. Only for the administrator of the platform."),
     Route::delete(ONE, |c, a, sid| Box::pin(delete(c, a, sid)))
         .needs(Action::Delete, TARGET)
+        .top_only()
         .doc("Deletes a route of text messages. Messages that wait for it take another one. Only for the administrator of the platform."),
 ];
 
@@ -432,17 +437,7 @@ async fn get(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
     Ok(context.show(&ROUTE, &with_health(context, route)))
 }
 
-/// A route reaches any address in the name of the platform.
-fn only_administrator(context: &Context<'_>) -> Result<(), Failure> {
-    if context.is_super_admin() {
-        return Ok(());
-    }
-    let text = "only the administrator of the platform changes routes of text messages";
-    Err(Failure::of(error::FORBIDDEN).saying(text))
-}
-
 async fn create(context: &Context<'_>, account: &Account) -> Answer {
-    only_administrator(context)?;
     let kind = word::<RouteKind>(&context.params, "Kind")?.unwrap_or(RouteKind::Smpp);
     let now = now();
     let mut route = MessageRoute {
@@ -473,7 +468,6 @@ async fn create(context: &Context<'_>, account: &Account) -> Answer {
 }
 
 async fn update(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
-    only_administrator(context)?;
     for _ in 0..ATTEMPTS {
         let mut route = find(context, account, sid).await?;
         change(&context.params, &mut route)?;
@@ -492,7 +486,6 @@ async fn update(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
 }
 
 async fn delete(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
-    only_administrator(context)?;
     let route = find(context, account, sid).await?;
     context.state.store.delete_message_route(route.sid).await?;
     Ok(Reply::Nothing)

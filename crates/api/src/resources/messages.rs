@@ -350,11 +350,16 @@ async fn send(context: &Context<'_>, account: &Account) -> Answer {
             .saying("the server is stopping and accepts no new messages"));
     }
     let sent = context.state.messages.send(new).await;
-    let record = sent.map_err(|refusal| match refusal {
+    let record = sent.map_err(not_sent)?;
+    Ok(context.show(&MESSAGE, &record))
+}
+
+/// The refusal for a message that was not sent.
+pub(crate) fn not_sent(refusal: SendError) -> Failure {
+    match refusal {
         SendError::Busy => Failure::busy(StatusCode::TOO_MANY_REQUESTS),
         SendError::Store => Failure::without_database(),
-    })?;
-    Ok(context.show(&MESSAGE, &record))
+    }
 }
 
 fn new_message(context: &Context<'_>, account: &Account) -> Result<NewMessage, Failure> {

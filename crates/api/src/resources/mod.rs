@@ -29,10 +29,19 @@ pub(crate) mod retention;
 pub(crate) mod supervisor;
 pub(crate) mod tokens;
 pub(crate) mod transcriptions;
+pub(crate) mod two_factor;
 pub(crate) mod usage;
+pub(crate) mod verify;
 pub(crate) mod version;
 
+use crate::dialect::RestDialect;
 use crate::route::Route;
+
+/// Every route of every base path; those that several have, more than once.
+pub(crate) fn all() -> impl Iterator<Item = &'static Route> {
+    let tables = RestDialect::ALL.iter().flat_map(|dialect| dialect.routes);
+    tables.copied().flatten()
+}
 
 /// The tables of all resources, in the order in which paths are matched.
 pub(crate) static ROUTES: &[&[Route]] = &[

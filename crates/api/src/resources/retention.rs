@@ -5,6 +5,7 @@ use store::{Kept, Retention};
 
 use crate::context::{Answer, Context, now};
 use crate::failure::Failure;
+use crate::resources::accounts;
 use crate::roles::Action;
 use crate::route::{Answers, Is, Param, RESTCOMM, Route, param};
 use crate::value::{Field, Kind, Null, Resource, Value, field};
@@ -162,10 +163,12 @@ async fn shown(context: &Context<'_>, account: &Account) -> Result<Shown, Failur
 }
 
 async fn get(context: &Context<'_>, account: &Account) -> Answer {
+    accounts::only_itself(context, account)?;
     Ok(context.show(&RETENTION, &shown(context, account).await?))
 }
 
 async fn change(context: &Context<'_>, account: &Account) -> Answer {
+    accounts::only_itself(context, account)?;
     let mut shown = shown(context, account).await?;
     for (name, kind) in KINDS {
         let Some(text) = context.params.get(name) else {

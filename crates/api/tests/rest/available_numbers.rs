@@ -335,6 +335,12 @@ async fn a_number_is_bought_once_and_sold_again() {
     assert!(!taken.body.contains("To change it"), "{}", taken.body);
     let path = format!("{list}/{}.json", bought["sid"].as_str().unwrap());
     server.delete(&who, &path).await.is(204);
+    // It rests in the bin, and is for sale again once it is deleted there.
+    let form = "PhoneNumber=%2B15015550100";
+    server.post(&of("p"), &others, form).await.is(400);
+    let bin = format!("/restcomm/2012-04-24/Accounts/{}/Bin", server.admin);
+    let binned = format!("{bin}/{}.json", bought["sid"].as_str().unwrap());
+    server.delete(&who, &binned).await.is(204);
     server
         .post(&of("p"), &others, "PhoneNumber=%2B15015550100")
         .await

@@ -151,6 +151,7 @@ fn form_for(kind: &str) -> &'static str {
         "Calls" => "Status=completed",
         "Deliveries" => "",
         "Conferences" => "Status=completed",
+        "Messages" => "Body=",
         _ => "FriendlyName=stolen",
     }
 }

@@ -49,3 +49,4 @@ mod transcriptions;
 mod twilio;
 mod usage;
 mod usage_triggers;
+mod verify;

@@ -88,7 +88,7 @@ async fn only_the_administrator_of_the_platform_changes_routes() {
     let made = server.post(&admin, &list, "Kind=client").await.json();
     let sid = made["sid"].as_str().unwrap();
     let path = format!("/Accounts/{below}/MessageRoutes/{sid}.json");
-    server.get(&own, &path).await.is(200);
+    server.get(&own, &path).await.is(403);
     server.post(&own, &path, "Priority=1").await.is(403);
     server.delete(&own, &path).await.is(403);
 }

@@ -365,7 +365,7 @@ async fn links_can_be_requested_as_they_stand() {
     for base in ["/restcomm/2012-04-24", "/2010-04-01"] {
         let mut paths = vec![format!("{base}/Accounts/{p}.json")];
         let only_restcomm = |item: &str| {
-            ["Webhooks", "AuditLog"]
+            ["Webhooks", "AuditLog", "Bin", "Email"]
                 .iter()
                 .any(|kind| item.contains(kind))
         };
@@ -384,13 +384,20 @@ async fn links_can_be_requested_as_they_stand() {
         }
         let mut found = Vec::new();
         for path in &paths {
-            links(&server.get(&who, path).await.json(), &mut found);
+            let answer = server.get(&who, path).await;
+            // Some lists can only be added to.
+            if answer.status == 405 {
+                continue;
+            }
+            assert_eq!(answer.status, 200, "{path}: {}", answer.body);
+            links(&answer.json(), &mut found);
         }
         assert!(found.len() > paths.len(), "{found:?}");
         let start = format!("{}/", base.trim_start_matches("/restcomm"));
         for link in found {
             assert!(link.starts_with(&start), "one form: {link}");
-            server.get(&who, &link).await.json();
+            let answer = server.get(&who, &link).await;
+            assert_eq!(answer.status, 200, "{link}: {}", answer.body);
         }
     }
 }

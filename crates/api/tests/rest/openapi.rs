@@ -88,7 +88,10 @@ fn refusals_say_which_numbers_they_may_have() {
     let [restcomm, twilio] = BASES;
     assert!(words(restcomm, "401").contains("20003: The credentials are missing"));
     assert!(words(restcomm, "410").contains("21220: "));
-    assert_eq!(words(twilio, "410"), "", "there, the status is 400");
+    assert!(
+        !words(twilio, "410").contains("21220: "),
+        "there, the status is 400"
+    );
     assert!(words(twilio, "400").contains("21220: "));
     assert!(words(twilio, "503").contains("12400: "));
 }

@@ -36,7 +36,11 @@ async fn keep(server: &Server, account: AccountSid, n: u8, at: Timestamp, ended:
         from: format!("sip:{PERSON}@carrier.example"),
         to: "1000".to_owned(),
         caller_name: Some("Ann".to_owned()),
-        status: CallStatus::Completed,
+        status: if ended {
+            CallStatus::Completed
+        } else {
+            CallStatus::InProgress
+        },
         ended: ended.then_some(at),
         ..testkit::records::call(kept.call, instance, account, at)
     };

@@ -247,7 +247,14 @@ impl Server {
         who: Option<&Credentials>,
         (method, path, headers, body): (&str, &str, &[(&str, &str)], &str),
     ) -> Answer {
-        let bases = ["/restcomm", "/2010-04-01", "/2012-04-24", "/docs"];
+        let bases = [
+            "/restcomm",
+            "/2010-04-01",
+            "/2012-04-24",
+            "/docs",
+            "/v2",
+            "/2fa",
+        ];
         let uri = if bases.iter().any(|base| path.starts_with(base)) {
             path.to_owned()
         } else {

@@ -176,6 +176,7 @@ fn a_document_replies_once_it_is_on_record_as_read() {
             "<Sms action=\"/next\">a</Sms><Sms>b</Sms>",
             &[
                 "read",
+                "12205",
                 "1000>kim: a",
                 "POST http://app.example/next sending",
                 "1000>kim: c",
@@ -302,7 +303,10 @@ fn a_run_is_limited() {
     let mut app = App::one("<Sms action=\"/m\">a</Sms><Sms>b</Sms>");
     app.is_full = true;
     let log = app.run(DialectName::Restcomm);
-    assert_eq!(log[3..], ["1000>kim: a", "30001", "1000>kim: b", "30001"]);
+    assert_eq!(
+        log[3..],
+        ["read", "1000>kim: a", "30001", "1000>kim: b", "30001"]
+    );
 }
 
 #[test]

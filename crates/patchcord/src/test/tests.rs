@@ -515,13 +515,14 @@ fn the_document_for_newcomers_is_true() {
     assert!(said.text.contains("two meet (9"), "{}", said.text);
     // The other blocks are fragments of scripts.
     let head = "call: {to: '1'}\nexpect: {verbs: []}\n";
-    let pages = format!("{head}{}", yaml[3]);
-    let parties = format!("{head}application: {{files: ., start: /}}\n{}", yaml[4]);
+    let pages = format!("{head}{}", yaml[4]);
+    let parties = format!("{head}application: {{files: ., start: /}}\n{}", yaml[5]);
     let calls = format!(
         "application: {{files: ., start: /}}\nexpect: {{verbs: []}}\n{}",
         yaml[1]
     );
-    for script in [pages, parties, calls] {
+    let conversation = yaml[3].clone();
+    for script in [pages, parties, calls, conversation] {
         assert!(
             Script::parse(&script).is_ok(),
             "{:?}\n{script}",

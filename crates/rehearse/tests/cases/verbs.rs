@@ -159,3 +159,8 @@ fn the_recording_of_a_connection_is_reported() {
 fn an_echo_lasts_until_the_call_goes_elsewhere() {
     check("echo");
 }
+
+#[test]
+fn an_email_is_sent_after_the_caller_has_left() {
+    check("email-is-sent-after-a-hang-up");
+}

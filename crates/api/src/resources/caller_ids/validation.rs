@@ -148,7 +148,10 @@ pub(super) async fn call(context: &Context<'_>, account: &Account) -> Answer {
 }
 
 /// The oldest number of an account that can be shown to others.
-async fn own_number(state: &ApiState, account: AccountSid) -> Result<Option<String>, Failure> {
+pub(crate) async fn own_number(
+    state: &ApiState,
+    account: AccountSid,
+) -> Result<Option<String>, Failure> {
     let filter = store::NumberFilter {
         scope: store::Scope::Own(account),
         phone_number: Some("+".to_owned()),
@@ -162,7 +165,7 @@ async fn own_number(state: &ApiState, account: AccountSid) -> Result<Option<Stri
 }
 
 /// The top of an account's tree. Its rights apply to our own address, which may be that of this machine.
-async fn top(context: &Context<'_>, account: &Account) -> Result<AccountSid, Failure> {
+pub(crate) async fn top(context: &Context<'_>, account: &Account) -> Result<AccountSid, Failure> {
     let (mut sid, mut parent) = (account.sid, account.parent);
     for _ in 0..Account::MAX_ANCESTRY {
         let Some(above) = parent else { break };

@@ -522,7 +522,7 @@ async fn fire_some(
 
 /// The callback with the parameters of Twilio.
 fn callback(trigger: &UsageTrigger, reached: Reached, sequence: i64, at: Timestamp) -> Callback {
-    let dialect = RestDialect::ALL
+    let dialect = RestDialect::MAIN
         .into_iter()
         .find(|dialect| dialect.runs == trigger.dialect);
     let dialect = dialect.unwrap_or(&RestDialect::TWILIO);
