@@ -70,7 +70,6 @@ pub(crate) async fn items(server: &Server, account: AccountSid, n: u8) -> Vec<St
         ("Queues", format!("FriendlyName=q{n}")),
         ("OutgoingCallerIds", format!("PhoneNumber=%2B1501555010{n}")),
         ("Keys", "FriendlyName=x".to_owned()),
-        ("MessageRoutes", "Kind=client".to_owned()),
         (
             "Usage/Triggers",
             "UsageCategory=calls&TriggerValue=9&CallbackUrl=http://a/t".to_owned(),
