@@ -7,6 +7,10 @@ export CARGO_TARGET_DIR := cache / "target"
 export PATH := cache / "tools/bin:" + env("PATH")
 server := CARGO_TARGET_DIR / "debug/patchcord"
 
+# The end-to-end tests are built together with the server, because by themselves they would build its
+# libraries a second time, with fewer features.
+with-server := "--package e2e --package patchcord"
+
 # list the tasks
 default:
     @just --list --unsorted
@@ -39,7 +43,7 @@ unit *args:
 
 # the real binary against real peers; an argument filters by name
 e2e *args: build-server
-    cargo nextest run --locked --package e2e {{ args }}
+    cargo nextest run --locked {{ with-server }} -E 'package(e2e)' {{ args }}
 
 # rehearse the calls in examples/
 examples: build-server
@@ -92,27 +96,27 @@ fuzz-smoke seconds="3":
 
 # hours of calls with media in both directions; memory and sockets must not grow
 soak minutes="240" rate="20": build-server
-    PATCHCORD_SOAK_SECONDS=$(({{ minutes }} * 60)) PATCHCORD_SOAK_RATE={{ rate }} cargo nextest run --locked --package e2e --profile soak --run-ignored only -E 'test(/^soak::/)'
+    PATCHCORD_SOAK_SECONDS=$(({{ minutes }} * 60)) PATCHCORD_SOAK_RATE={{ rate }} cargo nextest run --locked {{ with-server }} --profile soak --run-ignored only -E 'package(e2e) & test(/^soak::/)'
 
 # the soak as continuous integration runs it; half of it is longer than the 32 s of a SIP transaction
 soak-smoke: build-server
-    PATCHCORD_SOAK_SECONDS=80 PATCHCORD_SOAK_RATE=50 cargo nextest run --locked --package e2e --profile soak --run-ignored only -E 'test(/^soak::/)'
+    PATCHCORD_SOAK_SECONDS=80 PATCHCORD_SOAK_RATE=50 cargo nextest run --locked {{ with-server }} --profile soak --run-ignored only -E 'package(e2e) & test(/^soak::/)'
 
 # kill -9 at many points of many calls; after a restart, no record, callback, BYE or recording may be missing
 kill rounds="20": build-server
-    PATCHCORD_KILLS={{ rounds }} cargo nextest run --locked --package e2e --profile long --run-ignored only -E 'test(/^(kill|shared)::/)'
+    PATCHCORD_KILLS={{ rounds }} cargo nextest run --locked {{ with-server }} --profile long --run-ignored only -E 'package(e2e) & test(/^(kill|shared)::/)'
 
 # floods and exhaustion of resources during ordinary calls, longer than in the suite
 attack seconds="20": build-server
-    PATCHCORD_ATTACK_SECONDS={{ seconds }} cargo nextest run --locked --package e2e --profile long --run-ignored all -E 'test(/^attack::/)'
+    PATCHCORD_ATTACK_SECONDS={{ seconds }} cargo nextest run --locked {{ with-server }} --profile long --run-ignored all -E 'package(e2e) & test(/^attack::/)'
 
 # thousands of generated requests; every answer must agree with the OpenAPI documents
 schemathesis: build-server
-    cargo nextest run --locked --package e2e --profile long --run-ignored only -E 'test(/^schema::/)'
+    cargo nextest run --locked {{ with-server }} --profile long --run-ignored only -E 'package(e2e) & test(/^schema::/)'
 
 # a receiver of callbacks is down for a minute; it must miss none, and calls must be set up as fast as without the outage
 outage seconds="60": build-server
-    PATCHCORD_OUTAGE_SECONDS={{ seconds }} cargo nextest run --locked --package e2e --profile long --run-ignored only -E 'test(/^outage::/)'
+    PATCHCORD_OUTAGE_SECONDS={{ seconds }} cargo nextest run --locked {{ with-server }} --profile long --run-ignored only -E 'package(e2e) & test(/^outage::/)'
 
 # bridged calls with real RTP, compared with a bare relay in the same run
 bench-bridge *args:

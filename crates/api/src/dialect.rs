@@ -6,9 +6,6 @@
 
 use model::{AccountStatus, CallStatus, DialectName, Timestamp, error};
 
-use crate::resources;
-use crate::route::Route;
-
 /// Number of dialects in which the same resources have different forms: the length of every row with one value for each.
 pub(crate) const DIALECTS: usize = 2;
 
@@ -21,8 +18,8 @@ pub(crate) struct RestDialect {
     pub(crate) name: &'static str,
     /// This dialect's column in rows of values. One that has resources of its own shares the column of another.
     column: usize,
-    /// The tables of its resources.
-    pub(crate) routes: &'static [&'static [Route]],
+    /// Which resources it has: a place in `resources::TABLES`.
+    pub(crate) table: usize,
     /// Path in front of every resource.
     pub(crate) base: &'static str,
     /// What is appended to the path of a resource that is answered in JSON.
@@ -93,7 +90,7 @@ impl RestDialect {
     pub(crate) const RESTCOMM: Self = Self {
         name: "restcomm",
         column: 0,
-        routes: resources::ROUTES,
+        table: 0,
         base: "/restcomm/2012-04-24",
         suffix: ".json",
         version: "2012-04-24",
@@ -122,7 +119,7 @@ impl RestDialect {
     pub(crate) const TWILIO: Self = Self {
         name: "twilio",
         column: 1,
-        routes: resources::ROUTES,
+        table: 0,
         base: "/2010-04-01",
         suffix: ".json",
         version: "2010-04-01",
@@ -167,7 +164,7 @@ impl RestDialect {
     /// Verifications, as Twilio's clients expect them. They are answered in JSON, and belong to the caller's account: their paths name none.
     pub(crate) const VERIFY: Self = Self {
         name: "verify",
-        routes: resources::verify::ROUTES,
+        table: 1,
         base: "/v2",
         suffix: "",
         version: "v2",
@@ -181,7 +178,7 @@ impl RestDialect {
     /// One-time passwords, as Restcomm had them: a JSON object in, another one out.
     pub(crate) const TWO_FACTOR: Self = Self {
         name: "2fa",
-        routes: resources::two_factor::ROUTES,
+        table: 2,
         base: "/2fa",
         link_base: "/2fa",
         takes_json: true,

@@ -47,13 +47,13 @@ pub fn openapi_of(name: DialectName) -> String {
 
 fn document(dialect: &RestDialect) -> String {
     let mut paths: BTreeMap<String, Value> = BTreeMap::new();
-    let mut schemas = BTreeMap::from([("Error", error())]);
+    let mut schemas = BTreeMap::from([("Error".to_owned(), error())]);
     let mut statuses = BTreeSet::new();
     // The format knows only the common methods; a PUT can say that it means one of the others.
     let is_common = |route: &&Route| !matches!(route.method, Verb::Link | Verb::Unlink);
     for route in route::all(dialect).filter(is_common) {
         if let Some(shape) = shape_of(route.answers) {
-            schemas.insert(shape.name(dialect), object(shape, dialect));
+            schemas.insert(schema_name(shape, dialect), object(shape, dialect));
         }
         statuses.extend(route.refusals(dialect));
         for path in route.paths {
@@ -91,6 +91,23 @@ fn document(dialect: &RestDialect) -> String {
         },
     });
     format!("{document:#}\n")
+}
+
+/// The name of a resource's schema: that of its element in XML. Of resources with the same element, such as calls and those
+/// of a conference, all but the first also have their kind in it.
+fn schema_name(shape: &(dyn Shape + Sync), dialect: &RestDialect) -> String {
+    let name = shape.name(dialect);
+    let is_same = |other: &(dyn Shape + Sync)| std::ptr::addr_eq(other, shape);
+    let named_so = route::all(dialect).filter_map(|route| {
+        let other = shape_of(route.answers)?;
+        (other.name(dialect) == name).then_some((other, route.target))
+    });
+    let mut named_so = named_so.peekable();
+    if named_so.peek().is_none_or(|(first, _)| is_same(*first)) {
+        return name.to_owned();
+    }
+    let own = named_so.find(|(other, _)| is_same(*other));
+    own.map_or_else(|| name.to_owned(), |(_, kind)| format!("{kind}{name}"))
 }
 
 fn shape_of(answers: Answers) -> Option<&'static (dyn Shape + Sync)> {
@@ -262,9 +279,11 @@ fn responses(route: &Route, dialect: &RestDialect) -> Value {
         }),
         Answers::Texts => answer(json!({ "type": "array", "items": text() })),
         Answers::Legs(shape) if dialect.lists_legs => answer(json!({
-            "oneOf": [reference(shape.name(dialect)), array(shape, dialect)],
+            "oneOf": [reference(&schema_name(shape, dialect)), array(shape, dialect)],
         })),
-        Answers::One(shape) | Answers::Legs(shape) => answer(reference(shape.name(dialect))),
+        Answers::One(shape) | Answers::Legs(shape) => {
+            answer(reference(&schema_name(shape, dialect)))
+        }
         Answers::All(shape) if dialect.bare_lists => answer(array(shape, dialect)),
         Answers::All(shape) | Answers::Page(shape) => answer(page(shape, dialect)),
     };
@@ -284,7 +303,7 @@ fn answer(schema: Value) -> Value {
     json!({ "description": "The response.", "content": { "application/json": { "schema": schema } } })
 }
 
-fn page(shape: &dyn Shape, dialect: &RestDialect) -> Value {
+fn page(shape: &(dyn Shape + Sync), dialect: &RestDialect) -> Value {
     let whole = json!({ "type": "integer" });
     let link = json!({ "type": ["string", "null"] });
     let mut properties = json!({
@@ -324,11 +343,11 @@ fn page(shape: &dyn Shape, dialect: &RestDialect) -> Value {
     json!({ "type": "object", "properties": properties })
 }
 
-fn array(shape: &dyn Shape, dialect: &RestDialect) -> Value {
-    json!({ "type": "array", "items": reference(shape.name(dialect)) })
+fn array(shape: &(dyn Shape + Sync), dialect: &RestDialect) -> Value {
+    json!({ "type": "array", "items": reference(&schema_name(shape, dialect)) })
 }
 
-fn object(shape: &dyn Shape, dialect: &RestDialect) -> Value {
+fn object(shape: &(dyn Shape + Sync), dialect: &RestDialect) -> Value {
     let mut properties = Map::new();
     let mut required = Vec::new();
     for (name, kind, null, doc) in shape.json_fields(dialect) {

@@ -113,13 +113,14 @@ pub(crate) async fn finish(store: &Store, claimed: &ClaimedKey, response: Respon
     Response::from_parts(parts, Body::from(body))
 }
 
-/// Forgets the answers and entries of the audit log that need not be kept any more; to be called now and then.
+/// Forgets old answers, entries of the audit log and verifications; to be called now and then.
 ///
 /// # Errors
 /// As reported by the database.
 pub async fn forget_old_rows(store: &Store) -> Result<(), StoreError> {
     store.forget_replies(now()).await?;
-    store.forget_audit_entries(now()).await
+    store.forget_audit_entries(now()).await?;
+    store.forget_old_verifications(now()).await
 }
 
 /// Status, kept headers, an empty line, body.

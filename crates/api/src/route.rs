@@ -416,8 +416,11 @@ impl Route {
 
 /// Every route of a dialect.
 pub(crate) fn all(dialect: &RestDialect) -> impl Iterator<Item = &'static Route> {
-    dialect
-        .routes
+    let tables: &'static [&'static [Route]] = resources::TABLES
+        .get(dialect.table)
+        .copied()
+        .unwrap_or_default();
+    tables
         .iter()
         .copied()
         .flatten()

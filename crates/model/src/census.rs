@@ -2,7 +2,7 @@
 //!
 //! **Invariant: a leg counts once, and once as ended,** however often its beginning or end is reported.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use crate::{CallSid, CallStatus, Direction, MessageDirection, Timestamp};
 
@@ -89,7 +89,7 @@ pub struct Figures {
 #[derive(Debug, Default)]
 pub struct Census {
     figures: Figures,
-    live: HashMap<CallSid, Direction>,
+    live: BTreeMap<CallSid, Direction>,
     /// What ended in each minute since 1970, for a day.
     minutes: BTreeMap<i64, Durations>,
 }

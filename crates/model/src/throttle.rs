@@ -40,6 +40,7 @@ mod tests {
 
     use super::*;
 
+    #[expect(clippy::disallowed_methods, reason = "virtual time needs an origin")]
     #[test]
     fn a_rate_is_never_exceeded_in_any_period() {
         let rate = Rate {

@@ -152,6 +152,7 @@ mod tests {
     use super::*;
 
     /// Answers every REGISTER at once with the next status and seconds; the log has the second of each.
+    #[expect(clippy::disallowed_methods, reason = "virtual time needs an origin")]
     fn play(expires: u32, answers: &[(u16, Option<u32>)]) -> String {
         let start = Instant::now();
         let mut upkeep = Upkeep::new(expires, start);
@@ -168,9 +169,12 @@ mod tests {
         log.join(", ")
     }
 
+    /// Expiry that is asked for, answers, and what happens.
+    type Case = (u32, &'static [(u16, Option<u32>)], &'static str);
+
     #[test]
     fn a_registration_is_renewed_and_tried_again() {
-        let table: &[(u32, &[(u16, Option<u32>)], &str)] = &[
+        let table: &[Case] = &[
             (
                 3600,
                 &[(200, Some(100)), (200, None), (200, Some(1)), (200, None)],
@@ -207,6 +211,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::disallowed_methods, reason = "virtual time needs an origin")]
     fn the_pause_has_a_limit_and_an_end_is_final() {
         let start = Instant::now();
         let mut upkeep = Upkeep::new(60, start);

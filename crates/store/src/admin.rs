@@ -198,7 +198,7 @@ impl Admin {
 }
 
 /// Tables whose rows are removed with their account, few for each.
-const OWNED: [&str; 10] = [
+const OWNED: [&str; 14] = [
     "applications",
     "numbers",
     "caller_ids",
@@ -207,6 +207,10 @@ const OWNED: [&str; 10] = [
     "api_keys",
     "message_routes",
     "usage_triggers",
+    "verify_services",
+    "verify_limits",
+    "verify_buckets",
+    "verify_safe",
     "geolocations",
     "retention",
 ];

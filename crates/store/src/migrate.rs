@@ -215,16 +215,6 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         include_str!("../../../migrations/0043-test-accounts/up.sql"),
     ),
     (
-        44,
-        "message-routes",
-        include_str!("../../../migrations/0044-message-routes/up.sql"),
-    ),
-    (
-        45,
-        "forwarded-messages",
-        include_str!("../../../migrations/0045-forwarded-messages/up.sql"),
-    ),
-    (
         51,
         "emails",
         include_str!("../../../migrations/0051-emails/up.sql"),
@@ -233,6 +223,16 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         54,
         "verify",
         include_str!("../../../migrations/0054-verify/up.sql"),
+    ),
+    (
+        55,
+        "message-routes",
+        include_str!("../../../migrations/0055-message-routes/up.sql"),
+    ),
+    (
+        56,
+        "forwarded-messages",
+        include_str!("../../../migrations/0056-forwarded-messages/up.sql"),
     ),
 ];
 

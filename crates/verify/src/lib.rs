@@ -2,7 +2,8 @@
 //!
 //! This crate decides what a service allows ([`Settings`]), whether another code may be sent ([`judge`]), what is sent
 //! ([`message`], [`document`], [`question`]) and how a verification stands ([`Verification::status_at`]). It holds no clock, random source
-//! or key: codes, their digests and counts of what was sent come in as arguments. Left to others: storage, and that a
+//! or key: codes, their digests and counts of what was sent come in as arguments. **Invariant: what is decided follows from the
+//! arguments alone.** Left to others: storage, and that a
 //! guess is counted before it is compared.
 
 #![forbid(unsafe_code)]

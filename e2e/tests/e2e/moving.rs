@@ -167,7 +167,7 @@ fn a_copy_to_postgresql_survives_kills_and_loses_nothing() -> anyhow::Result<()>
         .start()?;
     ensure!(moved.rest().get("Calls")? == calls);
     let clients = moved.rest().get("Clients")?;
-    ensure!(clients["clients"][0]["login"] == "ann", "{clients}");
+    ensure!(clients[0]["login"] == "ann", "{clients}");
 
     // What cannot be copied is refused.
     server.start_again()?;
@@ -236,7 +236,7 @@ fn restore(folder: &Path, data: &Path) -> Command {
 fn numbers(server: &Server) -> anyhow::Result<Vec<String>> {
     let all = server
         .rest()
-        .all("IncomingPhoneNumbers", "incoming_phone_numbers")?;
+        .all("IncomingPhoneNumbers", "incomingPhoneNumbers")?;
     let text = |number: &Value| Some(number["phone_number"].as_str()?.to_owned());
     Ok(all.iter().filter_map(text).collect())
 }

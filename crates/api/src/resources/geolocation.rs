@@ -227,7 +227,7 @@ const FIELDS: &[Field<Geolocation>] = &[
             let Geolocation {
                 account, kind, sid, ..
             } = g;
-            let base = view.dialect.base;
+            let base = view.dialect.link_base;
             Value::Link(format!("{base}/Accounts/{account}/{TARGET}/{kind}/{sid}"))
         },
     ),

@@ -34,14 +34,15 @@ pub(crate) mod usage;
 pub(crate) mod verify;
 pub(crate) mod version;
 
-use crate::dialect::RestDialect;
 use crate::route::Route;
 
-/// Every route of every base path; those that several have, more than once.
+/// Every route, whichever base paths have it.
 pub(crate) fn all() -> impl Iterator<Item = &'static Route> {
-    let tables = RestDialect::ALL.iter().flat_map(|dialect| dialect.routes);
-    tables.copied().flatten()
+    TABLES.iter().copied().flatten().copied().flatten()
 }
+
+/// The tables of each group of resources; a dialect names one of them (`RestDialect::table`).
+pub(crate) static TABLES: &[&[&[Route]]] = &[ROUTES, verify::ROUTES, two_factor::ROUTES];
 
 /// The tables of all resources, in the order in which paths are matched.
 pub(crate) static ROUTES: &[&[Route]] = &[

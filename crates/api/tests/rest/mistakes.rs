@@ -365,7 +365,7 @@ async fn links_can_be_requested_as_they_stand() {
     for base in ["/restcomm/2012-04-24", "/2010-04-01"] {
         let mut paths = vec![format!("{base}/Accounts/{p}.json")];
         let only_restcomm = |item: &str| {
-            ["Webhooks", "AuditLog", "Bin", "Email"]
+            ["Webhooks", "AuditLog", "Bin", "Email", "Geolocation"]
                 .iter()
                 .any(|kind| item.contains(kind))
         };

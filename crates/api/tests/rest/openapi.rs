@@ -43,7 +43,10 @@ fn the_documents_are_whole() {
             continue;
         }
         let path = format!("{}.json", route.path);
-        let base = BASES.iter().find(|base| path.starts_with(**base)).unwrap();
+        // Those of other base paths have documents of their own.
+        let Some(base) = BASES.iter().find(|base| path.starts_with(**base)) else {
+            continue;
+        };
         let method = route.method.to_ascii_lowercase();
         let operation = &document(base)["paths"][&path][&method];
         let responses = operation["responses"].as_object().unwrap();

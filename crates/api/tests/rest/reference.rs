@@ -134,7 +134,12 @@ async fn an_example_that_is_refused_or_warned_about_fails() {
 #[test]
 fn the_reference_is_whole() {
     let text: String = reference().into_iter().map(|page| page.text).collect();
+    let bases = ["/restcomm/2012-04-24", "/2010-04-01"];
     for route in api::routes() {
+        // docs/solutions describes the others.
+        if !bases.iter().any(|base| route.path.starts_with(base)) {
+            continue;
+        }
         let path = route
             .path
             .trim_start_matches("/restcomm/2012-04-24")

@@ -323,6 +323,23 @@ async fn verifications_belong_to_their_account() {
 }
 
 #[tokio::test]
+async fn what_was_sent_is_forgotten_after_thirty_days() {
+    let server = Server::start().await;
+    let who = server.admin();
+    let sid = service(&server, "").await;
+    let path = format!("/v2/Services/{sid}/Verifications");
+    let begun = shown(&server.post(&who, &path, TO).await);
+    let one = format!("{path}/{}", begun["sid"].as_str().unwrap());
+    for (days, attempts, status) in [(29, 1, 200), (31, 0, 404)] {
+        let later = crate::server::now() + std::time::Duration::from_secs(days * 24 * 3600);
+        server.store.forget_old_verifications(later).await.unwrap();
+        let listed = server.get(&who, "/v2/Attempts").await.json();
+        assert_eq!(listed["attempts"].as_array().unwrap().len(), attempts);
+        server.get(&who, &one).await.is(status);
+    }
+}
+
+#[tokio::test]
 async fn one_time_passwords_are_json_in_and_out() {
     let server = Server::start().await;
     let who = server.admin();

@@ -176,7 +176,6 @@ fn a_document_replies_once_it_is_on_record_as_read() {
             "<Sms action=\"/next\">a</Sms><Sms>b</Sms>",
             &[
                 "read",
-                "12205",
                 "1000>kim: a",
                 "POST http://app.example/next sending",
                 "1000>kim: c",
@@ -221,6 +220,8 @@ fn a_document_replies_once_it_is_on_record_as_read() {
         let log = app.run(DialectName::Restcomm);
         assert_eq!(log[..2], ["arrived", post], "{document}");
         let mut said = log[2..].to_vec();
+        // The finding that a verb is never reached is for other tests.
+        said.retain(|line| line != "12205");
         let mut wanted: Vec<String> = expected.iter().map(|line| (*line).to_owned()).collect();
         // The facts of one step have an order of their own.
         let facts =

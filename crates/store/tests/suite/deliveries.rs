@@ -1,6 +1,6 @@
 //! Cases about listing callbacks and delivering them again.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use model::record::{Callback, Notification};
 use model::{AccountStatus, NotificationSid, Timestamp, error};
@@ -250,4 +250,90 @@ pub(crate) async fn more_rows_than_a_transaction_may_change_are_changed_in_sever
     store.set_account_status(account, closed, at).await.unwrap();
     let left = raw::rows(&db.url, "SELECT COUNT(*) FROM notifications").await;
     assert_eq!(left, [[Some("0".to_owned())]]);
+}
+
+pub(crate) async fn callbacks_survive_a_restart_in_order(db: &Database) {
+    let before = db.open().await;
+    let queued: Vec<_> = [(1, 2), (1, 1), (2, 1), (2, 2), (3, 1)]
+        .iter()
+        .map(|(call, sequence)| callback(call_sid(*call), *sequence))
+        .collect();
+    let queue = |callback: &Callback| Change::CallbackQueued(Box::new(callback.clone()));
+    let twice = queued.iter().chain(&queued).map(queue).collect();
+    commit(&before, twice).await;
+    let done = |at: usize, dead: bool| Change::CallbackDone {
+        event: queued[at].event,
+        attempts: 1,
+        status: Some(500),
+        dead: dead.then(|| "too old".to_owned()),
+        at: Timestamp(50),
+        given_up: None,
+    };
+    let retry = Change::CallbackRetry {
+        event: queued[3].event,
+        attempts: 2,
+        next_at: Timestamp(77),
+        status: None,
+        error: "no answer".to_owned(),
+    };
+    commit(&before, vec![done(2, false), done(4, true), retry]).await;
+    before.close().await;
+
+    let after = db.open().await;
+    let later = now() + Duration::from_secs(60);
+    let waiting = undelivered(&after, later).await;
+    let seen: Vec<_> = waiting
+        .iter()
+        .map(|pending| (&pending.callback, pending.attempts, pending.next_at))
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            (&queued[1], 0, None),
+            (&queued[0], 0, None),
+            (&queued[3], 2, Some(Timestamp(77))),
+        ]
+    );
+}
+
+pub(crate) async fn a_long_backlog_is_read_in_pages(db: &Database) {
+    let store = db.open().await;
+    assert!(!store.adopt_callbacks(now()).await.unwrap(), "nothing yet");
+    // Some of them have the same position in their call.
+    let rows = (0..20_000).map(|n| Callback {
+        event: model::EventSid::from_bytes({
+            let mut event = [0; 16];
+            event[4..8].copy_from_slice(&bytes(n * 7_919 % 20_000)[..4]);
+            event[8..12].copy_from_slice(&n.to_be_bytes());
+            event
+        }),
+        ..callback(call_sid(n % 3_000), i64::from(n % 2))
+    });
+    let rows: Vec<Callback> = rows.collect();
+    for part in rows.chunks(500) {
+        let queue = |row: &Callback| Change::CallbackQueued(Box::new(row.clone()));
+        commit(&store, part.iter().map(queue).collect()).await;
+    }
+    let start = Instant::now();
+    let mut after = None;
+    let mut seen = Vec::new();
+    loop {
+        let page = store.undelivered_callbacks(after, 500).await.unwrap();
+        let places = page.iter().map(|row| {
+            let callback = &row.callback;
+            (callback.lane, callback.sequence, callback.event)
+        });
+        seen.extend(places);
+        if page.len() < 500 {
+            break;
+        }
+        after = seen.last().copied();
+    }
+    assert!(
+        start.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        start.elapsed()
+    );
+    assert_eq!(seen.len(), 20_000);
+    assert!(seen.is_sorted_by(|a, b| a < b), "in order, each once");
 }

@@ -70,12 +70,15 @@ pub(crate) async fn plan(url: &str, statement: &str) -> Vec<String> {
 async fn server_plan(url: &str, statement: &str) -> Vec<String> {
     let client = server(url).await;
     let arguments = client.prepare(statement).await.unwrap().params().len();
-    let nulls = vec!["NULL"; arguments].join(", ");
+    let nulls = match vec!["NULL"; arguments].join(", ") {
+        none if none.is_empty() => none,
+        nulls => format!("({nulls})"),
+    };
     let settings = "SET enable_seqscan = off; SET enable_sort = off; \
                     SET plan_cache_mode = force_generic_plan";
     let text = format!("{settings}; PREPARE explained AS {statement}");
     client.batch_execute(&text).await.unwrap();
-    let text = format!("EXPLAIN (COSTS OFF) EXECUTE explained({nulls})");
+    let text = format!("EXPLAIN (COSTS OFF) EXECUTE explained{nulls}");
     let found = client.simple_query(&text).await.unwrap();
     let steps = found.iter().filter_map(|message| match message {
         SimpleQueryMessage::Row(row) => row.get(0).map(|step| step.trim().to_owned()),

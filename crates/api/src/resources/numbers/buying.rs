@@ -95,7 +95,7 @@ pub(super) async fn any(context: &Context<'_>, account: &Account, area_code: Str
     let state = context.state;
     let profile = state.store.profile_of(account.sid).await?;
     let allowed = |country: &&str| profile.limits.allows_country(country);
-    if !AREA_CODE_COUNTRIES.iter().any(|country| allowed(&country)) {
+    if !AREA_CODE_COUNTRIES.iter().any(allowed) {
         return Err(profiles::refused("A number with an area code", &profile));
     }
     let provider = state.numbers.of(account);
