@@ -24,7 +24,10 @@ impl Smsc {
         let folder = tempfile::tempdir()?;
         let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("smsc/smsc.js");
         let process = Command::new("node")
-            .env("NODE_PATH", e2e::process::cache()?.join("node/node_modules"))
+            .env(
+                "NODE_PATH",
+                e2e::process::cache()?.join("node/node_modules"),
+            )
             .arg(script)
             .arg(folder.path().join("log"))
             .arg(folder.path().join("orders"))

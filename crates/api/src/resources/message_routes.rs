@@ -66,10 +66,19 @@ const fn flag(
 }
 
 const FIELDS: &[Field<Shown>] = &[
-    text("sid", "Sid", "Identifier.", |s, _| Value::text(s.route.sid)),
-    text(
+    field(
+        "sid",
+        "Sid",
+        Kind::Text,
+        Null::Never,
+        "Identifier.",
+        |s, _| Value::text(s.route.sid),
+    ),
+    field(
         "account_sid",
         "AccountSid",
+        Kind::Text,
+        Null::Never,
         "Its messages are those of this account and of all below it.",
         |s, _| Value::text(s.route.account),
     ),
