@@ -107,7 +107,7 @@ pub fn unpack(octets: &[u8], fill: usize) -> Vec<u8> {
         let septet = ((low | (high << 8)) >> (bit % 8)) & 0x7F;
         septets.push(septet.to_le_bytes()[0]);
     }
-    if bits % 7 == 0 && septets.last() == Some(&b'\r') {
+    if bits.is_multiple_of(7) && septets.last() == Some(&b'\r') {
         septets.pop();
     }
     septets

@@ -45,11 +45,10 @@ pub fn parse(message: &ShortMessage) -> Option<Receipt> {
     let state = message.tlv(MESSAGE_STATE).and_then(|value| value.first());
     let is_marked = KINDS.contains(&message.kind());
     // Some SMSCs do not mark them: then all must be there.
-    let is_written = field(&text, "id").is_some() && field(&text, "stat").is_some();
-    if !is_marked
-        && !(tagged.is_some() && state.is_some())
-        && !(is_written && message.kind() == 0 && field(&text, "done date").is_some())
-    {
+    let has = |name| field(&text, name).is_some();
+    let is_written = message.kind() == 0 && has("id") && has("stat") && has("done date");
+    let is_tagged = tagged.is_some() && state.is_some();
+    if !(is_marked || is_tagged || is_written) {
         return None;
     }
     let word = match (field(&text, "stat"), state) {
