@@ -25,6 +25,7 @@ mod fact;
 mod family;
 mod farewell;
 mod fork;
+pub mod forwarding;
 mod ids;
 mod interjecting;
 mod interjection;

@@ -193,7 +193,7 @@ impl End {
 }
 
 /// The notification for the owner of the account; `None` if the message was sent.
-fn problem(message: &Message) -> Option<(u16, String)> {
+pub(crate) fn problem(message: &Message) -> Option<(u16, String)> {
     let code = message.error_code?;
     let reason = message.reason.as_deref().unwrap_or_default();
     let to = &message.to;
@@ -203,7 +203,7 @@ fn problem(message: &Message) -> Option<(u16, String)> {
     ))
 }
 
-fn message_params(message: &Message, dialect: Dialect) -> Params {
+pub(crate) fn message_params(message: &Message, dialect: Dialect) -> Params {
     let mut params = Params::with_capacity(12);
     let mut add = |name: &str, value: String| params.push((name.to_owned(), value));
     add("MessageSid", message.sid.to_string());
@@ -220,7 +220,7 @@ fn message_params(message: &Message, dialect: Dialect) -> Params {
 }
 
 /// A party as shown to records and applications.
-fn without_password(party: &str) -> String {
+pub(crate) fn without_password(party: &str) -> String {
     if party.contains('@') {
         redacted_sip(party)
     } else {

@@ -161,6 +161,8 @@ pub struct NewMessage {
     pub headers: Headers,
     /// Receives each status.
     pub callback: Option<CallbackTarget>,
+    /// How long a route to the outside may be tried; `None`: [`crate::forwarding::VALIDITY`].
+    pub validity: Option<Duration>,
     /// The dialect of the base path of the request.
     pub dialect: Dialect,
 }

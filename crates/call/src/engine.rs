@@ -19,6 +19,7 @@ use store::{RecordingLinks, Store, StoreError};
 use tokio::sync::mpsc;
 use webhook::{Callbacks, Fetcher, MediaCache};
 
+use crate::forwarding::Forwarding;
 use crate::live::Live;
 use crate::open_messages::OpenMessages;
 use crate::prompts::Prompts;
@@ -101,6 +102,9 @@ pub(crate) struct Shared {
     pub(crate) live: Live,
     pub(crate) strangers: Arc<Strangers>,
     pub(crate) messages: OpenMessages,
+    pub(crate) forwarding: Forwarding,
+    /// Held while a receipt is matched with its message.
+    pub(crate) receipts: tokio::sync::Mutex<()>,
     pub(crate) rooms: Rooms,
     pub(crate) queues: Queues,
     pub(crate) records: Arc<Records>,
@@ -190,6 +194,7 @@ impl Engine {
             Arc::new(move |callback| callbacks.deliver(callback)),
         );
         let strangers = Strangers::new(config.strangers);
+        let (forwarding, waiting) = Forwarding::new();
         let shared = Arc::new(Shared {
             config,
             settings,
@@ -197,6 +202,8 @@ impl Engine {
             live: Live::default(),
             strangers,
             messages: OpenMessages::default(),
+            forwarding,
+            receipts: tokio::sync::Mutex::new(()),
             rooms: Rooms::default(),
             queues: Queues::default(),
             records,
@@ -209,6 +216,7 @@ impl Engine {
         let engine = Self {
             shared: Arc::clone(&shared),
         };
+        Forwarding::start(waiting, &engine);
         if let Some(mut texts) = shared.parts.sip.texts() {
             let shared = Arc::clone(&shared);
             tokio::spawn(async move {

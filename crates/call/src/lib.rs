@@ -18,6 +18,7 @@ pub mod closing;
 mod directory;
 mod engine;
 mod facts;
+mod forwarding;
 mod listening;
 mod live;
 mod messages;

@@ -28,7 +28,7 @@ use crate::clock::Clock;
 use crate::engine::{Engine, Shared};
 use crate::records::Kept;
 use crate::resolve::{self, Destination, Peers};
-use crate::{closing, facts, open_messages, panics, sip_side};
+use crate::{closing, facts, forwarding, open_messages, panics, sip_side};
 
 /// Counts a message for as long as it lives.
 pub(crate) struct Place(Arc<Shared>);
@@ -51,7 +51,7 @@ impl Drop for Place {
 }
 
 impl Engine {
-    /// Sends a text message. Returns its record once stored, with status `sending`.
+    /// Sends a text message. Returns its record once stored: `queued` if a route is to take it, else `sending`.
     ///
     /// # Errors
     /// [`SendError`] if nothing was sent and nothing was stored.
@@ -64,7 +64,8 @@ impl Engine {
 /// The final response to a message, with its reason phrase.
 pub(crate) type Outcome = (u16, String);
 
-/// Sends a text message. Returns its record once stored, and later what became of it.
+/// Sends a text message. Returns its record once stored, and later what became of it: one that waits for a route is
+/// accepted at once.
 ///
 /// # Errors
 /// [`SendError`] if nothing was sent and nothing was stored.
@@ -73,12 +74,16 @@ pub(crate) async fn send(
     new: NewMessage,
 ) -> Result<(Message, oneshot::Receiver<Outcome>), SendError> {
     let place = Place::take(shared).ok_or(SendError::Busy)?;
+    let (over, outcome) = oneshot::channel();
+    if let Some(record) = forwarding::forward(shared, &new).await? {
+        let _ = over.send((202, String::new()));
+        return Ok((record, outcome));
+    }
     let clock = Clock::start();
     let machine = TextMessage::new(&shared.settings, new, rand::random(), clock.now());
     let record = machine.record().clone();
     let span = info_span!("message", sid = %record.sid);
     let (committed, done) = oneshot::channel();
-    let (over, outcome) = oneshot::channel();
     tokio::spawn(run(place, (machine, clock), committed, over).instrument(span));
     done.await.map_err(|_| SendError::Store)?;
     Ok((record, outcome))

@@ -334,9 +334,9 @@ fn lane_of(change: &Change) -> Option<Lane> {
         Change::Recording(recording) => Some(recording.lane()),
         Change::RecordingStarted { started, .. } => Some(started.lane()),
         Change::CallbackQueued(callback) => Some(callback.lane),
-        Change::MessageCreated { message, .. } | Change::MessageEnded { message, .. } => {
-            Some(message.lane())
-        }
+        Change::MessageCreated { message, .. }
+        | Change::MessageEnded { message, .. }
+        | Change::MessageMoved { message, .. } => Some(message.lane()),
         Change::EmailQueued(email) => Some(email.lane()),
         Change::Trace { lane, .. } => Some(*lane),
         Change::ConferenceJoined { call, .. }
@@ -350,6 +350,9 @@ fn lane_of(change: &Change) -> Option<Lane> {
         Change::ConferenceStarted { sid, .. }
         | Change::ConferenceFarewell { sid, .. }
         | Change::ConferenceEnded { sid, .. } => Some((*sid).into()),
+        Change::MessagePart { part, .. } | Change::MessagePartDone { part, .. } => {
+            Some(part.message.into())
+        }
         Change::Notification(_)
         | Change::EmailEnded { .. }
         | Change::RecordingChanged { .. }

@@ -50,10 +50,7 @@ pub(crate) async fn resolve(
     peers: &mut Peers,
 ) -> Result<Result<Vec<Route>, Unreachable>, StoreError> {
     let store = &shared.parts.store;
-    let home = match store.account(by.author).await? {
-        Some(author) => author.organization,
-        None => shared.config.organization,
-    };
+    let home = home(shared, by.author).await?;
     let local = match target {
         Target::Sip(uri) => shared.parts.sip.local_party(uri),
         Target::Client(_) | Target::Number(_) | Target::Named(_) => None,
@@ -82,6 +79,50 @@ pub(crate) async fn resolve(
         Ok(Way::StandIn { number }) => stand_in(&number, peers),
         Ok(Way::Address { uri }) => address(shared, &uri, (home, by), peers).await?,
         Err(unreachable) => Err(unreachable),
+    })
+}
+
+/// The organization of an account.
+async fn home(shared: &Shared, account: AccountSid) -> Result<OrganizationSid, StoreError> {
+    let found = shared.parts.store.account(account).await?;
+    Ok(found.map_or(shared.config.organization, |account| account.organization))
+}
+
+/// Whether a target is a number in the telephone network that may be reached, and not a client, a SIP address or a party of
+/// test mode.
+pub(crate) async fn may_leave(
+    shared: &Shared,
+    target: &Target,
+    by: By,
+) -> Result<bool, StoreError> {
+    let home = home(shared, by.author).await?;
+    let way = rows::settle(shared, |rows| {
+        routing::way(target, (by.author, home), None, rows)
+    })
+    .await?;
+    Ok(match way {
+        Ok(Way::Trunk { number }) => permitted(shared, &number, by).await?.is_ok(),
+        Ok(Way::Phones { .. } | Way::StandIn { .. } | Way::Address { .. }) | Err(_) => false,
+    })
+}
+
+/// The routes to a number through the trunk, or to the phones of a client, that the operator chose for an account: no profile
+/// counts.
+///
+/// # Errors
+/// As reported by the database.
+pub(crate) async fn chosen(
+    shared: &Shared,
+    target: &Target,
+    account: AccountSid,
+    peers: &mut Peers,
+) -> Result<Result<Vec<Route>, Unreachable>, StoreError> {
+    let home = home(shared, account).await?;
+    Ok(match target {
+        Target::Client(login) => phones(shared, (home, login), peers).await?,
+        Target::Number(number) | Target::Named(number) | Target::Sip(number) => {
+            trunk(shared, number, (home, Place::Parameter), peers).await
+        }
     })
 }
 

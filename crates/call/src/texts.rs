@@ -249,6 +249,7 @@ async fn send_out(shared: &Arc<Shared>, leg: LegId, forward: Forward, body: Stri
         direction: MessageDirection::OutboundCall,
         headers: forward.headers,
         callback: None,
+        validity: None,
         dialect: Dialect::of(DialectName::default()),
     };
     let sent = match messages::send(shared, new).await {

@@ -19,6 +19,7 @@ pub mod gateway;
 pub mod geolocation;
 pub mod guesses;
 pub mod lane;
+pub mod message_route;
 pub mod naming;
 pub mod news;
 pub mod number;
@@ -37,12 +38,14 @@ pub mod usage;
 pub use answering::{AnswerTiming, AnsweredBy, DetectionMode, MachineDetection};
 pub use error::{ErrorEntry, Level};
 pub use lane::Lane;
+pub use message_route::{Forwarding, MessageRoute};
 pub use sid::{
     AccountSid, ApplicationSid, AuditSid, CallSid, ClientSid, ConferenceSid, EmailSid, EventSid,
     ExtensionSid, GatewaySid, GeolocationSid, InstanceSid, KeySid, LiveTranscriptionSid,
-    MessageSid, NotificationSid, NumberSid, OrganizationSid, ProfileSid, QueueSid, RecordingSid,
-    ServerSid, SessionSid, SidError, StreamSid, TranscriptionSid, UsageTriggerSid, VerificationSid,
-    VerifyAttemptSid, VerifyBucketSid, VerifyLimitSid, VerifySafeSid, VerifyServiceSid,
+    MessageRouteSid, MessageSid, NotificationSid, NumberSid, OrganizationSid, ProfileSid, QueueSid,
+    RecordingSid, ServerSid, SessionSid, SidError, StreamSid, TranscriptionSid, UsageTriggerSid,
+    VerificationSid, VerifyAttemptSid, VerifyBucketSid, VerifyLimitSid, VerifySafeSid,
+    VerifyServiceSid,
 };
 pub use source::Source;
 pub use status::{

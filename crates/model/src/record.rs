@@ -13,7 +13,7 @@ use crate::{
     HttpMethod, InstanceSid, KeySid, Lane, MessageDirection, MessageSid, MessageStatus,
     NotificationSid, NumberSid, OrganizationSid, OrganizationStatus, ProfileSid, QueueSid,
     RecordingSid, RecordingSource, RecordingStatus, RefusalReason, Source, Timestamp,
-    TranscriptionSid, TranscriptionStatus,
+    TranscriptionSid, TranscriptionStatus, message_route::Forwarding,
 };
 
 /// A tenant: owns a SIP domain, which is also the digest realm of its clients.
@@ -598,8 +598,8 @@ fn recording_lane(
     owner.unwrap_or(sid.into())
 }
 
-/// A text message. **Invariant: `status` is `sending` until it becomes final exactly once, with a
-/// reason.**
+/// A text message. **Invariant: `status` becomes final exactly once, with a reason.** A forwarded message is `queued`
+/// and `sending` until it is `sent` or `failed`; a receipt changes `sent` once more.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {
     /// Identifier.
@@ -631,6 +631,9 @@ pub struct Message {
     pub updated: Timestamp,
     /// When it became `sent`.
     pub sent: Option<Timestamp>,
+    /// How it is forwarded; `None` if it is sent by SIP at once, or was received.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forwarding: Option<Forwarding>,
 }
 
 impl Message {

@@ -150,6 +150,9 @@ sid!(
     /// An API key.
     KeySid, "SK");
 sid!(
+    /// A route of text messages.
+    MessageRouteSid, "MR");
+sid!(
     /// A text message.
     MessageSid, "SM");
 sid!(

@@ -208,12 +208,18 @@ words!(
 words!(
     /// Status of a text message as shown by records, callbacks and the API.
     MessageStatus {
+        /// Recorded; it waits for a route.
+        Queued = "queued",
         /// Recorded, and on its way to the next server or phone.
         Sending = "sending",
         /// Accepted by the next server or phone.
         Sent = "sent",
         /// Not accepted, or the outcome is unknown.
         Failed = "failed",
+        /// A receipt says that it arrived.
+        Delivered = "delivered",
+        /// A receipt says that it cannot be delivered.
+        Undelivered = "undelivered",
         /// It arrived here.
         Received = "received",
     }

@@ -156,6 +156,11 @@ pub(crate) enum Task {
     /// Reads the database directly, whether the server is running or not.
     #[command(subcommand, after_help = examples::PHONES)]
     Phones(PhonesTask),
+    /// Show the routes of text messages, and which of them a message would take.
+    ///
+    /// Reads the database directly, whether the server is running or not. docs/messaging.md describes routes.
+    #[command(subcommand, after_help = examples::SMS)]
+    Sms(SmsTask),
     /// Test your application without a phone.
     ///
     /// A YAML script says who calls, which keys are pressed, who answers, and what the result must
@@ -566,6 +571,35 @@ pub(crate) enum AuditTask {
         /// Print one JSON object per line, with the resource before and after each change
         #[arg(long)]
         json: bool,
+        #[command(flatten)]
+        data: DataFlags,
+    },
+}
+
+/// What to show about routes of text messages.
+#[derive(Subcommand)]
+pub(crate) enum SmsTask {
+    /// Print each route, the one that is tried first in front.
+    #[command(after_help = examples::SMS)]
+    Routes {
+        /// Print them as JSON.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        data: DataFlags,
+    },
+    /// Say which routes a message would take, in order, and in how many short messages. Nothing is sent.
+    #[command(after_help = examples::SMS)]
+    Test {
+        /// Account that would send it
+        account: AccountSid,
+        /// Sender
+        from: String,
+        /// Recipient
+        to: String,
+        /// The text
+        #[arg(default_value = "test")]
+        body: String,
         #[command(flatten)]
         data: DataFlags,
     },

@@ -30,6 +30,7 @@ mod restore;
 mod screen;
 mod serve;
 mod shutdown;
+mod sms;
 mod test;
 mod token;
 mod upkeep;
@@ -46,7 +47,7 @@ use rehearse::recorded::Keys;
 
 use cli::{
     AuditTask, BinTask, CallsTask, Cli, DoctorTask, NotificationsTask, NumbersTask, PhonesTask,
-    Task, TestFlags, WebhooksTask,
+    SmsTask, Task, TestFlags, WebhooksTask,
 };
 
 /// A check failed: a document has findings, a replay differs, a call is suspicious.
@@ -167,6 +168,18 @@ fn main() -> ExitCode {
         }),
         Task::Phones(PhonesTask::List { json, data }) => answer(&data.into(), async |config| {
             phones::list(&config, now(), json).await
+        }),
+        Task::Sms(SmsTask::Routes { json, data }) => answer(&data.into(), async |config| {
+            sms::routes(&config, json).await
+        }),
+        Task::Sms(SmsTask::Test {
+            account,
+            from,
+            to,
+            body,
+            data,
+        }) => answer(&data.into(), async |config| {
+            sms::test(&config, account, (&from, &to, &body)).await
         }),
         Task::Calls(CallsTask::Show { sid, json, data }) => answer(&data.into(), async |config| {
             calls::show(&config, sid, json, ladder::Style::of_output()).await

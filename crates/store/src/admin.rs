@@ -198,13 +198,14 @@ impl Admin {
 }
 
 /// Tables whose rows are removed with their account, few for each.
-const OWNED: [&str; 13] = [
+const OWNED: [&str; 14] = [
     "applications",
     "numbers",
     "caller_ids",
     "clients",
     "queues",
     "api_keys",
+    "message_routes",
     "usage_triggers",
     "verify_services",
     "verify_limits",

@@ -17,6 +17,7 @@ use crate::counts::Counts;
 use crate::deliveries;
 use crate::dialect::Dialect;
 use crate::emails;
+use crate::forwarding;
 use crate::queues;
 use crate::row::Row;
 use crate::rows;
@@ -34,6 +35,8 @@ const STARTED_MEMORY: Duration = Duration::from_secs(30 * 24 * 3600);
 const REGISTRATION_MEMORY: Duration = Duration::from_secs(24 * 3600);
 /// How long refusals are kept.
 const REFUSAL_MEMORY: Duration = Duration::from_secs(24 * 3600);
+/// How long after its submission a receipt is matched with a message.
+const PARTS_MEMORY: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// The process state that operations need.
 #[derive(Debug, Clone, Copy)]
@@ -165,6 +168,13 @@ async fn change(
             }
             Ok(first)
         }
+        Change::MessageMoved { tells, .. } => {
+            let first = db.execute(statement(context, change)).await? > 0;
+            if !first {
+                lost.events.extend(tells);
+            }
+            Ok(first)
+        }
         Change::RecordingClosed { tells, .. } | Change::RecordingReported { tells, .. } => {
             let first = db.execute(statement(context, change)).await? > 0;
             // If the first attempt has closed it, this one queues the same callback again.
@@ -216,6 +226,8 @@ async fn change(
         | Change::ConferenceLeft { .. }
         | Change::QueueEntered { .. }
         | Change::QueueLeft { .. }
+        | Change::MessagePart { .. }
+        | Change::MessagePartDone { .. }
         | Change::TextClaimed { .. }
         | Change::CallMedia { .. }
         | Change::RecordingStarted { .. }
@@ -433,6 +445,11 @@ fn statement(context: Context, change: &Change) -> Sql {
                 context.repeated
             ],
         ),
+        Change::MessageMoved {
+            message, expected, ..
+        } => forwarding::moved(message, *expected, context.repeated),
+        Change::MessagePart { part, at } => forwarding::insert_part(part, *at),
+        Change::MessagePartDone { part, state } => forwarding::part_done(part, *state),
         Change::ConferenceCreated(conference) => conferences::create(conference),
         Change::ConferenceStarted { sid, at } => conferences::start(*sid, *at),
         Change::ConferenceFarewell { sid, farewell } => conferences::keep_farewell(*sid, farewell),
@@ -615,6 +632,12 @@ async fn delete_old(db: &mut Connection, at: Timestamp) -> Result<bool, Failure>
             "source, reason, name",
             "last_at",
             REFUSAL_MEMORY,
+        ),
+        (
+            "message_parts",
+            "message, part, route, provider_id",
+            "created",
+            PARTS_MEMORY,
         ),
     ] {
         let old = format!("{time} < $1");

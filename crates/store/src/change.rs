@@ -9,10 +9,11 @@ use model::record::{
 };
 use model::{
     CallSid, CallStatus, ConferenceSid, ConferenceStatus, EventSid, HangupBy, InstanceSid, Lane,
-    MessageSid, OrganizationSid, QueueSid, RecordingSid, RecordingStatus, ServerSid, Timestamp,
+    MessageSid, MessageStatus, OrganizationSid, QueueSid, RecordingSid, RecordingStatus, ServerSid,
+    Timestamp,
 };
 
-use crate::DeliveryFilter;
+use crate::{DeliveryFilter, MessagePart};
 
 /// What is kept of a client's registered phones for the next start of their server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -119,6 +120,30 @@ pub enum Change {
         message: Box<Message>,
         /// Event of the callback about it.
         tells: Option<EventSid>,
+    },
+    /// A forwarded message has another status, and the values of this record. Applied only if its status
+    /// is the expected one; otherwise the callback `tells` later in the same commit is dropped.
+    MessageMoved {
+        /// The message.
+        message: Box<Message>,
+        /// Its status before.
+        expected: MessageStatus,
+        /// Event of the callback about it.
+        tells: Option<EventSid>,
+    },
+    /// A provider took a part of a message. Repeating it has no effect.
+    MessagePart {
+        /// The part.
+        part: Box<MessagePart>,
+        /// When.
+        at: Timestamp,
+    },
+    /// A receipt reported the outcome of a part; only the first one counts.
+    MessagePartDone {
+        /// The part.
+        part: Box<MessagePart>,
+        /// The outcome.
+        state: MessageStatus,
     },
     /// An e-mail is to be sent. Repeating it has no effect.
     EmailQueued(Box<Email>),

@@ -2,7 +2,7 @@
 //! delivered again (`deliveries`).
 
 use model::record::{CallRecord, Notification, Refusal};
-use model::{AccountSid, CallSid, CallStatus, InstanceSid, Lane, Timestamp};
+use model::{AccountSid, CallSid, CallStatus, InstanceSid, Lane, MessageRoute, Timestamp};
 
 use crate::connection::Target;
 use crate::filter::{RowKey, Rows};
@@ -11,7 +11,7 @@ use crate::readers::Readers;
 use crate::repair::SILENCE;
 use crate::row::Row;
 use crate::sql::{Sql, args, pattern};
-use crate::{Result, connect, rows};
+use crate::{Result, connect, message_routes, rows};
 
 /// Read access to a database.
 pub struct Inspect {
@@ -154,6 +154,34 @@ impl Inspect {
         conditions.beside(false, after);
         let selecting = conditions.window(Order::OLDEST, 0, limit);
         self.readers.many(selecting, rows::notification).await
+    }
+
+    /// All routes of text messages without their secrets, the oldest first.
+    ///
+    /// # Errors
+    /// As reported by the database.
+    pub async fn message_routes(&self) -> Result<Vec<MessageRoute>> {
+        message_routes::all_without_secrets(&self.readers).await
+    }
+
+    /// An account and those above it; empty if there is none.
+    ///
+    /// # Errors
+    /// As reported by the database.
+    pub async fn with_parents(&self, account: AccountSid) -> Result<Vec<AccountSid>> {
+        let mut found = Vec::new();
+        let mut at = Some(account);
+        while let Some(sid) = at.filter(|sid| !found.contains(sid)) {
+            let mut sql = Sql::default();
+            sql.with("SELECT parent FROM accounts WHERE sid = ?", sid);
+            let read = |row: &Row| row.opt_word::<AccountSid>("parent");
+            let Some(parent) = self.readers.first(sql, read).await? else {
+                break;
+            };
+            found.push(sid);
+            at = parent;
+        }
+        Ok(found)
     }
 
     /// What was kept of registered phones, of all servers: login and bindings as the SIP side wrote them, by login. The login

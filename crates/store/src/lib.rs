@@ -32,6 +32,7 @@ mod error;
 mod extensions;
 mod filter;
 mod first_start;
+mod forwarding;
 mod gateways;
 mod geolocations;
 mod inspect;
@@ -41,6 +42,7 @@ mod ladder;
 mod links;
 mod lists;
 mod memory;
+mod message_routes;
 mod migrate;
 mod naming;
 mod orders;
@@ -87,6 +89,7 @@ pub use filter::{
     RecordingFilter, RecordingKey, RowKey, Rows, Scope, Sort, Window,
 };
 pub use first_start::{AdminSeed, FirstStart};
+pub use forwarding::{MessagePart, QueuePlace, QueuedMessage, parts_taken};
 pub use inspect::{Inspect, NotificationsOf, OpenCall, RecentCalls};
 pub use keys::digest_of_key;
 pub use links::RecordingLinks;

@@ -224,6 +224,16 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         "verify",
         include_str!("../../../migrations/0054-verify/up.sql"),
     ),
+    (
+        55,
+        "message-routes",
+        include_str!("../../../migrations/0055-message-routes/up.sql"),
+    ),
+    (
+        56,
+        "forwarded-messages",
+        include_str!("../../../migrations/0056-forwarded-messages/up.sql"),
+    ),
 ];
 
 /// The version of the tables that this release works with.

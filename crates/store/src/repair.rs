@@ -100,7 +100,7 @@ impl Store {
         for lane in lanes {
             let mut sql = rows::MESSAGES.select();
             sql.with(" WHERE (call = ?", *lane)
-                .with(" OR sid = ?) AND ended IS NULL", *lane)
+                .with(" OR sid = ?) AND ended IS NULL AND expires IS NULL", *lane)
                 .text(" AND direction <> 'inbound'")
                 .with(" AND instance = ? ORDER BY created, sid", self.instance());
             let read = |row: &Row| orphan_message(row, now, FAILED_HERE);
@@ -285,7 +285,7 @@ impl Store {
             Vec::new(),
         );
         sql.with(
-            " WHERE m.ended IS NULL AND m.instance <> ?",
+            " WHERE m.ended IS NULL AND m.expires IS NULL AND m.instance <> ?",
             self.instance(),
         )
         .with(

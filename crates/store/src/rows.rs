@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use model::record::{
-    Account, Application, CallRecord, Callback, Client, MediaCounts, Message, Notification, Number,
+    Account, Application, CallRecord, Callback, Client, MediaCounts, Notification, Number,
     Organization, Recording, RecordingKind, ShownRecording, StartedRecording, VoiceApplication,
 };
 use model::{CallStatus, ClientSid, InstanceSid};
@@ -13,6 +13,10 @@ use crate::row::{Row, corrupt};
 use crate::secret::SecretKey;
 use crate::sql::{Arg, Table, args};
 use crate::{OrphanRecording, PendingCallback, Result};
+
+mod messages;
+
+pub(crate) use messages::{MESSAGES, message, message_args};
 
 pub(crate) static ORGANIZATIONS: Table = Table {
     name: "organizations",
@@ -576,68 +580,6 @@ fn recording_kind(row: &Row) -> Result<RecordingKind> {
     Ok(RecordingKind {
         source: row.word("source")?,
         channels: u8::try_from(row.int("channels")?).unwrap_or(1),
-    })
-}
-
-pub(crate) static MESSAGES: Table = Table {
-    name: "messages",
-    counted: true,
-    columns: &[
-        "sid",
-        "instance",
-        "account",
-        "call",
-        "from_user",
-        "to_user",
-        "body",
-        "direction",
-        "status",
-        "error_code",
-        "reason",
-        "created",
-        "updated",
-        "sent",
-        "farewell",
-    ],
-    insert_once: OnceLock::new(),
-};
-
-pub(crate) fn message_args(message: &Message, farewell: Option<&str>) -> Vec<Arg> {
-    args![
-        message.sid,
-        message.instance,
-        message.account,
-        message.call,
-        message.from.as_str(),
-        message.to.as_str(),
-        message.body.as_str(),
-        message.direction,
-        message.status,
-        message.error_code,
-        message.reason.clone(),
-        message.created,
-        message.updated,
-        message.sent,
-        farewell.map(str::to_owned),
-    ]
-}
-
-pub(crate) fn message(row: &Row) -> Result<Message> {
-    Ok(Message {
-        sid: row.word("sid")?,
-        instance: row.word("instance")?,
-        account: row.word("account")?,
-        call: row.opt_word("call")?,
-        from: row.text("from_user")?,
-        to: row.text("to_user")?,
-        body: row.text("body")?,
-        direction: row.word("direction")?,
-        status: row.word("status")?,
-        error_code: row.opt_small("error_code")?,
-        reason: row.opt_text("reason")?,
-        created: row.time("created")?,
-        updated: row.time("updated")?,
-        sent: row.opt_time("sent")?,
     })
 }
 

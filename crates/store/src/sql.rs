@@ -10,10 +10,11 @@ use model::{
     AccountSid, AccountStatus, ApplicationSid, AuditSid, CallSid, CallStatus, ClientSid,
     ConferenceSid, ConferenceStatus, DialectName, Direction, EmailSid, EmailStatus, EventSid,
     ExtensionSid, GatewaySid, GeolocationSid, HangupBy, HttpMethod, InstanceSid, KeySid, Lane,
-    MessageDirection, MessageSid, MessageStatus, NotificationSid, NumberSid, OrganizationSid,
-    OrganizationStatus, ProfileSid, QueueSid, RecordingSid, RecordingSource, RecordingStatus,
-    ServerSid, Timestamp, TranscriptionSid, TranscriptionStatus, UsageTriggerSid, VerificationSid,
-    VerifyAttemptSid, VerifyBucketSid, VerifyLimitSid, VerifySafeSid, VerifyServiceSid,
+    MessageDirection, MessageRouteSid, MessageSid, MessageStatus, NotificationSid, NumberSid,
+    OrganizationSid, OrganizationStatus, ProfileSid, QueueSid, RecordingSid, RecordingSource,
+    RecordingStatus, ServerSid, Timestamp, TranscriptionSid, TranscriptionStatus, UsageTriggerSid,
+    VerificationSid, VerifyAttemptSid, VerifyBucketSid, VerifyLimitSid, VerifySafeSid,
+    VerifyServiceSid,
 };
 
 use crate::filter::RowKey;
@@ -113,6 +114,7 @@ sids_into_arg!(
     InstanceSid,
     KeySid,
     Lane,
+    MessageRouteSid,
     MessageSid,
     NotificationSid,
     NumberSid,

@@ -71,6 +71,7 @@ pub fn message(
         created,
         updated: created,
         sent: None,
+        forwarding: None,
     }
 }
 

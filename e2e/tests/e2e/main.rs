@@ -20,5 +20,6 @@ mod rights;
 mod schema;
 mod sdk;
 mod shared;
+mod smpp;
 mod soak;
 mod webhooks;

@@ -97,7 +97,7 @@ const FIELDS: &[Field<Message>] = &[
         "Status",
         Kind::Text,
         Null::Never,
-        "`sending`, `sent` (accepted by the phone or the next server), `failed` or `received`.",
+        "`queued` (waits for a route), `sending`, `sent` (accepted by the phone or the next server), `failed`, or what the receipt says: `delivered`, `undelivered`. `received` for one that arrived here.",
         |m, _| Value::text(m.status),
     ),
     field(
@@ -159,8 +159,8 @@ const FIELDS: &[Field<Message>] = &[
         "NumSegments",
         Kind::Text,
         Null::Never,
-        "Number of SIP messages.",
-        |_, _| Value::text("1"),
+        "Number of short messages that it takes.",
+        |m, _| Value::text(m.forwarding.as_ref().map_or(1, |f| f.segments)),
     )
     .within(TWILIO),
     field::<Message>(
@@ -389,6 +389,7 @@ fn new_message(context: &Context<'_>, account: &Account) -> Result<NewMessage, F
             method: method.unwrap_or(HttpMethod::Post),
             author: context.caller.sid,
         }),
+        validity: None,
         dialect: Dialect::of(context.dialect.runs),
     })
 }

@@ -16,6 +16,7 @@ pub(crate) mod extensions;
 pub(crate) mod gateways;
 pub(crate) mod geolocation;
 pub(crate) mod keys;
+pub(crate) mod message_routes;
 pub(crate) mod messages;
 pub(crate) mod notifications;
 pub(crate) mod numbers;
@@ -61,6 +62,7 @@ pub(crate) static ROUTES: &[&[Route]] = &[
     available::ROUTES,
     numbers::ROUTES,
     caller_ids::ROUTES,
+    message_routes::ROUTES,
     messages::ROUTES,
     emails::ROUTES,
     notifications::ROUTES,

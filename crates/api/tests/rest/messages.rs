@@ -137,6 +137,7 @@ async fn a_message_is_sent_without_a_call() {
             method: HttpMethod::Get,
             author: server.admin,
         }),
+        validity: None,
         dialect: Dialect::RESTCOMM,
     };
     assert_eq!(asked, [new]);

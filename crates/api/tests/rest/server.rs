@@ -20,11 +20,12 @@ use call_proto::{
 use http::{HeaderMap, Request, StatusCode};
 use model::Source;
 use model::census::Figures;
+use model::message_route::RouteHealth;
 use model::record::{Account, CallRecord, Message, Organization, RecordingKind, StartedRecording};
 use model::{
     AccountSid, AccountStatus, CallSid, CallStatus, ConferenceSid, ConferenceStatus, GatewaySid,
-    InstanceSid, MessageDirection, MessageSid, OrganizationSid, OrganizationStatus, RecordingSid,
-    RecordingSource, RecordingStatus, Timestamp,
+    InstanceSid, MessageDirection, MessageRouteSid, MessageSid, OrganizationSid,
+    OrganizationStatus, RecordingSid, RecordingSource, RecordingStatus, Timestamp,
 };
 use serde_json::Value;
 use store::{AdminSeed, Change, RecordingLinks, SecretKey, Store};
@@ -531,6 +532,14 @@ impl Messages for TestEngine {
         };
         self.messages.lock().unwrap().push(new);
         Ok(message)
+    }
+
+    fn route_health(&self, _: MessageRouteSid) -> RouteHealth {
+        RouteHealth {
+            is_up: true,
+            submitted: 3,
+            ..RouteHealth::default()
+        }
     }
 }
 

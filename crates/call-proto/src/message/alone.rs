@@ -63,6 +63,7 @@ impl TextMessage {
             created: now,
             updated: now,
             sent: None,
+            forwarding: None,
         };
         let (dialect, direction) = (new.dialect, new.direction);
         let first = new

@@ -73,6 +73,7 @@ impl Messages {
             created: cx.now,
             updated: cx.now,
             sent: None,
+            forwarding: None,
         };
         let farewell = callback.map(|target| {
             let params = message_params(&record, leg.profile.dialect);

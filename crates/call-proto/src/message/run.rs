@@ -124,6 +124,7 @@ impl TextRun {
             created: now,
             updated: now,
             sent: None,
+            forwarding: None,
         };
         cx.fact(Fact::MessageArrived {
             message: Box::new(record.clone()),
@@ -349,6 +350,7 @@ impl TextRun {
                 method: sms.method,
                 author: self.author,
             }),
+            validity: None,
             dialect: self.arrival.dialect,
         };
         let req = self.cx.req();

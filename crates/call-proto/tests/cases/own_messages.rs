@@ -114,6 +114,7 @@ fn new(callback: bool) -> NewMessage {
             method: HttpMethod::Post,
             author: account,
         }),
+        validity: None,
         dialect: Dialect::TWILIO,
     }
 }

@@ -160,6 +160,11 @@ Examples:
   patchcord audit list --account AC0123456789abcdef0123456789abcdef --limit 100
   patchcord audit list --json > changes.jsonl";
 
+pub(super) const SMS: &str = "\
+Examples:
+  patchcord sms routes
+  patchcord sms test AC00000000000000000000000000000001 +4930123456 +4915112345678 'Hello 😀'";
+
 pub(super) const PHONES: &str = "\
 Examples:
   patchcord phones list

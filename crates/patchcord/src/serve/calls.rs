@@ -7,8 +7,9 @@ use call_proto::{
     Changed, CreateError, Modify, ModifyError, NewCall, NewMessage, RecordingChange, SendError,
 };
 use model::census::Figures;
+use model::message_route::RouteHealth;
 use model::record::{CallRecord, Message};
-use model::{CallSid, ConferenceSid};
+use model::{CallSid, ConferenceSid, MessageRouteSid};
 
 /// The engine behind the API.
 pub(super) struct LiveCalls(pub(super) Engine);
@@ -40,6 +41,10 @@ impl Calls for LiveCalls {
 impl Messages for LiveCalls {
     async fn send(&self, new: NewMessage) -> Result<Message, SendError> {
         self.0.send_message(new).await
+    }
+
+    fn route_health(&self, route: MessageRouteSid) -> RouteHealth {
+        self.0.route_health(route)
     }
 }
 

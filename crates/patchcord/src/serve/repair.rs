@@ -104,7 +104,7 @@ async fn complete_at(
     hang_up: impl Fn(&Orphan),
 ) -> Result<usize> {
     record_files(store, recordings, now).await?;
-    let messages = close_messages(store, now).await?;
+    let messages = close_messages(store, now).await? + adopt_messages(store, now).await?;
     let conferences = close_conferences(store, now).await?;
     Ok(messages + conferences + close_orphans(store, now, hang_up).await?)
 }
@@ -142,6 +142,19 @@ async fn close_messages(store: &Store, now: Timestamp) -> Result<usize> {
         info!(message.sid = %sid, "ended a message that an earlier run left in transit");
     }
     Ok(orphans.len())
+}
+
+/// Takes over the messages that no process forwards any more; returns how many there were. Their callbacks
+/// are adopted with them.
+async fn adopt_messages(store: &Store, now: Timestamp) -> Result<usize> {
+    let adopted = store.adopt_queued_messages(now).await?;
+    if adopted > 0 {
+        info!(
+            messages = adopted,
+            "took over messages that an earlier run was to forward"
+        );
+    }
+    Ok(usize::try_from(adopted).unwrap_or(usize::MAX))
 }
 
 /// Ends the conferences that no process runs any more, each with its callback; returns how many

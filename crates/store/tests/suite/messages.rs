@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use model::message_route::Forwarding;
 use model::record::Message;
-use model::{MessageDirection, MessageSid, MessageStatus, error};
-use store::{Change, MessageFilter, MessageKey, Scope, Sort, Store};
+use model::{MessageDirection, MessageRouteSid, MessageSid, MessageStatus, Timestamp, error};
+use store::{Change, MessageFilter, MessageKey, Scope, Sort, Store, parts_taken};
 use testkit::records;
 
 use super::Database;
@@ -170,4 +171,96 @@ pub(crate) async fn texts_without_a_document_are_claimed_once(db: &Database) {
 
 async fn store_all(store: &Store, changes: Vec<Change>) {
     assert!(store.commit(changes).await.unwrap().all_applied());
+}
+
+/// A message that waits for a route, due at this time.
+fn queued(store: &Store, n: u32, due: Timestamp) -> Message {
+    Message {
+        call: None,
+        status: MessageStatus::Queued,
+        forwarding: Some(Forwarding {
+            expires: due + Duration::from_secs(60),
+            due,
+            attempts: 0,
+            doubts: 0,
+            segments: 2,
+            route: None,
+            provider_id: None,
+            price: None,
+        }),
+        ..message(store, n)
+    }
+}
+
+fn moved(message: &Message, status: MessageStatus, expected: MessageStatus) -> Change {
+    Change::MessageMoved {
+        message: Box::new(Message {
+            status,
+            ..message.clone()
+        }),
+        expected,
+        tells: None,
+    }
+}
+
+pub(crate) async fn a_queue_is_read_in_order_and_left_once(db: &Database) {
+    use MessageStatus::{Delivered, Queued, Sending, Sent};
+    let store = db.open().await;
+    let start = now();
+    let later = start + Duration::from_secs(9);
+    let all = [(1, later), (2, start), (3, start)];
+    let all = all.map(|(n, due)| queued(&store, n, due));
+    let changes = all.iter().map(|message| created(message, Some("{}")));
+    store.commit(changes.collect()).await.unwrap();
+    let page = store.queued_messages(None, 2).await.unwrap();
+    assert_eq!([&page[0].message, &page[1].message], [&all[1], &all[2]]);
+    assert_eq!(page[0].farewell.as_deref(), Some("{}"));
+    let after = Some((start, all[2].sid));
+    let page = store.queued_messages(after, 2).await.unwrap();
+    assert_eq!((page.len(), &page[0].message), (1, &all[0]));
+
+    let claim = moved(&all[0], Sending, Queued);
+    let committed = store.commit(vec![claim.clone(), claim]).await.unwrap();
+    assert!(committed.applied(0) && !committed.applied(1));
+    let route = MessageRouteSid::from_bytes(bytes(9));
+    let mut changes = vec![moved(&all[0], Sent, Sending)];
+    let ids = ["a1".to_owned(), "a2".to_owned()];
+    changes.extend(parts_taken(all[0].sid, route, &ids, start));
+    assert!(store.commit(changes).await.unwrap().all_applied());
+    let names = ["x".to_owned(), "a2".to_owned()];
+    let part = store.message_part(route, &names).await.unwrap().unwrap();
+    assert_eq!((part.message, part.part, part.state), (all[0].sid, 1, None));
+    let done = Change::MessagePartDone {
+        part: Box::new(part),
+        state: Delivered,
+    };
+    let committed = store.commit(vec![done.clone(), done]).await.unwrap();
+    assert!(committed.applied(0) && !committed.applied(1));
+    let (found, parts) = store.forwarded_message(all[0].sid).await.unwrap().unwrap();
+    assert_eq!(found.message.status, Sent);
+    let states: Vec<_> = parts.iter().map(|part| part.state).collect();
+    assert_eq!(states, [None, Some(Delivered)]);
+    let other = MessageRouteSid::from_bytes(bytes(8));
+    assert_eq!(store.message_part(other, &names).await.unwrap(), None);
+}
+
+/// What a dead server was to forward is not ended: a later one takes it over, and counts what may have been
+/// sent.
+pub(crate) async fn a_queue_outlives_its_server(db: &Database) {
+    let store = db.open().await;
+    let start = now();
+    let first = queued(&store, 1, start);
+    let second = queued(&store, 2, start);
+    let claim = moved(&second, MessageStatus::Sending, MessageStatus::Queued);
+    let changes = vec![created(&first, None), created(&second, None), claim];
+    store.commit(changes).await.unwrap();
+    store.close().await;
+    let store = db.open().await;
+    let much_later = start + Duration::from_secs(3_600 * 24 * 365 * 50);
+    assert_eq!(store.orphan_messages(much_later).await.unwrap(), []);
+    assert_eq!(store.adopt_queued_messages(much_later).await.unwrap(), 2);
+    assert_eq!(store.adopt_queued_messages(much_later).await.unwrap(), 0);
+    let page = store.queued_messages(None, 9).await.unwrap();
+    let doubts = |at: usize| page[at].message.forwarding.as_ref().unwrap().doubts;
+    assert_eq!((page.len(), doubts(0), doubts(1)), (2, 0, 1));
 }

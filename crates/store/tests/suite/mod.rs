@@ -80,6 +80,8 @@ macro_rules! for_each_case {
             a_call_ended_by_another_server_is_lost_for_its_own,
             orphans_keep_what_must_be_told,
             a_message_ends_once_and_tells_so_once,
+            a_queue_is_read_in_order_and_left_once,
+            a_queue_outlives_its_server,
             messages_on_their_way_are_closed_once_after_a_crash,
             texts_without_a_document_are_claimed_once,
             an_email_comes_back_as_it_was,

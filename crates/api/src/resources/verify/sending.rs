@@ -360,6 +360,8 @@ impl Sending {
             direction: MessageDirection::OutboundApi,
             headers: Vec::new(),
             callback: None,
+            // A code that comes too late is worth nothing.
+            validity: Some(Duration::from_secs(settings.valid_s.unsigned_abs())),
             dialect: Dialect::TWILIO,
         };
         let sent = state.messages.send(new).await;
@@ -430,8 +432,8 @@ impl Sending {
                 }
             };
             match status {
-                Some(MessageStatus::Failed) => break,
-                Some(MessageStatus::Sent) => return,
+                Some(MessageStatus::Failed | MessageStatus::Undelivered) => break,
+                Some(MessageStatus::Sent | MessageStatus::Delivered) => return,
                 _ => {}
             }
         }

@@ -1,0 +1,171 @@
+//! What providers send: receipts for the messages that they took, and texts.
+//!
+//! **Invariant: what is acknowledged is on record, or about nothing that we know.**
+
+use std::time::Duration;
+
+use call_proto::forwarding::{ReceiptNews, receipt};
+use model::message_route::IdBase;
+use model::{MessageRouteSid, MessageStatus};
+use smpp_proto::receipt::{candidates, error_code};
+use smpp_proto::{Arrived, Receipt, ReceiptState, status};
+use store::{Change, MessagePart, StoreError};
+use tracing::debug;
+
+use super::{HealthTable, changes_of, count, deliver, read_back};
+use crate::engine::Engine;
+use crate::texts::{ArrivalError, InboundText};
+
+/// A receipt may come before the answer to the submission is on record: how long it is looked for, each
+/// time.
+const LOOKS: [Duration; 5] = [
+    Duration::ZERO,
+    Duration::from_millis(50),
+    Duration::from_millis(200),
+    Duration::from_millis(800),
+    Duration::from_secs(3),
+];
+
+/// Records what one link receives.
+pub(super) struct Desk {
+    pub(super) engine: Engine,
+    pub(super) route: MessageRouteSid,
+    pub(super) health: HealthTable,
+}
+
+impl Desk {
+    /// Records a text; returns the status of the acknowledgement.
+    pub(super) async fn text(&self, text: Arrived, via: &str) -> u32 {
+        count(&self.health, self.route, |health| health.arrived += 1);
+        let arrived = self.engine.message_arrived(InboundText {
+            from: text.from,
+            to: text.to,
+            body: text.text,
+            via: via.to_owned(),
+            headers: Vec::new(),
+        });
+        match arrived.await {
+            Ok(_) => status::OK,
+            Err(ArrivalError::Busy) => status::TEMPORARY,
+            Err(ArrivalError::Refused(reason)) => {
+                debug!(%reason, "a text from a provider was refused");
+                status::PERMANENT
+            }
+        }
+    }
+
+    /// Records a receipt; returns the status of the acknowledgement.
+    ///
+    /// - `from`: address that the receipt names as its source, which is the recipient of the message.
+    pub(super) async fn receipt(&self, found: &Receipt, base: IdBase, from: &str) -> u32 {
+        let (status, words) = match found.state {
+            ReceiptState::Underway => return status::OK,
+            ReceiptState::Delivered => (MessageStatus::Delivered, "delivered"),
+            ReceiptState::Undelivered => (MessageStatus::Undelivered, "not delivered"),
+            ReceiptState::Failed => (MessageStatus::Failed, "given up"),
+        };
+        let code = match status {
+            MessageStatus::Delivered => None,
+            _ => found
+                .error
+                .as_deref()
+                .and_then(error_code)
+                .or(Some(model::error::MESSAGE_FAILED)),
+        };
+        let error = found.error.as_deref().filter(|_| code.is_some());
+        let error = error.map_or(String::new(), |error| format!(", error {error}"));
+        let news = ReceiptNews {
+            status,
+            code,
+            reason: format!("{words}: {}{error}", found.word),
+        };
+        match self.settle(&candidates(&found.id, base), &news, from).await {
+            Ok(known) => {
+                count(&self.health, self.route, |health| {
+                    if known {
+                        health.receipts += 1;
+                    } else {
+                        health.unknown_receipts += 1;
+                    }
+                });
+                status::OK
+            }
+            // The SMSC repeats it.
+            Err(_) => status::TEMPORARY,
+        }
+    }
+
+    /// Finds the message of a receipt and records the news; `false` if there is none.
+    async fn settle(
+        &self,
+        names: &[String],
+        news: &ReceiptNews,
+        from: &str,
+    ) -> Result<bool, StoreError> {
+        for pause in LOOKS {
+            tokio::time::sleep(pause).await;
+            let store = &self.engine.shared.parts.store;
+            if let Some(part) = store.message_part(self.route, names).await? {
+                return self.apply(part, names, news, from).await;
+            }
+        }
+        Ok(false)
+    }
+
+    async fn apply(
+        &self,
+        part: MessagePart,
+        names: &[String],
+        news: &ReceiptNews,
+        from: &str,
+    ) -> Result<bool, StoreError> {
+        let shared = &self.engine.shared;
+        let store = &shared.parts.store;
+        let Some((mut queued, mut parts)) = store.forwarded_message(part.message).await? else {
+            return Ok(false);
+        };
+        // The receipts of the segments of one message must see each other.
+        let mut turn = None;
+        if parts.len() > 1 {
+            turn = Some(shared.receipts.lock().await);
+            let again = store.forwarded_message(part.message).await?;
+            let Some(found) = again else {
+                return Ok(false);
+            };
+            (queued, parts) = found;
+        }
+        // An identifier that matches only in another base must not be that of another message.
+        let digits = |text: &str| text.trim_start_matches('+').to_owned();
+        let is_exact = names.first() == Some(&part.provider_id);
+        if !is_exact && digits(from) != digits(&queued.message.to) {
+            return Ok(false);
+        }
+        let done = Change::MessagePartDone {
+            part: Box::new(part.clone()),
+            state: news.status,
+        };
+        let others: Vec<Option<MessageStatus>> = parts
+            .iter()
+            .filter(|other| other.part != part.part && other.route == part.route)
+            .map(|other| other.state)
+            .collect();
+        let farewell = queued.farewell.as_deref().and_then(read_back);
+        let now = shared.forwarding.clock.now();
+        let moved = receipt(
+            &queued.message,
+            farewell,
+            news,
+            &others,
+            rand::random(),
+            now,
+        );
+        let mut changes = vec![done];
+        changes.extend(moved.iter().flat_map(changes_of));
+        let committed = store.commit(changes).await?;
+        drop(turn);
+        if let Some(moved) = moved.filter(|_| committed.applied(1)) {
+            deliver(&shared.parts.callbacks, moved);
+        }
+        Ok(true)
+    }
+}

@@ -1,0 +1,238 @@
+//! Messages that are stored and forwarded: the queue of each server, and what providers call them.
+//!
+//! **Invariant: a status is left only by the change that expects it**, so that of two answers to one
+//! message, or two receipts, one counts.
+
+use model::record::Message;
+use model::{MessageRouteSid, MessageSid, MessageStatus, Timestamp};
+
+use crate::admin::Admin;
+use crate::row::Row;
+use crate::rows;
+use crate::sql::{Sql, args};
+use crate::{Change, Result, Store};
+
+/// A message that is to be forwarded, with its farewell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueuedMessage {
+    /// The record.
+    pub message: Message,
+    /// The callbacks to come, in the call engine's format.
+    pub farewell: Option<String>,
+}
+
+/// Where the search through a queue continues.
+pub type QueuePlace = (Timestamp, MessageSid);
+
+/// What a provider calls a part of a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MessagePart {
+    /// The message.
+    pub message: MessageSid,
+    /// Number of the segment, from 0.
+    pub part: i64,
+    /// Route that took it.
+    pub route: MessageRouteSid,
+    /// The provider's identifier.
+    pub provider_id: String,
+    /// The status that its receipt reported.
+    pub state: Option<MessageStatus>,
+}
+
+fn part(row: &Row) -> Result<MessagePart> {
+    Ok(MessagePart {
+        message: row.word("message")?,
+        part: row.int("part")?,
+        route: row.word("route")?,
+        provider_id: row.text("provider_id")?,
+        state: row.opt_word("state")?,
+    })
+}
+
+const PARTS: &str = "SELECT message, part, route, provider_id, state FROM message_parts";
+
+fn queued(row: &Row) -> Result<QueuedMessage> {
+    Ok(QueuedMessage {
+        message: rows::message(row)?,
+        farewell: row.opt_text("farewell")?,
+    })
+}
+
+/// The statement of [`Change::MessageMoved`].
+pub(crate) fn moved(message: &Message, expected: MessageStatus, repeated: bool) -> Sql {
+    let on_its_way = matches!(
+        message.status,
+        MessageStatus::Queued | MessageStatus::Sending
+    );
+    let forwarding = message.forwarding.as_ref();
+    let mut sql = Sql::new(
+        "UPDATE messages SET status = $2, updated = $3, ended = $4, sent = $5, error_code = $6, \
+         reason = $7, due = $8, attempts = $9, doubts = $10, segments = $11, route = $12, \
+         provider_id = $13, price = $14 WHERE sid = $1 AND (status = $15",
+        args![
+            message.sid,
+            message.status,
+            message.updated,
+            (!on_its_way).then_some(message.updated),
+            message.sent,
+            message.error_code,
+            message.reason.clone(),
+            forwarding.map(|forwarding| forwarding.due),
+            forwarding.map(|forwarding| forwarding.attempts),
+            forwarding.map(|forwarding| forwarding.doubts),
+            forwarding.map(|forwarding| forwarding.segments),
+            forwarding.and_then(|forwarding| forwarding.route),
+            forwarding.and_then(|forwarding| forwarding.provider_id.clone()),
+            forwarding.and_then(|forwarding| forwarding.price),
+            expected
+        ],
+    );
+    if repeated {
+        sql.text(" OR (status = $2 AND updated = $3)");
+    }
+    sql.text(")");
+    sql
+}
+
+/// The statement of [`Change::MessagePart`].
+pub(crate) fn insert_part(part: &MessagePart, at: Timestamp) -> Sql {
+    Sql::new(
+        "INSERT INTO message_parts (message, part, route, provider_id, created) \
+         VALUES ($1, $2, $3, $4, $5) ON CONFLICT (message, part, route, provider_id) DO NOTHING",
+        args![
+            part.message,
+            part.part,
+            part.route,
+            part.provider_id.as_str(),
+            at
+        ],
+    )
+}
+
+/// The statement of [`Change::MessagePartDone`].
+pub(crate) fn part_done(part: &MessagePart, state: MessageStatus) -> Sql {
+    Sql::new(
+        "UPDATE message_parts SET state = $5 WHERE message = $1 AND part = $2 AND route = $3 \
+         AND provider_id = $4 AND state IS NULL",
+        args![
+            part.message,
+            part.part,
+            part.route,
+            part.provider_id.as_str(),
+            state
+        ],
+    )
+}
+
+impl Store {
+    /// Messages of this server that wait for a route, in the order in which they are due.
+    ///
+    /// - `after`: only those after this place
+    ///
+    /// # Errors
+    /// As reported by the database.
+    pub async fn queued_messages(
+        &self,
+        after: Option<QueuePlace>,
+        limit: i64,
+    ) -> Result<Vec<QueuedMessage>> {
+        let mut sql = rows::MESSAGES.select();
+        sql.with(" WHERE instance = ?", self.instance());
+        sql.text(" AND status = 'queued'");
+        if let Some((due, sid)) = after {
+            sql.with(" AND (due, sid) > (?", due).with(", ?)", sid);
+        }
+        sql.with(" ORDER BY due, sid LIMIT ?", limit);
+        self.many(sql, queued).await
+    }
+
+    /// Takes over the messages that dead servers were to forward; returns how many there were. Those
+    /// that were being sent are queued again, and counted as in doubt.
+    ///
+    /// # Errors
+    /// As reported by the database.
+    pub async fn adopt_queued_messages(&self, now: Timestamp) -> Result<u64> {
+        let sql = Sql::new(
+            "UPDATE messages SET doubts = doubts + CASE status WHEN 'sending' THEN 1 ELSE 0 END, \
+             status = 'queued', instance = $1, updated = $2 \
+             WHERE ended IS NULL AND expires IS NOT NULL AND instance <> $1 \
+             AND instance NOT IN (SELECT sid FROM instances WHERE last_alive > $3)",
+            args![self.instance(), now, self.gone_since(now)],
+        );
+        let count = Sql::new(
+            "SELECT COUNT(*) AS n FROM messages WHERE ended IS NULL AND expires IS NOT NULL \
+             AND instance <> $1 \
+             AND instance NOT IN (SELECT sid FROM instances WHERE last_alive > $2)",
+            args![self.instance(), self.gone_since(now)],
+        );
+        let found = self.first(count, |row| row.int("n")).await?.unwrap_or(0);
+        if found > 0 {
+            self.administer(Admin::Change(sql)).await?;
+        }
+        Ok(found.unsigned_abs())
+    }
+
+    /// What a provider's receipt is about: the part that it calls by one of these names, the first one first.
+    ///
+    /// # Errors
+    /// As reported by the database.
+    pub async fn message_part(
+        &self,
+        route: MessageRouteSid,
+        names: &[String],
+    ) -> Result<Option<MessagePart>> {
+        for name in names {
+            let mut sql = Sql::new(PARTS, Vec::new());
+            sql.with(" WHERE route = ?", route)
+                .with(" AND provider_id = ?", name.as_str())
+                .text(" ORDER BY created DESC LIMIT 1");
+            if let Some(found) = self.first(sql, part).await? {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+
+    /// A message with its farewell, and all its parts.
+    ///
+    /// # Errors
+    /// As reported by the database.
+    pub async fn forwarded_message(
+        &self,
+        sid: MessageSid,
+    ) -> Result<Option<(QueuedMessage, Vec<MessagePart>)>> {
+        let mut sql = rows::MESSAGES.select();
+        sql.with(" WHERE sid = ?", sid);
+        let Some(found) = self.first(sql, queued).await? else {
+            return Ok(None);
+        };
+        let mut sql = Sql::new(PARTS, Vec::new());
+        sql.with(" WHERE message = ? ORDER BY part", sid);
+        Ok(Some((found, self.many(sql, part).await?)))
+    }
+}
+
+/// The changes that record which parts a provider took, for [`Store::commit`].
+#[must_use]
+pub fn parts_taken(
+    message: MessageSid,
+    route: MessageRouteSid,
+    ids: &[String],
+    at: Timestamp,
+) -> Vec<Change> {
+    let part = |(number, id): (i64, &String)| Change::MessagePart {
+        part: Box::new(MessagePart {
+            message,
+            part: number,
+            route,
+            provider_id: id.clone(),
+            state: None,
+        }),
+        at,
+    };
+    (0..)
+        .zip(ids)
+        .filter(|(_, id)| !id.is_empty())
+        .map(part)
+        .collect()
+}

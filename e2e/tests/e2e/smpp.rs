@@ -1,0 +1,312 @@
+//! Text messages through an SMPP link: a real SMSC (node-smpp), its receipts, its texts, its moods.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use e2e::{App, Reply, Rest, Server, wait};
+use serde_json::Value;
+use tempfile::TempDir;
+
+const SOON: Duration = Duration::from_secs(10);
+
+/// A running SMSC.
+struct Smsc {
+    process: Child,
+    folder: TempDir,
+    port: u64,
+}
+
+impl Smsc {
+    fn start() -> anyhow::Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("smsc/smsc.js");
+        let process = Command::new("node")
+            .env(
+                "NODE_PATH",
+                e2e::process::cache()?.join("node/node_modules"),
+            )
+            .arg(script)
+            .arg(folder.path().join("log"))
+            .arg(folder.path().join("orders"))
+            .stdout(Stdio::null())
+            .spawn()
+            .context("cannot start node")?;
+        let mut smsc = Self {
+            process,
+            folder,
+            port: 0,
+        };
+        let ready = wait::until("SMSC", SOON, || smsc.events("ready").into_iter().next())?;
+        smsc.port = ready["port"].as_u64().context("no port")?;
+        Ok(smsc)
+    }
+
+    fn events(&self, of: &str) -> Vec<Value> {
+        let text = std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
+        let lines = text
+            .lines()
+            .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        lines.filter(|event| event["event"] == of).collect()
+    }
+
+    /// Has it send a text to the server.
+    fn sends(&self, order: &Value) -> anyhow::Result<()> {
+        use std::io::Write as _;
+        let path = self.folder.path().join("orders");
+        let mut file = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(path)?;
+        Ok(writeln!(file, "{order}")?)
+    }
+
+    /// What it was given for a recipient, its segments joined in order.
+    fn given(&self, to: &str) -> String {
+        let mut parts: BTreeMap<String, String> = BTreeMap::new();
+        for event in self
+            .events("submit")
+            .iter()
+            .filter(|event| event["to"] == to)
+        {
+            let udh = event["udh"][0].as_str().unwrap_or_default().to_owned();
+            parts.insert(udh, event["text"].as_str().unwrap_or_default().to_owned());
+        }
+        parts.into_values().collect()
+    }
+}
+
+impl Drop for Smsc {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Adds a route to the SMSC, and waits for the bind.
+fn link(rest: &Rest, smsc: &Smsc, more: &[(&str, &str)]) -> anyhow::Result<String> {
+    let port = smsc.port.to_string();
+    let mut form = vec![
+        ("Kind", "smpp"),
+        ("FriendlyName", "link"),
+        ("Host", "127.0.0.1"),
+        ("Port", port.as_str()),
+        ("SystemId", "me"),
+        ("Secret", "secret"),
+    ];
+    form.extend(more);
+    let created = rest.post("MessageRoutes", &form)?;
+    let sid = created["sid"]
+        .as_str()
+        .with_context(|| created.to_string())?
+        .to_owned();
+    wait::until("bind", SOON, || {
+        let route = rest.get(&format!("MessageRoutes/{sid}")).ok()?;
+        (route["up"] == true).then_some(())
+    })?;
+    Ok(sid)
+}
+
+fn send(rest: &Rest, to: &str, body: &str, callback: Option<&str>) -> anyhow::Result<String> {
+    let to = format!("+{to}");
+    let mut form = vec![("From", "+4930123456"), ("To", to.as_str()), ("Body", body)];
+    form.extend(callback.map(|url| ("StatusCallback", url)));
+    let sent = rest.post("SMS/Messages", &form)?;
+    ensure!(sent["status"] == "queued", "{sent}");
+    Ok(sent["sid"].as_str().context("no sid")?.to_owned())
+}
+
+fn ends_as(rest: &Rest, sid: &str, status: &str) -> anyhow::Result<Value> {
+    let path = format!("SMS/Messages/{sid}");
+    let last = std::cell::RefCell::new(Value::Null);
+    let found = wait::until(status, SOON, || {
+        let message = rest.get(&path).ok()?;
+        last.replace(message.clone());
+        (message["status"] == status).then_some(message)
+    });
+    found.with_context(|| last.borrow().to_string())
+}
+
+/// From the API to the SMSC and back: each status is reported once, in order.
+#[test]
+fn a_message_is_delivered_through_a_link() -> anyhow::Result<()> {
+    let (server, app, smsc) = (Server::start()?, App::start()?, Smsc::start()?);
+    let rest = server.rest();
+    app.on("/told", Reply::status(200));
+    link(&rest, &smsc, &[("Price", "750")])?;
+    let told = app.url("/told");
+    let sid = send(&rest, "4915112345678", "words", Some(&told))?;
+    ends_as(&rest, &sid, "delivered")?;
+    let seen: Vec<String> = app
+        .wait_for("/told", 3, SOON)?
+        .iter()
+        .map(|request| {
+            request
+                .param("MessageStatus")
+                .unwrap_or_default()
+                .to_owned()
+        })
+        .collect();
+    ensure!(seen == ["queued", "sent", "delivered"], "{seen:?}");
+    ensure!(smsc.given("4915112345678") == "words");
+    let submit = &smsc.events("submit")[0];
+    ensure!(
+        submit["from"] == "4930123456" && submit["ton"] == 1,
+        "{submit}"
+    );
+    Ok(())
+}
+
+/// Every length at a limit, every alphabet, character by character at the SMSC.
+#[test]
+fn texts_arrive_character_by_character() -> anyhow::Result<()> {
+    let (server, smsc) = (Server::start()?, Smsc::start()?);
+    let rest = server.rest();
+    link(&rest, &smsc, &[("Window", "20")])?;
+    let gsm = "Grüße, €5 [ok] @home. ".repeat(30);
+    let take = |text: &str, count: usize| text.chars().take(count).collect::<String>();
+    let plain = "a1".repeat(230);
+    let texts = [
+        take(&plain, 160),
+        take(&plain, 161),
+        take(&plain, 459),
+        take(&"жук".repeat(30), 70),
+        take(&"жук".repeat(30), 71),
+        "emoji 😀 and 🇩🇪 flags".repeat(6),
+        gsm,
+    ];
+    for (at, text) in texts.iter().enumerate() {
+        let to = format!("49151000000{at}");
+        let sid = send(&rest, &to, text, None)?;
+        ends_as(&rest, &sid, "delivered")?;
+        let given = smsc.given(&to);
+        ensure!(given == *text, "{at}: {given} for {text}");
+    }
+    Ok(())
+}
+
+/// What the SMSC refuses fails at once with its number; what it throttles or drops is sent again.
+#[test]
+fn refusals_throttling_and_a_lost_link() -> anyhow::Result<()> {
+    let (server, smsc) = (Server::start()?, Smsc::start()?);
+    let rest = server.rest();
+    let route = link(&rest, &smsc, &[])?;
+    let refused = send(&rest, "4900111", "x", None)?;
+    let undelivered = send(&rest, "4922111", "x", None)?;
+    let silent = send(&rest, "4933111", "x", None)?;
+    let throttled = send(&rest, "4915100058", "x", None)?;
+    ensure!(ends_as(&rest, &refused, "failed")?["error_code"] == 30_005);
+    ensure!(ends_as(&rest, &undelivered, "undelivered")?["error_code"] == 30_005);
+    ends_as(&rest, &silent, "sent")?;
+    ends_as(&rest, &throttled, "delivered")?;
+    ensure!(smsc.events("throttled").len() == 1);
+    // The link breaks before the answer: it is sent again, which is counted.
+    let dropped = send(&rest, "4911111", "once or twice", None)?;
+    ends_as(&rest, &dropped, "delivered")?;
+    ensure!(
+        smsc.events("submit")
+            .iter()
+            .filter(|event| event["to"] == "4911111")
+            .count()
+            == 2
+    );
+    let health = rest.get(&format!("MessageRoutes/{route}"))?;
+    ensure!(
+        health["doubtful"] == 1 && health["refused"] == 1 && health["throttled"] == 1,
+        "{health}"
+    );
+    Ok(())
+}
+
+/// Texts from the SMSC are on record before it has its answer, and run the application of their number.
+#[test]
+fn texts_arrive_from_a_link() -> anyhow::Result<()> {
+    let (server, app, smsc) = (Server::start()?, App::start()?, Smsc::start()?);
+    let rest = server.rest();
+    app.on("/text", Reply::document("<Sms>thanks</Sms>"));
+    let text = app.url("/text");
+    rest.number_with("4930777", &app.url("/v"), &[("SmsUrl", &text)])?;
+    link(&rest, &smsc, &[])?;
+    smsc.sends(&serde_json::json!({"from": "4915199", "to": "4930777", "text": "hello €"}))?;
+    let parts = ["first part, ", "second"];
+    smsc.sends(&serde_json::json!({"from": "4915198", "to": "4930777", "parts": parts}))?;
+    smsc.sends(&serde_json::json!({"from": "4915199", "to": "4900", "text": "nobody"}))?;
+    wait::until("answers", SOON, || {
+        (smsc.events("answered").len() == 4).then_some(())
+    })?;
+    let list = rest.get("SMS/Messages")?;
+    let bodies: Vec<&str> = list["messages"]
+        .as_array()
+        .context("no list")?
+        .iter()
+        .filter(|message| message["direction"] == "inbound")
+        .filter_map(|message| message["body"].as_str())
+        .collect();
+    ensure!(
+        bodies.contains(&"hello €") && bodies.contains(&"first part, second"),
+        "{list}"
+    );
+    let refused = smsc.events("answered");
+    ensure!(
+        refused
+            .iter()
+            .any(|event| event["to"] == "4900" && event["status"] == 0x65),
+        "{refused:?}"
+    );
+    // The application of the number has them, and its replies leave by the link.
+    app.wait_for("/text", 2, SOON)?;
+    for to in ["4915199", "4915198"] {
+        wait::until("reply", SOON, || (smsc.given(to) == "thanks").then_some(()))?;
+    }
+    Ok(())
+}
+
+/// A server that is killed at any time loses no message; those sent twice are among those that it counts as in doubt.
+#[test]
+fn nothing_is_lost_when_the_server_is_killed() -> anyhow::Result<()> {
+    let mut server = Server::start()?;
+    let smsc = Smsc::start()?;
+    link(&server.rest(), &smsc, &[("Window", "5")])?;
+    let mut accepted = Vec::new();
+    for round in 0..4_u32 {
+        for number in 0..50_u32 {
+            let to = format!("49160{round}{number:03}1");
+            if send(&server.rest(), &to, "x", None).is_ok() {
+                accepted.push(to);
+            }
+            if number == 17 + 8 * round {
+                server.kill()?;
+                server.start_again()?;
+            }
+        }
+    }
+    let rest = server.rest();
+    wait::until("all sent", Duration::from_secs(20), || {
+        let list = rest.get("SMS/Messages?Status=queued").ok()?;
+        let sending = rest.get("SMS/Messages?Status=sending").ok()?;
+        let is_empty = |list: &Value| list["messages"].as_array().is_some_and(Vec::is_empty);
+        (is_empty(&list) && is_empty(&sending)).then_some(())
+    })?;
+    let submits = smsc.events("submit");
+    let mut counts: BTreeMap<String, u32> = BTreeMap::new();
+    for event in &submits {
+        *counts
+            .entry(event["to"].as_str().unwrap_or_default().to_owned())
+            .or_default() += 1;
+    }
+    let lost: Vec<&String> = accepted
+        .iter()
+        .filter(|to| !counts.contains_key(*to))
+        .collect();
+    ensure!(lost.is_empty(), "{lost:?}");
+    let twice = counts.values().filter(|count| **count > 1).count();
+    println!("{} accepted, {twice} sent twice in 4 kills", accepted.len());
+    // At most the claims of two windows per kill.
+    ensure!(
+        twice <= 4 * 10 && counts.values().all(|count| *count <= 3),
+        "{counts:?}"
+    );
+    Ok(())
+}
