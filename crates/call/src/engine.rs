@@ -1,5 +1,7 @@
 //! The handle to the call engine, and the state shared by all calls.
 
+use std::collections::BTreeMap;
+use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -50,6 +52,8 @@ pub struct EngineConfig {
     pub screening_releases_both: bool,
     /// Folder of recordings.
     pub recordings: PathBuf,
+    /// Recording servers, by the names that documents give as `connectorName`.
+    pub recorders: BTreeMap<String, RecordingServer>,
     /// Limits for unauthenticated callers.
     pub strangers: StrangerLimits,
     /// Maximum number of RTP endpoints; `None` if the system decides. When all are in use, inbound
@@ -57,6 +61,23 @@ pub struct EngineConfig {
     pub max_endpoints: Option<usize>,
     /// Maximum number of families; more calls are refused.
     pub max_calls: usize,
+}
+
+/// A recording server (SIPREC).
+#[derive(Clone, PartialEq, Eq)]
+pub struct RecordingServer {
+    /// Its SIP address.
+    pub uri: String,
+    /// User name and password with which to answer a challenge.
+    pub credentials: Option<(String, String)>,
+}
+
+impl fmt::Debug for RecordingServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RecordingServer")
+            .field("uri", &self.uri)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The services that calls use.

@@ -33,6 +33,7 @@ mod resolve;
 mod rooms;
 mod rows;
 mod sip_side;
+mod siprec;
 mod stand_ins;
 mod strangers;
 mod streams;
@@ -41,7 +42,7 @@ mod texts;
 mod traces;
 
 pub use directory::StoreDirectory;
-pub use engine::{Engine, EngineConfig, Parts, Stats};
+pub use engine::{Engine, EngineConfig, Parts, RecordingServer, Stats};
 pub use outbox::{StoreKeyring, StoreOutbox};
 pub use refusals::Refusals;
 pub use strangers::StrangerLimits;
