@@ -1,7 +1,6 @@
 //! The handle to the call engine, and the state shared by all calls.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -28,6 +27,7 @@ use crate::queues::Queues;
 use crate::records::Records;
 use crate::refusals::Refusals;
 use crate::rooms::Rooms;
+use crate::siprec::RecordingServer;
 use crate::strangers::{StrangerLimits, Strangers};
 
 /// The operator's settings for calls.
@@ -61,23 +61,6 @@ pub struct EngineConfig {
     pub max_endpoints: Option<usize>,
     /// Maximum number of families; more calls are refused.
     pub max_calls: usize,
-}
-
-/// A recording server (SIPREC).
-#[derive(Clone, PartialEq, Eq)]
-pub struct RecordingServer {
-    /// Its SIP address.
-    pub uri: String,
-    /// User name and password with which to answer a challenge.
-    pub credentials: Option<(String, String)>,
-}
-
-impl fmt::Debug for RecordingServer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RecordingServer")
-            .field("uri", &self.uri)
-            .finish_non_exhaustive()
-    }
 }
 
 /// The services that calls use.

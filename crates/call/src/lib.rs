@@ -36,15 +36,17 @@ mod sip_side;
 mod siprec;
 mod stand_ins;
 mod strangers;
+mod stream_orders;
 mod streams;
 mod text_runs;
 mod texts;
 mod traces;
 
 pub use directory::StoreDirectory;
-pub use engine::{Engine, EngineConfig, Parts, RecordingServer, Stats};
+pub use engine::{Engine, EngineConfig, Parts, Stats};
 pub use outbox::{StoreKeyring, StoreOutbox};
 pub use refusals::Refusals;
+pub use siprec::RecordingServer;
 pub use strangers::StrangerLimits;
 pub use texts::{ArrivalError, InboundText};
 pub use traces::{unpack as unpack_trace, unpack_journal};

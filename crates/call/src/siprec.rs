@@ -5,6 +5,7 @@
 //! offered by `sdp_proto::recording`. **Invariant: whatever becomes of the session, the server gets BYE, or
 //! CANCEL, unless it ended the dialog itself, and the call itself does not notice.**
 
+use std::fmt;
 use std::net::UdpSocket;
 use std::time::Duration;
 
@@ -20,9 +21,8 @@ use stream_proto::siprec::{Party, Recorded, TrackSender};
 use tokio::sync::mpsc::{self, UnboundedReceiver};
 use tokio::time::{interval, timeout};
 
-use crate::engine::{RecordingServer, Shared};
 use crate::sip_side::{credentials, from_uri};
-use crate::streams::{Failure, Instruction, track_of, tracks};
+use crate::stream_orders::{Failure, Instruction, track_of, tracks};
 
 /// How long the name of the server may take to be looked up.
 const FOUND_WITHIN: Duration = Duration::from_secs(4);
@@ -33,47 +33,69 @@ const REPORT_EVERY: Duration = Duration::from_secs(5);
 /// The user of our address towards recording servers.
 const USER: &str = "siprec";
 
+/// A recording server (SIPREC).
+#[derive(Clone, PartialEq, Eq)]
+pub struct RecordingServer {
+    /// Its SIP address.
+    pub uri: String,
+    /// User name and password with which to answer a challenge.
+    pub credentials: Option<(String, String)>,
+}
+
+impl fmt::Debug for RecordingServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RecordingServer")
+            .field("uri", &self.uri)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What sessions with recording servers use.
+pub(crate) struct Means {
+    pub(crate) sip: Sip,
+    pub(crate) media: MediaPlane,
+    /// The server; `None`: the operator has named none so.
+    pub(crate) server: Option<RecordingServer>,
+    /// Our host towards it.
+    pub(crate) host: String,
+    /// The domain of parties that have no address.
+    pub(crate) domain: String,
+}
+
 /// A session with a recording server, before it begins.
 pub(crate) struct Client {
-    sip: Sip,
-    media: MediaPlane,
+    means: Means,
     /// The operator's name of the server.
     connector: String,
-    /// `None`: the operator has named no such server.
-    server: Option<RecordingServer>,
-    /// Our host towards it.
-    host: String,
     recorded: Recorded,
 }
 
 impl Client {
     /// A session about a call, from now on.
     pub(crate) fn new(
-        shared: &Shared,
+        means: Means,
         (call, now): (CallSid, Timestamp),
         request: &StreamRequest,
         server: &Named,
     ) -> Self {
         let party = |party: &RecordedParty| Party {
-            address: from_uri(&party.address, &shared.config.domain),
+            address: from_uri(&party.address, &means.domain),
             name: party.name.clone(),
         };
+        let recorded = Recorded {
+            session: SiprecSid::from_bytes(*request.sid.as_bytes()),
+            account: request.account,
+            call,
+            remote: party(&server.remote),
+            local: party(&server.local),
+            tracks: tracks(request.track),
+            parameters: request.parameters.clone(),
+            began: now,
+        };
         Self {
-            sip: shared.parts.sip.clone(),
-            media: shared.parts.media.clone(),
+            means,
             connector: server.connector.clone(),
-            server: shared.config.recorders.get(&server.connector).cloned(),
-            host: shared.sip_host(),
-            recorded: Recorded {
-                session: SiprecSid::from_bytes(*request.sid.as_bytes()),
-                account: request.account,
-                call,
-                remote: party(&server.remote),
-                local: party(&server.local),
-                tracks: tracks(request.track),
-                parameters: request.parameters.clone(),
-                began: now,
-            },
+            recorded,
         }
     }
 
@@ -100,19 +122,22 @@ impl Client {
 
     /// Calls the server.
     async fn open(&self) -> Result<Session, Failure> {
-        let Some(server) = &self.server else {
+        let Means {
+            sip, media, host, ..
+        } = &self.means;
+        let Some(server) = &self.means.server else {
             let connector = &self.connector;
             let text = format!("the operator has configured no connector `{connector}`");
             return Err((error::SIPREC_CONNECTOR, text));
         };
-        let found = timeout(FOUND_WITHIN, self.sip.resolve(&server.uri)).await;
+        let found = timeout(FOUND_WITHIN, sip.resolve(&server.uri)).await;
         let found = found.map_err(|_| refused("its name was not found in time".to_owned()))?;
         let peer = found.map_err(|error| refused(error.to_string()))?;
         let mut lines = Lines::default();
         let mut ports = Vec::new();
         let mut address = peer.remote.ip();
         for _ in &self.recorded.tracks {
-            let outlet = self.media.outlet(peer.remote.ip());
+            let outlet = media.outlet(peer.remote.ip());
             let outlet = outlet.map_err(|error| refused(format!("no port is free: {error}")))?;
             let local = outlet.rtp.local_addr();
             ports.push(local.map_err(|error| refused(error.to_string()))?.port());
@@ -131,12 +156,12 @@ impl Client {
             session_id: id,
             version: id,
         };
-        let from = format!("sip:{USER}@{}", self.host);
+        let from = format!("sip:{USER}@{host}");
         let mut invite = InviteSpec::new(server.uri.clone(), from, peer);
         invite.sdp = recording.describe(&[]);
         invite.recording = Some(self.recorded.metadata(label));
         invite.credentials = credentials(server.credentials.clone());
-        let mut dialog = Dialog::start(&self.sip, invite);
+        let mut dialog = Dialog::start(sip, invite);
         let answer = timeout(ANSWERED_WITHIN, dialog.answer()).await;
         let answer = answer.map_err(|_| refused("it did not answer in time".to_owned()))??;
         let receivers = recording.read(&answer);
@@ -146,7 +171,7 @@ impl Client {
             recording,
             tracks: self.recorded.tracks.clone(),
             lines,
-            name: format!("{}@{}", self.recorded.session, self.host),
+            name: format!("{}@{host}", self.recorded.session),
             counts: StreamCounts::default(),
         })
     }

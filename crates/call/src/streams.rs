@@ -23,6 +23,7 @@ use webhook::tokio_tungstenite::tungstenite::{self, Message};
 use webhook::{SocketError, WebSocket};
 
 use crate::siprec;
+use crate::stream_orders::{Failure, Instruction, track_of, tracks};
 
 /// Frames from the media side that wait for the task of a stream: it takes them at once, so that only a
 /// busy machine fills this.
@@ -31,9 +32,6 @@ const WAITING: usize = 500;
 const MESSAGES_AT_ONCE: usize = 64;
 /// How long a server may take to accept the last messages.
 const GOODBYE: Duration = Duration::from_secs(2);
-
-/// Why a stream ended unasked: the number in the error table and a text.
-pub(crate) type Failure = (u16, String);
 
 /// The server of a stream.
 pub(crate) enum Server<O> {
@@ -62,15 +60,6 @@ struct Stream {
     track: rcml::Track,
     play: Option<PlayId>,
     instructions: UnboundedSender<Instruction>,
-}
-
-/// An instruction from the call to the task of a stream.
-pub(crate) enum Instruction {
-    Begin(Option<PlayId>, Receiver<Frame>),
-    Key(char),
-    Marked(u64),
-    Unplayed(usize),
-    Close,
 }
 
 impl Streams {
@@ -179,23 +168,6 @@ impl Stream {
     fn tell(&self, instruction: Instruction) {
         // Its task may have ended; the family learns of that from its last news.
         let _ = self.instructions.send(instruction);
-    }
-}
-
-/// The tracks that are sent, in order.
-pub(crate) fn tracks(track: rcml::Track) -> Vec<Track> {
-    match track {
-        rcml::Track::Inbound => vec![Track::Inbound],
-        rcml::Track::Outbound => vec![Track::Outbound],
-        rcml::Track::Both => vec![Track::Inbound, Track::Outbound],
-    }
-}
-
-/// The track of a frame.
-pub(crate) const fn track_of(frame: &Frame) -> Track {
-    match frame.track {
-        media::Track::Heard => Track::Inbound,
-        media::Track::Sent => Track::Outbound,
     }
 }
 

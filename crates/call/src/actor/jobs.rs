@@ -121,7 +121,14 @@ impl Actor {
                     }
                     StreamTarget::Recorder(server) => {
                         let now = self.clock.now();
-                        let client = siprec::Client::new(&shared, (call, now), &request, server);
+                        let means = siprec::Means {
+                            sip: shared.parts.sip.clone(),
+                            media: shared.parts.media.clone(),
+                            server: shared.config.recorders.get(&server.connector).cloned(),
+                            host: shared.sip_host(),
+                            domain: shared.config.domain.clone(),
+                        };
+                        let client = siprec::Client::new(means, (call, now), &request, server);
                         streams::Server::Recorder(Box::new(client))
                     }
                 };

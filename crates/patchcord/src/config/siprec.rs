@@ -132,8 +132,8 @@ mod tests {
                 "`siprec[1].name`: `first` is the name of another one",
             ),
             (
-                "name = 'a'\nuri = 'sip:h'\nuser = 'x'",
-                "`siprec[1].user`: no such key; did you mean `username`?",
+                "name = 'a'\nuri = 'sip:h'\nusernam = 'x'",
+                "`siprec[1].usernam`: no such key; did you mean `username`?",
             ),
         ];
         let first = Siprec {
