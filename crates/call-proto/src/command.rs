@@ -189,7 +189,7 @@ pub enum RoomRequest {
     },
 }
 
-/// A command to a media stream: the audio of a leg over a WebSocket.
+/// A command to a media stream: the audio of a leg for a server.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum StreamCommand {
     /// Connect → [`Event::Stream`](crate::Event::Stream), and in the end always
@@ -229,16 +229,45 @@ pub struct StreamRequest {
     pub sid: StreamSid,
     /// Account under which the call runs.
     pub account: AccountSid,
-    /// Account that set the address: its rights apply, and its token signs the handshake.
+    /// Account whose document opens it: its rights apply to the address, and its token signs the handshake.
     pub author: AccountSid,
-    /// Absolute `ws` or `wss` address.
-    pub url: String,
+    /// The server.
+    pub target: StreamTarget,
     /// The audio to send.
     pub track: rcml::Track,
     /// Whether the server may also send audio.
     pub both_ways: bool,
     /// Names and values for the server, in order.
     pub parameters: Vec<(String, String)>,
+}
+
+/// The server of a stream.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum StreamTarget {
+    /// A WebSocket server, by its absolute `ws` or `wss` address.
+    Socket(String),
+    /// A recording server (SIPREC).
+    Recorder(RecordingServer),
+}
+
+/// A recording server, and the call for it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RecordingServer {
+    /// The operator's name of the server.
+    pub connector: String,
+    /// The remote party of the leg.
+    pub remote: RecordedParty,
+    /// The party that it called, or that called it.
+    pub local: RecordedParty,
+}
+
+/// A party of a recorded call.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RecordedParty {
+    /// Number, client or SIP address, as in the record of the call.
+    pub address: String,
+    /// Its name, if it gave one.
+    pub name: Option<String>,
 }
 
 /// What to listen for.

@@ -14,10 +14,10 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use model::Timestamp;
-use rcml::{ConversationRelay, Inputs, Voice};
+use rcml::{ConversationRelay, Inputs, RelayEvents, Voice};
 
 use crate::event::Clip;
-use crate::relay_news::{AgentManner, AgentText, ToAgent};
+use crate::relay_news::{AgentManner, AgentText, Speaker, ToAgent};
 use sentences::{spoken, take_sentence};
 
 /// How many pieces are prepared, including the one that is played.
@@ -88,6 +88,10 @@ pub(crate) struct Conversation {
     /// It was interrupted: until this time, more text of it is dropped.
     drops_until: Option<Timestamp>,
     heard: Heard,
+    /// Whether something of the server is audible, or the next piece of it follows.
+    agent_speaks: bool,
+    /// Whether the remote party is speaking.
+    client_speaks: bool,
     next: u64,
     outputs: VecDeque<Output>,
 }
@@ -100,6 +104,7 @@ struct Terms {
     reported: Inputs,
     keys: bool,
     partial: bool,
+    events: RelayEvents,
     tts_language: String,
     transcription_language: String,
     voice: Voice,
@@ -177,6 +182,7 @@ impl Conversation {
             reported: relay.reported,
             keys: relay.keys,
             partial: relay.partial_prompts,
+            events: relay.events,
             tts_language: relay.tts_language.clone(),
             transcription_language: relay.transcription_language.clone(),
             voice: relay.voice,
@@ -193,6 +199,8 @@ impl Conversation {
             is_open: false,
             drops_until: None,
             heard: Heard::default(),
+            agent_speaks: false,
+            client_speaks: false,
             next: 0,
             outputs: VecDeque::new(),
         }
@@ -361,6 +369,7 @@ impl Conversation {
         if let Some(Piece { what, state, .. }) = self.pieces.pop_front() {
             if let What::Sentence { text, .. } = what {
                 self.heard.text.push_str(&text);
+                self.was_played(text.trim());
             }
             if let State::Ready(clip) = state {
                 self.heard.length += clip.length;
@@ -373,7 +382,11 @@ impl Conversation {
     ///
     /// - `text`: what was understood so far, or of the whole utterance; may be empty
     pub(crate) fn understood(&mut self, text: &str, last: bool, now: Timestamp) {
+        self.client_is_speaking(true, now);
         self.interrupt(Input::Speech, now);
+        if last {
+            self.client_is_speaking(false, now);
+        }
         let is_wanted = !text.is_empty() && (last || self.terms.partial);
         if is_wanted && self.reports(Input::Speech) {
             if last {
@@ -386,6 +399,11 @@ impl Conversation {
             }));
         }
         self.proceed(now);
+    }
+
+    /// The remote party does not speak, or no longer.
+    pub(crate) fn is_quiet(&mut self, now: Timestamp) {
+        self.client_is_speaking(false, now);
     }
 
     /// The remote party pressed a key.
@@ -496,7 +514,8 @@ impl Conversation {
         if !first.is_some_and(allows) {
             return;
         }
-        let message = self.interruption(now);
+        let (message, words) = self.interruption(now);
+        self.was_played(words.trim());
         self.drop_pieces(|piece| allows(piece.manner));
         self.gathered.take_if(|gathered| allows(gathered.manner));
         // More of the same answer is heard as another one.
@@ -505,8 +524,8 @@ impl Conversation {
         self.outputs.push_back(Output::Send(message));
     }
 
-    /// What was heard of the current answer.
-    fn interruption(&self, now: Timestamp) -> ToAgent {
+    /// What was heard of the current answer, and of its current sentence.
+    fn interruption(&self, now: Timestamp) -> (ToAgent, String) {
         let turn = self.pieces.front().map_or(self.turn, |piece| piece.turn);
         let is_same = self.heard.turn == turn;
         let mut text = if is_same {
@@ -520,23 +539,57 @@ impl Conversation {
         } else {
             Duration::ZERO
         };
+        let mut current = String::new();
         if let (Some(since), Some(piece)) = (self.playing, self.pieces.front()) {
             let played = self.halted.map_or(now, |at| at.max(since)).since(since);
             length += played;
             if let (What::Sentence { text: words, .. }, State::Ready(clip)) =
                 (&piece.what, piece.state)
             {
-                text.push_str(spoken(words, millis(played), millis(clip.length)));
+                current.push_str(spoken(words, millis(played), millis(clip.length)));
+                text.push_str(&current);
             }
         }
-        ToAgent::Interrupt {
+        let message = ToAgent::Interrupt {
             utterance: text.trim().to_owned(),
             after: length,
+        };
+        (message, current)
+    }
+
+    /// Prepares the next pieces, plays the first if nothing is playing, and reports whether the server speaks.
+    fn proceed(&mut self, now: Timestamp) {
+        self.play_next(now);
+        let is_audible = |piece: &Piece| !matches!(piece.what, What::Keys(_));
+        let begins = self.playing.is_some() && self.pieces.front().is_some_and(is_audible);
+        let speaks = begins || (self.agent_speaks && !self.pieces.is_empty());
+        if std::mem::replace(&mut self.agent_speaks, speaks) != speaks {
+            self.reports_speaker(Speaker::Agent, speaks, now);
         }
     }
 
-    /// Prepares the next pieces, and plays the first if nothing is playing.
-    fn proceed(&mut self, now: Timestamp) {
+    fn client_is_speaking(&mut self, on: bool, now: Timestamp) {
+        if std::mem::replace(&mut self.client_speaks, on) != on {
+            self.reports_speaker(Speaker::Client, on, now);
+        }
+    }
+
+    fn reports_speaker(&mut self, who: Speaker, on: bool, at: Timestamp) {
+        if self.terms.events.speakers {
+            let message = ToAgent::Speaking { who, on, at };
+            self.outputs.push_back(Output::Send(message));
+        }
+    }
+
+    fn was_played(&mut self, text: &str) {
+        if self.terms.events.tokens && !text.is_empty() {
+            let text = text.to_owned();
+            self.outputs
+                .push_back(Output::Send(ToAgent::Played { text }));
+        }
+    }
+
+    fn play_next(&mut self, now: Timestamp) {
         for piece in self.pieces.iter_mut().take(PREPARED) {
             if piece.state == State::Waiting && self.asked < MOST_ASKED {
                 let output = piece.prepare(&self.terms);

@@ -63,7 +63,8 @@ mod type_ahead;
 pub use callback::{CallbackTarget, LegCallback};
 pub use command::{
     Addressed, Command, FetchRequest, Interrupting, Invite, LegCommand, ListenRequest,
-    MediaCommand, OutgoingMessage, RoomRequest, Sound, StreamCommand, StreamRequest, Target,
+    MediaCommand, OutgoingMessage, RecordedParty, RecordingServer, RoomRequest, Sound,
+    StreamCommand, StreamRequest, StreamTarget, Target,
 };
 pub use context::{MakeAddress, RecordingAddress, Settings};
 pub use detection::{Answerer, Detection};
@@ -89,7 +90,8 @@ pub use rcml::{Inputs, ReplyKind, RingTone, Sides};
 pub use recording_request::{NewRecording, Pause, RecordingChange, RecordingRefusal, Turn};
 pub use refer::Refer;
 pub use relay_news::{
-    AgentManner, AgentText, FromAgent, RelayCommand, RelayNews, RelayRequest, RelaySetup, ToAgent,
+    AgentManner, AgentText, FromAgent, RelayCommand, RelayNews, RelayRequest, RelaySetup, Speaker,
+    ToAgent,
 };
 pub use request::{
     Changed, CreateError, ModifyError, NewCall, NewMessage, NewParticipant, SendError,

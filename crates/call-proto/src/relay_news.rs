@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use model::{AccountSid, CallSid, SessionSid};
+use model::{AccountSid, CallSid, SessionSid, Timestamp};
 use rcml::Inputs;
 use serde::{Deserialize, Serialize};
 
@@ -108,11 +108,34 @@ pub enum ToAgent {
         /// How long it had been spoken.
         after: Duration,
     },
+    /// A party has begun or stopped speaking.
+    Speaking {
+        /// Which.
+        who: Speaker,
+        /// Whether it speaks.
+        on: bool,
+        /// Since when.
+        at: Timestamp,
+    },
+    /// This text of the server has been played.
+    Played {
+        /// The words.
+        text: String,
+    },
     /// Something went wrong.
     Error {
         /// Human-readable.
         description: String,
     },
+}
+
+/// A party of a conversation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Speaker {
+    /// The server, whose texts and sounds are played.
+    Agent,
+    /// The remote party.
+    Client,
 }
 
 /// The call, for the server of a conversation.

@@ -1,4 +1,5 @@
-//! Media streams of a leg, from the connection to the last report.
+//! Media streams of a leg, from the connection to the last report: those of `<Stream>`, and sessions with a
+//! recording server (`<Siprec>`), which are streams to another kind of server.
 //!
 //! Audio and the messages of a stream are not seen here: only that it began, the keys for it, and how
 //! it ended. **Invariant: a stream leaves the list once**, with one entry in the trace and, if there
@@ -8,14 +9,17 @@
 use std::time::Duration;
 
 use model::record::Callback;
-use model::{AccountSid, StreamSid, Timestamp, error};
+use model::{AccountSid, SiprecSid, StreamSid, Timestamp, error};
 
 use crate::callback::CallbackTarget;
-use crate::command::{Command, StreamCommand, StreamRequest};
+use crate::command::{
+    Command, RecordedParty, RecordingServer, StreamCommand, StreamRequest, StreamTarget,
+};
 use crate::context::Context;
 use crate::event::{PlayId, Req};
 use crate::fact::Fact;
 use crate::leg::Leg;
+use crate::profile::Profile;
 use crate::stream_news::{StreamCounts, StreamOver};
 use crate::trace::Lane;
 
@@ -47,9 +51,56 @@ impl StopReason {
     }
 }
 
+/// The noun that a stream belongs to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum StreamKind {
+    Stream,
+    Siprec,
+}
+
+impl StreamKind {
+    const fn of(target: &StreamTarget) -> Self {
+        match target {
+            StreamTarget::Socket(_) => Self::Stream,
+            StreamTarget::Recorder(_) => Self::Siprec,
+        }
+    }
+
+    /// The prefix of its parameters.
+    const fn param(self) -> &'static str {
+        match self {
+            Self::Stream => "Stream",
+            Self::Siprec => "Siprec",
+        }
+    }
+
+    /// The prefix of its events.
+    const fn event(self) -> &'static str {
+        match self {
+            Self::Stream => "stream",
+            Self::Siprec => "siprec",
+        }
+    }
+
+    const fn timeout_code(self) -> u16 {
+        match self {
+            Self::Stream => error::STREAM_TIMEOUT,
+            Self::Siprec => error::SIPREC_REFUSED,
+        }
+    }
+
+    fn show(self, sid: StreamSid) -> String {
+        match self {
+            Self::Stream => sid.to_string(),
+            Self::Siprec => SiprecSid::from_bytes(*sid.as_bytes()).to_string(),
+        }
+    }
+}
+
 /// The end of a stream, for the verb that waits for it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct StreamEnd {
+    pub(crate) kind: StreamKind,
     pub(crate) sid: StreamSid,
     pub(crate) name: Option<String>,
     /// What went wrong.
@@ -60,12 +111,19 @@ impl StreamEnd {
     /// The parameters that name the stream, the event, and what went wrong.
     pub(crate) fn params(&self) -> Vec<(String, String)> {
         let event = match self.failure {
-            Some(_) => "stream-error",
-            None => "stream-stopped",
+            Some(_) => "error",
+            None => "stopped",
         };
-        let mut params = event_params(self.sid, self.name.as_deref(), event);
-        if let Some((code, text)) = &self.failure {
-            params.push(("StreamError".to_owned(), format!("{code}: {text}")));
+        let mut params = event_params(self.kind, self.sid, self.name.as_deref(), event);
+        match (&self.failure, self.kind) {
+            (None, _) => {}
+            (Some((code, text)), StreamKind::Stream) => {
+                params.push(("StreamError".to_owned(), format!("{code}: {text}")));
+            }
+            (Some((code, text)), StreamKind::Siprec) => {
+                params.push(("SiprecError".to_owned(), text.clone()));
+                params.push(("SiprecErrorCode".to_owned(), code.to_string()));
+            }
         }
         params
     }
@@ -75,6 +133,7 @@ impl StreamEnd {
 #[derive(Debug)]
 struct OpenStream {
     req: Req,
+    kind: StreamKind,
     sid: StreamSid,
     name: Option<String>,
     both_ways: bool,
@@ -92,16 +151,56 @@ enum Phase {
     Stopping(StopReason, Timestamp),
 }
 
-/// The origin of a stream to open.
-pub(crate) struct Origin {
-    /// Absolute address.
-    pub(crate) url: String,
-    /// Account that set the address.
+/// A stream to open.
+pub(crate) struct Opening {
+    /// The server.
+    pub(crate) target: StreamTarget,
+    /// Its name in the document.
+    pub(crate) name: Option<String>,
+    /// The audio to send.
+    pub(crate) track: rcml::Track,
+    /// Names and values for the server.
+    pub(crate) parameters: Vec<(String, String)>,
+    /// Line in the document; 0 if not read from a document.
+    pub(crate) line: u32,
+    /// Account whose document opens it.
     pub(crate) author: AccountSid,
     /// Receives its events.
     pub(crate) callback: Option<CallbackTarget>,
     /// Whether the server may also send audio.
     pub(crate) both_ways: bool,
+}
+
+impl StreamRequest {
+    /// Its identifier as callbacks and the trace show it: that of a session with a recording server is `SR…`.
+    #[must_use]
+    pub fn shown_sid(&self) -> String {
+        StreamKind::of(&self.target).show(self.sid)
+    }
+}
+
+impl RecordingServer {
+    /// The recording server of a connector, for the call of a leg.
+    pub(crate) fn of(connector: String, leg: &Profile) -> Self {
+        let from = RecordedParty {
+            address: leg.from.clone(),
+            name: leg.caller_name.clone(),
+        };
+        let to = RecordedParty {
+            address: leg.to.clone(),
+            name: None,
+        };
+        let (remote, local) = if leg.is_outbound() {
+            (to, from)
+        } else {
+            (from, to)
+        };
+        Self {
+            connector,
+            remote,
+            local,
+        }
+    }
 }
 
 /// The streams of a leg that have not yet ended.
@@ -117,24 +216,29 @@ impl Streams {
     /// Its end, of which the owner has been notified, if the call has too many.
     pub(crate) fn open(
         &mut self,
-        stream: rcml::Stream,
-        origin: Origin,
+        opening: Opening,
         leg: &mut Leg,
         cx: &mut Context,
     ) -> Result<Req, StreamEnd> {
         let (req, sid) = (cx.req(), cx.stream_sid());
-        let Origin {
-            url,
+        let Opening {
+            target,
+            name,
+            track,
+            parameters,
+            line,
             author,
             callback,
             both_ways,
-        } = origin;
+        } = opening;
+        let kind = StreamKind::of(&target);
         let open = OpenStream {
             req,
+            kind,
             sid,
-            name: stream.name,
+            name,
             both_ways,
-            line: stream.line,
+            line,
             callback,
             phase: Phase::Connecting(cx.now + CONNECTS_WITHIN),
         };
@@ -153,10 +257,10 @@ impl Streams {
             sid,
             account: profile.account,
             author,
-            url,
-            track: stream.track,
+            target,
+            track,
             both_ways,
-            parameters: stream.parameters,
+            parameters,
         };
         let command = StreamCommand::Open {
             req,
@@ -182,7 +286,7 @@ impl Streams {
         let play = open.both_ways.then(|| cx.play_id());
         let begin = StreamCommand::Begin { req, play };
         cx.command(leg.profile.sid, Command::Stream(begin));
-        let params = event_params(open.sid, open.name.as_deref(), "stream-started");
+        let params = event_params(open.kind, open.sid, open.name.as_deref(), "started");
         open.report(params, leg, cx);
         play
     }
@@ -206,7 +310,7 @@ impl Streams {
         let open = self.open.remove(at);
         let req = open.req;
         let text = "the connection was not made in time";
-        let code = error::STREAM_TIMEOUT;
+        let code = open.kind.timeout_code();
         if matches!(open.phase, Phase::Connecting(_)) {
             let close = StreamCommand::Close { req };
             cx.command(leg.profile.sid, Command::Stream(close));
@@ -218,11 +322,18 @@ impl Streams {
         Some((req, open.ends(over, leg, cx)))
     }
 
-    /// Stops the streams with this name; false if there is none.
-    pub(crate) fn stop_named(&mut self, name: &str, leg: &Leg, cx: &mut Context) -> bool {
+    /// Stops the streams of this kind with this name; false if there is none.
+    pub(crate) fn stop_named(
+        &mut self,
+        kind: StreamKind,
+        name: &str,
+        leg: &Leg,
+        cx: &mut Context,
+    ) -> bool {
         let mut found = false;
         for open in &mut self.open {
-            if open.name.as_deref() == Some(name) && !open.is_stopping() {
+            let is_it = open.kind == kind && open.name.as_deref() == Some(name);
+            if is_it && !open.is_stopping() {
                 open.stop(StopReason::Stopped, leg, cx);
                 found = true;
             }
@@ -297,7 +408,8 @@ impl OpenStream {
                 None => (None, "closed by the server".to_owned()),
             },
         };
-        let detail = format!("{} {why}; {}", self.sid, words(&counts));
+        let sid = self.kind.show(self.sid);
+        let detail = format!("{sid} {why}; {}", words(&counts));
         cx.trace(leg.profile.sid, Lane::Media, "stream ended", &detail);
         let mut problems: Vec<(u16, String)> = failure.clone().into_iter().collect();
         problems.extend(lost(&counts));
@@ -309,6 +421,7 @@ impl OpenStream {
             cx.notify(about, code, &text);
         }
         let end = StreamEnd {
+            kind: self.kind,
             sid: self.sid,
             name: self.name.clone(),
             failure,
@@ -344,10 +457,16 @@ impl OpenStream {
     }
 }
 
-fn event_params(sid: StreamSid, name: Option<&str>, event: &str) -> Vec<(String, String)> {
-    let mut params = vec![("StreamSid".to_owned(), sid.to_string())];
-    params.extend(name.map(|name| ("StreamName".to_owned(), name.to_owned())));
-    params.push(("StreamEvent".to_owned(), event.to_owned()));
+fn event_params(
+    kind: StreamKind,
+    sid: StreamSid,
+    name: Option<&str>,
+    event: &str,
+) -> Vec<(String, String)> {
+    let param = |suffix: &str, value: String| (format!("{}{suffix}", kind.param()), value);
+    let mut params = vec![param("Sid", kind.show(sid))];
+    params.extend(name.map(|name| param("Name", name.to_owned())));
+    params.push(param("Event", format!("{}-{event}", kind.event())));
     params
 }
 

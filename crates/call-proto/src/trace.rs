@@ -7,7 +7,7 @@ use model::record::MediaCounts;
 use model::{CallSid, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::command::{Command, LegCommand, RoomRequest, StreamCommand, Target};
+use crate::command::{Command, LegCommand, RoomRequest, StreamCommand, StreamTarget, Target};
 use crate::event::{Event, LegEvent, MediaEvent, SpeechNews};
 use crate::membership::RoomEvent;
 use crate::queueing::{QueueEvent, QueueRequest};
@@ -405,8 +405,11 @@ pub(crate) fn of_command(at: Timestamp, owner: model::Lane, command: &Command) -
 fn of_stream_command(command: &StreamCommand) -> Option<(&'static str, String)> {
     Some(match command {
         StreamCommand::Open { request, .. } => {
-            let detail = format!("{} {}", request.sid, redacted(&request.url));
-            ("open stream", detail)
+            let server = match &request.target {
+                StreamTarget::Socket(url) => redacted(url),
+                StreamTarget::Recorder(recorder) => format!("siprec:{}", recorder.connector),
+            };
+            ("open stream", format!("{} {server}", request.shown_sid()))
         }
         StreamCommand::Begin { .. } => ("begin stream", String::new()),
         // The key is not shown: it may be part of a PIN.
@@ -434,7 +437,7 @@ fn of_relay_command(command: &RelayCommand) -> Option<(&'static str, String)> {
         // The recognizer's own entry says the same.
         ToAgent::Prompt { last: false, .. } => return None,
         // The key is not shown: it may be part of a PIN.
-        ToAgent::Dtmf { .. } => return None,
+        ToAgent::Dtmf { .. } | ToAgent::Speaking { .. } | ToAgent::Played { .. } => return None,
         ToAgent::Interrupt { utterance, after } => {
             let detail = format!("after {} ms, {}", after.as_millis(), length(utterance));
             ("interrupt", detail)

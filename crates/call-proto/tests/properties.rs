@@ -301,6 +301,9 @@ fn random_world(seed: u64, weather: Weather) -> World {
         Recognizer::Missing,
     ]);
     world.agents = vec![
+        ("siprec:main", "[{expect: start}, {expect: stop}]"),
+        ("siprec:leaves", "[{expect: start}, {wait: 3s}, close]"),
+        ("siprec:gone", "unreachable"),
         (
             "ws://app/texts",
             *random.pick(&[
@@ -486,8 +489,11 @@ fn verb(random: &mut Random) -> String {
         "<Start><Transcription name=\"n\" statusCallbackUrl=\"/bot\" partialResults=\"true\"/><Transcription name=\"m\" track=\"inbound_track\" statusCallbackUrl=\"/bot\"/></Start>",
         "<Stop><Transcription name=\"n\"/></Stop>",
         "<Stop><Stream name=\"m\"/><Stream name=\"n\"/></Stop>",
+        "<Start><Siprec name=\"n\" connectorName=\"main\" statusCallback=\"/bot\"/><Siprec name=\"m\" track=\"outbound_track\"/></Start>",
+        "<Start><Siprec name=\"n\" connectorName=\"leaves\"/><Siprec connectorName=\"gone\" statusCallback=\"/bot\"/></Start>",
+        "<Stop><Siprec name=\"n\"/><Siprec name=\"m\"/></Stop>",
         "<Connect><ConversationRelay url=\"ws://app/texts\" welcomeGreeting=\"words\"/></Connect>",
-        "<Connect action=\"/a\"><ConversationRelay url=\"/texts\" dtmfDetection=\"true\" interruptible=\"dtmf\" preemptible=\"true\" partialPrompts=\"true\"/></Connect>",
+        "<Connect action=\"/a\"><ConversationRelay url=\"/texts\" dtmfDetection=\"true\" interruptible=\"dtmf\" preemptible=\"true\" partialPrompts=\"true\" speechTimeout=\"900\" events=\"speaker-events tokens-played\"/></Connect>",
         "<Connect><ConversationRelay url=\"ws://app/gone\"/></Connect>",
         "<Connect action=\"/b\"><ConversationRelay url=\"http://[\"/></Connect>",
     ];

@@ -1,5 +1,6 @@
 //! The handle to the call engine, and the state shared by all calls.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -27,6 +28,7 @@ use crate::queues::Queues;
 use crate::records::Records;
 use crate::refusals::Refusals;
 use crate::rooms::Rooms;
+use crate::siprec::RecordingServer;
 use crate::strangers::{StrangerLimits, Strangers};
 
 /// The operator's settings for calls.
@@ -51,6 +53,8 @@ pub struct EngineConfig {
     pub screening_releases_both: bool,
     /// Folder of recordings.
     pub recordings: PathBuf,
+    /// Recording servers, by the names that documents give as `connectorName`.
+    pub recorders: BTreeMap<String, RecordingServer>,
     /// Limits for unauthenticated callers.
     pub strangers: StrangerLimits,
     /// Maximum number of RTP endpoints; `None` if the system decides. When all are in use, inbound

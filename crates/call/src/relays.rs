@@ -6,7 +6,9 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use call_proto::{AgentManner, AgentText, FromAgent, Inputs, RelayNews, RelaySetup, Req, ToAgent};
+use call_proto::{
+    AgentManner, AgentText, FromAgent, Inputs, RelayNews, RelaySetup, Req, Speaker, ToAgent,
+};
 use futures_util::{SinkExt as _, StreamExt as _};
 use stream_proto::{
     Pulse, RelayIncoming, RelayManner, RelayOutgoing, RelayPace, RelayPulse, read_relay,
@@ -263,6 +265,21 @@ fn written(message: &ToAgent) -> String {
         ToAgent::Interrupt { utterance, after } => RelayOutgoing::Interrupt {
             utterance_until_interrupt: utterance,
             duration_until_interrupt_ms: u64::try_from(after.as_millis()).unwrap_or(u64::MAX),
+        }
+        .to_text(),
+        ToAgent::Speaking { who, on, at } => RelayOutgoing::Info {
+            name: match who {
+                Speaker::Agent => "agentSpeaking",
+                Speaker::Client => "clientSpeaking",
+            },
+            value: if *on { "on" } else { "off" },
+            ts: u64::try_from(at.as_millis()).ok(),
+        }
+        .to_text(),
+        ToAgent::Played { text } => RelayOutgoing::Info {
+            name: "tokensPlayed",
+            value: text,
+            ts: None,
         }
         .to_text(),
         ToAgent::Error { description } => RelayOutgoing::Error { description }.to_text(),

@@ -91,7 +91,7 @@ pub(crate) fn message(message: OutgoingMessage, peer: Peer) -> MessageSpec {
     }
 }
 
-fn credentials(credentials: Option<(String, String)>) -> Option<Credentials> {
+pub(crate) fn credentials(credentials: Option<(String, String)>) -> Option<Credentials> {
     credentials.map(|(username, password)| Credentials { username, password })
 }
 
@@ -186,7 +186,8 @@ pub(crate) fn reason_header(status: u16, text: Option<String>) -> Headers {
     )]
 }
 
-fn from_uri(from: &str, host: &str) -> String {
+/// The SIP address of a party that is named by an address, number or client.
+pub(crate) fn from_uri(from: &str, host: &str) -> String {
     if from.contains('@') {
         let known = from.starts_with("sip:") || from.starts_with("sips:");
         return if known {

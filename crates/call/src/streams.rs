@@ -1,4 +1,4 @@
-//! Media streams: from the media side to a WebSocket server and back.
+//! Media streams: from the media side to a WebSocket server and back; `siprec` has those to a recording server.
 //!
 //! What is sent and what it means is decided by `stream_proto::Session`; this carries it out. **Invariant:
 //! every stream that is opened reports its end once, and a server that does not read or write delays
@@ -22,6 +22,9 @@ use webhook::tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use webhook::tokio_tungstenite::tungstenite::{self, Message};
 use webhook::{SocketError, WebSocket};
 
+use crate::siprec;
+use crate::stream_orders::{Failure, Instruction, track_of, tracks};
+
 /// Frames from the media side that wait for the task of a stream: it takes them at once, so that only a
 /// busy machine fills this.
 const WAITING: usize = 500;
@@ -30,8 +33,13 @@ const MESSAGES_AT_ONCE: usize = 64;
 /// How long a server may take to accept the last messages.
 const GOODBYE: Duration = Duration::from_secs(2);
 
-/// Why a stream ended unasked: the number in the error table and a text.
-type Failure = (u16, String);
+/// The server of a stream.
+pub(crate) enum Server<O> {
+    /// A WebSocket server, and what connects to it.
+    Socket(O),
+    /// A recording server.
+    Recorder(Box<siprec::Client>),
+}
 
 /// Where a stream gets its audio.
 pub(crate) struct Ends<'a> {
@@ -54,25 +62,15 @@ struct Stream {
     instructions: UnboundedSender<Instruction>,
 }
 
-/// An instruction from the call to the task of a stream.
-enum Instruction {
-    Begin(Option<PlayId>, Receiver<Frame>),
-    Key(char),
-    Marked(u64),
-    Unplayed(usize),
-    Close,
-}
-
 impl Streams {
     /// Connects, in a job of its own.
     ///
-    /// - `opening`: makes the connection
     /// - `tell`: called with each event of the stream
     pub(crate) fn open(
         &mut self,
         (req, request): (Req, StreamRequest),
         ends: &Ends<'_>,
-        opening: impl Future<Output = Result<WebSocket, SocketError>> + Send + 'static,
+        server: Server<impl Future<Output = Result<WebSocket, SocketError>> + Send + 'static>,
         tell: impl Fn(StreamNews) + Send + Sync + 'static,
         jobs: &mut JoinSet<()>,
     ) {
@@ -97,7 +95,10 @@ impl Streams {
         };
         jobs.spawn(async move {
             let connected = || tell(StreamNews::Connected);
-            let over = job.run(opening, connected).await;
+            let over = match server {
+                Server::Socket(opening) => job.run(opening, connected).await,
+                Server::Recorder(client) => client.run(job.instructions, connected).await,
+            };
             for recording in taps {
                 session.control(EngineControl::StopRecord { recording });
             }
@@ -167,14 +168,6 @@ impl Stream {
     fn tell(&self, instruction: Instruction) {
         // Its task may have ended; the family learns of that from its last news.
         let _ = self.instructions.send(instruction);
-    }
-}
-
-fn tracks(track: rcml::Track) -> Vec<Track> {
-    match track {
-        rcml::Track::Inbound => vec![Track::Inbound],
-        rcml::Track::Outbound => vec![Track::Outbound],
-        rcml::Track::Both => vec![Track::Inbound, Track::Outbound],
     }
 }
 
@@ -354,11 +347,8 @@ struct Line {
 impl Line {
     fn poll_frames(&mut self, cx: &mut Context<'_>) {
         while let Poll::Ready(Some(frame)) = self.frames.poll_recv(cx) {
-            let track = match frame.track {
-                media::Track::Heard => Track::Inbound,
-                media::Track::Sent => Track::Outbound,
-            };
-            self.session.hear(track, frame.at, &frame.samples);
+            self.session
+                .hear(track_of(&frame), frame.at, &frame.samples);
         }
     }
 
@@ -501,6 +491,7 @@ pub(crate) mod tests {
     use super::*;
     use base64::Engine as _;
     use base64::engine::general_purpose::STANDARD;
+    use call_proto::StreamTarget;
     use media::{MediaConfig, MediaPlane};
     use model::{AccountSid, StreamSid};
     use sha1::{Digest as _, Sha1};
@@ -618,7 +609,7 @@ pub(crate) mod tests {
                 sid: StreamSid::from_bytes([1; 16]),
                 account: AccountSid::from_bytes([2; 16]),
                 author: AccountSid::from_bytes([2; 16]),
-                url: String::new(),
+                target: StreamTarget::Socket(String::new()),
                 track: rcml::Track::Inbound,
                 both_ways: true,
                 parameters: Vec::new(),

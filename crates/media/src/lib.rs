@@ -41,5 +41,5 @@ pub use media_proto::{
     Control as EngineControl, DigitWay, EndpointId, MixId, Part, Pause, PlayId, RecordingId,
     Report, Stats, Terms,
 };
-pub use plane::{Counts, MediaConfig, MediaPlane, Reports, Session};
+pub use plane::{Counts, MediaConfig, MediaPlane, Outlet, Reports, Session};
 pub use tap::{FRAME, Frame, Track};

@@ -4,6 +4,7 @@
 //! its endpoints on the worker that was least busy when it began; the `directory` knows where they
 //! are later.
 
+use crate::address;
 use crate::control::Control;
 use crate::directory::{Asker, Directory, SessionId};
 use crate::disk::Disk;
@@ -14,7 +15,7 @@ use media_proto::{EndpointId, Report};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
@@ -52,6 +53,17 @@ impl Default for MediaConfig {
             silence_timeout: Duration::from_secs(60),
         }
     }
+}
+
+/// Sockets from which the caller sends a stream; they do not block.
+#[derive(Debug)]
+pub struct Outlet {
+    /// For RTP, on an even port.
+    pub rtp: UdpSocket,
+    /// For RTCP, on the port after it.
+    pub rtcp: UdpSocket,
+    /// The address to name in SDP.
+    pub address: IpAddr,
 }
 
 /// Gauges and counters of the media plane.
@@ -92,6 +104,8 @@ pub struct MediaPlane {
 
 #[derive(Debug)]
 struct Inner {
+    config: Arc<MediaConfig>,
+    ports: Arc<Ports>,
     directory: Arc<Directory>,
     next_session: AtomicU64,
     /// Blocks of recordings replaced by silence because the disk was too slow.
@@ -147,6 +161,8 @@ impl MediaPlane {
         };
         // Made first: if a thread cannot be started, dropping this stops the others.
         let inner = Inner {
+            config: Arc::clone(&common.config),
+            ports: Arc::clone(&common.ports),
             directory,
             next_session: AtomicU64::new(0),
             overruns: disk.overruns(),
@@ -180,6 +196,23 @@ impl MediaPlane {
                 plane: Arc::clone(&self.inner),
             }),
         }
+    }
+
+    /// Opens a pair of sockets for a stream that the caller itself sends, on a pair of the ports for RTP.
+    ///
+    /// - `remote`: the other side, as known from its signalling
+    ///
+    /// # Errors
+    /// Those of the system, or [`io::ErrorKind::AddrInUse`] if no pair of ports is free.
+    pub fn outlet(&self, remote: IpAddr) -> io::Result<Outlet> {
+        let config = &self.inner.config;
+        let local = address::choose(config.address, config.advertised, Some(remote));
+        let (rtp, rtcp) = self.inner.ports.open(local.bind)?;
+        Ok(Outlet {
+            rtp,
+            rtcp,
+            address: local.announce,
+        })
     }
 
     /// The current gauges and counters.

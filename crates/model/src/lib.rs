@@ -43,9 +43,9 @@ pub use sid::{
     AccountSid, ApplicationSid, AuditSid, CallSid, ClientSid, ConferenceSid, EmailSid, EventSid,
     ExtensionSid, GatewaySid, GeolocationSid, InstanceSid, KeySid, LiveTranscriptionSid,
     MessageRouteSid, MessageSid, NotificationSid, NumberSid, OrganizationSid, ProfileSid, QueueSid,
-    RecordingSid, ServerSid, SessionSid, SidError, StreamSid, TranscriptionSid, UsageTriggerSid,
-    VerificationSid, VerifyAttemptSid, VerifyBucketSid, VerifyLimitSid, VerifySafeSid,
-    VerifyServiceSid,
+    RecordingSid, ServerSid, SessionSid, SidError, SiprecSid, StreamSid, TranscriptionSid,
+    UsageTriggerSid, VerificationSid, VerifyAttemptSid, VerifyBucketSid, VerifyLimitSid,
+    VerifySafeSid, VerifyServiceSid,
 };
 pub use source::Source;
 pub use status::{

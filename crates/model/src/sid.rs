@@ -177,6 +177,9 @@ sid!(
     /// A media stream of a call.
     StreamSid, "MZ");
 sid!(
+    /// A session with a recording server (`<Siprec>`).
+    SiprecSid, "SR");
+sid!(
     /// A transcription of a live call.
     LiveTranscriptionSid, "GT");
 sid!(

@@ -8,6 +8,7 @@
 mod document;
 mod role;
 mod setting;
+mod siprec;
 mod source;
 mod trunk;
 mod weak;
@@ -26,6 +27,7 @@ pub(crate) use setting::{
     CommandLine, Domain, Email, HttpAddress, LogFormat, LogLevel, MailSecurity, MediaBytes, Origin,
     PortRange, Secret, Sender, Text,
 };
+pub(crate) use siprec::Siprec;
 pub(crate) use source::{Flags, load};
 pub(crate) use trunk::Trunk;
 
@@ -66,6 +68,8 @@ macro_rules! settings {
             $($(#[doc = $section_doc])+ pub(crate) $section: $Section,)+
             /// Providers that calls come from and go to; the first takes calls to numbers.
             pub(crate) trunks: Vec<Trunk>,
+            /// Recording servers that documents may name.
+            pub(crate) recorders: Vec<Siprec>,
             /// Roles besides the built-in ones.
             pub(crate) roles: Vec<Role>,
         }
@@ -75,6 +79,7 @@ macro_rules! settings {
                 Ok(Self {
                     $($section: $Section { $($key: <$kind as Setting>::read($default)?,)+ },)+
                     trunks: Vec::new(),
+                    recorders: Vec::new(),
                     roles: Vec::new(),
                 })
             }

@@ -44,7 +44,7 @@ pub use verb::{
     Attach, Beep, Branch, CallRecording, Conference, ConferenceRecording, Connect, ConnectNoun,
     ConversationRelay, Detection, Dial, DialRecording, Echo, Email, Enqueue, Gather, Hangup,
     Inputs, Leave, LegEvent, Manner, Noun, Pause, Play, Prompt, Queue, Record, RecordingCallback,
-    RecordingEvent, RecordingStart, Redirect, Refer, Reject, RejectReason, RingTone, Say, Sides,
-    Sms, Speech, SpeechTimeout, Spoken, Start, StartNoun, Stop, StopNoun, Stream, Track,
-    Transcription, Unsupported, Verb, Voice, Wait,
+    RecordingEvent, RecordingStart, Redirect, Refer, Reject, RejectReason, RelayEvents, RingTone,
+    Say, Sides, Siprec, Sms, Speech, SpeechTimeout, Spoken, Start, StartNoun, Stop, StopNoun,
+    Stream, Track, Transcription, Unsupported, Verb, Voice, Wait,
 };

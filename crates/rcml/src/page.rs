@@ -48,6 +48,7 @@ pages! {
     "Stream" "stream",
     "Recording" "recording",
     "Transcription" "transcription",
+    "Siprec" "siprec",
     "ConversationRelay" "conversation-relay",
 }
 

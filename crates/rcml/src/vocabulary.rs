@@ -32,11 +32,13 @@ pub(crate) const STREAM: &str = "Stream";
 pub(crate) const RECORDING: &str = "Recording";
 /// Supported inside `Start` and `Stop`.
 pub(crate) const TRANSCRIPTION: &str = "Transcription";
+/// Supported inside `Start` and `Stop`.
+pub(crate) const SIPREC: &str = "Siprec";
 /// All that is supported inside `Start` and `Stop`.
-pub(crate) const STARTED: &[&str] = &[STREAM, RECORDING, TRANSCRIPTION];
+pub(crate) const STARTED: &[&str] = &[STREAM, RECORDING, TRANSCRIPTION, SIPREC];
 /// Supported inside `Connect`.
 pub(crate) const RELAY: &str = "ConversationRelay";
-/// Supported inside `Stream` and `ConversationRelay`.
+/// Supported inside `Stream`, `ConversationRelay` and `Siprec`.
 pub(crate) const PARAMETER: &str = "Parameter";
 /// Supported inside `ConversationRelay`.
 pub(crate) const LANGUAGE: &str = "Language";
@@ -74,8 +76,6 @@ pub(crate) const UNBUILT_PARTS: &[(&str, &[&str])] = &[
         ],
     ),
     ("Enqueue", &["Task"]),
-    ("Start", &["Siprec"]),
-    ("Stop", &["Siprec"]),
 ];
 
 /// Every verb.
@@ -110,7 +110,7 @@ pub(crate) fn parts_of(parent: &str) -> impl Iterator<Item = &'static str> + use
         "Connect" => &[&[STREAM, RELAY]],
         "Start" | "Stop" => &[STARTED],
         RELAY => &[&[LANGUAGE, PARAMETER]],
-        "Stream" => &[&[PARAMETER]],
+        STREAM | SIPREC => &[&[PARAMETER]],
         "Refer" => &[REFERRED],
         "Message" => &[MESSAGE],
         _ => &[],

@@ -107,9 +107,11 @@ fn skipped(element: &Element<'_>) -> Finding {
         let place = match name {
             "Response" => "at the top",
             vocabulary::STREAM => "inside `Connect`, `Start` or `Stop`",
-            vocabulary::RECORDING | vocabulary::TRANSCRIPTION => "inside `Start` or `Stop`",
+            vocabulary::RECORDING | vocabulary::TRANSCRIPTION | vocabulary::SIPREC => {
+                "inside `Start` or `Stop`"
+            }
             vocabulary::RELAY => "inside `Connect`",
-            vocabulary::PARAMETER => "inside `Stream` or `ConversationRelay`",
+            vocabulary::PARAMETER => "inside `Stream`, `ConversationRelay` or `Siprec`",
             "Sip" => "inside `Dial` or `Refer`",
             "ReferSip" => "inside `Refer`",
             "Body" | "Media" => "inside `Message`",

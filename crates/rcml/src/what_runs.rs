@@ -26,6 +26,7 @@ fn render() -> String {
         vocabulary::STREAM,
         vocabulary::RECORDING,
         vocabulary::TRANSCRIPTION,
+        vocabulary::SIPREC,
         vocabulary::RELAY,
         vocabulary::LANGUAGE,
         vocabulary::PARAMETER,

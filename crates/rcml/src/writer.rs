@@ -7,8 +7,9 @@ use crate::document::unless_post;
 use crate::verb::{
     Branch, CallRecording, Conference, ConferenceRecording, Connect, ConnectNoun,
     ConversationRelay, Dial, Email, Enqueue, Gather, Inputs, LegEvent, Manner, Noun, Pause, Play,
-    Prompt, Queue, Record, RecordingCallback, Refer, RejectReason, RingTone, Say, Sides, Sms,
-    Speech, SpeechTimeout, Spoken, StartNoun, StopNoun, Stream, Track, Transcription, Verb, Voice,
+    Prompt, Queue, Record, RecordingCallback, Refer, RejectReason, RingTone, Say, Sides, Siprec,
+    Sms, Speech, SpeechTimeout, Spoken, StartNoun, StopNoun, Stream, Track, Transcription, Verb,
+    Voice,
 };
 
 /// The document that holds these verbs.
@@ -66,6 +67,7 @@ impl Writer {
                         StopNoun::Stream(name) => ("Stream", name),
                         StopNoun::Recording(name) => ("Recording", name),
                         StopNoun::Transcription(name) => ("Transcription", name),
+                        StopNoun::Siprec(name) => ("Siprec", name),
                     };
                     self.line(2, element, vec![("name", Some(name.clone()))], "");
                 }
@@ -107,6 +109,12 @@ impl Writer {
                 }
                 StartNoun::Transcription(it) => {
                     self.line(2, "Transcription", transcription_attributes(it), "");
+                }
+                StartNoun::Siprec(siprec) => {
+                    self.open(2, "Siprec", siprec_attributes(siprec));
+                    self.0.push_str(">\n");
+                    self.parameters(&siprec.parameters);
+                    self.0.push_str("    </Siprec>\n");
                 }
             }
         }
@@ -630,6 +638,24 @@ fn stream_attributes(stream: &Stream) -> Pairs<'_> {
     ]
 }
 
+fn siprec_attributes(siprec: &Siprec) -> Pairs<'_> {
+    let connector = Some(siprec.connector.clone());
+    let track = (siprec.track != Track::Both).then(|| siprec.track.as_str().to_owned());
+    vec![
+        ("name", siprec.name.clone()),
+        (
+            "connectorName",
+            connector.filter(|name| name != Siprec::DEFAULT_CONNECTOR),
+        ),
+        ("track", track),
+        ("statusCallback", siprec.status_callback.clone()),
+        (
+            "statusCallbackMethod",
+            unless_post(siprec.status_callback_method).map(str::to_owned),
+        ),
+    ]
+}
+
 fn relay_attributes(relay: &ConversationRelay) -> Pairs<'_> {
     let default = ConversationRelay::new("");
     let language = |written: &String| (*written != default.tts_language).then(|| written.clone());
@@ -638,6 +664,8 @@ fn relay_attributes(relay: &ConversationRelay) -> Pairs<'_> {
     };
     let flag = |on: bool| on.then(|| "true".to_owned());
     let hints = (!relay.hints.is_empty()).then(|| relay.hints.join(","));
+    let events = relay.events.names().join(" ");
+    let timeout = relay.speech_timeout_ms.map(|ms| ms.to_string());
     vec![
         ("url", Some(relay.url.clone())),
         ("welcomeGreeting", relay.greeting.clone()),
@@ -663,6 +691,8 @@ fn relay_attributes(relay: &ConversationRelay) -> Pairs<'_> {
         ),
         ("voice", unless_man(relay.voice)),
         ("hints", hints),
+        ("speechTimeout", timeout),
+        ("events", Some(events).filter(|events| !events.is_empty())),
     ]
 }
 

@@ -2,7 +2,7 @@
 
 use rcml::{ConnectNoun, Document, Noun, Prompt, StartNoun, Verb};
 
-const DOCUMENTS: [&str; 22] = [
+const DOCUMENTS: [&str; 23] = [
     "<Response><Say voice='woman' language='pt-br' loop='0'>a &lt; \"b\" &amp; c&#10;d</Say></Response>",
     "<Response><Play loop='2'>http://a/b.wav?x=1&y=2</Play><Play digits='1w2'/></Response>",
     "<Response><Pause length='7'/><Pause/><Reject reason='busy'/><Reject/><Hangup/></Response>",
@@ -52,10 +52,14 @@ const DOCUMENTS: [&str; 22] = [
     "<Response><Start><Transcription statusCallbackUrl='/t'/><Transcription name='n' track='outbound_track' \
      statusCallbackUrl='/t' statusCallbackMethod='GET' inboundTrackLabel='a' outboundTrackLabel='b' \
      partialResults='true' languageCode='de-DE' hints='x y,z'/></Start><Stop><Transcription name='n'/></Stop></Response>",
+    "<Response><Start><Siprec/><Siprec name='n' connectorName='c' track='inbound_track' statusCallback='/s' \
+     statusCallbackMethod='GET'><Parameter name='a' value='b'/></Siprec><Siprec track='outbound_track'/></Start>\
+     <Stop><Siprec name='n'/></Stop></Response>",
     "<Response><Connect><ConversationRelay url='wss://a/b'/></Connect><Connect action='/a'>\
      <ConversationRelay url='/b' welcomeGreeting='a &quot;b&quot;' welcomeGreetingInterruptible='none' \
      interruptible='dtmf' reportInputDuringAgentSpeech='any' preemptible='true' dtmfDetection='true' \
-     partialPrompts='true' language='de-DE' ttsLanguage='en-GB' voice='woman' hints='a b,c'>\
+     partialPrompts='true' language='de-DE' ttsLanguage='en-GB' voice='woman' hints='a b,c' speechTimeout='850' \
+     debug='tokens-played' events='speaker-events'>\
      <Language code='fr' voice='woman'/><Parameter name='a' value='1'/><Language code='en-GB'/>\
      </ConversationRelay></Connect></Response>",
     "<Response><Dial record='record-from-answer' ringTone='us-old' sequential='true'>1</Dial><Dial record='record-from-ringing' trim='trim-silence'>1</Dial>\
@@ -133,6 +137,7 @@ fn without_lines(mut verbs: Vec<Verb>) -> Vec<Verb> {
                         StartNoun::Stream(stream) => stream.line = 0,
                         StartNoun::Recording(recording) => recording.line = 0,
                         StartNoun::Transcription(transcription) => transcription.line = 0,
+                        StartNoun::Siprec(siprec) => siprec.line = 0,
                     }
                 }
             }

@@ -26,7 +26,7 @@ use crate::read::{self, Map, Problems};
 use crate::yaml::{self, Node};
 use party::Party;
 
-pub(crate) use agent::{Agent, AgentAction, AgentKind, AgentStep, Awaited, Noticed};
+pub(crate) use agent::{Agent, AgentAction, AgentKind, AgentStep, Awaited, Noticed, SIPREC};
 pub(crate) use api::{ApiStep, ITS_CONFERENCE};
 pub(crate) use application::Application;
 pub use application::Source;

@@ -36,11 +36,11 @@ fn scripts_that_cannot_be_right_are_refused_with_their_line() {
         ),
         (
             "agents: {http://a/: []}",
-            "line 3: `agents`: `http://a/` is not a ws or wss address without a query",
+            "line 3: `agents`: `http://a/` is neither a ws or wss address without a query nor `siprec:` with the name of a connector",
         ),
         (
             "agents: {'ws://a/?b=c': []}",
-            "line 3: `agents`: `ws://a/?b=c` is not a ws or wss address without a query",
+            "line 3: `agents`: `ws://a/?b=c` is neither a ws or wss address without a query nor `siprec:` with the name of a connector",
         ),
         (
             "agents: {ws://a/: [dance]}",
@@ -53,7 +53,7 @@ fn scripts_that_cannot_be_right_are_refused_with_their_line() {
         ),
         (
             "agents: {ws://a/: [{expect: begin}]}",
-            "line 3: `expect` does not accept `begin`; known: `start`, `setup`, `stop`, `{key: ...}`, `{mark: ...}`, `{prompt: ...}`, `{partial: ...}`, `{interrupt: ...}`, `{error: ...}`",
+            "line 3: `expect` does not accept `begin`; known: `start`, `setup`, `stop`, `{key: ...}`, `{mark: ...}`, `{prompt: ...}`, `{partial: ...}`, `{interrupt: ...}`, `{info: ...}`, `{error: ...}`",
         ),
         (
             "agents: {ws://a/: [{expect: {key: 12}}]}",

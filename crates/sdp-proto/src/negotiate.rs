@@ -12,7 +12,7 @@ use crate::session::{
 use audio::Codec;
 use std::net::{IpAddr, SocketAddr};
 
-const AUDIO: &str = "audio";
+pub(crate) const AUDIO: &str = "audio";
 /// First dynamic payload type (RFC 3551 §6).
 const FIRST_DYNAMIC: u8 = 96;
 /// Clock rate of telephone-event, in Hz.
@@ -363,15 +363,20 @@ fn rtpmap(payload_type: u8, name: &str, clock_rate: u32) -> RtpMap {
     }
 }
 
+/// Our `o=` line.
+pub(crate) fn origin(address: Connection, session_id: u64, version: u64) -> Origin {
+    Origin {
+        username: "patchcord".to_owned(),
+        session_id,
+        version,
+        address,
+    }
+}
+
 pub(crate) fn describe(local: &LocalMedia, media: Vec<Media>) -> Session {
     let address = Connection::Ip(local.address);
     Session {
-        origin: Some(Origin {
-            username: "patchcord".to_owned(),
-            session_id: local.session_id,
-            version: local.version,
-            address: address.clone(),
-        }),
+        origin: Some(origin(address.clone(), local.session_id, local.version)),
         connection: Some(address),
         direction: None,
         attributes: Vec::new(),

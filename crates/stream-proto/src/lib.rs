@@ -1,5 +1,5 @@
 //! The messages of a media stream, pure: the audio of a call as JSON text over a WebSocket, as in
-//! Twilio's Media Streams; and those of a conversation in text (`relay`).
+//! Twilio's Media Streams; those of a conversation in text (`relay`); and what a recording server gets (`siprec`).
 //!
 //! A [`Session`] is one stream. Audio, keys and marks of the call go in, and so does what the server
 //! sends; messages for the server and orders for the media side come out. **Invariant: messages leave
@@ -16,6 +16,7 @@ mod incoming;
 mod outgoing;
 mod relay;
 mod session;
+pub mod siprec;
 
 pub use relay::{
     Pulse, RelayIncoming, RelayManner, RelayOutgoing, RelayPace, RelayPulse, read_relay,

@@ -109,6 +109,14 @@ pub enum RelayOutgoing<'a> {
         utterance_until_interrupt: &'a str,
         duration_until_interrupt_ms: u64,
     },
+    /// Something that the document wants the server to be informed of.
+    Info {
+        name: &'a str,
+        value: &'a str,
+        /// Milliseconds since the Unix epoch.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        ts: Option<u64>,
+    },
     /// Something went wrong.
     Error { description: &'a str },
 }
@@ -519,6 +527,22 @@ mod tests {
                     duration_until_interrupt_ms: 460,
                 },
                 r#"{"type":"interrupt","utteranceUntilInterrupt":"Life is","durationUntilInterruptMs":460}"#,
+            ),
+            (
+                RelayOutgoing::Info {
+                    name: "agentSpeaking",
+                    value: "on",
+                    ts: Some(1_752_091_234_567),
+                },
+                r#"{"type":"info","name":"agentSpeaking","value":"on","ts":1752091234567}"#,
+            ),
+            (
+                RelayOutgoing::Info {
+                    name: "tokensPlayed",
+                    value: "Hi.",
+                    ts: None,
+                },
+                r#"{"type":"info","name":"tokensPlayed","value":"Hi."}"#,
             ),
             (
                 RelayOutgoing::Error { description: "x" },

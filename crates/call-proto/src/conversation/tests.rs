@@ -59,6 +59,10 @@ impl Stage {
                     self.log.push(format!("prompt {text} {last}"));
                 }
                 Output::Send(ToAgent::Dtmf { digit }) => self.log.push(format!("key {digit}")),
+                Output::Send(ToAgent::Speaking { who, on, .. }) => {
+                    self.log.push(format!("{who:?} {on}"));
+                }
+                Output::Send(ToAgent::Played { text }) => self.log.push(format!("played {text}")),
                 Output::Send(other) => panic!("{other:?}"),
             }
         }
@@ -308,6 +312,43 @@ fn languages_voices_sounds_and_keys_are_in_order() {
     };
     stage.conversation.say(text, stage.now).expect("room");
     assert_eq!(stage.carry_out(), "speak Merci (fr-FR man)");
+}
+
+#[test]
+fn the_server_learns_who_speaks_and_what_was_played() {
+    let mut stage = Stage::new(|relay| {
+        relay.events.speakers = true;
+        relay.events.tokens = true;
+        relay.keys = true;
+    });
+    assert_eq!(
+        stage.text("One two. Three four.", true),
+        "speak One two. (en-US man), speak Three four. (en-US man), play 80, Agent true"
+    );
+    assert_eq!(stage.end(80), "played One two., play 110");
+    assert_eq!(stage.end(110), "played Three four., Agent false");
+    assert_eq!(stage.hear("a", false), "Client true");
+    assert_eq!(stage.hear("a b", true), "Client false, prompt a b true");
+    // Of what is interrupted, the words that were heard; keys are not heard as speech.
+    let now = stage.now;
+    let pressed = stage.conversation.press("12".to_owned(), now);
+    assert_eq!(
+        (pressed, stage.carry_out()),
+        (Ok(()), "press 12".to_owned())
+    );
+    assert_eq!(stage.end(400), "");
+    stage.text("Five six.", true);
+    stage.pass(50);
+    assert_eq!(
+        stage.hear("no", false),
+        "Client true, played Five, silence, interrupt [Five] 50, Agent false"
+    );
+    stage.conversation.is_quiet(stage.now);
+    assert_eq!(stage.carry_out(), "Client false");
+    // None of it is sent unasked.
+    let mut stage = Stage::new(|_| ());
+    assert_eq!(stage.text("One.", true), "speak One. (en-US man), play 40");
+    assert_eq!((stage.end(40), stage.hear("a", false)), Default::default());
 }
 
 #[test]

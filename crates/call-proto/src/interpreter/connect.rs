@@ -1,21 +1,22 @@
-//! `<Connect>`, `<Start>` and `<Stop>`: streams of the leg, which `streams` keeps, recordings (`recording`) and transcriptions (`transcripts`); a conversation inside
+//! `<Connect>`, `<Start>` and `<Stop>`: streams of the leg and sessions with a recording server, which `streams` keeps, recordings (`recording`) and transcriptions (`transcripts`); a conversation inside
 //! `<Connect>` is in `relay`.
 //!
 //! `<Connect>` waits for the end of its stream, and the leg hears what the server sends.
 //! **Invariant: a `<Connect>` that is left, whatever the reason, stops its stream.**
 
 use rcml::{
-    CallRecording, Connect, ConnectNoun, Start, StartNoun, Stop, StopNoun, Stream, Transcription,
+    CallRecording, Connect, ConnectNoun, Siprec, Start, StartNoun, Stop, StopNoun, Stream,
+    Transcription,
 };
 
 use super::relay;
 use super::verb::{Running, Site, Step};
 use crate::callback::CallbackTarget;
-use crate::command::MediaCommand;
+use crate::command::{MediaCommand, RecordingServer, StreamTarget};
 use crate::context::Context;
 use crate::event::{PlayId, Req};
 use crate::recording::RecordingTerms;
-use crate::streams::{Origin, StopReason, StreamEnd};
+use crate::streams::{Opening, StopReason, StreamEnd, StreamKind};
 use model::{HttpMethod, RecordingSource, error};
 
 /// A `<Connect>` whose stream is open.
@@ -60,6 +61,7 @@ pub(super) fn start(start: Start, site: &mut Site<'_>, cx: &mut Context) -> Step
             }
             StartNoun::Recording(recording) => record(recording, site, cx),
             StartNoun::Transcription(transcription) => transcribe(*transcription, site, cx),
+            StartNoun::Siprec(siprec) => send_to_recorder(*siprec, site, cx),
         }
     }
     Step::Next
@@ -85,7 +87,9 @@ pub(super) fn stop(stop: &Stop, site: &mut Site<'_>, cx: &mut Context) -> Step {
     for noun in &stop.nouns {
         let (found, code, what) = match noun {
             StopNoun::Stream(name) => {
-                let found = site.streams.stop_named(name, site.leg, cx);
+                let found = site
+                    .streams
+                    .stop_named(StreamKind::Stream, name, site.leg, cx);
                 (found, error::STREAM_UNKNOWN, format!("stream `{name}`"))
             }
             StopNoun::Recording(name) => {
@@ -100,6 +104,12 @@ pub(super) fn stop(stop: &Stop, site: &mut Site<'_>, cx: &mut Context) -> Step {
                     format!("transcription `{name}`"),
                 )
             }
+            StopNoun::Siprec(name) => {
+                let kind = StreamKind::Siprec;
+                let found = site.streams.stop_named(kind, name, site.leg, cx);
+                let what = format!("SIPREC session `{name}`");
+                (found, error::STARTED_UNKNOWN, what)
+            }
         };
         if !found {
             let text = format!("there is no open {what} to stop");
@@ -107,6 +117,39 @@ pub(super) fn stop(stop: &Stop, site: &mut Site<'_>, cx: &mut Context) -> Step {
         }
     }
     Step::Next
+}
+
+/// Opens a session with a recording server. The owner of the account learns of one that cannot be opened.
+fn send_to_recorder(siprec: Siprec, site: &mut Site<'_>, cx: &mut Context) {
+    let written = siprec.status_callback.as_deref();
+    let callback = callback(written, siprec.status_callback_method, site, cx);
+    let opening = Opening {
+        target: StreamTarget::Recorder(RecordingServer::of(siprec.connector, &site.leg.profile)),
+        name: siprec.name,
+        track: siprec.track,
+        parameters: siprec.parameters,
+        line: siprec.line,
+        author: site.author(),
+        callback,
+        both_ways: false,
+    };
+    let _ = site.streams.open(opening, site.leg, cx);
+}
+
+/// The receiver of a stream's events; `None` if there is none, or its address is not valid, of which the
+/// owner of the account is notified.
+fn callback(
+    written: Option<&str>,
+    method: HttpMethod,
+    site: &mut Site<'_>,
+    cx: &mut Context,
+) -> Option<CallbackTarget> {
+    let url = site.address(written?, cx)?;
+    Some(CallbackTarget {
+        url,
+        method,
+        author: site.author(),
+    })
 }
 
 fn transcribe(transcription: Transcription, site: &mut Site<'_>, cx: &mut Context) {
@@ -137,29 +180,28 @@ fn open(
     site: &mut Site<'_>,
     cx: &mut Context,
 ) -> Result<Req, StreamEnd> {
-    let callback = stream.status_callback.as_deref();
-    let callback = callback.and_then(|written| site.address(written, cx));
+    let written = stream.status_callback.as_deref();
+    let callback = callback(written, stream.status_callback_method, site, cx);
     let Some(url) = site.stream_address(&stream.url, cx) else {
         let text = "the address of the stream is not valid".to_owned();
         return Err(StreamEnd {
+            kind: StreamKind::Stream,
             sid: cx.stream_sid(),
             name: stream.name,
             failure: Some((error::BAD_URI, text)),
         });
     };
-    let author = site.author();
-    let method = stream.status_callback_method;
-    let origin = Origin {
-        url,
-        author,
-        callback: callback.map(|url| CallbackTarget {
-            url,
-            method,
-            author,
-        }),
+    let opening = Opening {
+        target: StreamTarget::Socket(url),
+        name: stream.name,
+        track: stream.track,
+        parameters: stream.parameters,
+        line: stream.line,
+        author: site.author(),
+        callback,
         both_ways,
     };
-    site.streams.open(stream, origin, site.leg, cx)
+    site.streams.open(opening, site.leg, cx)
 }
 
 fn listen_to_keys(on: bool, site: &Site<'_>, cx: &mut Context) {

@@ -66,7 +66,9 @@ enum Ear {
     Rests(Option<Timestamp>),
     Listens {
         req: Req,
-        /// When it is to end: set by the first word.
+        /// When it must end: set by the first word.
+        latest: Option<Timestamp>,
+        /// When it is to end, which is no later.
         until: Option<Timestamp>,
         /// Whether its end was requested.
         is_ending: bool,
@@ -208,8 +210,13 @@ impl Running for Relaying {
         site: &mut Site<'_>,
         cx: &mut Context,
     ) -> Step {
+        let silence = self.end_silence();
         let Ear::Listens {
-            req, until, so_far, ..
+            req,
+            latest,
+            until,
+            is_ending,
+            so_far,
         } = &mut self.ear
         else {
             return Step::Wait;
@@ -219,7 +226,10 @@ impl Running for Relaying {
         }
         match news {
             SpeechNews::Partial(text) => {
-                until.get_or_insert(cx.now + LONGEST_SPEECH);
+                let latest = *latest.get_or_insert(cx.now + LONGEST_SPEECH);
+                if !*is_ending {
+                    *until = Some(silence.map_or(latest, |silence| latest.min(cx.now + silence)));
+                }
                 text.trim().clone_into(so_far);
                 self.conversation.understood(text.trim(), false, cx.now);
             }
@@ -232,6 +242,7 @@ impl Running for Relaying {
             }
             SpeechNews::Failed { reason } => {
                 self.ear = Ear::Rests(Some(cx.now + RESTS));
+                self.conversation.is_quiet(cx.now);
                 let text = format!("speech was not recognized: {reason}");
                 self.counts.deaf += 1;
                 if self.counts.deaf >= MAX_FAILURES {
@@ -361,6 +372,7 @@ impl Relaying {
                 self.conversation.speak_in(tts, transcription, cx.now);
                 if relistens {
                     self.stop_listening(site, cx);
+                    self.conversation.is_quiet(cx.now);
                     self.listen(site, cx);
                 }
                 Ok(())
@@ -471,15 +483,22 @@ impl Relaying {
         let request = ListenRequest {
             language: self.conversation.transcription_language().to_owned(),
             hints: self.relay.hints.clone(),
-            end_silence: None,
+            end_silence: self.end_silence(),
         };
         cx.command(site.leg.profile.sid, Command::Listen { req, request });
         self.ear = Ear::Listens {
             req,
+            latest: None,
             until: None,
             is_ending: false,
             so_far: String::new(),
         };
+    }
+
+    /// How long a silence ends an utterance; `None`: the recognizer decides.
+    fn end_silence(&self) -> Option<Duration> {
+        let ms = self.relay.speech_timeout_ms?;
+        Some(Duration::from_millis(ms.into()))
     }
 
     fn stop_listening(&mut self, site: &Site<'_>, cx: &mut Context) {
@@ -495,6 +514,7 @@ impl Relaying {
         if text.is_empty() {
             // A recognizer that ends by itself without speech may do so at once, again and again.
             self.ear = Ear::Rests(Some(cx.now + RESTS));
+            self.conversation.is_quiet(cx.now);
             return;
         }
         self.conversation.understood(text, true, cx.now);
@@ -509,6 +529,7 @@ impl Relaying {
                 until: Some(until),
                 is_ending,
                 so_far,
+                ..
             } if *until <= cx.now => {
                 if *is_ending {
                     // What was understood so far counts.

@@ -48,6 +48,35 @@ fn every_end_of_a_call_ends_its_streams_once() {
 }
 
 #[test]
+fn every_end_of_a_call_ends_its_recording_sessions_once() {
+    let document = "<Start><Siprec connectorName=\"main\" statusCallback=\"/s\"/></Start><Pause length=\"60\"/>";
+    let acts = [
+        Act::HangUp,
+        Act::Vanish("K".to_owned()),
+        Act::Shutdown("K".to_owned()),
+        Act::EndedElsewhere("K".to_owned()),
+    ];
+    for act in acts {
+        let what = format!("{act:?}");
+        let mut world = World::document(document).act(3.0, act);
+        world.agents = vec![("siprec:main", "[{expect: start}, {expect: stop}]")];
+        let run = world.run();
+        let ended = (3_000, "the call ended; 0 ms sent, 0 ms received".to_owned());
+        assert_eq!(ends(&run), [ended], "{what}");
+        assert!(run.codes().is_empty(), "{what}");
+    }
+    // A server that never answers is given up, and the call does not notice.
+    let mut world = World::document(document).hangs_up(50.0);
+    world.stuck_streams = true;
+    let run = world.run();
+    let whys = ends(&run);
+    assert_eq!((whys.len(), whys[0].0), (1, 20_000), "{whys:?}");
+    assert_eq!(run.codes(), [31_996]);
+    assert_eq!(run.told("http://app/s", "SiprecEvent"), ["siprec-error"]);
+    assert_eq!(run.record("K").reason.as_deref(), Some("hung-up"));
+}
+
+#[test]
 fn a_stream_of_which_nothing_is_reported_is_given_up() {
     let mut world = talking(CONNECT).hangs_up(60.0);
     world.stuck_streams = true;

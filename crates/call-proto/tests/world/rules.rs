@@ -198,7 +198,7 @@ impl Rules {
         let leg = self.leg(call);
         match command {
             StreamCommand::Open { req, request } => {
-                leg.opened_streams.insert(request.sid.to_string());
+                leg.opened_streams.insert(request.shown_sid());
                 let new = leg.streams.insert(*req, false).is_none();
                 self.check(new, || format!("{call} opens {req:?} again"));
             }

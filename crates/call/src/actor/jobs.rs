@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use call_proto::routing::Place;
-use call_proto::{AudioFailure, Event, QueueEvent, RelayCommand, Req, StreamCommand};
+use call_proto::{AudioFailure, Event, QueueEvent, RelayCommand, Req, StreamCommand, StreamTarget};
 use media::{PlayId, RecordingId, Track};
 use model::{AccountSid, CallSid, EventSid};
 use webhook::{SocketError, SocketRequest, Stamp, WebSocket};
@@ -12,7 +12,7 @@ use super::{Actor, Input};
 use crate::engine::Shared;
 use crate::listening::Ends;
 use crate::resolve::{self, By, Peers};
-use crate::{queues, streams};
+use crate::{queues, siprec, streams};
 
 impl Actor {
     pub(super) fn resolve(
@@ -114,15 +114,31 @@ impl Actor {
                     taps: [0; 2].map(|_| RecordingId(self.shared.endpoint().0)),
                     session: &self.session,
                 };
-                let to = (request.url.clone(), request.author);
-                let opening = connect(Arc::clone(&self.shared), to);
+                let shared = Arc::clone(&self.shared);
+                let server = match &request.target {
+                    StreamTarget::Socket(url) => {
+                        streams::Server::Socket(connect(shared, (url.clone(), request.author)))
+                    }
+                    StreamTarget::Recorder(server) => {
+                        let now = self.clock.now();
+                        let means = siprec::Means {
+                            sip: shared.parts.sip.clone(),
+                            media: shared.parts.media.clone(),
+                            server: shared.config.recorders.get(&server.connector).cloned(),
+                            host: shared.sip_host(),
+                            domain: shared.config.domain.clone(),
+                        };
+                        let client = siprec::Client::new(means, (call, now), &request, server);
+                        streams::Server::Recorder(Box::new(client))
+                    }
+                };
                 let inbox = self.inbox.clone();
                 let tell = move |news| {
                     let event = Event::Stream { req, news };
                     let _ = inbox.send(Input::Event(call, event));
                 };
                 self.streams
-                    .open((req, *request), &ends, opening, tell, &mut self.jobs);
+                    .open((req, *request), &ends, server, tell, &mut self.jobs);
             }
             StreamCommand::Begin { req, play } => {
                 let play = play.map(|play| PlayId(play.0));

@@ -153,6 +153,7 @@ pub(crate) async fn server_for(
         callbacks,
     };
     let config = EngineConfig {
+        recorders: Default::default(),
         public_base: "http://127.0.0.1:1".to_owned(),
         domain: "example.com".to_owned(),
         organization,

@@ -3,7 +3,7 @@
 //! **Invariant: both name every key with its default.** The test below keeps the file in the
 //! repository current; `just gen` writes it.
 
-use super::{KEYS, Key, SECTIONS, SHORT_NAMES, role, trunk};
+use super::{KEYS, Key, SECTIONS, SHORT_NAMES, role, siprec, trunk};
 
 const HEAD: &str = "# Settings\n\n\
     Generated from the program by `just gen`; change it there. [operating.md](operating.md) describes\n\
@@ -21,6 +21,8 @@ pub(crate) fn render() -> String {
     }
     text += "\n## [[trunk]]\n\nA provider's SIP server; one table per provider, in the file only. Calls from\ndocuments and the API to numbers go to the first one (or to the second, if the [outbound proxy](rest/outbound-proxy.md) is switched), even if\nthe number exists here; so do calls from clients to numbers that do not exist here. [Gateways](rest/management-gateways.md) are trunks that the API defines.\n\n";
     text += &table(trunk::KEYS.iter());
+    text += "\n## [[siprec]]\n\nA recording server (SIPREC, RFC 7866) to which documents may send the audio of their calls with [`<Siprec>`](rcml/siprec.md); one table\nper server, in the file only. Every account may use each of them.\n\n";
+    text += &table(siprec::KEYS.iter());
     text += "\n## [[role]]\n\nA role that accounts may have; one table per role, in the file only. An account whose role is neither built in\nnor listed here may do nothing through the API.\n\n";
     text += &table(role::KEYS.iter());
     text
@@ -40,6 +42,8 @@ pub(crate) fn template() -> String {
         # go to the first one (or to the second, if the outbound proxy is switched), even if the number exists here;\n\
         # so do calls from clients to numbers that do not exist here.\n# [[trunk]]\n";
     text.extend(trunk::KEYS.iter().map(commented));
+    text += "\n# A recording server to which documents may send the audio of their calls (SIPREC); one table per server.\n# [[siprec]]\n";
+    text.extend(siprec::KEYS.iter().map(commented));
     text += "\n# A role that accounts may have; one table per role.\n# [[role]]\n";
     text.extend(role::KEYS.iter().map(commented));
     text

@@ -5,7 +5,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::{Config, KEYS, Key, MailSecurity, Reason, SECTIONS, SHORT_NAMES, role, trunk};
+use super::{Config, KEYS, Key, MailSecurity, Reason, SECTIONS, SHORT_NAMES, role, siprec, trunk};
 
 /// The command line's values; `None` where it has none.
 #[derive(Debug, Default)]
@@ -174,6 +174,9 @@ fn read_tables(file: &toml::Table, config: &mut Config, problems: &mut Vec<Probl
             toml::Value::Array(tables) if section == "trunk" => {
                 read_trunks(tables, config, problems);
             }
+            toml::Value::Array(tables) if section == "siprec" => {
+                read_recorders(tables, config, problems);
+            }
             toml::Value::Array(tables) if section == "role" => {
                 read_roles(tables, config, problems);
             }
@@ -218,6 +221,21 @@ fn read_trunks(tables: &[toml::Value], config: &mut Config, problems: &mut Vec<P
     }
 }
 
+fn read_recorders(tables: &[toml::Value], config: &mut Config, problems: &mut Vec<Problem>) {
+    for (at, value) in tables.iter().enumerate() {
+        match value {
+            toml::Value::Table(table) => {
+                let recorder = siprec::read(at, table, &config.recorders, problems);
+                config.recorders.extend(recorder);
+            }
+            _ => problems.push(Problem::new(
+                format!("siprec[{at}]"),
+                "is not a table".to_owned(),
+            )),
+        }
+    }
+}
+
 fn read_roles(tables: &[toml::Value], config: &mut Config, problems: &mut Vec<Problem>) {
     for (at, value) in tables.iter().enumerate() {
         match value {
@@ -234,7 +252,7 @@ fn read_roles(tables: &[toml::Value], config: &mut Config, problems: &mut Vec<Pr
 }
 
 /// Sections of which there may be several.
-const REPEATED: [&str; 2] = ["trunk", "role"];
+const REPEATED: [&str; 3] = ["trunk", "siprec", "role"];
 
 fn unknown_section(name: &str) -> Reason {
     if REPEATED.contains(&name) {
@@ -373,7 +391,7 @@ fn set(config: &mut Config, section: &str, name: &str, text: &str) -> Result<(),
     {
         return config.set(section, secret, &secret_from_file(text)?);
     }
-    for (section, keys) in REPEATED.iter().zip([trunk::KEYS, role::KEYS]) {
+    for (section, keys) in REPEATED.iter().zip([trunk::KEYS, siprec::KEYS, role::KEYS]) {
         if keys.iter().any(|key| key.name == name) {
             return Err(format!(
                 "no such key here; it belongs below `[[{section}]]`"

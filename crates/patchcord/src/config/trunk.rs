@@ -112,7 +112,7 @@ fn next_hop(text: &str) -> Result<String, Reason> {
 }
 
 /// A text that can go into a SIP header.
-fn one_line(text: &str) -> Result<String, Reason> {
+pub(super) fn one_line(text: &str) -> Result<String, Reason> {
     if text.is_empty() || text.chars().any(char::is_control) {
         return Err("must be one line of text".to_owned());
     }

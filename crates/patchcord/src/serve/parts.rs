@@ -1,5 +1,6 @@
 //! Turns settings into the parts of the server.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -223,6 +224,7 @@ pub(super) fn engine(
         null_strings: config.compat.null_strings,
         screening_releases_both: config.compat.screening_releases_both,
         recordings: files::recordings(data),
+        recorders: recorders(config),
         strangers: StrangerLimits {
             per_source: count(config.sip.max_calls_per_source),
             unconfirmed_per_source: count(config.sip.max_unconfirmed_per_source),
@@ -233,6 +235,20 @@ pub(super) fn engine(
         max_calls: MAX_CALLS,
     };
     Ok(Engine::start(engine, parts, built.incoming))
+}
+
+/// The recording servers, by their names in documents.
+fn recorders(config: &Config) -> BTreeMap<String, call::RecordingServer> {
+    let recorders = config.recorders.iter().map(|recorder| {
+        let password = recorder.password.as_ref();
+        let password = password.map(|password| password.expose().to_owned());
+        let one = call::RecordingServer {
+            uri: recorder.uri.clone(),
+            credentials: recorder.username.clone().zip(password),
+        };
+        (recorder.name.clone(), one)
+    });
+    recorders.collect()
 }
 
 /// The speech recognizer, if the operator configured one.

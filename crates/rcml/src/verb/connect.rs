@@ -1,12 +1,13 @@
 //! `<Connect>`, `<Start>` and `<Stop>`: hand the call to a stream or a conversation, or start and stop
-//! streams, recordings and transcriptions beside the document.
+//! streams, recordings, transcriptions and SIPREC sessions beside the document.
 
 use model::{HttpMethod, error};
 
 use crate::element::{Attributes, Element};
 use crate::finding::{Finding, Findings};
 use crate::verb::{
-    CallRecording, ConversationRelay, Stream, Transcription, call_recording, stream, transcription,
+    CallRecording, ConversationRelay, Siprec, Stream, Transcription, call_recording, siprec,
+    stream, transcription,
 };
 use crate::vocabulary;
 
@@ -50,6 +51,8 @@ pub enum StartNoun {
     Recording(CallRecording),
     /// What is said, as text.
     Transcription(Box<Transcription>),
+    /// The call's audio, to a recording server.
+    Siprec(Box<Siprec>),
 }
 
 impl StartNoun {
@@ -60,6 +63,7 @@ impl StartNoun {
             Self::Stream(_) => vocabulary::STREAM,
             Self::Recording(_) => vocabulary::RECORDING,
             Self::Transcription(_) => vocabulary::TRANSCRIPTION,
+            Self::Siprec(_) => vocabulary::SIPREC,
         }
     }
 }
@@ -82,6 +86,8 @@ pub enum StopNoun {
     Recording(String),
     /// A transcription.
     Transcription(String),
+    /// A session with a recording server.
+    Siprec(String),
 }
 
 pub(super) const CONNECT: Attributes = Attributes {
@@ -133,6 +139,7 @@ impl Start {
             }
             vocabulary::TRANSCRIPTION => Transcription::read(child, findings)
                 .map(|read| StartNoun::Transcription(Box::new(read))),
+            vocabulary::SIPREC => Some(StartNoun::Siprec(Box::new(Siprec::read(child, findings)))),
             _ => Stream::read(child, false, findings).map(StartNoun::Stream),
         };
         let nouns = nouns(element, vocabulary::STARTED, read, findings).into_iter();
@@ -156,6 +163,10 @@ impl Stop {
                 let unnamed = error::STARTED_UNKNOWN;
                 read_name(child, &transcription::STOPPED, unnamed, findings)
                     .map(StopNoun::Transcription)
+            }
+            vocabulary::SIPREC => {
+                let unnamed = error::STARTED_UNKNOWN;
+                read_name(child, &siprec::STOPPED, unnamed, findings).map(StopNoun::Siprec)
             }
             _ => read_name(child, &stream::STOPPED, error::STREAM_UNKNOWN, findings)
                 .map(StopNoun::Stream),

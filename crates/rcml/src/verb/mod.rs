@@ -26,6 +26,7 @@ mod refer;
 mod reject;
 mod relay;
 mod say;
+mod siprec;
 mod sms;
 mod speech;
 mod stream;
@@ -59,8 +60,9 @@ pub use recording::RecordingCallback;
 pub use redirect::Redirect;
 pub use refer::Refer;
 pub use reject::{Reject, RejectReason};
-pub use relay::{ConversationRelay, Inputs};
+pub use relay::{ConversationRelay, Inputs, RelayEvents};
 pub use say::{Say, Voice};
+pub use siprec::Siprec;
 pub use sms::Sms;
 pub use speech::{Speech, SpeechTimeout};
 pub use stream::{Stream, Track};
@@ -96,6 +98,7 @@ pub(crate) const ELEMENTS: &[(&str, &Attributes)] = &[
     ("Stream", &stream::ATTRIBUTES),
     ("Recording", &call_recording::ATTRIBUTES),
     ("Transcription", &transcription::ATTRIBUTES),
+    ("Siprec", &siprec::ATTRIBUTES),
     ("ConversationRelay", &relay::ATTRIBUTES),
     ("Language", &relay::LANGUAGE),
     ("Parameter", &stream::PARAMETER),
@@ -136,7 +139,7 @@ pub enum Verb {
     Email(Box<Email>),
     /// Talk to a server.
     Connect(Box<Connect>),
-    /// Start streams, recordings and transcriptions beside the document.
+    /// Start streams, recordings, transcriptions and SIPREC sessions beside the document.
     Start(Start),
     /// Stop them.
     Stop(Stop),

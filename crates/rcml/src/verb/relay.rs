@@ -41,10 +41,46 @@ pub struct ConversationRelay {
     pub languages: Vec<(String, Voice)>,
     /// Words likely to be said; at most [`Speech::MOST_HINTS`].
     pub hints: Vec<String>,
+    /// The silence in milliseconds that ends an utterance; `None`: the recognizer decides.
+    pub speech_timeout_ms: Option<u32>,
+    /// What else the server is informed of.
+    pub events: RelayEvents,
     /// Names and values for the server, in order; no name occurs twice.
     pub parameters: Vec<(String, String)>,
     /// Line in the document, from 1; 0 if not read from a document.
     pub line: u32,
+}
+
+/// What the server of a conversation is informed of beside the caller's input.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct RelayEvents {
+    /// When each party begins and stops speaking.
+    pub speakers: bool,
+    /// Each text that has been played.
+    pub tokens: bool,
+}
+
+impl RelayEvents {
+    /// Both, by their names in documents.
+    const NAMES: [&str; 2] = ["speaker-events", "tokens-played"];
+
+    /// The names of those that are wanted.
+    #[must_use]
+    pub fn names(self) -> Vec<&'static str> {
+        let wanted = [self.speakers, self.tokens];
+        let all = Self::NAMES.into_iter().zip(wanted);
+        all.filter(|(_, wanted)| *wanted)
+            .map(|(name, _)| name)
+            .collect()
+    }
+
+    /// Adds what this word wants; false if it is not known.
+    fn add(&mut self, word: &str) -> bool {
+        let [speakers, tokens] = Self::NAMES.map(|name| name.eq_ignore_ascii_case(word));
+        self.speakers |= speakers;
+        self.tokens |= tokens;
+        speakers || tokens
+    }
 }
 
 /// Kinds of input of the remote party.
@@ -99,13 +135,16 @@ impl Inputs {
 
 pub(super) const ATTRIBUTES: Attributes = Attributes {
     built: &[
+        "debug",
         "dtmfDetection",
+        "events",
         "hints",
         "interruptible",
         "language",
         "partialPrompts",
         "preemptible",
         "reportInputDuringAgentSpeech",
+        "speechTimeout",
         "transcriptionLanguage",
         "ttsLanguage",
         "url",
@@ -117,17 +156,14 @@ pub(super) const ATTRIBUTES: Attributes = Attributes {
         "applicationReconnect",
         "backgroundNoiseReduction",
         "conversationConfiguration",
-        "debug",
         "deepgramSmartFormat",
         "elevenlabsTextNormalization",
         "eotThreshold",
-        "events",
         "ignoreBackchannel",
         "intelligenceService",
         "interruptSensitivity",
         "profanityFilter",
         "speechModel",
-        "speechTimeout",
         "transcriptionProvider",
         "ttsProvider",
         "turnDetection",
@@ -138,6 +174,9 @@ pub(super) const LANGUAGE: Attributes = Attributes {
     built: &["code", "voice"],
     unbuilt: &["speechModel", "transcriptionProvider", "ttsProvider"],
 };
+
+/// Milliseconds that `speechTimeout` may have.
+const SPEECH_TIMEOUT: std::ops::RangeInclusive<u32> = 100..=10_000;
 
 impl ConversationRelay {
     /// Language of both directions without the attributes.
@@ -160,6 +199,8 @@ impl ConversationRelay {
             voice: Voice::default(),
             languages: Vec::new(),
             hints: Vec::new(),
+            speech_timeout_ms: None,
+            events: RelayEvents::default(),
             parameters: Vec::new(),
             line: 0,
         }
@@ -186,6 +227,8 @@ impl ConversationRelay {
             voice: voice(element, findings),
             languages,
             hints: hints(element, findings),
+            speech_timeout_ms: speech_timeout(element, findings),
+            events: events(element, findings),
             parameters,
             line: element.at().line,
             ..Self::new(stream::url(element, findings)?)
@@ -220,6 +263,39 @@ fn inputs(element: &Element<'_>, name: &str, default: Inputs, findings: &mut Fin
         .as_deref()
         .and_then(Inputs::named)
         .unwrap_or(default)
+}
+
+/// `events`, and `debug`, which is its older name.
+fn events(element: &Element<'_>, findings: &mut Findings) -> RelayEvents {
+    let mut events = RelayEvents::default();
+    for name in ["events", "debug"] {
+        let Some(Attribute { value, at }) = element.attribute(name) else {
+            continue;
+        };
+        let words = value.split_ascii_whitespace();
+        let unknown: Vec<&str> = words.filter(|word| !events.add(word)).collect();
+        if let Some(word) = unknown.first() {
+            let message = format!(
+                "`{name}` of `{}` cannot be `{}` ({}); the word was left out",
+                element.name(),
+                quoted(word),
+                RelayEvents::NAMES.join(" or ")
+            );
+            findings.push(Finding::new(error::BAD_VALUE, at, message));
+        }
+    }
+    events
+}
+
+fn speech_timeout(element: &Element<'_>, findings: &mut Findings) -> Option<u32> {
+    const NAME: &str = "speechTimeout";
+    const AUTO: &str = "auto";
+    let is_auto = |text: &str| text.eq_ignore_ascii_case(AUTO);
+    let read = |text: &str| text.parse().ok().filter(|ms| SPEECH_TIMEOUT.contains(ms));
+    let is_known = |text: &str| is_auto(text) || read(text).is_some();
+    let instead = format!("{AUTO} was used");
+    let written = element.checked(NAME, (error::BAD_VALUE, &instead), is_known, findings);
+    written.as_deref().and_then(read)
 }
 
 type Pairs<T> = Vec<(String, T)>;

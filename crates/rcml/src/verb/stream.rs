@@ -147,7 +147,7 @@ fn track(element: &Element<'_>, both_ways: bool, findings: &mut Findings) -> Tra
     found.unwrap_or_default()
 }
 
-fn parameters(element: &Element<'_>, findings: &mut Findings) -> Vec<(String, String)> {
+pub(super) fn parameters(element: &Element<'_>, findings: &mut Findings) -> Vec<(String, String)> {
     let mut parameters = Vec::new();
     let mut names = BTreeSet::new();
     for child in element.children() {

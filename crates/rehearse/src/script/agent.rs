@@ -1,4 +1,4 @@
-//! The WebSocket servers behind `<Stream>` and `<ConversationRelay>`: what each does, step by step.
+//! The servers behind `<Stream>`, `<ConversationRelay>` and `<Siprec>`: what each does, step by step.
 //!
 //! **Invariant: a step begins when the previous one has ended.**
 
@@ -13,6 +13,9 @@ use crate::Problem;
 use crate::expected::Expected;
 use crate::read::{self, Map};
 use crate::yaml::{self, Key, Node, Value};
+
+/// Stands before the name of a connector.
+pub(crate) const SIPREC: &str = "siprec:";
 
 /// A server that streams and conversations connect to.
 #[derive(Clone, Debug)]
@@ -53,7 +56,7 @@ pub(crate) enum AgentAction {
 /// What a document connects a server with.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum AgentKind {
-    /// `<Stream>`
+    /// `<Stream>` or `<Siprec>`
     Stream,
     /// `<ConversationRelay>`
     Relay,
@@ -71,6 +74,7 @@ impl AgentAction {
                 | Noticed::Prompt(_)
                 | Noticed::Partial(_)
                 | Noticed::Interrupt(_)
+                | Noticed::Info(_)
                 | Noticed::Error(_) => Some(AgentKind::Relay),
                 Noticed::Stop | Noticed::Key(_) => None,
             },
@@ -93,6 +97,8 @@ pub(crate) enum Noticed {
     Partial(String),
     /// The caller interrupted, after having heard this.
     Interrupt(String),
+    /// Who speaks, or what was played.
+    Info(String),
     /// An error was reported.
     Error(String),
     /// The stream was stopped, or the conversation ended.
@@ -110,6 +116,7 @@ impl fmt::Display for Noticed {
             Self::Prompt(text) => write!(f, "prompt `{text}`"),
             Self::Partial(text) => write!(f, "partial `{text}`"),
             Self::Interrupt(text) => write!(f, "interrupt `{text}`"),
+            Self::Info(text) => write!(f, "info `{text}`"),
             Self::Error(text) => write!(f, "error `{text}`"),
             Self::Stop => f.write_str("stop"),
             Self::Key(key) => write!(f, "key {key}"),
@@ -125,6 +132,7 @@ pub(crate) enum Awaited {
     Prompt(Expected),
     Partial(Expected),
     Interrupt(Expected),
+    Info(Expected),
     Error(Expected),
 }
 
@@ -135,8 +143,16 @@ impl Awaited {
             (Self::Prompt(wanted), Noticed::Prompt(text))
             | (Self::Partial(wanted), Noticed::Partial(text))
             | (Self::Interrupt(wanted), Noticed::Interrupt(text))
+            | (Self::Info(wanted), Noticed::Info(text))
             | (Self::Error(wanted), Noticed::Error(text)) => wanted.fits(Some(text)),
-            (Self::Prompt(_) | Self::Partial(_) | Self::Interrupt(_) | Self::Error(_), _) => false,
+            (
+                Self::Prompt(_)
+                | Self::Partial(_)
+                | Self::Interrupt(_)
+                | Self::Info(_)
+                | Self::Error(_),
+                _,
+            ) => false,
         }
     }
 }
@@ -148,6 +164,7 @@ impl fmt::Display for Awaited {
             Self::Prompt(text) => write!(f, "prompt {text}"),
             Self::Partial(text) => write!(f, "partial {text}"),
             Self::Interrupt(text) => write!(f, "interrupt {text}"),
+            Self::Info(text) => write!(f, "info {text}"),
             Self::Error(text) => write!(f, "error {text}"),
         }
     }
@@ -165,13 +182,18 @@ pub(super) fn read_all(node: &Node) -> Result<BTreeMap<String, Agent>, Problem> 
     Ok(read::all(agents.iter().map(agent))?.into_iter().collect())
 }
 
-/// The address of a stream as the server writes it.
+/// The address of a stream as the server writes it, or `siprec:` and the name of a connector.
 fn address(key: &Key) -> Result<String, Problem> {
     let written = &key.name;
+    if written.len() > SIPREC.len() && written.starts_with(SIPREC) {
+        return Ok(written.clone());
+    }
     match Url::parse(written) {
         Ok(url) if matches!(url.scheme(), "ws" | "wss") && url.query().is_none() => Ok(url.into()),
         Ok(_) | Err(_) => {
-            let text = format!("`agents`: `{written}` is not a ws or wss address without a query");
+            let text = format!(
+                "`agents`: `{written}` is neither a ws or wss address without a query nor `siprec:` with the name of a connector"
+            );
             Err(Problem::new(key.line, text))
         }
     }
@@ -341,6 +363,7 @@ fn expect(node: &Node) -> Result<AgentAction, Problem> {
         "{prompt: ...}",
         "{partial: ...}",
         "{interrupt: ...}",
+        "{info: ...}",
         "{error: ...}",
     ];
     const NAMES: &[&str] = &[
@@ -352,6 +375,7 @@ fn expect(node: &Node) -> Result<AgentAction, Problem> {
         "prompt",
         "partial",
         "interrupt",
+        "info",
         "error",
     ];
     let exactly = |noticed| AgentAction::Expect(Awaited::Exactly(noticed), None);
@@ -372,6 +396,7 @@ fn expect(node: &Node) -> Result<AgentAction, Problem> {
         ("prompt", _) => Awaited::Prompt(read::expected(value, name)?),
         ("partial", _) => Awaited::Partial(read::expected(value, name)?),
         ("interrupt", _) => Awaited::Interrupt(read::expected(value, name)?),
+        ("info", _) => Awaited::Info(read::expected(value, name)?),
         ("error", _) => Awaited::Error(read::expected(value, name)?),
         ("start", Value::Null) => Awaited::Exactly(Noticed::Start),
         ("setup", Value::Null) => Awaited::Exactly(Noticed::Setup),

@@ -7,8 +7,8 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use call_proto::{
-    Event, PlayId, RelayCommand, RelayNews, Req, StreamCommand, StreamCounts, StreamNews,
-    StreamOver, StreamRequest, ToAgent,
+    Event, PlayId, RelayCommand, RelayNews, Req, Speaker, StreamCommand, StreamCounts, StreamNews,
+    StreamOver, StreamRequest, StreamTarget, ToAgent,
 };
 use model::{CallSid, Timestamp, error};
 
@@ -16,7 +16,7 @@ use super::{Due, START, Stage};
 use crate::expected::seconds;
 use crate::heard::{Heard, Sense};
 use crate::scene::Weather;
-use crate::script::{Agent, AgentAction, AgentKind, AgentStep, Awaited, Noticed};
+use crate::script::{Agent, AgentAction, AgentKind, AgentStep, Awaited, Noticed, SIPREC};
 
 /// All streams and conversations of the run.
 #[derive(Default)]
@@ -99,6 +99,14 @@ fn noticed(message: ToAgent) -> Noticed {
         ToAgent::Prompt { text, .. } => Noticed::Partial(text),
         ToAgent::Dtmf { digit } => Noticed::Key(digit),
         ToAgent::Interrupt { utterance, .. } => Noticed::Interrupt(utterance),
+        ToAgent::Speaking { who, on, .. } => {
+            let who = match who {
+                Speaker::Agent => "agentSpeaking",
+                Speaker::Client => "clientSpeaking",
+            };
+            Noticed::Info(format!("{who} {}", if on { "on" } else { "off" }))
+        }
+        ToAgent::Played { text } => Noticed::Info(format!("tokensPlayed {text}")),
         ToAgent::Error { description } => Noticed::Error(description),
     }
 }
@@ -183,7 +191,23 @@ impl Stage<'_> {
     }
 
     fn opens_stream(&mut self, call: CallSid, req: Req, request: StreamRequest) {
-        match self.accepts(&request.url) {
+        let (server, refused) = match request.target {
+            StreamTarget::Socket(url) => (url, error::STREAM_REFUSED),
+            StreamTarget::Recorder(recorder) => {
+                let server = format!("{SIPREC}{}", recorder.connector);
+                let is_known = self.scene.agents.contains_key(&server);
+                let unknown = error::SIPREC_CONNECTOR;
+                (
+                    server,
+                    if is_known {
+                        error::SIPREC_REFUSED
+                    } else {
+                        unknown
+                    },
+                )
+            }
+        };
+        match self.accepts(&server) {
             Ok((url, steps)) => {
                 self.agents.0.push(Stream::new(
                     AgentKind::Stream,
@@ -195,7 +219,7 @@ impl Stage<'_> {
             }
             Err(text) => {
                 let news = StreamNews::Over(Box::new(StreamOver {
-                    failure: Some((error::STREAM_REFUSED, text)),
+                    failure: Some((refused, text)),
                     counts: StreamCounts::default(),
                 }));
                 return self.tell_soon(call, Event::Stream { req, news });
@@ -376,10 +400,18 @@ impl Stage<'_> {
                 self.agent_later(at, after, What::Mark);
             }
             AgentAction::Clear => self.agent_clears(at),
+            AgentAction::Close if stream.url.starts_with(SIPREC) => {
+                let text = "the recording server ended the session".to_owned();
+                self.stream_over(at, Some((error::SIPREC_LOST, text)));
+            }
             AgentAction::Close => self.stream_over(at, None),
             AgentAction::Break => {
-                let text = "the connection broke".to_owned();
-                self.stream_over(at, Some((error::STREAM_LOST, text)));
+                let (code, text) = if stream.url.starts_with(SIPREC) {
+                    (error::SIPREC_LOST, "the recording server is gone")
+                } else {
+                    (error::STREAM_LOST, "the connection broke")
+                };
+                self.stream_over(at, Some((code, text.to_owned())));
             }
         }
         self.agents.0[at].steps.pop_front();

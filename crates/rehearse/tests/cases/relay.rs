@@ -46,3 +46,8 @@ fn relay_messages() {
 fn relay_preempted() {
     check("relay-preempted");
 }
+
+#[test]
+fn relay_events() {
+    check("relay-events");
+}

@@ -51,3 +51,13 @@ fn start_transcription() {
 fn start_transcription_cut_off() {
     check("start-transcription-cut-off");
 }
+
+#[test]
+fn siprec_starts_and_stops() {
+    check("siprec-starts-and-stops");
+}
+
+#[test]
+fn siprec_failures() {
+    check("siprec-failures");
+}

@@ -19,6 +19,22 @@ use crate::message::{HeaderName, Method, Request, Response, StatusCode};
 use crate::transaction::TxId;
 use crate::transaction::timers::PATIENCE;
 
+/// The option of recording sessions (RFC 7866 §5.2).
+const SIPREC: &str = "siprec";
+/// Names us as a recording client, in each Contact of the dialog (RFC 7866 §6.1.1).
+const SRC: &str = ";+sip.src";
+
+/// The offer and the metadata of a recorded session, as parts of one body (RFC 7866 §9.1).
+///
+/// - `boundary`: occurs in neither
+fn recording_body(sdp: &str, metadata: &str, boundary: &str) -> String {
+    format!(
+        "--{boundary}\r\nContent-Type: {SDP}\r\n\r\n{sdp}\r\n\
+         --{boundary}\r\nContent-Type: application/rs-metadata+xml\r\n\
+         Content-Disposition: recording-session\r\n\r\n{metadata}\r\n--{boundary}--\r\n"
+    )
+}
+
 impl Core {
     /// Starts an outbound leg.
     pub(super) fn call(&mut self, id: LegId, spec: InviteSpec, now: Instant) {
@@ -59,7 +75,10 @@ impl Core {
         }
         let from_user = ends.from.user().map(std::borrow::Cow::into_owned);
         let contact_user = spec.contact_user.clone().or(from_user).unwrap_or_default();
-        let contact = self.contact(&contact_user, spec.route);
+        let mut contact = self.contact(&contact_user, spec.route);
+        if spec.recording.is_some() {
+            contact.push_str(SRC);
+        }
         let mut leg = self.outbound_leg(id, contact, spec.credentials.as_ref(), now);
         leg.headers = self.sendable(id, spec.leg_headers.clone());
         let from = NameAddr {
@@ -75,8 +94,16 @@ impl Core {
         headers.push(HeaderName::CSeq, "1 INVITE");
         headers.push(HeaderName::Contact, leg.contact.as_str());
         headers.push(HeaderName::Allow, ALLOW);
+        if spec.recording.is_some() {
+            invite.headers.push(HeaderName::Require, SIPREC);
+            invite.headers.push(HeaderName::Accept, SDP);
+        }
         self.dress(&leg, &mut invite, &spec.headers);
-        if !spec.sdp.is_empty() {
+        if let Some(metadata) = &spec.recording {
+            let boundary = self.random.tag();
+            let body = recording_body(&spec.sdp, metadata, &boundary);
+            invite.set_body(&format!("multipart/mixed;boundary={boundary}"), body);
+        } else if !spec.sdp.is_empty() {
             invite.set_body(SDP, spec.sdp.clone());
         }
         Ok((leg, invite))

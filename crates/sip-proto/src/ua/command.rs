@@ -141,6 +141,9 @@ pub struct InviteSpec {
     pub credentials: Option<Credentials>,
     /// User part of our Contact; defaults to the user of From.
     pub contact_user: Option<String>,
+    /// Makes it the INVITE of a recording client (RFC 7866 §6.1.1): the metadata of the recorded session
+    /// (RFC 7865), which needs an offer beside it.
+    pub recording: Option<String>,
     /// Max-Forwards; 70 unless the call came from elsewhere with a lower one.
     pub max_forwards: u8,
 }
@@ -160,6 +163,7 @@ impl InviteSpec {
             leg_headers: Vec::new(),
             credentials: None,
             contact_user: None,
+            recording: None,
             max_forwards: 70,
         }
     }

@@ -268,3 +268,37 @@ fn every_message_of_a_leg_carries_its_headers() {
         assert_eq!(value, Some("CA1"), "{method}");
     }
 }
+
+#[test]
+fn invites_a_recording_server() {
+    let mut bench = Bench::new();
+    let mut spec = spec(bench.peer);
+    spec.recording = Some("<recording/>".to_owned());
+    let now = bench.now();
+    bench
+        .core
+        .handle_command(bench.leg, LegCommand::Invite(Box::new(spec)), now);
+    let log = bench.play("0 end; 100 < 200 INVITE a sdp; 200 < INVITE 2 sdp; 300 answer; 400 bye");
+    assert!(log.contains("100 ! Answered sdp"), "{log}");
+    let invite = bench.request_of("INVITE");
+    let headers = &invite.headers;
+    assert_eq!(headers.get("Require"), Some("siprec"));
+    assert_eq!(headers.get("Accept"), Some("application/sdp"));
+    let contact = headers.get("Contact").unwrap();
+    assert!(contact.ends_with(">;+sip.src"), "{contact}");
+    let kind = headers.get("Content-Type").unwrap();
+    let (kind, boundary) = kind.split_once(";boundary=").unwrap();
+    assert_eq!(kind, "multipart/mixed");
+    let body = String::from_utf8(invite.body.to_vec()).unwrap();
+    let parts: Vec<&str> = body.split(&format!("--{boundary}")).collect();
+    assert_eq!((parts.len(), parts[0], parts[3]), (4, "", "--\r\n"));
+    let sdp = "\r\nContent-Type: application/sdp\r\n\r\nv=0\r\n";
+    assert!(parts[1].starts_with(sdp), "{body}");
+    assert_eq!(
+        parts[2],
+        "\r\nContent-Type: application/rs-metadata+xml\r\nContent-Disposition: recording-session\r\n\r\n\
+         <recording/>\r\n"
+    );
+    // The other requests of the dialog ask for no extension.
+    assert_eq!(bench.request_of("BYE").headers.get("Require"), None);
+}
