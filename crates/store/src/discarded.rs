@@ -7,23 +7,27 @@
 //!
 //! A kind of row is added to the bin by a variant of [`Kind`]; the rest follows from its table. Left to others: files.
 
+pub(crate) mod kind;
+
 use std::sync::OnceLock;
 
 use model::naming::Owner;
 use model::{AccountSid, RecordingSid, Timestamp};
 use serde_json::{Map, Value as Json};
 
-use crate::accounts;
-use crate::admin::Admin;
+use crate::admin::{Admin, BinMove as Move};
 use crate::connection::{Connection, Failure};
 use crate::counts::Counts;
 use crate::filter::{Rows, Scope, Window};
 use crate::inspect::Inspect;
 use crate::naming::{self, Claim};
+use crate::open;
 use crate::query::{Conditions, Order, TREE};
 use crate::row::{Row, Value};
 use crate::sql::{Arg, ROWS_AT_ONCE, Sql, Table, args};
-use crate::{Result, Store, credentials, orders, rows};
+use crate::{Result, Store, credentials, orders};
+
+pub use self::kind::Kind;
 
 static BIN: Table = Table {
     name: "bin",
@@ -31,62 +35,6 @@ static BIN: Table = Table {
     columns: &["sid", "account", "kind", "name", "content", "created"],
     insert_once: OnceLock::new(),
 };
-
-/// What can be in the bin.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// An incoming phone number.
-    Number,
-    /// A complete recording, with its transcriptions.
-    Recording,
-}
-
-impl Kind {
-    /// All kinds.
-    pub const ALL: [Self; 2] = [Self::Number, Self::Recording];
-
-    /// The word for it in the database, the API and the command line.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Number => "number",
-            Self::Recording => "recording",
-        }
-    }
-
-    /// The kind whose SIDs begin like this one.
-    #[must_use]
-    pub fn of_sid(sid: &str) -> Option<Self> {
-        match sid.get(..2)? {
-            "PN" => Some(Self::Number),
-            "RE" => Some(Self::Recording),
-            _ => None,
-        }
-    }
-
-    const fn table(self) -> &'static Table {
-        match self {
-            Self::Number => &rows::NUMBERS,
-            Self::Recording => &rows::RECORDINGS,
-        }
-    }
-
-    /// The column with what its users call it.
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Number => "phone_number",
-            Self::Recording => "sid",
-        }
-    }
-
-    /// Tables with rows that go with it, and their columns with its SID.
-    const fn parts(self) -> &'static [(&'static str, &'static str)] {
-        match self {
-            Self::Number => &[],
-            Self::Recording => &[("transcriptions", "recording")],
-        }
-    }
-}
 
 /// What is in the bin.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,16 +61,6 @@ fn read(row: &Row) -> Result<Discarded> {
         name: row.text("name")?,
         deleted: row.time("created")?,
     })
-}
-
-/// A write of the bin, for [`Admin::Bin`].
-pub(crate) enum Move {
-    /// Moves a row to the bin.
-    Discard(Kind, String, Timestamp),
-    /// Moves it back.
-    Restore(String),
-    /// Deletes a number for good.
-    Forget(String),
 }
 
 /// Carries out a move; `false` if there is no such row.
@@ -190,7 +128,7 @@ async fn restore(
             if found.kind == Kind::Number && name == table.name {
                 claim(&found, row)?.check(db).await?;
             } else {
-                accounts::check_open(db, found.account).await?;
+                open::check_account(db, found.account).await?;
             }
             db.execute(insert(name, row)?).await?;
         }
