@@ -6,6 +6,7 @@ use model::record::Account;
 use store::{Discarded, DiscardedKind, Rows, StoreError};
 
 use crate::closing::{self, Gone};
+use crate::common;
 use crate::context::{Answer, Context, Reply, owned};
 use crate::failure::Failure;
 use crate::naming::number_refused;
@@ -30,14 +31,7 @@ const FIELDS: &[Field<Shown>] = &[
         "Identifier; it stays the same when it is restored.",
         |s, _| Value::text(&s.found.sid),
     ),
-    field(
-        "account_sid",
-        "AccountSid",
-        Kind::Text,
-        Null::Never,
-        "Account that owns it.",
-        |s, _| Value::text(s.found.account),
-    ),
+    common::account_sid(|s, _| Value::text(s.found.account)),
     field(
         "kind",
         "Kind",
@@ -70,14 +64,7 @@ const FIELDS: &[Field<Shown>] = &[
         "When it is deleted for good.",
         |s, _| Value::Date(s.until),
     ),
-    field(
-        "uri",
-        "Uri",
-        Kind::Link,
-        Null::Never,
-        "Path of this resource.",
-        |s, view| Value::Link(view.uri(s.found.account, "Bin", &s.found.sid)),
-    ),
+    common::uri(|s, view| Value::Link(view.uri(s.found.account, "Bin", &s.found.sid))),
 ];
 
 static ITEM: Resource<Shown> = Resource {

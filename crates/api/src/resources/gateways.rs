@@ -6,6 +6,7 @@ use model::gateway::Gateway;
 use model::record::Account;
 use model::{GatewaySid, address, error};
 
+use crate::common;
 use crate::context::{ATTEMPTS, Answer, Context, Reply, after, now};
 use crate::failure::Failure;
 use crate::params::{Params, one_line, shown};
@@ -26,30 +27,9 @@ struct Shown {
 }
 
 const FIELDS: &[Field<Shown>] = &[
-    field(
-        "sid",
-        "Sid",
-        Kind::Text,
-        Null::Never,
-        "Identifier.",
-        |s, _| Value::text(s.gateway.sid),
-    ),
-    field(
-        "date_created",
-        "DateCreated",
-        Kind::Date,
-        Null::Never,
-        "When it was created.",
-        |s, _| Value::Date(s.gateway.created),
-    ),
-    field(
-        "date_updated",
-        "DateUpdated",
-        Kind::Date,
-        Null::Never,
-        "When it was last changed.",
-        |s, _| Value::Date(s.gateway.updated),
-    ),
+    common::sid(|s, _| Value::text(s.gateway.sid)),
+    common::date_created(|s, _| Value::Date(s.gateway.created)),
+    common::date_updated(|s, _| Value::Date(s.gateway.updated)),
     field(
         "friendly_name",
         "FriendlyName",

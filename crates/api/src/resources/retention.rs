@@ -3,6 +3,7 @@
 use model::record::Account;
 use store::{Kept, Retention};
 
+use crate::common;
 use crate::context::{Answer, Context, now};
 use crate::failure::Failure;
 use crate::resources::accounts;
@@ -28,14 +29,7 @@ impl Shown {
 }
 
 const FIELDS: &[Field<Shown>] = &[
-    field(
-        "account_sid",
-        "AccountSid",
-        Kind::Text,
-        Null::Never,
-        "Account.",
-        |s, _| Value::text(s.account),
-    ),
+    common::account_sid(|s, _| Value::text(s.account)),
     field(
         "message_bodies",
         "MessageBodies",
