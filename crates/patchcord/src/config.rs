@@ -297,7 +297,7 @@ settings! {
 
     /// How long data is kept.
     retention: Retention {
-        /// Days that deleted numbers and recordings rest in the bin before they are deleted for good. 0: they leave it within a minute.
+        /// Days that deleted numbers, recordings and gateways rest in the bin before they are deleted for good. 0: they leave it within a minute.
         bin_days: u32 = "30",
         /// Days that the texts of messages are kept, unless an account has set a time of its own. 0: for good.
         message_bodies_days: u32 = "0",
@@ -311,6 +311,8 @@ settings! {
         notifications_days: u32 = "0",
         /// As `message_bodies_days`, for callbacks that are delivered or given up. 0: 7 days, which is also the longest time.
         callbacks_days: u32 = "0",
+        /// As `message_bodies_days`, for the addresses, texts and attachments of e-mails.
+        emails_days: u32 = "0",
     }
 
     /// Behaviour that existing applications may rely on.

@@ -202,7 +202,13 @@ pub(crate) struct OrganizationMove {
 /// A write of the bin.
 pub(crate) enum BinMove {
     /// Moves a row to the bin.
-    Discard(Kind, String, Timestamp),
+    Discard {
+        kind: Kind,
+        sid: String,
+        /// The account in whose bin it rests, if its row names none.
+        by: Option<AccountSid>,
+        at: Timestamp,
+    },
     /// Moves it back.
     Restore(String),
     /// Deletes a number for good.

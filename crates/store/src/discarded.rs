@@ -12,7 +12,7 @@ pub(crate) mod kind;
 use std::sync::OnceLock;
 
 use model::naming::Owner;
-use model::{AccountSid, RecordingSid, Timestamp};
+use model::{AccountSid, GatewaySid, RecordingSid, Timestamp};
 use serde_json::{Map, Value as Json};
 
 use crate::admin::{Admin, BinMove as Move};
@@ -45,7 +45,7 @@ pub struct Discarded {
     pub account: AccountSid,
     /// What it is.
     pub kind: Kind,
-    /// What its users call it: the number, or the SID of a recording.
+    /// What its users call it: the number, the name of a gateway, or the SID of a recording.
     pub name: String,
     /// When it was deleted.
     pub deleted: Timestamp,
@@ -71,7 +71,9 @@ pub(crate) async fn apply(
     change: &Move,
 ) -> std::result::Result<bool, Failure> {
     let done = match change {
-        Move::Discard(kind, sid, at) => discard(db, counts, *kind, (sid, *at)).await?,
+        Move::Discard { kind, sid, by, at } => {
+            discard(db, counts, (*kind, sid), (*by, *at)).await?
+        }
         Move::Restore(sid) => restore(db, counts, sid).await?,
         Move::Forget(sid) => {
             db.execute(orders::release(sid)).await?;
@@ -84,8 +86,8 @@ pub(crate) async fn apply(
 async fn discard(
     db: &mut Connection,
     counts: &mut Counts,
-    kind: Kind,
-    (sid, at): (&str, Timestamp),
+    (kind, sid): (Kind, &str),
+    (by, at): (Option<AccountSid>, Timestamp),
 ) -> std::result::Result<bool, Failure> {
     let table = kind.table();
     let Some(row) = select(db, table.name, "sid", sid).await?.pop() else {
@@ -94,7 +96,11 @@ async fn discard(
     if kind == Kind::Number {
         naming::check_removal(db, sid).await?;
     }
-    let (account, name) = (word(&row, "account")?, text(&row, kind.name())?);
+    let account = match by {
+        Some(account) => account,
+        None => word(&row, "account")?,
+    };
+    let name = text(&row, kind.name())?;
     let mut content = Map::from_iter([(table.name.to_owned(), json_of([row]))]);
     for (part, column) in kind.parts() {
         let found = select(db, part, column, sid).await?;
@@ -231,8 +237,23 @@ impl Store {
     /// [`crate::StoreError::Taken`] for a number that a client of its account is named after; otherwise as reported by the
     /// database.
     pub async fn discard(&self, kind: Kind, sid: &str, at: Timestamp) -> Result<bool> {
-        self.move_in_bin(Move::Discard(kind, sid.to_owned(), at))
-            .await
+        let sid = sid.to_owned();
+        let by = None;
+        self.move_in_bin(Move::Discard { kind, sid, by, at }).await
+    }
+
+    /// Moves a gateway, which belongs to no account, to the bin of one; `false` if there is none.
+    ///
+    /// # Errors
+    /// As reported by the database.
+    pub async fn discard_gateway(
+        &self,
+        gateway: GatewaySid,
+        by: AccountSid,
+        at: Timestamp,
+    ) -> Result<bool> {
+        let (kind, sid, by) = (Kind::Gateway, gateway.to_string(), Some(by));
+        self.move_in_bin(Move::Discard { kind, sid, by, at }).await
     }
 
     /// Moves a row back from the bin; `false` if it is not there.

@@ -224,6 +224,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         "verify",
         include_str!("../../../migrations/0054-verify/up.sql"),
     ),
+    (
+        60,
+        "email-privacy",
+        include_str!("../../../migrations/0060-email-privacy/up.sql"),
+    ),
 ];
 
 /// The version of the tables that this release works with.

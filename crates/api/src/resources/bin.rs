@@ -1,4 +1,4 @@
-//! `/Accounts/{sid}/Bin`: numbers and recordings that were deleted and can be restored for a while.
+//! `/Accounts/{sid}/Bin`: numbers, recordings and gateways that were deleted and can be restored for a while.
 
 use http::StatusCode;
 use model::error;
@@ -12,6 +12,7 @@ use crate::failure::Failure;
 use crate::naming::number_refused;
 use crate::page::{Page, row_key};
 use crate::params::scope;
+use crate::resources::gateways;
 use crate::roles::Action;
 use crate::route::{Answers, IN_USE, PAGING, RESTCOMM, Route, SCOPE};
 use crate::value::{Field, Kind, Null, Resource, Value, field};
@@ -37,7 +38,7 @@ const FIELDS: &[Field<Shown>] = &[
         "Kind",
         Kind::Text,
         Null::Never,
-        "`number` or `recording`.",
+        "`number`, `recording` or `gateway`.",
         |s, _| Value::text(s.found.kind.as_str()),
     ),
     field(
@@ -45,7 +46,7 @@ const FIELDS: &[Field<Shown>] = &[
         "Name",
         Kind::Text,
         Null::Never,
-        "The number, or the SID of the recording.",
+        "The number, the SID of the recording, or the name of the gateway.",
         |s, _| Value::text(&s.found.name),
     ),
     field(
@@ -86,7 +87,7 @@ pub(crate) static ROUTES: &[Route] = &[
         .needs(Action::Read, TARGET)
         .params(&[PAGING, SCOPE])
         .answers(Answers::Page(&ITEM))
-        .doc("Lists the numbers and recordings that were deleted and can be restored, the latest first."),
+        .doc("Lists the numbers, recordings and gateways that were deleted and can be restored, the latest first."),
     Route::get(ONE, |c, a, sid| Box::pin(get(c, a, sid)))
         .within(RESTCOMM)
         .needs(Action::Read, TARGET)
@@ -97,12 +98,12 @@ pub(crate) static ROUTES: &[Route] = &[
         .needs(Action::Modify, TARGET)
         .refuses(IN_USE)
         .answers(Answers::One(&ITEM))
-        .doc("Restores a number or recording, which leaves the bin. A number that another account has by now is refused."),
+        .doc("Restores a number, recording or gateway, which leaves the bin. A number that another account has by now is refused."),
     Route::delete(ONE, |c, a, sid| Box::pin(delete(c, a, sid)))
         .within(RESTCOMM)
         .needs(Action::Delete, TARGET)
         .status([204, 204])
-        .doc("Deletes a number or recording for good, with the file of the recording; a bought number is given back to the carrier."),
+        .doc("Deletes a number, recording or gateway for good, with the file of the recording; a bought number is given back to the carrier."),
 ];
 
 async fn list(context: &Context<'_>, account: &Account) -> Answer {
@@ -140,8 +141,17 @@ async fn get(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
 
 async fn restore(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
     let found = find(context, account, sid).await?;
+    let is_gateway = found.kind == DiscardedKind::Gateway;
+    if is_gateway {
+        gateways::check_room(context).await?;
+    }
     match context.state.store.restore(sid).await {
-        Ok(true) => Ok(context.show(&ITEM, &shown(context, found))),
+        Ok(true) => {
+            if is_gateway {
+                context.state.trunks.refresh().await;
+            }
+            Ok(context.show(&ITEM, &shown(context, found)))
+        }
         Ok(false) => Err(Failure::not_found()),
         Err(error @ (StoreError::Taken(_) | StoreError::Duplicate(_)))
             if found.kind == DiscardedKind::Number =>

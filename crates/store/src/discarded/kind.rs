@@ -1,5 +1,6 @@
 //! The kinds of rows that the bin takes.
 
+use crate::gateways::GATEWAYS;
 use crate::rows;
 use crate::sql::Table;
 
@@ -10,11 +11,13 @@ pub enum Kind {
     Number,
     /// A complete recording, with its transcriptions.
     Recording,
+    /// A gateway.
+    Gateway,
 }
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 2] = [Self::Number, Self::Recording];
+    pub const ALL: [Self; 3] = [Self::Number, Self::Recording, Self::Gateway];
 
     /// The word for it in the database, the API and the command line.
     #[must_use]
@@ -22,6 +25,7 @@ impl Kind {
         match self {
             Self::Number => "number",
             Self::Recording => "recording",
+            Self::Gateway => "gateway",
         }
     }
 
@@ -31,6 +35,7 @@ impl Kind {
         match sid.get(..2)? {
             "PN" => Some(Self::Number),
             "RE" => Some(Self::Recording),
+            "GW" => Some(Self::Gateway),
             _ => None,
         }
     }
@@ -39,6 +44,7 @@ impl Kind {
         match self {
             Self::Number => &rows::NUMBERS,
             Self::Recording => &rows::RECORDINGS,
+            Self::Gateway => &GATEWAYS,
         }
     }
 
@@ -47,13 +53,14 @@ impl Kind {
         match self {
             Self::Number => "phone_number",
             Self::Recording => "sid",
+            Self::Gateway => "friendly_name",
         }
     }
 
     /// Tables with rows that go with it, and their columns with its SID.
     pub(super) const fn parts(self) -> &'static [(&'static str, &'static str)] {
         match self {
-            Self::Number => &[],
+            Self::Number | Self::Gateway => &[],
             Self::Recording => &[("transcriptions", "recording")],
         }
     }
