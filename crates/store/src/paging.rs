@@ -11,11 +11,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use model::AccountSid;
 use tokio::time::Instant;
 
 use crate::filter::{Place, RowKey, Rows, Scope, Window};
 use crate::ladder::{Ladder, STEP, Steps};
-use crate::query::{Conditions, Order, TREE, Way, Written, count_of, counted};
+use crate::query::{Conditions, Order, TREE, Way, Written, count_of, counted, windowed};
 use crate::readers::Readers;
 use crate::row::Row;
 use crate::sql::{Sql, Table};
@@ -43,12 +44,16 @@ pub(crate) struct Search<'a> {
     pub(crate) scope: Option<Scope>,
     pub(crate) order: &'a Order,
     pub(crate) window: &'a Window,
+    /// The accounts of the scope, if there are several, but not too many to read their rows side by side.
+    pub(crate) accounts: &'a [AccountSid],
     /// Until when: the end of [`LONGEST`].
     pub(crate) until: Instant,
     /// Connections for reads that end then.
     pub(crate) readers: &'a Readers,
 }
 
+/// Accounts whose rows are read side by side, each by its index. Those of more accounts are sorted.
+const SIDE_BY_SIDE: usize = 50;
 /// How long the rows of a list may take, whatever its filter, order and length.
 const LONGEST: Duration = Duration::from_secs(5);
 /// The same for what is kept of a long list, which is read while nothing waits for it.
@@ -109,11 +114,13 @@ impl Store {
             order,
             window,
         } = list;
+        let (scope, accounts) = narrowed(&readers, scope).await?;
         let search = Search {
             table,
-            scope: narrowed(&readers, scope).await?,
+            scope,
             order,
             window,
+            accounts: &accounts,
             until,
             readers: &readers,
         };
@@ -175,20 +182,32 @@ impl Store {
             }
             Place::AfterRow(sid) => Some(self.key_of(&list, sid).await?),
         };
-        let mut selecting = Conditions::written(list.table.select(), list.scope, plan.by);
-        if key.is_some() && order.column.is_none() {
-            selecting = selecting.before_key(order.descending);
-        }
-        fill(&mut selecting);
-        if let Some(key) = key {
-            selecting.after(list.table, order, key);
-        }
+        let selecting = |scope| {
+            let mut selecting = Conditions::written(list.table.select(), scope, plan.by);
+            if key.is_some() && order.column.is_none() {
+                selecting = selecting.before_key(order.descending);
+            }
+            fill(&mut selecting);
+            if let Some(key) = &key {
+                selecting.after(list.table, order, key.clone());
+            }
+            selecting.finish()
+        };
+        // What a union is sorted by must be among its columns.
+        let has = |column| list.table.columns.contains(&column);
+        let is_by_age = order.column.is_none() && !plan.sorts && has("created") && has("sid");
+        let selecting = if list.accounts.is_empty() || !is_by_age {
+            selecting(list.scope)
+        } else {
+            let own = list.accounts.iter().map(|sid| Some(Scope::Own(*sid)));
+            Sql::union_all(own.map(selecting).collect())
+        };
         let order = if plan.sorts || (order.column.is_some() && !plan.is_long) {
             order.without_index()
         } else {
             order.to_string()
         };
-        let selecting = selecting.window(order, skipped, *limit);
+        let selecting = windowed(selecting, order, skipped, *limit);
         let mut items = list.readers.many(selecting, read).await?;
         if matches!(place, Place::NewerThan(_)) {
             items.reverse();
@@ -361,16 +380,21 @@ impl Store {
     }
 }
 
-/// An account alone if there is none below it: its rows are by age in an index.
-async fn narrowed(readers: &Readers, scope: Option<Scope>) -> Result<Option<Scope>> {
+/// The scope, and its accounts if they can be read side by side; an account alone if there is none below it.
+async fn narrowed(
+    readers: &Readers,
+    scope: Option<Scope>,
+) -> Result<(Option<Scope>, Vec<AccountSid>)> {
     let Some(Scope::Tree(root)) = scope else {
-        return Ok(scope);
+        return Ok((scope, Vec::new()));
     };
+    let limit = i64::try_from(SIDE_BY_SIDE + 1).unwrap_or(i64::MAX);
     let mut sql = Sql::new("SELECT sid FROM accounts WHERE sid", Vec::new());
-    sql.with(TREE, root).text(" LIMIT 2");
-    let found = readers.many(sql, |row| row.text("sid")).await?;
-    Ok(Some(match found.len() {
-        0 | 1 => Scope::Own(root),
-        _ => Scope::Tree(root),
-    }))
+    sql.with(TREE, root).with(" LIMIT ?", limit);
+    let found: Vec<AccountSid> = readers.many(sql, |row| row.word("sid")).await?;
+    Ok(match found.len() {
+        0 | 1 => (Some(Scope::Own(root)), Vec::new()),
+        2..=SIDE_BY_SIDE => (scope, found),
+        _ => (scope, Vec::new()),
+    })
 }
