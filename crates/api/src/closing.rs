@@ -141,7 +141,7 @@ pub async fn delete_discarded(
 ) -> Result<Gone, StoreError> {
     let sid = match found.kind {
         DiscardedKind::Recording => found.sid.parse::<RecordingSid>().ok(),
-        DiscardedKind::Number => None,
+        DiscardedKind::Number | DiscardedKind::Gateway => None,
     };
     let Some(sid) = sid else {
         let is_gone = store.forget_discarded(&found.sid).await?;

@@ -98,6 +98,8 @@ pub async fn erase(
             let texts = store.messages_of_trail(call).await?;
             tally.texts += texts.len() as u64;
             store.remove_bodies(&texts, Reason::Erasure).await?;
+            let emails = store.emails_of_trail(call).await?;
+            tally.erase_emails(store, &emails).await?;
             tally.lanes(store.erase_lanes(&call.lanes).await?);
         }
         let sids: Vec<_> = over.iter().map(|call| call.sid.clone()).collect();
@@ -119,6 +121,17 @@ pub async fn erase(
         store.erase_messages(&person, &sids).await?;
         tally.messages += sids.len() as u64;
     }
+    let mut last: Option<String> = None;
+    loop {
+        let (emails, searched) = store.emails_of_person(&person, last.as_deref()).await?;
+        let Some(searched) = searched else { break };
+        last = Some(searched);
+        let over = tally.over(&emails);
+        let sids: Vec<_> = over.iter().map(|email| email.sid.clone()).collect();
+        tally.erase_emails(store, &sids).await?;
+    }
+    let [verifications, safe_numbers, pending] = store.erase_verifications(&person, now).await?;
+    tally.not_over += pending;
     let [caller_ids, entries] = store.erase_elsewhere(&person).await?;
     let [traces, notifications, callbacks, waiting] = tally.lanes;
     Ok(Erased {
@@ -129,6 +142,9 @@ pub async fn erase(
             ("calls", tally.calls),
             ("messages", tally.messages),
             ("texts_of_calls", tally.texts),
+            ("emails", tally.emails),
+            ("verifications", verifications),
+            ("safe_numbers", safe_numbers),
             ("recordings", tally.recordings),
             ("traces", traces),
             ("notifications", notifications),
@@ -147,6 +163,7 @@ struct Tally {
     calls: u64,
     messages: u64,
     texts: u64,
+    emails: u64,
     recordings: u64,
     lanes: [u64; 4],
     not_over: u64,
@@ -159,6 +176,17 @@ impl Tally {
         let over: Vec<_> = trails.iter().filter(|trail| trail.is_over).collect();
         self.not_over += (trails.len() - over.len()) as u64;
         over
+    }
+
+    /// Erases e-mails with their notifications.
+    async fn erase_emails(&mut self, store: &Store, sids: &[String]) -> Result<(), StoreError> {
+        if sids.is_empty() {
+            return Ok(());
+        }
+        self.lanes[1] += store.erase_failures_of_emails(sids).await?;
+        store.remove_emails(sids, Reason::Erasure).await?;
+        self.emails += sids.len() as u64;
+        Ok(())
     }
 
     fn lanes(&mut self, counts: [u64; 4]) {

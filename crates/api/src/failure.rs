@@ -201,6 +201,7 @@ impl From<StoreError> for Failure {
             StoreError::OrganizationClosed => {
                 Self::of(error::CONFLICT).saying("the organization is closed")
             }
+            StoreError::TooLong => Self::of(error::LIST_TOO_LONG),
             StoreError::NoRow(_) => {
                 let reason = "no row of this list has this identifier (it may have been deleted); start again from the first page";
                 Self::parameter("AfterSid", reason)

@@ -15,6 +15,7 @@ mod audit;
 mod body;
 mod calls;
 mod closing;
+mod common;
 mod context;
 mod dialect;
 mod entry;

@@ -57,7 +57,8 @@ async fn remove(
         | Kept::Recordings
         | Kept::Traces
         | Kept::Notifications
-        | Kept::Callbacks => &[kind],
+        | Kept::Callbacks
+        | Kept::Emails => &[kind],
     };
     for kind in kinds {
         loop {
@@ -77,6 +78,10 @@ async fn remove(
                 }
                 Kept::Notifications => {
                     store.delete_notifications(&found).await?;
+                    found.len()
+                }
+                Kept::Emails => {
+                    store.remove_emails(&found, Reason::Retention).await?;
                     found.len()
                 }
                 Kept::Callbacks | Kept::Digits => {

@@ -398,23 +398,24 @@ impl<'a> Routing<'a> {
         Ok(Some(verdict))
     }
 
-    /// The refusal of a call from a trunk, if the profile of the called account does not allow its caller.
-    fn unwelcome(&self, account: AccountSid) -> Result<Option<Verdict>, Want> {
+    /// The refusal of a call or text from a trunk, if the profile of the called account does not allow its sender.
+    fn unwelcome(&self, account: AccountSid, traffic: Traffic) -> Result<Option<Refusal>, Want> {
         if self.invite.caller != Caller::Trunk {
             return Ok(None);
         }
         let from = &self.invite.from_user;
-        let allowed = self
-            .rows
-            .limits(account)?
-            .allows(Traffic::InboundCalls, from);
+        let allowed = self.rows.limits(account)?.allows(traffic, from);
         Ok((!allowed).then(|| {
-            let text = format!("the profile of the account does not allow calls from {from}");
-            Verdict::Refuse(Refusal {
+            let what = match traffic {
+                Traffic::InboundTexts | Traffic::OutboundTexts => "text messages",
+                Traffic::InboundCalls | Traffic::OutboundCalls => "calls",
+            };
+            let text = format!("the profile of the account does not allow {what} from {from}");
+            Refusal {
                 code: Some(error::PROFILE_REFUSED),
                 account: Some(account),
                 ..Refusal::of_server(403, &text)
-            })
+            }
         }))
     }
 
@@ -422,8 +423,8 @@ impl<'a> Routing<'a> {
         if self.rows.account(callee.account)? != AccountStatus::Active {
             return Ok(inactive(callee.account, &callee.login));
         }
-        if let Some(refused) = self.unwelcome(callee.account)? {
-            return Ok(refused);
+        if let Some(refusal) = self.unwelcome(callee.account, Traffic::InboundCalls)? {
+            return Ok(Verdict::Refuse(refusal));
         }
         let branch = self.branch(&callee.login);
         let mut dial = Dial::new(vec![Noun::Client(branch)]);
@@ -442,8 +443,8 @@ impl<'a> Routing<'a> {
         if self.rows.account(number.account)? != AccountStatus::Active {
             return Ok(inactive(number.account, &number.phone_number));
         }
-        if let Some(refused) = self.unwelcome(number.account)? {
-            return Ok(refused);
+        if let Some(refusal) = self.unwelcome(number.account, Traffic::InboundCalls)? {
+            return Ok(Verdict::Refuse(refusal));
         }
         if self.invite.caller == Caller::Unknown && !number.public {
             return Ok(Verdict::Challenge(Challenged::Stranger));

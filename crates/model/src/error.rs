@@ -174,6 +174,7 @@ table! {
     ACCOUNT_NOT_ACTIVE = 20005, Error, 403, "The account is not active.", "Ask a parent account to set its status to active.";
     PROFILE_REFUSED = 20030, Error, 403, "The profile of the account does not allow this.", "Ask the operator: `GET …/Accounts/{account}` names the profile of the account in its Link header.";
     PROFILE_RATE = 20031, Error, 429, "The account has reached the number of calls that its profile allows in a period.", "Try again later, or ask the operator to link the account to another profile.";
+    LIST_TOO_LONG = 20032, Error, 503, "The list takes longer than 5 seconds to read, with its filters and order.", "Narrow it: by dates, by another filter, to one account, or without a search in texts. A list that is long, but not searched, may work when the request is repeated after some seconds.";
     REQUEST_WARNING = 20090, Warning, 0, "A request to the API was carried out, but probably not as intended.", "See the text for the parameter and the reason.";
     NOT_FOUND = 20404, Error, 404, "The resource does not exist, or belongs to another account.", "Check the identifier and the account in the path. At `/restcomm/2012-04-24` the status is 406 for a change of an unknown call, as in Restcomm.";
     METHOD_NOT_ALLOWED = 20405, Error, 405, "The resource does not support this method.", "See docs/rest.md for the methods of the resource.";

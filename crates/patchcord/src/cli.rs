@@ -509,7 +509,7 @@ pub(crate) enum NumbersTask {
 /// What to do with the bin.
 #[derive(Subcommand)]
 pub(crate) enum BinTask {
-    /// Print the numbers and recordings in the bin, the latest first.
+    /// Print the numbers, recordings and gateways in the bin, the latest first.
     #[command(after_help = examples::BIN)]
     List {
         /// Only those of one account: `AC` and 32 hexadecimal digits.
@@ -521,19 +521,19 @@ pub(crate) enum BinTask {
         #[command(flatten)]
         data: DataFlags,
     },
-    /// Restore a number or recording.
+    /// Restore a number, recording or gateway.
     #[command(after_help = examples::BIN)]
     Restore {
-        /// Number or recording: `PN` or `RE` and 32 hexadecimal digits
+        /// Number, recording or gateway: `PN`, `RE` or `GW` and 32 hexadecimal digits
         #[arg(value_name = "SID", value_parser = discarded)]
         sid: String,
         #[command(flatten)]
         data: DataFlags,
     },
-    /// Permanently delete a number or recording.
+    /// Permanently delete a number, recording or gateway.
     #[command(after_help = examples::BIN)]
     Delete {
-        /// Number or recording: `PN` or `RE` and 32 hexadecimal digits
+        /// Number, recording or gateway: `PN`, `RE` or `GW` and 32 hexadecimal digits
         #[arg(value_name = "SID", value_parser = discarded)]
         sid: String,
         #[command(flatten)]
@@ -552,7 +552,7 @@ fn discarded(text: &str) -> Result<String, String> {
     let is_hex = text.len() == 34 && text.chars().skip(2).all(|c| c.is_ascii_hexdigit());
     match store::DiscardedKind::of_sid(text).filter(|_| is_hex) {
         Some(_) => Ok(text.to_owned()),
-        None => Err("write `PN` or `RE` and 32 hexadecimal digits".to_owned()),
+        None => Err("write `PN`, `RE` or `GW` and 32 hexadecimal digits".to_owned()),
     }
 }
 

@@ -302,7 +302,7 @@ settings! {
 
     /// How long data is kept.
     retention: Retention {
-        /// Days that deleted numbers and recordings stay in the bin before they are permanently deleted. 0: they are permanently deleted within a minute.
+        /// Days that deleted numbers, recordings and gateways stay in the bin before they are permanently deleted. 0: they are permanently deleted within a minute.
         bin_days: u32 = "30",
         /// Days that the texts of messages are kept, unless an account has set a time of its own. 0: forever.
         message_bodies_days: u32 = "0",
@@ -316,6 +316,8 @@ settings! {
         notifications_days: u32 = "0",
         /// As `message_bodies_days`, for callbacks that are delivered or given up. 0: 7 days, which is also the longest time.
         callbacks_days: u32 = "0",
+        /// As `message_bodies_days`, for the addresses, texts and attachments of e-mails.
+        emails_days: u32 = "0",
     }
 
     /// Behaviour that existing applications may rely on.

@@ -104,7 +104,7 @@ impl Upkeep {
             text += &format!("{}  {count}\n", kind.replace('_', " "));
         }
         if erased.count("not_over") > 0 {
-            text += "Some calls or messages are not over: repeat the command later.\n";
+            text += "Some calls, messages, e-mails or verifications are not over: repeat the command later.\n";
         }
         Ok(text)
     }
@@ -178,7 +178,7 @@ pub(crate) async fn list(
     let lifetime = std::time::Duration::from_secs(u64::from(config.retention.bin_days) * 86_400);
     let line = |item: &store::Discarded| {
         let name = match item.kind {
-            DiscardedKind::Number => item.name.as_str(),
+            DiscardedKind::Number | DiscardedKind::Gateway => item.name.as_str(),
             DiscardedKind::Recording => "",
         };
         format!(

@@ -10,20 +10,19 @@ use model::{
     Timestamp,
 };
 
-use crate::admin;
+use crate::administer;
 use crate::conferences;
 use crate::connection::{Connection, Failure};
 use crate::counts::Counts;
 use crate::deliveries;
-use crate::dialect::Dialect;
 use crate::emails;
 use crate::forwarding;
+use crate::operation::{Context, Operation};
 use crate::queues;
 use crate::row::Row;
 use crate::rows;
 use crate::sql::{ROWS_AT_ONCE, Sql, args};
 use crate::transcriptions;
-use crate::writer::Operation;
 use crate::{Change, Committed, KeptPhones};
 
 /// How long delivered and dead callbacks are kept.
@@ -37,15 +36,6 @@ const REGISTRATION_MEMORY: Duration = Duration::from_secs(24 * 3600);
 const REFUSAL_MEMORY: Duration = Duration::from_secs(24 * 3600);
 /// How long after its submission a receipt is matched with a message.
 const PARTS_MEMORY: Duration = Duration::from_secs(7 * 24 * 3600);
-
-/// The process state that operations need.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Context {
-    pub(crate) dialect: Dialect,
-    pub(crate) instance: InstanceSid,
-    /// The commit may have been written before: its confirmation was lost.
-    pub(crate) repeated: bool,
-}
 
 /// Lanes and events of this commit that another server has ended: their callbacks are dropped.
 #[derive(Default)]
@@ -74,7 +64,7 @@ pub(crate) async fn operations(
     let mut leaves_old_rows = false;
     for operation in operations {
         applied.push(match operation {
-            Operation::Admin(admin) => admin::apply(db, context, counts, admin).await?,
+            Operation::Admin(admin) => administer::apply(db, context, counts, admin).await?,
             Operation::Change(change) => {
                 self::change(db, context, counts, change, &mut lost).await?
             }

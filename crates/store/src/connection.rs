@@ -12,6 +12,7 @@ mod shared;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use tokio::time::{Instant, timeout_at};
 use tokio_postgres::config::TargetSessionAttrs;
 
 use model::naming::Claimant;
@@ -94,6 +95,8 @@ pub(crate) enum Failure {
     OrganizationClosed,
     #[error("there are as many as allowed")]
     TooMany,
+    #[error("the read takes too long")]
+    TooLong,
     #[error("{0}")]
     Unreadable(String),
     #[error("the server does not respond")]
@@ -120,6 +123,7 @@ impl From<&Failure> for StoreError {
             Failure::AccountClosed => Self::AccountClosed,
             Failure::OrganizationClosed => Self::OrganizationClosed,
             Failure::TooMany => Self::TooMany,
+            Failure::TooLong => Self::TooLong,
             Failure::Busy => Self::Unavailable(failure.to_string()),
             Failure::Embedded(_)
             | Failure::Shared(_)
@@ -189,6 +193,27 @@ impl Connection {
         })
     }
 
+    /// As [`Self::all`], ended with an error at a time. A shared database goes on for as long as any read may take.
+    pub(crate) async fn all_until(
+        &mut self,
+        sql: &Sql,
+        until: Instant,
+    ) -> Result<Vec<Row>, Failure> {
+        if until <= Instant::now() {
+            return Err(Failure::TooLong);
+        }
+        match self {
+            Self::Embedded(connection) => {
+                let _watch = embedded::Watch::new(connection, until);
+                Ok(embedded::all(connection, sql)?)
+            }
+            Self::Shared(connection) => {
+                let all = timeout_at(until, connection.all(sql)).await;
+                all.unwrap_or(Err(Failure::TooLong))
+            }
+        }
+    }
+
     /// The first rows that a statement selects, until they hold so many bytes; at least one. A shared database sends
     /// all rows.
     pub(crate) async fn up_to(&mut self, sql: &Sql, bytes: usize) -> Result<Vec<Row>, Failure> {
@@ -242,15 +267,30 @@ impl Failure {
             | Self::AccountClosed
             | Self::OrganizationClosed
             | Self::TooMany
+            | Self::TooLong
             | Self::Unreadable(_)
             | Self::Busy
             | Self::Closed => false,
         }
     }
 
-    /// Whether the server ended the statement, which took too long: it would again.
+    /// Whether the database ended the statement, which took too long: it would again.
     pub(crate) fn is_cancelled(&self) -> bool {
-        matches!(self, Self::Shared(error) if shared::code(error) == Some(CANCELLED))
+        match self {
+            Self::Shared(error) => shared::code(error) == Some(CANCELLED),
+            Self::Embedded(error) => primary_code(error) == Some(9), // INTERRUPT
+            Self::Unreachable(_)
+            | Self::Taken(_)
+            | Self::AccountClosed
+            | Self::OrganizationClosed
+            | Self::TooMany
+            | Self::TooLong
+            | Self::Unreadable(_)
+            | Self::Silent
+            | Self::Stale
+            | Self::Busy
+            | Self::Closed => false,
+        }
     }
 
     /// Whether the server of this connection only reads: another connection may reach one that
@@ -276,6 +316,7 @@ impl Failure {
             | Self::AccountClosed
             | Self::OrganizationClosed
             | Self::TooMany
+            | Self::TooLong
             | Self::Unreadable(_)
             | Self::Busy
             | Self::Closed => false,
@@ -300,6 +341,7 @@ impl Failure {
             | Self::AccountClosed
             | Self::OrganizationClosed
             | Self::TooMany
+            | Self::TooLong
             | Self::Unreadable(_)
             | Self::Silent
             | Self::Stale

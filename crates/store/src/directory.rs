@@ -11,11 +11,12 @@ use model::{
 use crate::admin::Admin;
 use crate::caches::Patterns;
 use crate::filter::Scope;
+use crate::operation::Operation;
 use crate::query::{Conditions, tree_of};
 use crate::row::corrupt;
 use crate::rows;
 use crate::sql::Sql;
-use crate::writer::{Hurry, Operation};
+use crate::writer::Hurry;
 use crate::{NumberCandidates, Result, Store, credentials};
 
 impl Store {

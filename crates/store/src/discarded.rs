@@ -7,23 +7,27 @@
 //!
 //! A kind of row is added to the bin by a variant of [`Kind`]; the rest follows from its table. Left to others: files.
 
+pub(crate) mod kind;
+
 use std::sync::OnceLock;
 
 use model::naming::Owner;
-use model::{AccountSid, OrganizationSid, RecordingSid, Timestamp};
+use model::{AccountSid, GatewaySid, OrganizationSid, RecordingSid, Timestamp};
 use serde_json::{Map, Value as Json};
 
-use crate::accounts;
-use crate::admin::Admin;
+use crate::admin::{Admin, BinMove as Move};
 use crate::connection::{Connection, Failure};
 use crate::counts::Counts;
 use crate::filter::{Rows, Scope, Window};
 use crate::inspect::Inspect;
 use crate::naming::{self, Claim};
+use crate::open;
 use crate::query::{Conditions, Order, TREE};
 use crate::row::{Row, Value};
 use crate::sql::{Arg, ROWS_AT_ONCE, Sql, Table, args};
-use crate::{Result, Store, credentials, orders, organizations, rows};
+use crate::{Result, Store, credentials, orders};
+
+pub use self::kind::Kind;
 
 static BIN: Table = Table {
     name: "bin",
@@ -31,62 +35,6 @@ static BIN: Table = Table {
     columns: &["sid", "account", "kind", "name", "content", "created"],
     insert_once: OnceLock::new(),
 };
-
-/// What can be in the bin.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// An incoming phone number.
-    Number,
-    /// A complete recording, with its transcriptions.
-    Recording,
-}
-
-impl Kind {
-    /// All kinds.
-    pub const ALL: [Self; 2] = [Self::Number, Self::Recording];
-
-    /// The word for it in the database, the API and the command line.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Number => "number",
-            Self::Recording => "recording",
-        }
-    }
-
-    /// The kind whose SIDs begin like this one.
-    #[must_use]
-    pub fn of_sid(sid: &str) -> Option<Self> {
-        match sid.get(..2)? {
-            "PN" => Some(Self::Number),
-            "RE" => Some(Self::Recording),
-            _ => None,
-        }
-    }
-
-    const fn table(self) -> &'static Table {
-        match self {
-            Self::Number => &rows::NUMBERS,
-            Self::Recording => &rows::RECORDINGS,
-        }
-    }
-
-    /// The column with what its users call it.
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Number => "phone_number",
-            Self::Recording => "sid",
-        }
-    }
-
-    /// Tables with rows that go with it, and their columns with its SID.
-    const fn parts(self) -> &'static [(&'static str, &'static str)] {
-        match self {
-            Self::Number => &[],
-            Self::Recording => &[("transcriptions", "recording")],
-        }
-    }
-}
 
 /// What is in the bin.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,7 +45,7 @@ pub struct Discarded {
     pub account: AccountSid,
     /// What it is.
     pub kind: Kind,
-    /// What its users call it: the number, or the SID of a recording.
+    /// What its users call it: the number, the name of a gateway, or the SID of a recording.
     pub name: String,
     /// When it was deleted.
     pub deleted: Timestamp,
@@ -115,16 +63,6 @@ fn read(row: &Row) -> Result<Discarded> {
     })
 }
 
-/// A write of the bin, for [`Admin::Bin`].
-pub(crate) enum Move {
-    /// Moves a row to the bin.
-    Discard(Kind, String, Timestamp),
-    /// Moves it back.
-    Restore(String),
-    /// Deletes a row for good.
-    Forget(String),
-}
-
 /// Carries out a move; `false` if there is no such row.
 pub(crate) async fn apply(
     db: &mut Connection,
@@ -133,7 +71,9 @@ pub(crate) async fn apply(
     change: &Move,
 ) -> std::result::Result<bool, Failure> {
     let done = match change {
-        Move::Discard(kind, sid, at) => discard(db, counts, *kind, (sid, *at)).await?,
+        Move::Discard { kind, sid, by, at } => {
+            discard(db, counts, (*kind, sid), (*by, *at)).await?
+        }
         Move::Restore(sid) => restore(db, counts, sid).await?,
         // It may have been restored meanwhile: then the carrier must not take the number back.
         Move::Forget(sid) => {
@@ -150,8 +90,8 @@ pub(crate) async fn apply(
 async fn discard(
     db: &mut Connection,
     counts: &mut Counts,
-    kind: Kind,
-    (sid, at): (&str, Timestamp),
+    (kind, sid): (Kind, &str),
+    (by, at): (Option<AccountSid>, Timestamp),
 ) -> std::result::Result<bool, Failure> {
     let table = kind.table();
     let Some(row) = select(db, table.name, "sid", sid).await?.pop() else {
@@ -160,7 +100,11 @@ async fn discard(
     if kind == Kind::Number {
         naming::check_removal(db, sid).await?;
     }
-    let (account, name) = (word(&row, "account")?, text(&row, kind.name())?);
+    let account = match by {
+        Some(account) => account,
+        None => word(&row, "account")?,
+    };
+    let name = text(&row, kind.name())?;
     let mut content = Map::from_iter([(table.name.to_owned(), json_of([row]))]);
     for (part, column) in kind.parts() {
         let found = select(db, part, column, sid).await?;
@@ -193,10 +137,10 @@ async fn restore(
         for row in rows.as_array().into_iter().flatten() {
             if found.kind == Kind::Number && name == table.name {
                 let owner = owner(&found, row)?;
-                organizations::check_open(db, owner.organization).await?;
+                open::check_organization(db, owner.organization).await?;
                 Claim::of_number_text(&found.name, owner).check(db).await?;
             } else {
-                accounts::check_open(db, found.account).await?;
+                open::check_account(db, found.account).await?;
             }
             db.execute(insert(name, row)?).await?;
         }
@@ -327,8 +271,23 @@ impl Store {
     /// [`crate::StoreError::Taken`] for a number that a client of its account is named after; otherwise as reported by the
     /// database.
     pub async fn discard(&self, kind: Kind, sid: &str, at: Timestamp) -> Result<bool> {
-        self.move_in_bin(Move::Discard(kind, sid.to_owned(), at))
-            .await
+        let sid = sid.to_owned();
+        let by = None;
+        self.move_in_bin(Move::Discard { kind, sid, by, at }).await
+    }
+
+    /// Moves a gateway, which belongs to no account, to the bin of one; `false` if there is none.
+    ///
+    /// # Errors
+    /// As reported by the database.
+    pub async fn discard_gateway(
+        &self,
+        gateway: GatewaySid,
+        by: AccountSid,
+        at: Timestamp,
+    ) -> Result<bool> {
+        let (kind, sid, by) = (Kind::Gateway, gateway.to_string(), Some(by));
+        self.move_in_bin(Move::Discard { kind, sid, by, at }).await
     }
 
     /// Moves a row back from the bin; `false` if it is not there.

@@ -3,7 +3,7 @@
 //! **Invariant: a record keeps the number until everything that belongs to it is gone**, so an erasure that was interrupted finds
 //! it again. What is not over is left as it is, and counted. Left to others: the files of recordings, and the receipt.
 
-use model::{AccountSid, CallSid, ConferenceSid, MessageSid};
+use model::{AccountSid, CallSid, ConferenceSid, EmailSid, MessageSid, Timestamp};
 
 use crate::admin::Admin;
 use crate::query::TREE;
@@ -25,7 +25,7 @@ pub struct Person {
     pub pseudonym: String,
 }
 
-/// A call or message of the person.
+/// A call, message or e-mail of the person.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trail {
     /// Its SID.
@@ -34,13 +34,15 @@ pub struct Trail {
     pub lanes: Vec<String>,
     /// The conference that a call was in.
     pub conference: Option<ConferenceSid>,
-    /// Whether it is over, with the calls of its family.
+    /// Whether it is over, with the calls of its family and the e-mails that it sent.
     pub is_over: bool,
 }
 
 /// The columns that name a party.
 const CALL_PARTIES: [&str; 4] = ["from_user", "to_user", "answered_by", "forwarded_from"];
 const MESSAGE_PARTIES: [&str; 2] = ["from_user", "to_user"];
+/// The columns of an e-mail that may hold a number.
+const EMAIL_TEXTS: [&str; 6] = ["sender", "recipient", "cc", "bcc", "subject", "body"];
 
 impl Person {
     /// Appends that a column names the person: the number itself, or a SIP address of it.
@@ -58,6 +60,18 @@ impl Person {
             sql.with(&format!(" OR {column} = ?"), format!("tel:{spelling}"));
         }
         sql.text(")");
+    }
+
+    /// Whether a text holds the number, and not as part of a longer one.
+    fn is_named_in(&self, text: &str) -> bool {
+        let is_digit = |c: Option<char>| c.is_some_and(|c| c.is_ascii_digit());
+        self.spellings.iter().any(|spelling| {
+            text.match_indices(spelling.as_str()).any(|(at, _)| {
+                let before = text[..at].chars().next_back();
+                let after = text[at + spelling.len()..].chars().next();
+                !is_digit(before) && !is_digit(after)
+            })
+        })
     }
 
     fn is_any(&self, sql: &mut Sql, columns: &[&str]) {
@@ -101,7 +115,8 @@ impl Store {
         let read = |row: &Row| Ok((row.word::<CallSid>("sid")?, row.opt_word("conference")?));
         let mut trails = Vec::new();
         for (sid, conference) in self.many(sql, read).await? {
-            let (root, is_over) = self.root_of(sid).await?;
+            let (root, has_ended) = self.root_of(sid).await?;
+            let is_over = has_ended && !self.has_waiting_emails(sid).await?;
             let conference: Option<ConferenceSid> = conference;
             let mut lanes = vec![root, sid.to_string()];
             lanes.extend(conference.map(|conference| conference.to_string()));
@@ -159,6 +174,132 @@ impl Store {
             })
         })
         .await
+    }
+
+    async fn has_waiting_emails(&self, call: CallSid) -> Result<bool> {
+        let sql = Sql::new(
+            "SELECT sid FROM emails WHERE call = $1 AND due IS NOT NULL LIMIT 1",
+            args![call],
+        );
+        Ok(self.first(sql, |row| row.text("sid")).await?.is_some())
+    }
+
+    /// E-mails that a call sent.
+    ///
+    /// # Errors
+    /// As reported by the database.
+    pub async fn emails_of_trail(&self, trail: &Trail) -> Result<Vec<String>> {
+        let sql = Sql::new(
+            "SELECT sid AS name FROM emails WHERE call = $1 AND gone IS NULL AND due IS NULL",
+            args![trail.sid.as_str()],
+        );
+        self.many(sql, |row| row.text("name")).await
+    }
+
+    /// Some e-mails with the number in an address or in the text, with SIDs after this one, and the last SID that was
+    /// searched; none after the last.
+    ///
+    /// # Errors
+    /// As reported by the database.
+    pub async fn emails_of_person(
+        &self,
+        person: &Person,
+        after: Option<&str>,
+    ) -> Result<(Vec<Trail>, Option<String>)> {
+        let mut sql = Sql::default();
+        sql.text(&format!(
+            "SELECT sid, due, {} FROM emails WHERE account",
+            EMAIL_TEXTS.join(", ")
+        ))
+        .with(TREE, person.account)
+        .with(" AND sid > ?", after.unwrap_or_default())
+        .text(" AND gone IS NULL AND (1 = 0");
+        for column in EMAIL_TEXTS {
+            for spelling in &person.spellings {
+                sql.with(&format!(" OR {column} LIKE ?"), format!("%{spelling}%"));
+            }
+        }
+        sql.with(") ORDER BY sid LIMIT ?", AT_ONCE);
+        let read = |row: &Row| {
+            let mut is_named = false;
+            for column in EMAIL_TEXTS {
+                is_named |= person.is_named_in(&row.text(column)?);
+            }
+            let sid: EmailSid = row.word("sid")?;
+            let trail = Trail {
+                sid: sid.to_string(),
+                lanes: vec![sid.to_string()],
+                conference: None,
+                is_over: row.opt_time("due")?.is_none(),
+            };
+            Ok((trail, is_named))
+        };
+        let found = self.many(sql, read).await?;
+        let last = found.last().map(|(trail, _)| trail.sid.clone());
+        let named = found.into_iter().filter(|(_, is_named)| *is_named);
+        Ok((named.map(|(trail, _)| trail).collect(), last))
+    }
+
+    /// Deletes the notifications that e-mails failed, which name their recipients; returns how many.
+    ///
+    /// # Errors
+    /// As reported by the database.
+    pub async fn erase_failures_of_emails(&self, sids: &[String]) -> Result<u64> {
+        let mut sql = Sql::default();
+        sql.text(
+            "SELECT n.sid AS name FROM emails e JOIN notifications n ON n.account = e.account \
+             AND n.created >= e.created AND n.message LIKE '%' || e.sid || '%' \
+             WHERE e.error_code IS NOT NULL AND e.sid",
+        );
+        crate::retention::among(&mut sql, sids);
+        let found = self.many(sql, |row| row.text("name")).await?;
+        self.delete_notifications(&found).await?;
+        Ok(found.len() as u64)
+    }
+
+    /// Writes the pseudonym into verifications of the number and the codes that were sent, and deletes the number from the lists
+    /// of safe ones. Returns how many verifications and entries of such lists there were, and how many verifications are
+    /// pending, which stay.
+    ///
+    /// # Errors
+    /// As reported by the database.
+    pub async fn erase_verifications(&self, person: &Person, now: Timestamp) -> Result<[u64; 3]> {
+        let pending = |sql: &mut Sql| {
+            sql.with("open IS NOT NULL AND expires > ?", now);
+        };
+        let of_person = |table: &str, column: &str| {
+            let mut sql = Sql::default();
+            sql.text(&format!("SELECT sid AS name FROM {table} WHERE account"))
+                .with(TREE, person.account)
+                .text(&format!(" AND {column}"));
+            crate::retention::among(&mut sql, &person.spellings);
+            sql
+        };
+        let mut waiting = of_person("verifications", "recipient");
+        pending(waiting.text(" AND "));
+        let waiting = self.many(waiting, |row| row.text("name")).await?;
+        let mut over = of_person("verifications", "recipient");
+        pending(over.text(" AND NOT ("));
+        over.text(")");
+        let over = self.many(over, |row| row.text("name")).await?;
+
+        let pseudonym = person.pseudonym.as_str();
+        let mut sql = Sql::default();
+        sql.with("UPDATE verify_attempts SET recipient = ?", pseudonym)
+            .text(" WHERE verification");
+        self.execute_among(sql, &over).await?;
+        let mut sql = Sql::default();
+        sql.with("UPDATE verifications SET recipient = ?", pseudonym)
+            .text(
+                ", open = NULL, status = CASE status WHEN 'pending' THEN 'expired' ELSE status END",
+            )
+            .text(" WHERE sid");
+        self.execute_among(sql, &over).await?;
+        let safe = of_person("verify_safe", "phone_number");
+        let safe = self.many(safe, |row| row.text("name")).await?;
+        let delete = Sql::new("DELETE FROM verify_safe WHERE sid", Vec::new());
+        self.execute_among(delete, &safe).await?;
+        Ok([over.len() as u64, safe.len() as u64, waiting.len() as u64])
     }
 
     /// SIDs of the recordings of a call, and of the conference that it was in: those whose files are here, and those in a bin.
@@ -322,5 +463,29 @@ impl Store {
         crate::retention::among(&mut refusals, &person.spellings);
         self.administer(Admin::Execute(refusals)).await?;
         Ok([caller_ids.len() as u64, entries])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_is_not_found_in_a_longer_one() {
+        let person = Person {
+            account: AccountSid::from_bytes([1; 16]),
+            spellings: vec!["+49301".to_owned(), "49301".to_owned()],
+            pseudonym: String::new(),
+        };
+        for (text, expected) in [
+            ("Call from +49301.", true),
+            ("49301@fax.example", true),
+            ("+493012", false),
+            ("0049301", false),
+            ("+493012, or +49301", true),
+            ("", false),
+        ] {
+            assert_eq!(person.is_named_in(text), expected, "{text}");
+        }
     }
 }

@@ -23,6 +23,9 @@ pub enum StoreError {
     /// There are as many as the profile of the account allows.
     #[error("there are as many as allowed")]
     TooMany,
+    /// The list would take too long to read, with this filter and order.
+    #[error("the list takes too long to read")]
+    TooLong,
     /// The row next to which a window was requested is not, or no longer, in the list.
     #[error("the list has no row `{0}`")]
     NoRow(String),

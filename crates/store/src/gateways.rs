@@ -12,7 +12,7 @@ use crate::row::Row;
 use crate::sql::{Arg, Sql, Table, args};
 use crate::{Result, SecretKey, Store, StoreError};
 
-static GATEWAYS: Table = Table {
+pub(crate) static GATEWAYS: Table = Table {
     name: "gateways",
     counted: false,
     columns: &[
@@ -111,15 +111,6 @@ impl Store {
         let row = args(gateway, self.key());
         self.administer(Admin::UpdateOwned(&GATEWAYS, row, read))
             .await
-    }
-
-    /// Deletes a gateway, if it exists.
-    ///
-    /// # Errors
-    /// As reported by the database.
-    pub async fn delete_gateway(&self, sid: GatewaySid) -> Result<()> {
-        let delete = Admin::Execute(GATEWAYS.delete(sid));
-        self.administer(delete).await.map(drop)
     }
 
     /// Whether calls to numbers are to take the second trunk.

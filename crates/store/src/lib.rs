@@ -11,6 +11,7 @@
 
 mod accounts;
 mod admin;
+mod administer;
 mod apply;
 mod audit;
 mod cache;
@@ -45,6 +46,8 @@ mod memory;
 mod message_routes;
 mod migrate;
 mod naming;
+mod open;
+mod operation;
 mod orders;
 mod organizations;
 mod paging;
@@ -110,9 +113,10 @@ use crate::credentials::Verifier;
 use crate::dialect::Dialect;
 use crate::ladder::Ladder;
 use crate::memory::Memory;
+use crate::operation::Operation;
 use crate::readers::Readers;
 use crate::sorted::Groups;
-use crate::writer::{Hurry, Operation, Start, Writer, now};
+use crate::writer::{Hurry, Start, Writer, now};
 
 type Result<T, E = StoreError> = std::result::Result<T, E>;
 

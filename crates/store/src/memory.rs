@@ -1,12 +1,13 @@
 //! Keeps in memory what is costly to read from the database, for some time: longer if it was costlier.
 //!
-//! **Invariant: what is used is at most 40 times as old as it took to read it, or 10 s,** and requests at the same time
-//! read it once.
+//! **Invariant: what is used is at most 40 times as old as it took to read it, or 10 s, and never older than a minute;**
+//! requests at the same time read it once. A request waits no longer than its own time limit; what it waited for is read all the same.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
+use tokio::time::timeout_at;
 use tracing::{debug, warn};
 
 use crate::connection::Recent;
@@ -21,7 +22,7 @@ const FRESH: Duration = Duration::from_secs(5);
 /// The same, as a multiple of the time that it took to read it.
 const FRESH_PER_COST: u32 = 20;
 /// How long it is used without reading it again, at most. After twice that time, it is not used while it is read, either.
-const MAX_FRESH: Duration = Duration::from_secs(300);
+const MAX_FRESH: Duration = Duration::from_secs(30);
 
 /// Values by a key.
 pub(crate) struct Memory<T> {
@@ -65,7 +66,15 @@ impl<T: Send + Sync + 'static> Memory<T> {
     }
 
     /// The value of a key; `read` reads it.
-    pub(crate) async fn of<F>(&self, key: &str, read: impl FnOnce() -> F) -> Result<Arc<T>>
+    ///
+    /// # Errors
+    /// [`StoreError::TooLong`] if it is not known at the time `until`; a later request may find it.
+    pub(crate) async fn of<F>(
+        &self,
+        key: &str,
+        until: tokio::time::Instant,
+        read: impl FnOnce() -> F,
+    ) -> Result<Arc<T>>
     where
         F: Future<Output = Result<T>> + Send + 'static,
     {
@@ -82,11 +91,25 @@ impl<T: Send + Sync + 'static> Memory<T> {
             }
             return Ok(value);
         }
-        let _right = slot.reading.lock().await;
+        let right = Arc::clone(&slot.reading).lock_owned();
+        let Ok(right) = timeout_at(until, right).await else {
+            return Err(StoreError::TooLong);
+        };
         // Another request may have read it meanwhile.
-        match slot.usable() {
-            Some((value, _)) => Ok(value),
-            None => keep(&slot, &self.readers, read()).await,
+        if let Some((value, _)) = slot.usable() {
+            return Ok(value);
+        }
+        let (readers, reading) = (Arc::clone(&self.readers), read());
+        let kept = tokio::spawn(async move {
+            let kept = keep(&slot, &readers, reading).await;
+            drop(right);
+            kept
+        });
+        match timeout_at(until, kept).await {
+            Ok(Ok(kept)) => kept,
+            // The runtime ends, or reading panicked.
+            Ok(Err(_)) => Err(StoreError::Closed),
+            Err(_) => Err(StoreError::TooLong),
         }
     }
 
@@ -129,6 +152,10 @@ mod tests {
 
     use super::*;
 
+    fn later() -> tokio::time::Instant {
+        tokio::time::Instant::now() + Duration::from_secs(60)
+    }
+
     #[tokio::test]
     async fn requests_at_the_same_time_read_a_value_once() {
         let memory = Memory::new();
@@ -140,28 +167,48 @@ mod tests {
                 Ok(count.fetch_add(1, Ordering::Relaxed))
             }
         };
-        let (a, b) = tokio::join!(memory.of("key", read), memory.of("key", read));
+        let (a, b) = tokio::join!(
+            memory.of("key", later(), read),
+            memory.of("key", later(), read)
+        );
         assert_eq!((*a.unwrap(), *b.unwrap()), (0, 0));
-        assert_eq!(*memory.of("key", read).await.unwrap(), 0);
-        assert_eq!(*memory.of("other", read).await.unwrap(), 1);
-        let failed = memory.of("third", || async { Err(StoreError::Closed) });
+        assert_eq!(*memory.of("key", later(), read).await.unwrap(), 0);
+        assert_eq!(*memory.of("other", later(), read).await.unwrap(), 1);
+        let failed = memory.of("third", later(), || async { Err(StoreError::Closed) });
         assert!(failed.await.is_err());
-        assert_eq!(*memory.of("third", read).await.unwrap(), 2);
+        assert_eq!(*memory.of("third", later(), read).await.unwrap(), 2);
     }
 
     #[tokio::test]
     async fn a_value_that_is_not_fresh_is_used_while_it_is_read_again() {
         let memory = Memory::new();
         let read = |value: u8| move || async move { Ok(value) };
-        assert_eq!(*memory.of("key", read(1)).await.unwrap(), 1);
+        assert_eq!(*memory.of("key", later(), read(1)).await.unwrap(), 1);
         if let Some(value) = memory.slot("key").current().as_mut() {
             value.read -= Duration::from_secs(3);
             value.fresh = Duration::from_secs(2);
         }
-        assert_eq!(*memory.of("key", read(2)).await.unwrap(), 1);
+        assert_eq!(*memory.of("key", later(), read(2)).await.unwrap(), 1);
         for _ in 0..10 {
             tokio::task::yield_now().await;
         }
-        assert_eq!(*memory.of("key", read(3)).await.unwrap(), 2);
+        assert_eq!(*memory.of("key", later(), read(3)).await.unwrap(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_request_does_not_wait_longer_than_it_may() {
+        let memory = Memory::new();
+        let read = || async {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            Ok(7)
+        };
+        let soon = || tokio::time::Instant::now() + Duration::from_millis(20);
+        for _ in 0..2 {
+            let late = memory.of("key", soon(), read).await;
+            assert!(matches!(late, Err(StoreError::TooLong)), "{late:?}");
+        }
+        // The reading that was begun is finished.
+        let other = || async { Ok(8) };
+        assert_eq!(*memory.of("key", later(), other).await.unwrap(), 7);
     }
 }

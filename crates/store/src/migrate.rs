@@ -234,6 +234,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         "forwarded-messages",
         include_str!("../../../migrations/0056-forwarded-messages/up.sql"),
     ),
+    (
+        60,
+        "email-privacy",
+        include_str!("../../../migrations/0060-email-privacy/up.sql"),
+    ),
 ];
 
 /// The version of the tables that this release works with.

@@ -7,8 +7,8 @@ use model::naming::{Claimant, LoginRule, Owner, collide, is_taken, login_rule};
 use model::record::{Client, Number};
 use model::{OrganizationSid, number};
 
-use crate::accounts;
 use crate::connection::{Connection, Failure};
+use crate::open;
 use crate::row::Row;
 use crate::sql::{Arg, Sql};
 
@@ -48,7 +48,7 @@ impl Claim {
     /// Fails with [`Failure::Taken`] if another account has it, with [`Failure::AccountClosed`] if its
     /// own account is closed.
     pub(crate) async fn check(&self, db: &mut Connection) -> Result<(), Failure> {
-        accounts::check_open(db, self.owner.account).await?;
+        open::check_account(db, self.owner.account).await?;
         let own = (self.text.as_str(), self.owner);
         let spellings = number::candidates(&self.text);
         let numbers = numbers(&spellings);

@@ -7,22 +7,14 @@ use model::naming::Claimant;
 use model::record::Organization;
 use model::{AccountSid, OrganizationSid, OrganizationStatus, Timestamp};
 
-use crate::admin::Admin;
+use crate::admin::{Admin, OrganizationMove as Move};
 use crate::connection::{Connection, Failure};
 use crate::naming::{self, Claim};
+use crate::open;
 use crate::query::TREE;
 use crate::rows;
 use crate::sql::Sql;
 use crate::{Result, Store};
-
-/// What moves where.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Move {
-    /// An account; all below it move too.
-    pub(crate) of: AccountSid,
-    pub(crate) to: OrganizationSid,
-    at: Timestamp,
-}
 
 impl Store {
     /// Every organization, oldest first.
@@ -100,19 +92,6 @@ impl Store {
     }
 }
 
-/// Fails with [`Failure::OrganizationClosed`] if an organization is closed. It is not closed before the end of the
-/// transaction either, which holds the lock of [`Admin::locks_directory`].
-pub(crate) async fn check_open(db: &mut Connection, sid: OrganizationSid) -> Result<(), Failure> {
-    let mut sql = Sql::default();
-    sql.with("SELECT sid FROM organizations WHERE sid = ?", sid)
-        .text(" AND status = 'closed'");
-    if db.all(&sql).await?.is_empty() {
-        Ok(())
-    } else {
-        Err(Failure::OrganizationClosed)
-    }
-}
-
 pub(crate) fn status_statement(
     sid: OrganizationSid,
     status: OrganizationStatus,
@@ -133,7 +112,7 @@ pub(crate) fn status_statement(
 }
 
 pub(crate) async fn move_accounts(db: &mut Connection, moved: Move) -> Result<bool, Failure> {
-    check_open(db, moved.to).await?;
+    open::check_organization(db, moved.to).await?;
     // First all rows, then the check: what moves together is in one organization before and after.
     let found = set_organization(db, "accounts", "sid", moved).await? > 0;
     set_organization(db, "clients", "account", moved).await?;
@@ -144,7 +123,7 @@ pub(crate) async fn move_accounts(db: &mut Connection, moved: Move) -> Result<bo
 }
 
 pub(crate) async fn move_numbers(db: &mut Connection, moved: Move) -> Result<bool, Failure> {
-    check_open(db, moved.to).await?;
+    open::check_organization(db, moved.to).await?;
     set_organization(db, "numbers", "account", moved).await?;
     check_names(db, Claimant::Number, moved).await?;
     Ok(true)

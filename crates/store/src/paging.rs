@@ -4,14 +4,20 @@
 //! the conditions of a filter that have an index (`Way`), the first that leads to few rows is used, and these are
 //! read, sorted and counted at each request. Of a list for which none does, positions and length are kept
 //! (`ladder`, `sorted`). **Invariant: the cost of a window does not depend on its offset,** except in lists that contain
-//! the rows of several accounts, or that are sorted by something without an index.
+//! the rows of several accounts, or that are sorted by something without an index. **No list takes longer than
+//! [`LONGEST`]**, whatever it contains: then it is refused.
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
+
+use model::AccountSid;
+use tokio::time::Instant;
 
 use crate::filter::{Place, RowKey, Rows, Scope, Window};
 use crate::ladder::{Ladder, STEP, Steps};
-use crate::query::{Conditions, Order, TREE, Way, Written, count_of, counted};
+use crate::query::{Conditions, Order, TREE, Way, Written, count_of, counted, windowed};
+use crate::readers::Readers;
 use crate::row::Row;
 use crate::sql::{Sql, Table};
 use crate::{Result, Store, StoreError};
@@ -30,6 +36,28 @@ pub(crate) struct List<'a> {
     pub(crate) order: &'a Order,
     pub(crate) window: &'a Window,
 }
+
+/// A list that is being read.
+#[derive(Clone, Copy)]
+pub(crate) struct Search<'a> {
+    pub(crate) table: &'static Table,
+    pub(crate) scope: Option<Scope>,
+    pub(crate) order: &'a Order,
+    pub(crate) window: &'a Window,
+    /// The accounts of the scope, if there are several, but not too many to read their rows side by side.
+    pub(crate) accounts: &'a [AccountSid],
+    /// Until when: the end of [`LONGEST`].
+    pub(crate) until: Instant,
+    /// Connections for reads that end then.
+    pub(crate) readers: &'a Readers,
+}
+
+/// Accounts whose rows are read side by side, each by its index. Those of more accounts are sorted.
+const SIDE_BY_SIDE: usize = 50;
+/// How long the rows of a list may take, whatever its filter, order and length.
+const LONGEST: Duration = Duration::from_secs(5);
+/// The same for what is kept of a long list, which is read while nothing waits for it.
+pub(crate) const LONGEST_KEPT: Duration = Duration::from_secs(60);
 
 /// How the rows of a list are found.
 struct Plan {
@@ -69,20 +97,40 @@ impl Store {
     /// The rows of a list's window.
     ///
     /// - `fill`: adds the conditions of the list
+    ///
+    /// # Errors
+    /// [`StoreError::TooLong`] after [`LONGEST`].
     pub(crate) async fn list<T: Send>(
         &self,
-        mut list: List<'_>,
+        list: List<'_>,
         fill: impl Fn(&mut Conditions) + Sync,
         read: impl Fn(&Row) -> Result<T> + Sync,
     ) -> Result<Rows<T>> {
-        list.scope = self.narrowed(list.scope).await?;
-        self.rows_of(list, &fill, &read).await
+        let until = Instant::now() + LONGEST;
+        let readers = self.readers().until(until);
+        let List {
+            table,
+            scope,
+            order,
+            window,
+        } = list;
+        let (scope, accounts) = narrowed(&readers, scope).await?;
+        let search = Search {
+            table,
+            scope,
+            order,
+            window,
+            accounts: &accounts,
+            until,
+            readers: &readers,
+        };
+        self.rows_of(search, &fill, &read).await
     }
 
     /// The same, as a future that may contain others of its kind: a sorted list contains lists by age.
     pub(crate) fn rows_of<'a, T: Send + 'a>(
         &'a self,
-        list: List<'a>,
+        list: Search<'a>,
         fill: Fill<'a>,
         read: Read<'a, T>,
     ) -> Pin<Box<dyn Future<Output = Result<Rows<T>>> + Send + 'a>> {
@@ -91,7 +139,7 @@ impl Store {
 
     async fn window_of<T: Send>(
         &self,
-        list: List<'_>,
+        list: Search<'_>,
         fill: Fill<'_>,
         read: Read<'_, T>,
     ) -> Result<Rows<T>> {
@@ -134,21 +182,33 @@ impl Store {
             }
             Place::AfterRow(sid) => Some(self.key_of(&list, sid).await?),
         };
-        let mut selecting = Conditions::written(list.table.select(), list.scope, plan.by);
-        if key.is_some() && order.column.is_none() {
-            selecting = selecting.before_key(order.descending);
-        }
-        fill(&mut selecting);
-        if let Some(key) = key {
-            selecting.after(list.table, order, key);
-        }
+        let selecting = |scope| {
+            let mut selecting = Conditions::written(list.table.select(), scope, plan.by);
+            if key.is_some() && order.column.is_none() {
+                selecting = selecting.before_key(order.descending);
+            }
+            fill(&mut selecting);
+            if let Some(key) = &key {
+                selecting.after(list.table, order, key.clone());
+            }
+            selecting.finish()
+        };
+        // What a union is sorted by must be among its columns.
+        let has = |column| list.table.columns.contains(&column);
+        let is_by_age = order.column.is_none() && !plan.sorts && has("created") && has("sid");
+        let selecting = if list.accounts.is_empty() || !is_by_age {
+            selecting(list.scope)
+        } else {
+            let own = list.accounts.iter().map(|sid| Some(Scope::Own(*sid)));
+            Sql::union_all(own.map(selecting).collect())
+        };
         let order = if plan.sorts || (order.column.is_some() && !plan.is_long) {
             order.without_index()
         } else {
             order.to_string()
         };
-        let selecting = selecting.window(order, skipped, *limit);
-        let mut items = self.many(selecting, read).await?;
+        let selecting = windowed(selecting, order, skipped, *limit);
+        let mut items = list.readers.many(selecting, read).await?;
         if matches!(place, Place::NewerThan(_)) {
             items.reverse();
         }
@@ -156,21 +216,7 @@ impl Store {
         Ok(Rows { items, total })
     }
 
-    /// An account alone if there is none below it: its rows are by age in an index.
-    async fn narrowed(&self, scope: Option<Scope>) -> Result<Option<Scope>> {
-        let Some(Scope::Tree(root)) = scope else {
-            return Ok(scope);
-        };
-        let mut sql = Sql::new("SELECT sid FROM accounts WHERE sid", Vec::new());
-        sql.with(TREE, root).text(" LIMIT 2");
-        let found = self.many(sql, |row| row.text("sid")).await?;
-        Ok(Some(match found.len() {
-            0 | 1 => Scope::Own(root),
-            _ => Scope::Tree(root),
-        }))
-    }
-
-    async fn plan(&self, list: &List<'_>, fill: Fill<'_>) -> Result<Plan> {
+    async fn plan(&self, list: &Search<'_>, fill: Fill<'_>) -> Result<Plan> {
         let counts = matches!(list.window.place, Place::Offset | Place::AfterRow(_));
         let mut sketch = Conditions::of(Sql::default(), list.scope);
         fill(&mut sketch);
@@ -190,7 +236,9 @@ impl Store {
             && list.table.counted
             && sketch.only_scope
         {
-            let total = self.first(counted(scope, list.table.name), |row| row.int("n"));
+            let total = list
+                .readers
+                .first(counted(scope, list.table.name), |row| row.int("n"));
             let total = total.await?.unwrap_or(0);
             return Ok(Plan {
                 is_long: total > STEP,
@@ -220,7 +268,7 @@ impl Store {
             (false, _) => Total::Unknown,
             (true, Some(Scope::Tree(_))) => Total::Exact(self.count(list, by_age.by, fill).await?),
             (true, Some(Scope::Own(_)) | None) => {
-                Total::Kept(self.kept(&self.steps(list, by_age.by, fill)).await?)
+                Total::Kept(self.kept(list, &self.steps(list, by_age.by, fill)).await?)
             }
         };
         Ok(Plan { total, ..by_age })
@@ -229,7 +277,7 @@ impl Store {
     /// The number of rows to which the index of a way leads, if they are few.
     async fn few(
         &self,
-        list: &List<'_>,
+        list: &Search<'_>,
         way: Option<usize>,
         fill: Fill<'_>,
     ) -> Result<Option<i64>> {
@@ -239,14 +287,21 @@ impl Store {
         let mut found = found.finish();
         found.with(" LIMIT ?", STEP + 1);
         let counting = found.inside("SELECT COUNT(*) AS n FROM (", ") AS found");
-        let count = self.first(counting, |row| row.int("n")).await?.unwrap_or(0);
+        let count = list
+            .readers
+            .first(counting, |row| row.int("n"))
+            .await?
+            .unwrap_or(0);
         Ok((count <= STEP).then_some(count))
     }
 
-    async fn count(&self, list: &List<'_>, by: Written, fill: Fill<'_>) -> Result<i64> {
+    async fn count(&self, list: &Search<'_>, by: Written, fill: Fill<'_>) -> Result<i64> {
         let mut counting = Conditions::written(count_of(list.table.name), list.scope, by);
         fill(&mut counting);
-        let total = self.first(counting.finish(), |row| row.int("n")).await?;
+        let total = list
+            .readers
+            .first(counting.finish(), |row| row.int("n"))
+            .await?;
         Ok(total.unwrap_or(0))
     }
 
@@ -254,7 +309,7 @@ impl Store {
     /// beginning, or the order has no ladder.
     async fn position(
         &self,
-        list: &List<'_>,
+        list: &Search<'_>,
         plan: &Plan,
         fill: Fill<'_>,
     ) -> Result<Option<(RowKey, i64)>> {
@@ -266,7 +321,8 @@ impl Store {
         let position = match &plan.total {
             Total::Kept(Kept { ladder, added }) => ladder.position(list.order, offset, *added),
             Total::Exact(_) | Total::Unknown => {
-                let Kept { ladder, added } = self.kept(&self.steps(list, plan.by, fill)).await?;
+                let Kept { ladder, added } =
+                    self.kept(list, &self.steps(list, plan.by, fill)).await?;
                 ladder.position(list.order, offset, added)
             }
         };
@@ -274,7 +330,7 @@ impl Store {
     }
 
     /// The list by age: in its own order, or the newest first if it is sorted by something else.
-    fn steps(&self, list: &List<'_>, by: Written, fill: Fill<'_>) -> Steps {
+    fn steps(&self, list: &Search<'_>, by: Written, fill: Fill<'_>) -> Steps {
         let head = format!("SELECT created, sid FROM {}", list.table.name);
         let head = Sql::new(head, Vec::new());
         let keys = |beside: Option<bool>| {
@@ -298,25 +354,47 @@ impl Store {
         }
     }
 
-    async fn kept(&self, steps: &Steps) -> Result<Kept> {
+    async fn kept(&self, list: &Search<'_>, steps: &Steps) -> Result<Kept> {
         let read = || {
-            let (readers, steps) = (self.readers().clone(), steps.clone());
+            let readers = self.readers().until(Instant::now() + LONGEST_KEPT);
+            let steps = steps.clone();
             async move { Ladder::read(&readers, &steps).await }
         };
-        let ladder = self.ladders().of(&steps.key(), read).await?;
-        let added = ladder.added(self.readers(), steps).await?;
+        let ladder = self.ladders().of(&steps.key(), list.until, read).await?;
+        let added = ladder.added(list.readers, steps).await?;
         Ok(Kept { ladder, added })
     }
 
     /// The key of a row that the list may contain.
-    async fn key_of(&self, list: &List<'_>, sid: &str) -> Result<RowKey> {
+    async fn key_of(&self, list: &Search<'_>, sid: &str) -> Result<RowKey> {
         let head = format!("SELECT created FROM {}", list.table.name);
         let mut finding = Conditions::of(Sql::new(head, Vec::new()), list.scope);
         finding.add(" AND sid = ?", sid);
-        let created = self.first(finding.finish(), |row| row.time("created"));
+        let created = list
+            .readers
+            .first(finding.finish(), |row| row.time("created"));
         Ok(RowKey {
             created: (created.await?).ok_or_else(|| StoreError::NoRow(sid.to_owned()))?,
             sid: sid.to_owned(),
         })
     }
+}
+
+/// The scope, and its accounts if they can be read side by side; an account alone if there is none below it.
+async fn narrowed(
+    readers: &Readers,
+    scope: Option<Scope>,
+) -> Result<(Option<Scope>, Vec<AccountSid>)> {
+    let Some(Scope::Tree(root)) = scope else {
+        return Ok((scope, Vec::new()));
+    };
+    let limit = i64::try_from(SIDE_BY_SIDE + 1).unwrap_or(i64::MAX);
+    let mut sql = Sql::new("SELECT sid FROM accounts WHERE sid", Vec::new());
+    sql.with(TREE, root).with(" LIMIT ?", limit);
+    let found: Vec<AccountSid> = readers.many(sql, |row| row.word("sid")).await?;
+    Ok(match found.len() {
+        0 | 1 => (Some(Scope::Own(root)), Vec::new()),
+        2..=SIDE_BY_SIDE => (scope, found),
+        _ => (scope, Vec::new()),
+    })
 }

@@ -27,7 +27,11 @@ const RETRY_AFTER: Duration = Duration::from_millis(50);
 
 /// Handle to the connections. Cheap to clone.
 #[derive(Clone)]
-pub(crate) struct Readers(Arc<Pool>);
+pub(crate) struct Readers {
+    pool: Arc<Pool>,
+    /// When a read that has not found its rows is ended.
+    until: Option<Instant>,
+}
 
 struct Pool {
     target: Target,
@@ -41,18 +45,27 @@ struct Pool {
 impl Readers {
     /// At most `size` connections, opened when they are needed.
     pub(crate) fn new(target: Target, size: u32) -> Self {
-        Self(Arc::new(Pool {
+        let pool = Arc::new(Pool {
             target,
             size,
             places: Arc::new(Semaphore::new(size as usize)),
             idle: Mutex::default(),
-        }))
+        });
+        Self { pool, until: None }
+    }
+
+    /// The same connections, for reads that end with [`Failure::TooLong`] at a time.
+    pub(crate) fn until(&self, at: Instant) -> Self {
+        Self {
+            pool: Arc::clone(&self.pool),
+            until: Some(at),
+        }
     }
 
     /// Opens a connection, to find out whether that is possible.
     pub(crate) async fn check(&self) -> Result<(), Failure> {
-        let connection = self.0.target.connect(Access::Read).await?;
-        self.0.idle().push(connection);
+        let connection = self.pool.target.connect(Access::Read).await?;
+        self.pool.idle().push(connection);
         Ok(())
     }
 
@@ -78,26 +91,35 @@ impl Readers {
     pub(crate) async fn close(&self) {
         // An error says that it was closed before, or that a read is still under way. The places are
         // kept from the reads that wait for one.
-        let _places = timeout(CLOSING_PATIENCE, self.0.places.acquire_many(self.0.size)).await;
-        self.0.places.close();
-        self.0.idle().clear();
+        let _places = timeout(
+            CLOSING_PATIENCE,
+            self.pool.places.acquire_many(self.pool.size),
+        )
+        .await;
+        self.pool.places.close();
+        self.pool.idle().clear();
     }
 
     async fn rows(&self, sql: Sql) -> Result<Vec<Row>, Failure> {
         // Without its arguments, which name people.
         trace!(statement = sql.as_text(), "reading");
-        let give_up = Instant::now() + PATIENCE;
-        let place = timeout_at(give_up, Arc::clone(&self.0.places).acquire_owned())
+        let until = self.until;
+        let patience = Instant::now() + PATIENCE;
+        let give_up = until.map_or(patience, |until| until.min(patience));
+        let place = timeout_at(give_up, Arc::clone(&self.pool.places).acquire_owned())
             .await
             .map_err(|_| Failure::Busy)?
             .map_err(|_| Failure::Closed)?;
-        let pool = Arc::clone(&self.0);
+        let pool = Arc::clone(&self.pool);
         let read = async move {
-            let found = pool.read(&sql, give_up).await;
+            let found = pool.read(&sql, (give_up, until)).await;
             drop(place);
-            found
+            match found {
+                Err(failure) if until.is_some() && failure.is_cancelled() => Err(Failure::TooLong),
+                found => found,
+            }
         };
-        if !self.0.target.blocks() {
+        if !self.pool.target.blocks() {
             return read.await;
         }
         let runtime = Handle::current();
@@ -114,9 +136,13 @@ impl Readers {
 }
 
 impl Pool {
-    async fn read(&self, sql: &Sql, give_up: Instant) -> Result<Vec<Row>, Failure> {
+    async fn read(
+        &self,
+        sql: &Sql,
+        (give_up, until): (Instant, Option<Instant>),
+    ) -> Result<Vec<Row>, Failure> {
         loop {
-            let attempt = timeout_at(give_up, self.attempt(sql));
+            let attempt = timeout_at(give_up, self.attempt(sql, until));
             match attempt.await.unwrap_or(Err(Failure::Silent)) {
                 Err(failure)
                     if failure.is_transient()
@@ -130,12 +156,15 @@ impl Pool {
         }
     }
 
-    async fn attempt(&self, sql: &Sql) -> Result<Vec<Row>, Failure> {
+    async fn attempt(&self, sql: &Sql, until: Option<Instant>) -> Result<Vec<Row>, Failure> {
         let mut connection = match self.take_idle() {
             Some(connection) => connection,
             None => self.target.connect(Access::Read).await?,
         };
-        let found = connection.all(sql).await;
+        let found = match until {
+            Some(until) => connection.all_until(sql, until).await,
+            None => connection.all(sql).await,
+        };
         if !connection.is_lost() {
             let mut idle = self.idle();
             if !self.places.is_closed() {
@@ -194,9 +223,26 @@ mod tests {
             () = sleep(Duration::from_millis(1)) => {}
             found = readers.first(sql(SLOW), |row| row.int("n")) => panic!("first {found:?}"),
         }
-        assert_eq!(readers.0.places.available_permits(), 0, "under way");
+        assert_eq!(readers.pool.places.available_permits(), 0, "under way");
         assert_eq!(numbers(&readers).await.unwrap(), [7]);
-        assert_eq!(readers.0.idle().len(), 1, "the same connection");
+        assert_eq!(readers.pool.idle().len(), 1, "the same connection");
+    }
+
+    #[tokio::test]
+    async fn a_read_with_a_limit_is_ended_and_leaves_its_connection() {
+        let (readers, _writer, _dir) = readers(1);
+        let endless = SLOW.replace("2000000", "2000000000");
+        let soon = readers.until(Instant::now() + Duration::from_millis(50));
+        let begun = Instant::now();
+        let ended = soon
+            .first(Sql::new(endless, args![]), |row| row.int("n"))
+            .await;
+        assert!(matches!(ended, Err(StoreError::TooLong)), "{ended:?}");
+        assert!(begun.elapsed() < Duration::from_secs(5));
+        assert_eq!(readers.pool.idle().len(), 1, "the same connection");
+        assert_eq!(numbers(&readers).await.unwrap(), [7]);
+        let late = numbers(&soon).await;
+        assert!(late.is_err(), "{late:?}");
     }
 
     #[tokio::test]
@@ -209,9 +255,9 @@ mod tests {
         for read in reads.collect::<Vec<_>>() {
             assert_eq!(read.await.unwrap().unwrap(), [7]);
         }
-        assert!((1..=2).contains(&readers.0.idle().len()));
+        assert!((1..=2).contains(&readers.pool.idle().len()));
         readers.close().await;
-        assert!(readers.0.idle().is_empty());
+        assert!(readers.pool.idle().is_empty());
         let late = numbers(&readers).await;
         assert!(matches!(late, Err(StoreError::Closed)), "{late:?}");
         readers.close().await;
@@ -223,12 +269,12 @@ mod tests {
         let under_way = readers.first(sql(SLOW), |row| row.int("n"));
         // As if it took longer than closing waits.
         let end = async {
-            readers.0.places.close();
-            readers.0.idle().clear();
+            readers.pool.places.close();
+            readers.pool.idle().clear();
         };
         let (found, ()) = tokio::join!(biased; under_way, end);
         assert_eq!(found.unwrap(), Some(2_000_000));
-        assert!(readers.0.idle().is_empty());
+        assert!(readers.pool.idle().is_empty());
     }
 
     #[tokio::test]

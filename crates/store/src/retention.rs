@@ -33,17 +33,20 @@ pub enum Kept {
     Notifications,
     /// Callbacks that are delivered or given up, with their parameters.
     Callbacks,
+    /// Addresses, texts and lists of attachments of e-mails.
+    Emails,
 }
 
 impl Kept {
     /// All kinds.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::MessageBodies,
         Self::Digits,
         Self::Recordings,
         Self::Traces,
         Self::Notifications,
         Self::Callbacks,
+        Self::Emails,
     ];
 
     const fn column(self) -> &'static str {
@@ -54,13 +57,14 @@ impl Kept {
             Self::Traces => "traces",
             Self::Notifications => "notifications",
             Self::Callbacks => "callbacks",
+            Self::Emails => "emails",
         }
     }
 }
 
 /// Days that each kind of data is kept; 0 is for good, `None` is as the server does.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Retention([Option<u32>; 6]);
+pub struct Retention([Option<u32>; 7]);
 
 impl Retention {
     /// The days for a kind.
@@ -102,7 +106,7 @@ impl Reason {
         }
     }
 
-    /// What a message has instead of its text.
+    /// What a message or e-mail has instead of its text.
     #[must_use]
     pub const fn instead_of_text(self) -> &'static str {
         match self {
@@ -123,6 +127,7 @@ static RETENTION: Table = Table {
         "traces",
         "notifications",
         "callbacks",
+        "emails",
         "updated",
     ],
     insert_once: OnceLock::new(),
@@ -197,7 +202,7 @@ impl Store {
     }
 
     /// Some keys of rows that an account has had since before this time, the oldest first, without what is removed already: SIDs of
-    /// messages, recordings and notifications, lanes of traces, events of callbacks.
+    /// messages, recordings, notifications and e-mails, lanes of traces, events of callbacks.
     ///
     /// # Errors
     /// As reported by the database.
@@ -221,6 +226,9 @@ impl Store {
                 "SELECT event AS name FROM outbox r WHERE state <> 'pending' \
                  AND params LIKE '%Digits%'",
             ),
+            Kept::Emails => {
+                sql.text("SELECT sid AS name FROM emails r WHERE gone IS NULL AND due IS NULL")
+            }
             Kept::Traces => return self.old_traces(account, before).await,
         };
         sql.with(" AND account = ?", account)
@@ -259,6 +267,21 @@ impl Store {
         sql.with("UPDATE messages SET body = ?", reason.instead_of_text())
             .with(", gone = ?", reason.as_str())
             .text(", farewell = NULL WHERE sid");
+        self.execute_among(sql, sids).await
+    }
+
+    /// Replaces the addresses and texts of e-mails that are not waiting, and removes the lists of their attachments.
+    ///
+    /// # Errors
+    /// As reported by the database.
+    pub async fn remove_emails(&self, sids: &[String], reason: Reason) -> Result<()> {
+        let mut sql = Sql::default();
+        sql.with("UPDATE emails SET gone = ?", reason.as_str());
+        for column in ["sender", "recipient", "subject", "body"] {
+            sql.with(&format!(", {column} = ?"), reason.instead_of_text());
+        }
+        sql.text(", cc = '', bcc = '', html = 0, recordings = '', reason = NULL")
+            .text(" WHERE due IS NULL AND sid");
         self.execute_among(sql, sids).await
     }
 
@@ -355,6 +378,6 @@ mod tests {
             .with(Kept::Traces, Some(0))
             .with(Kept::Digits, Some(1));
         let days = Kept::ALL.map(|kind| own.or(&server).days(kind));
-        assert_eq!(days, [None, Some(1), Some(7), Some(0), None, None]);
+        assert_eq!(days, [None, Some(1), Some(7), Some(0), None, None, None]);
     }
 }

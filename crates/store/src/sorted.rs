@@ -5,8 +5,10 @@
 //! group as of a list by age, of short groups by sorting a few hundred rows. **Invariant: rows with the same value are
 //! newest first, in either direction.**
 
+use tokio::time::Instant;
+
 use crate::filter::{Place, RowKey, Window};
-use crate::paging::{Fill, List, Read};
+use crate::paging::{Fill, LONGEST_KEPT, Read, Search};
 use crate::query::{Conditions, Order, Written};
 use crate::readers::Readers;
 use crate::row::Row;
@@ -105,7 +107,7 @@ impl Store {
     /// The window of a long list of one account that is sorted by a column.
     pub(crate) async fn sorted_rows<T: Send>(
         &self,
-        list: &List<'_>,
+        list: &Search<'_>,
         column: &str,
         fill: Fill<'_>,
         read: Read<'_, T>,
@@ -129,8 +131,11 @@ impl Store {
             sorted.rows.as_text(),
             sorted.rows.args()
         );
-        let readers = self.readers().clone();
-        let groups = self.groups().of(&key, || sorted.groups(readers)).await?;
+        let readers = self.readers().until(Instant::now() + LONGEST_KEPT);
+        let groups = self
+            .groups()
+            .of(&key, list.until, || sorted.groups(readers))
+            .await?;
         let mut parts: Vec<&Part> = groups.0.iter().collect();
         if descending {
             parts.reverse();
@@ -175,12 +180,12 @@ impl Store {
     }
 
     /// The value and age of a row that the list may contain.
-    async fn sorted_place(&self, list: &List<'_>, column: &str, sid: &str) -> Result<Start> {
+    async fn sorted_place(&self, list: &Search<'_>, column: &str, sid: &str) -> Result<Start> {
         let head = format!("SELECT {column} AS value, created FROM {}", list.table.name);
         let mut finding = Conditions::of(Sql::new(head, Vec::new()), list.scope);
         finding.add(" AND sid = ?", sid);
         let read = |row: &Row| Ok((row.arg("value")?, row.time("created")?));
-        let found = self.first(finding.finish(), read).await?;
+        let found = list.readers.first(finding.finish(), read).await?;
         let (value, created) = found.ok_or_else(|| StoreError::NoRow(sid.to_owned()))?;
         let sid = sid.to_owned();
         Ok(Start::After(value, RowKey { created, sid }))
@@ -189,7 +194,7 @@ impl Store {
     /// Rows of one group: those of a list by age.
     async fn group<T: Send>(
         &self,
-        list: &List<'_>,
+        list: &Search<'_>,
         (column, value): (&str, &Arg),
         (offset, limit, place): (i64, i64, Place),
         fill: Fill<'_>,
@@ -204,7 +209,7 @@ impl Store {
             limit,
             place,
         };
-        let list = List {
+        let list = Search {
             order: &Order::NEWEST,
             window: &window,
             ..*list
@@ -215,7 +220,7 @@ impl Store {
     /// Rows of a part, or of it beyond a value.
     async fn part<T: Send>(
         &self,
-        list: &List<'_>,
+        list: &Search<'_>,
         (column, part, beyond): (&str, &Part, Option<&Arg>),
         (offset, limit): (i64, i64),
         fill: Fill<'_>,
@@ -237,7 +242,7 @@ impl Store {
             }
         }
         let selecting = selecting.window(list.order, offset, limit);
-        self.many(selecting, read).await
+        list.readers.many(selecting, read).await
     }
 }
 

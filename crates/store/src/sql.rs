@@ -179,6 +179,18 @@ impl Sql {
         }
     }
 
+    /// The rows of several statements together: these are read side by side if they are then sorted as their indexes are.
+    pub(crate) fn union_all(parts: Vec<Self>) -> Self {
+        let mut union = Self::default();
+        for (at, part) in parts.into_iter().enumerate() {
+            let joint = if at == 0 { "" } else { " UNION ALL " };
+            let text = renumbered(&part.text, union.args.len());
+            union.text(joint).text(&text);
+            union.args.extend(part.args);
+        }
+        union
+    }
+
     /// Appends the condition that a row is older or newer than a key.
     pub(crate) fn beside(mut self, older: bool, key: &RowKey) -> Self {
         let sign = if older { '<' } else { '>' };
@@ -204,6 +216,19 @@ impl Sql {
         self.text.to_mut().push_str(&text);
         self
     }
+}
+
+/// A text whose first argument is the one after so many others.
+fn renumbered(text: &str, others: usize) -> String {
+    let mut pieces = text.split('$');
+    let mut renumbered = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let end = piece.find(|c: char| !c.is_ascii_digit());
+        let (number, rest) = piece.split_at(end.unwrap_or(piece.len()));
+        let number = number.parse::<usize>().unwrap_or_default();
+        let _ = write!(renumbered, "${}{rest}", number + others);
+    }
+    renumbered
 }
 
 /// A table whose first column identifies the row.
@@ -333,6 +358,23 @@ mod tests {
         for (sql, text) in table {
             assert_eq!(sql.text, text);
         }
+    }
+
+    #[test]
+    fn a_union_numbers_its_arguments_anew() {
+        let part = |n: i64| {
+            let mut sql = T.select();
+            sql.with(" WHERE a = ?", n).with(" AND b = ?", n + 1);
+            sql
+        };
+        let mut sql = Sql::union_all(vec![part(1), part(3)]);
+        sql.with(" LIMIT ?", 5);
+        assert_eq!(
+            sql.text,
+            "SELECT a, b, updated FROM t WHERE a = $1 AND b = $2 UNION ALL \
+             SELECT a, b, updated FROM t WHERE a = $3 AND b = $4 LIMIT $5"
+        );
+        assert_eq!(sql.args.len(), 5);
     }
 
     #[test]

@@ -21,12 +21,12 @@ use model::{InstanceSid, Timestamp};
 use tokio::sync::{Notify, oneshot};
 use tracing::{error, warn};
 
-use crate::admin::Admin;
-use crate::apply::{self, Context};
+use crate::apply;
 use crate::caches::Caches;
 use crate::connection::{Access, Connection, Failure, Target};
 use crate::counts::Counts;
 use crate::dialect::Dialect;
+use crate::operation::{Context, Operation};
 use crate::{Change, Committed, Result, StoreError};
 
 /// Number of operations at which a transaction takes no more commits, nor waits for more.
@@ -50,12 +50,6 @@ const RETRY_AFTER: Duration = Duration::from_millis(50);
 const UNWRITABLE_PATIENCE: Duration = Duration::from_millis(200);
 /// How long a closing store retries.
 const CLOSING_PATIENCE: Duration = Duration::from_secs(10);
-
-/// An element of a commit.
-pub(crate) enum Operation {
-    Change(Change),
-    Admin(Box<Admin>),
-}
 
 /// The urgency of a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

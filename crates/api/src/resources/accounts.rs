@@ -6,6 +6,7 @@ use store::credentials::{hash_password, random_token};
 use store::{AccountChange, AccountFilter, StoreError};
 
 use crate::closing::clear_closed_accounts;
+use crate::common;
 use crate::context::{ATTEMPTS, Answer, Context, after, now};
 use crate::failure::Failure;
 use crate::page::{Page, row_key};
@@ -29,14 +30,7 @@ const FULL: &str = "Full";
 const TEST: &str = "Test";
 
 const FIELDS: &[Field<Account>] = &[
-    field(
-        "sid",
-        "Sid",
-        Kind::Text,
-        Null::Never,
-        "Identifier.",
-        |a, _| Value::text(a.sid),
-    ),
+    common::sid(|a, _| Value::text(a.sid)),
     field(
         "organization",
         "organization",
@@ -94,22 +88,8 @@ const FIELDS: &[Field<Account>] = &[
         "Role, which limits what it may do.",
         |a, _| Value::text(&a.role),
     ),
-    field(
-        "date_created",
-        "DateCreated",
-        Kind::Date,
-        Null::Never,
-        "When it was created.",
-        |a, _| Value::Date(a.created),
-    ),
-    field(
-        "date_updated",
-        "DateUpdated",
-        Kind::Date,
-        Null::Never,
-        "When it was last changed.",
-        |a, _| Value::Date(a.updated),
-    ),
+    common::date_created(|a, _| Value::Date(a.created)),
+    common::date_updated(|a, _| Value::Date(a.updated)),
     field(
         "auth_token",
         "AuthToken",

@@ -7,6 +7,7 @@ use model::record::{Account, Application, Number};
 use model::{ApplicationSid, HttpMethod};
 use store::{Rows, Scope};
 
+use crate::common;
 use crate::context::{ATTEMPTS, Answer, Context, Reply, after, now, owned};
 use crate::failure::Failure;
 use crate::page::{Page, row_key};
@@ -44,30 +45,9 @@ const fn twilio(
 }
 
 const FIELDS: &[Field<Shown>] = &[
-    field(
-        "sid",
-        "Sid",
-        Kind::Text,
-        Null::Never,
-        "Identifier.",
-        |s, _| Value::text(s.application.sid),
-    ),
-    field(
-        "date_created",
-        "DateCreated",
-        Kind::Date,
-        Null::Never,
-        "When it was created.",
-        |s, _| Value::Date(s.application.created),
-    ),
-    field(
-        "date_updated",
-        "DateUpdated",
-        Kind::Date,
-        Null::Never,
-        "When it was last changed.",
-        |s, _| Value::Date(s.application.updated),
-    ),
+    common::sid(|s, _| Value::text(s.application.sid)),
+    common::date_created(|s, _| Value::Date(s.application.created)),
+    common::date_updated(|s, _| Value::Date(s.application.updated)),
     field(
         "friendly_name",
         "FriendlyName",
@@ -76,14 +56,7 @@ const FIELDS: &[Field<Shown>] = &[
         "Name to display.",
         |s, _| Value::text(&s.application.friendly_name),
     ),
-    field(
-        "account_sid",
-        "AccountSid",
-        Kind::Text,
-        Null::Never,
-        "Account that owns it.",
-        |s, _| Value::text(s.application.account),
-    ),
+    common::account_sid(|s, _| Value::text(s.application.account)),
     field(
         "api_version",
         "ApiVersion",
@@ -100,14 +73,9 @@ const FIELDS: &[Field<Shown>] = &[
         "Whether caller names are looked up.",
         |s, _| Value::Flag(s.application.voice_caller_id_lookup),
     ),
-    field(
-        "uri",
-        "Uri",
-        Kind::Link,
-        Null::Never,
-        "Path of this resource.",
-        |s, view| Value::Link(view.uri(s.application.account, "Applications", s.application.sid)),
-    ),
+    common::uri(|s, view| {
+        Value::Link(view.uri(s.application.account, "Applications", s.application.sid))
+    }),
     field(
         "rcml_url",
         "RcmlUrl",
@@ -358,14 +326,7 @@ static NUMBER: Resource<Number> = Resource {
     json_list: ["numbers", "numbers"],
     xml_envelope: [false, false],
     fields: &[
-        field(
-            "sid",
-            "Sid",
-            Kind::Text,
-            Null::Never,
-            "Identifier.",
-            |n, _| Value::text(n.sid),
-        ),
+        common::sid(|n, _| Value::text(n.sid)),
         field(
             "friendly_name",
             "FriendlyName",

@@ -3,6 +3,7 @@
 use model::AuditSid;
 use model::record::{Account, AuditEntry};
 
+use crate::common;
 use crate::context::{Answer, Context, owned};
 use crate::failure::Failure;
 use crate::page::{Page, row_key};
@@ -12,14 +13,7 @@ use crate::route::{Answers, PAGING, RESTCOMM, Route, SCOPE};
 use crate::value::{Field, Kind, Null, Resource, Value, field};
 
 const FIELDS: &[Field<AuditEntry>] = &[
-    field(
-        "sid",
-        "Sid",
-        Kind::Text,
-        Null::Never,
-        "Identifier.",
-        |e, _| Value::text(e.sid),
-    ),
+    common::sid(|e, _| Value::text(e.sid)),
     field(
         "account_sid",
         "AccountSid",

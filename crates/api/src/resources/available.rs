@@ -8,6 +8,7 @@ use model::number::e164;
 use model::record::Account;
 use store::Rows;
 
+use crate::common;
 use crate::context::{Answer, Context};
 use crate::dialect::Each;
 use crate::failure::Failure;
@@ -349,14 +350,7 @@ const COUNTRY_FIELDS: &[Field<Country>] = &[
         "Always false.",
         |_, _| Value::Flag(false),
     ),
-    field(
-        "uri",
-        "Uri",
-        Kind::Link,
-        Null::Never,
-        "Path of this resource.",
-        |c, view| Value::Link(view.uri(c.account, TARGET, &c.code)),
-    ),
+    common::uri(|c, view| Value::Link(view.uri(c.account, TARGET, &c.code))),
     field(
         "subresource_uris",
         "SubresourceUris",

@@ -1,4 +1,4 @@
-//! `/Accounts/{sid}/Bin`: numbers and recordings that were deleted and can be restored for a while.
+//! `/Accounts/{sid}/Bin`: numbers, recordings and gateways that were deleted and can be restored for a while.
 
 use http::StatusCode;
 use model::error;
@@ -6,11 +6,13 @@ use model::record::Account;
 use store::{Discarded, DiscardedKind, Rows, StoreError};
 
 use crate::closing::{self, Gone};
+use crate::common;
 use crate::context::{Answer, Context, Reply, owned};
 use crate::failure::Failure;
 use crate::naming::number_refused;
 use crate::page::{Page, row_key};
 use crate::params::scope;
+use crate::resources::gateways;
 use crate::roles::Action;
 use crate::route::{Answers, IN_USE, PAGING, RESTCOMM, Route, SCOPE};
 use crate::value::{Field, Kind, Null, Resource, Value, field};
@@ -30,20 +32,13 @@ const FIELDS: &[Field<Shown>] = &[
         "Identifier; it stays the same when it is restored.",
         |s, _| Value::text(&s.found.sid),
     ),
-    field(
-        "account_sid",
-        "AccountSid",
-        Kind::Text,
-        Null::Never,
-        "Account that owns it.",
-        |s, _| Value::text(s.found.account),
-    ),
+    common::account_sid(|s, _| Value::text(s.found.account)),
     field(
         "kind",
         "Kind",
         Kind::Text,
         Null::Never,
-        "`number` or `recording`.",
+        "`number`, `recording` or `gateway`.",
         |s, _| Value::text(s.found.kind.as_str()),
     ),
     field(
@@ -51,7 +46,7 @@ const FIELDS: &[Field<Shown>] = &[
         "Name",
         Kind::Text,
         Null::Never,
-        "The number, or the SID of the recording.",
+        "The number, the SID of the recording, or the name of the gateway.",
         |s, _| Value::text(&s.found.name),
     ),
     field(
@@ -70,14 +65,7 @@ const FIELDS: &[Field<Shown>] = &[
         "When it is permanently deleted.",
         |s, _| Value::Date(s.until),
     ),
-    field(
-        "uri",
-        "Uri",
-        Kind::Link,
-        Null::Never,
-        "Path of this resource.",
-        |s, view| Value::Link(view.uri(s.found.account, "Bin", &s.found.sid)),
-    ),
+    common::uri(|s, view| Value::Link(view.uri(s.found.account, "Bin", &s.found.sid))),
 ];
 
 static ITEM: Resource<Shown> = Resource {
@@ -99,7 +87,7 @@ pub(crate) static ROUTES: &[Route] = &[
         .needs(Action::Read, TARGET)
         .params(&[PAGING, SCOPE])
         .answers(Answers::Page(&ITEM))
-        .doc("Lists the numbers and recordings that were deleted and can be restored, the latest first."),
+        .doc("Lists the numbers, recordings and gateways that were deleted and can be restored, the latest first."),
     Route::get(ONE, |c, a, sid| Box::pin(get(c, a, sid)))
         .within(RESTCOMM)
         .needs(Action::Read, TARGET)
@@ -110,12 +98,12 @@ pub(crate) static ROUTES: &[Route] = &[
         .needs(Action::Modify, TARGET)
         .refuses(IN_USE)
         .answers(Answers::One(&ITEM))
-        .doc("Restores a number or recording from the bin. Refused if the number has been added again in the meantime, by this or another account."),
+        .doc("Restores a number, recording or gateway from the bin. Refused if the number has been added again in the meantime, by this or another account."),
     Route::delete(ONE, |c, a, sid| Box::pin(delete(c, a, sid)))
         .within(RESTCOMM)
         .needs(Action::Delete, TARGET)
         .status([204, 204])
-        .doc("Permanently deletes a number, or a recording with its file; a bought number is given back to the carrier."),
+        .doc("Permanently deletes a number, a gateway, or a recording with its file; a bought number is given back to the carrier."),
 ];
 
 async fn list(context: &Context<'_>, account: &Account) -> Answer {
@@ -153,8 +141,17 @@ async fn get(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
 
 async fn restore(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
     let found = find(context, account, sid).await?;
+    let is_gateway = found.kind == DiscardedKind::Gateway;
+    if is_gateway {
+        gateways::check_room(context).await?;
+    }
     match context.state.store.restore(sid).await {
-        Ok(true) => Ok(context.show(&ITEM, &shown(context, found))),
+        Ok(true) => {
+            if is_gateway {
+                context.state.trunks.refresh().await;
+            }
+            Ok(context.show(&ITEM, &shown(context, found)))
+        }
         Ok(false) => Err(Failure::not_found()),
         Err(error @ (StoreError::Taken(_) | StoreError::Duplicate(_)))
             if found.kind == DiscardedKind::Number =>

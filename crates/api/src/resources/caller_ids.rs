@@ -10,6 +10,7 @@ use model::record::{Account, CallerId};
 use model::{NumberSid, error};
 use store::{CallerIdFilter, StoreError, Window};
 
+use crate::common;
 use crate::context::{ATTEMPTS, Answer, Context, Reply, after, now, owned};
 use crate::failure::Failure;
 use crate::page::{Page, row_key};
@@ -83,22 +84,8 @@ const NAME: &[Param] = &[param(
 )];
 
 const FIELDS: &[Field<CallerId>] = &[
-    field(
-        "sid",
-        "Sid",
-        Kind::Text,
-        Null::Never,
-        "Identifier.",
-        |c, _| Value::text(c.sid),
-    ),
-    field(
-        "account_sid",
-        "AccountSid",
-        Kind::Text,
-        Null::Never,
-        "Account that owns it.",
-        |c, _| Value::text(c.account),
-    ),
+    common::sid(|c, _| Value::text(c.sid)),
+    common::account_sid(|c, _| Value::text(c.account)),
     field(
         "friendly_name",
         "FriendlyName",
@@ -115,30 +102,9 @@ const FIELDS: &[Field<CallerId>] = &[
         "The number, in E.164.",
         |c, _| Value::text(&c.phone_number),
     ),
-    field(
-        "date_created",
-        "DateCreated",
-        Kind::Date,
-        Null::Never,
-        "When it was created.",
-        |c, _| Value::Date(c.created),
-    ),
-    field(
-        "date_updated",
-        "DateUpdated",
-        Kind::Date,
-        Null::Never,
-        "When it was last changed.",
-        |c, _| Value::Date(c.updated),
-    ),
-    field(
-        "uri",
-        "Uri",
-        Kind::Link,
-        Null::Never,
-        "Path of this resource.",
-        |c, view| Value::Link(view.uri(c.account, TARGET, c.sid)),
-    ),
+    common::date_created(|c, _| Value::Date(c.created)),
+    common::date_updated(|c, _| Value::Date(c.updated)),
+    common::uri(|c, view| Value::Link(view.uri(c.account, TARGET, c.sid))),
 ];
 
 static CALLER_ID: Resource<CallerId> = Resource {

@@ -5,6 +5,7 @@ use model::{ApplicationSid, ClientSid, HttpMethod, error};
 use store::credentials::{ha1_md5, ha1_sha256};
 use store::{Scope, StoreError};
 
+use crate::common;
 use crate::context::{ATTEMPTS, Answer, Context, Reply, after, now, owned};
 use crate::failure::Failure;
 use crate::naming::login_refused;
@@ -15,46 +16,11 @@ use crate::route::{Answers, Is, Param, RESTCOMM, Route, TWILIO_PAGING, param, si
 use crate::value::{Field, Kind, Null, Resource, Value, field};
 
 const FIELDS: &[Field<Client>] = &[
-    field(
-        "sid",
-        "Sid",
-        Kind::Text,
-        Null::Never,
-        "Identifier.",
-        |c, _| Value::text(c.sid),
-    ),
-    field(
-        "date_created",
-        "DateCreated",
-        Kind::Date,
-        Null::Never,
-        "When it was created.",
-        |c, _| Value::Date(c.created),
-    ),
-    field(
-        "date_updated",
-        "DateUpdated",
-        Kind::Date,
-        Null::Never,
-        "When it was last changed.",
-        |c, _| Value::Date(c.updated),
-    ),
-    field(
-        "account_sid",
-        "AccountSid",
-        Kind::Text,
-        Null::Never,
-        "Account that owns it.",
-        |c, _| Value::text(c.account),
-    ),
-    field(
-        "api_version",
-        "ApiVersion",
-        Kind::Text,
-        Null::Never,
-        "Version of the API.",
-        |_, view| Value::text(view.dialect.version),
-    ),
+    common::sid(|c, _| Value::text(c.sid)),
+    common::date_created(|c, _| Value::Date(c.created)),
+    common::date_updated(|c, _| Value::Date(c.updated)),
+    common::account_sid(|c, _| Value::text(c.account)),
+    common::api_version(),
     field(
         "friendly_name",
         "FriendlyName",
@@ -144,14 +110,7 @@ const FIELDS: &[Field<Client>] = &[
         "Its own identifier, if `IsPushEnabled` was set. Push notifications are not sent.",
         |c, _| Value::maybe(c.push.then_some(c.sid)),
     ),
-    field(
-        "uri",
-        "Uri",
-        Kind::Link,
-        Null::Never,
-        "Path of this resource.",
-        |c, view| Value::Link(view.uri(c.account, "Clients", c.sid)),
-    ),
+    common::uri(|c, view| Value::Link(view.uri(c.account, "Clients", c.sid))),
 ];
 
 static CLIENT: Resource<Client> = Resource {

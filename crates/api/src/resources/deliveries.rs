@@ -5,6 +5,7 @@ use model::{AccountSid, CallSid, EventSid, Lane};
 use store::{Delivery, DeliveryFilter, Scope};
 use url::Url;
 
+use crate::common;
 use crate::context::{Answer, Context, now, owned};
 use crate::failure::Failure;
 use crate::page::{Page, row_key};
@@ -18,22 +19,8 @@ const TARGET: &str = "Webhooks";
 const LANE: &str = "the identifier of a call, a conference or a message";
 
 const FIELDS: &[Field<Delivery>] = &[
-    field(
-        "sid",
-        "Sid",
-        Kind::Text,
-        Null::Never,
-        "Identifier.",
-        |d, _| Value::text(d.callback.event),
-    ),
-    field(
-        "account_sid",
-        "AccountSid",
-        Kind::Text,
-        Null::Never,
-        "Account that owns it.",
-        |d, _| Value::text(d.callback.account),
-    ),
+    common::sid(|d, _| Value::text(d.callback.event)),
+    common::account_sid(|d, _| Value::text(d.callback.account)),
     field(
         "call_sid",
         "CallSid",
@@ -98,14 +85,7 @@ const FIELDS: &[Field<Delivery>] = &[
         "When the next attempt is due.",
         |d, _| d.next_at.map_or(Value::Null, Value::Time),
     ),
-    field(
-        "date_created",
-        "DateCreated",
-        Kind::Date,
-        Null::Never,
-        "When it was created.",
-        |d, _| Value::Date(d.callback.created),
-    ),
+    common::date_created(|d, _| Value::Date(d.callback.created)),
     field(
         "date_ended",
         "DateEnded",
@@ -146,17 +126,10 @@ const FIELDS: &[Field<Delivery>] = &[
         "Form parameters of the request.",
         |d, _| Value::text(encoded(&d.callback.params)),
     ),
-    field(
-        "uri",
-        "Uri",
-        Kind::Link,
-        Null::Never,
-        "Path of this resource.",
-        |d, view| {
-            let callback = &d.callback;
-            Value::Link(view.uri(callback.account, "Webhooks/Deliveries", callback.event))
-        },
-    ),
+    common::uri(|d, view| {
+        let callback = &d.callback;
+        Value::Link(view.uri(callback.account, "Webhooks/Deliveries", callback.event))
+    }),
 ];
 
 static DELIVERY: Resource<Delivery> = Resource {

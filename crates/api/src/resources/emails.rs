@@ -5,6 +5,7 @@ use model::record::Account;
 use model::{EmailSid, EmailStatus, RecordingSid, error};
 use store::EmailFilter;
 
+use crate::common;
 use crate::context::{Answer, Context, now, owned};
 use crate::failure::Failure;
 use crate::page::{Page, row_key};
@@ -94,14 +95,7 @@ const FIELDS: &[Field<Email>] = &[
         "When the mail server accepted it; before that, when it was created.",
         |m, _| Value::Time(m.sent.unwrap_or(m.created)),
     ),
-    field(
-        "account_sid",
-        "AccountSid",
-        Kind::Text,
-        Null::Never,
-        "Account that owns it.",
-        |m, _| Value::text(m.account),
-    ),
+    common::account_sid(|m, _| Value::text(m.account)),
     field(
         "call_sid",
         "CallSid",
@@ -164,14 +158,7 @@ const FIELDS: &[Field<Email>] = &[
         "Why the last attempt failed.",
         |m, _| Value::maybe(m.reason.as_deref()),
     ),
-    field(
-        "uri",
-        "Uri",
-        Kind::Link,
-        Null::Never,
-        "Path of this resource.",
-        |m, view| Value::Link(view.uri(m.account, KIND, m.sid)),
-    ),
+    common::uri(|m, view| Value::Link(view.uri(m.account, KIND, m.sid))),
 ];
 
 static EMAIL: Resource<Email> = Resource {

@@ -6,6 +6,7 @@
 use model::record::Extension;
 use model::{AccountSid, ExtensionSid, error};
 
+use crate::common;
 use crate::context::{ATTEMPTS, Answer, Context, after, now};
 use crate::failure::Failure;
 use crate::format::Format;
@@ -14,14 +15,7 @@ use crate::route::{Answers, Is, Param, RESTCOMM, Route, param, sid};
 use crate::value::{Field, Kind, Null, Resource, Value, field};
 
 const FIELDS: &[Field<Extension>] = &[
-    field(
-        "sid",
-        "Sid",
-        Kind::Text,
-        Null::Never,
-        "Identifier.",
-        |e, _| Value::text(e.sid),
-    ),
+    common::sid(|e, _| Value::text(e.sid)),
     field(
         "extension",
         "Extension",
@@ -63,22 +57,8 @@ const FIELDS: &[Field<Extension>] = &[
         "Whether it is enabled.",
         |e, _| Value::Flag(e.enabled),
     ),
-    field(
-        "date_created",
-        "DateCreated",
-        Kind::Date,
-        Null::Never,
-        "When it was created.",
-        |e, _| Value::Date(e.created),
-    ),
-    field(
-        "date_updated",
-        "DateUpdated",
-        Kind::Date,
-        Null::Never,
-        "When it was last changed.",
-        |e, _| Value::Date(e.updated),
-    ),
+    common::date_created(|e, _| Value::Date(e.created)),
+    common::date_updated(|e, _| Value::Date(e.updated)),
 ];
 
 static EXTENSION: Resource<Extension> = Resource {

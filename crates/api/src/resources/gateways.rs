@@ -3,9 +3,9 @@
 //! They belong to the server, not to an account.
 
 use model::gateway::Gateway;
-use model::record::Account;
 use model::{GatewaySid, address, error};
 
+use crate::common;
 use crate::context::{ATTEMPTS, Answer, Context, Reply, after, now};
 use crate::failure::Failure;
 use crate::params::{Params, one_line, shown};
@@ -26,30 +26,9 @@ struct Shown {
 }
 
 const FIELDS: &[Field<Shown>] = &[
-    field(
-        "sid",
-        "Sid",
-        Kind::Text,
-        Null::Never,
-        "Identifier.",
-        |s, _| Value::text(s.gateway.sid),
-    ),
-    field(
-        "date_created",
-        "DateCreated",
-        Kind::Date,
-        Null::Never,
-        "When it was created.",
-        |s, _| Value::Date(s.gateway.created),
-    ),
-    field(
-        "date_updated",
-        "DateUpdated",
-        Kind::Date,
-        Null::Never,
-        "When it was last changed.",
-        |s, _| Value::Date(s.gateway.updated),
-    ),
+    common::sid(|s, _| Value::text(s.gateway.sid)),
+    common::date_created(|s, _| Value::Date(s.gateway.created)),
+    common::date_updated(|s, _| Value::Date(s.gateway.updated)),
     field(
         "friendly_name",
         "FriendlyName",
@@ -176,11 +155,11 @@ pub(crate) static ROUTES: &[Route] = &[
         .params(&[CHANGES])
         .answers(Answers::One(&GATEWAY))
         .doc("Changes a gateway."),
-    Route::delete(ONE, |c, a, sid| Box::pin(delete(c, a, sid)))
+    Route::delete(ONE, |c, _, sid| Box::pin(delete(c, sid)))
         .within(RESTCOMM)
         .needs(Action::Modify, "Gateways")
         .top_only()
-        .doc("Unregisters from a gateway and deletes it. Calls through it continue."),
+        .doc("Unregisters from a gateway and deletes it. Calls through it continue. It is moved to the bin of the top account, where it can be restored."),
 ];
 
 const USER_NAME: Param = param(
@@ -268,12 +247,24 @@ async fn create(context: &Context<'_>) -> Answer {
     }
     let state = context.state;
     if !state.store.insert_gateway(&gateway, MAX_GATEWAYS).await? {
-        let text =
-            format!("there are {MAX_GATEWAYS} gateways; delete one that is not used any more");
-        return Err(Failure::of(error::CONFLICT).saying(text));
+        return Err(too_many());
     }
     state.trunks.refresh().await;
     Ok(context.show(&GATEWAY, &present(context, gateway)))
+}
+
+fn too_many() -> Failure {
+    let text = format!("there are {MAX_GATEWAYS} gateways; delete one that is not used any more");
+    Failure::of(error::CONFLICT).saying(text)
+}
+
+/// Refuses another gateway, one that returns from the bin, if there are as many as allowed.
+pub(crate) async fn check_room(context: &Context<'_>) -> Result<(), Failure> {
+    let count = context.state.store.gateways().await?.len();
+    match i64::try_from(count) {
+        Ok(count) if count < MAX_GATEWAYS => Ok(()),
+        Ok(_) | Err(_) => Err(too_many()),
+    }
 }
 
 /// Applies the parameters that were sent.
@@ -335,10 +326,11 @@ async fn update(context: &Context<'_>, sid: &str) -> Answer {
 }
 
 /// Deleting one that does not exist succeeds, as in Restcomm.
-async fn delete(context: &Context<'_>, _account: &Account, sid: &str) -> Answer {
+async fn delete(context: &Context<'_>, sid: &str) -> Answer {
     let state = context.state;
     if let Ok(sid) = sid.parse::<GatewaySid>() {
-        state.store.delete_gateway(sid).await?;
+        let by = context.caller.sid;
+        state.store.discard_gateway(sid, by, now()).await?;
         state.trunks.refresh().await;
     }
     Ok(Reply::Nothing)

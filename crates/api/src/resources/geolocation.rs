@@ -7,6 +7,7 @@ use model::geolocation::{Geolocation, GeolocationKind, GeolocationStatus, is_ang
 use model::record::Account;
 use model::{GeolocationSid, Timestamp, error};
 
+use crate::common;
 use crate::context::{ATTEMPTS, Answer, Context, Reply, after, now, owned};
 use crate::failure::Failure;
 use crate::params::shown;
@@ -97,30 +98,9 @@ const GEOFENCE: [&str; 4] = [
 ];
 
 const FIELDS: &[Field<Geolocation>] = &[
-    field(
-        "sid",
-        "Sid",
-        Kind::Text,
-        Null::Never,
-        "Identifier.",
-        |g, _| Value::text(g.sid),
-    ),
-    field(
-        "date_created",
-        "DateCreated",
-        Kind::Date,
-        Null::Never,
-        "When it was created.",
-        |g, _| Value::Date(g.created),
-    ),
-    field(
-        "date_updated",
-        "DateUpdated",
-        Kind::Date,
-        Null::Never,
-        "When it was last changed.",
-        |g, _| Value::Date(g.updated),
-    ),
+    common::sid(|g, _| Value::text(g.sid)),
+    common::date_created(|g, _| Value::Date(g.created)),
+    common::date_updated(|g, _| Value::Date(g.updated)),
     field(
         "date_executed",
         "DateExecuted",
@@ -129,14 +109,7 @@ const FIELDS: &[Field<Geolocation>] = &[
         "When its outcome was decided.",
         |g, _| Value::Date(g.updated),
     ),
-    field(
-        "account_sid",
-        "AccountSid",
-        Kind::Text,
-        Null::Never,
-        "Account.",
-        |g, _| Value::text(g.account),
-    ),
+    common::account_sid(|g, _| Value::text(g.account)),
     field(
         "source",
         "Source",
@@ -209,28 +182,14 @@ const FIELDS: &[Field<Geolocation>] = &[
         "Why it failed, or what a request says.",
         |g, _| Value::maybe(g.cause.as_ref()),
     ),
-    field(
-        "api_version",
-        "ApiVersion",
-        Kind::Text,
-        Null::Never,
-        "Version of the API.",
-        |_, view| Value::text(view.dialect.version),
-    ),
-    field(
-        "uri",
-        "Uri",
-        Kind::Link,
-        Null::Never,
-        "Path of this resource.",
-        |g, view| {
-            let Geolocation {
-                account, kind, sid, ..
-            } = g;
-            let base = view.dialect.link_base;
-            Value::Link(format!("{base}/Accounts/{account}/{TARGET}/{kind}/{sid}"))
-        },
-    ),
+    common::api_version(),
+    common::uri(|g, view| {
+        let Geolocation {
+            account, kind, sid, ..
+        } = g;
+        let base = view.dialect.link_base;
+        Value::Link(format!("{base}/Accounts/{account}/{TARGET}/{kind}/{sid}"))
+    }),
 ];
 
 fn sent(geolocation: &Geolocation, param: &str) -> Value {

@@ -8,6 +8,7 @@ use model::{KeySid, Timestamp, error};
 use store::credentials::random_token;
 use store::digest_of_key;
 
+use crate::common;
 use crate::context::{ATTEMPTS, Answer, Context, Reply, after, now, owned};
 use crate::failure::Failure;
 use crate::page::{Page, row_key};
@@ -68,22 +69,8 @@ const FIELDS: &[Field<Shown>] = &[
         "When it expires.",
         |s, _| s.key.expires.map_or(Value::Null, Value::Date),
     ),
-    field(
-        "date_created",
-        "DateCreated",
-        Kind::Date,
-        Null::Never,
-        "When it was created.",
-        |s, _| Value::Date(s.key.created),
-    ),
-    field(
-        "date_updated",
-        "DateUpdated",
-        Kind::Date,
-        Null::Never,
-        "When it was last changed.",
-        |s, _| Value::Date(s.key.updated),
-    ),
+    common::date_created(|s, _| Value::Date(s.key.created)),
+    common::date_updated(|s, _| Value::Date(s.key.updated)),
 ];
 
 static KEY: Resource<Shown> = Resource {

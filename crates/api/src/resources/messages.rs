@@ -6,6 +6,7 @@ use model::record::{Account, Message};
 use model::{Bare, HttpMethod, MessageDirection, Target, error};
 use store::{MessageFilter, MessageKey};
 
+use crate::common;
 use crate::context::{Answer, Context, Reply, now, owned};
 use crate::dialect::Each;
 use crate::failure::Failure;
@@ -24,30 +25,9 @@ const MAX_PARTY: usize = 254;
 const KIND: Each<&str> = ["SMS/Messages", "Messages"];
 
 const FIELDS: &[Field<Message>] = &[
-    field(
-        "sid",
-        "Sid",
-        Kind::Text,
-        Null::Never,
-        "Identifier.",
-        |m, _| Value::text(m.sid),
-    ),
-    field(
-        "date_created",
-        "DateCreated",
-        Kind::Date,
-        Null::Never,
-        "When it was created.",
-        |m, _| Value::Date(m.created),
-    ),
-    field(
-        "date_updated",
-        "DateUpdated",
-        Kind::Date,
-        Null::Never,
-        "When it was last changed.",
-        |m, _| Value::Date(m.updated),
-    ),
+    common::sid(|m, _| Value::text(m.sid)),
+    common::date_created(|m, _| Value::Date(m.created)),
+    common::date_updated(|m, _| Value::Date(m.updated)),
     field(
         "date_sent",
         "DateSent",
@@ -56,14 +36,7 @@ const FIELDS: &[Field<Message>] = &[
         "When it was sent.",
         |m, _| m.sent.map_or(Value::Null, Value::Time),
     ),
-    field(
-        "account_sid",
-        "AccountSid",
-        Kind::Text,
-        Null::Never,
-        "Account that owns it.",
-        |m, _| Value::text(m.account),
-    ),
+    common::account_sid(|m, _| Value::text(m.account)),
     // The call whose document sent it, which Restcomm's API does not return.
     field(
         "call_sid",
@@ -180,22 +153,8 @@ const FIELDS: &[Field<Message>] = &[
         "Currency of the price.",
         |_, _| Value::text("USD"),
     ),
-    field(
-        "api_version",
-        "ApiVersion",
-        Kind::Text,
-        Null::Never,
-        "Version of the API.",
-        |_, view| Value::text(view.dialect.version),
-    ),
-    field(
-        "uri",
-        "Uri",
-        Kind::Link,
-        Null::Never,
-        "Path of this resource.",
-        |m, view| Value::Link(view.uri(m.account, view.dialect.pick(KIND), m.sid)),
-    ),
+    common::api_version(),
+    common::uri(|m, view| Value::Link(view.uri(m.account, view.dialect.pick(KIND), m.sid))),
 ];
 
 static MESSAGE: Resource<Message> = Resource {

@@ -4,6 +4,7 @@ use model::record::{Account, Notification};
 use model::{CallSid, ConferenceSid, MessageSid};
 use store::{NotificationFilter, NotificationKey};
 
+use crate::common;
 use crate::context::{Answer, Context, owned};
 use crate::failure::{Failure, more_info};
 use crate::page::{Page, row_key, sort_by};
@@ -13,38 +14,10 @@ use crate::route::{Answers, Is, PAGING, Param, Route, SCOPE, TWILIO, param, sort
 use crate::value::{Field, Kind, Null, Resource, Value, field};
 
 const FIELDS: &[Field<Notification>] = &[
-    field(
-        "sid",
-        "Sid",
-        Kind::Text,
-        Null::Never,
-        "Identifier.",
-        |n, _| Value::text(n.sid),
-    ),
-    field(
-        "date_created",
-        "DateCreated",
-        Kind::Date,
-        Null::Never,
-        "When it was created.",
-        |n, _| Value::Date(n.created),
-    ),
-    field(
-        "date_updated",
-        "DateUpdated",
-        Kind::Date,
-        Null::Never,
-        "When it was last changed.",
-        |n, _| Value::Date(n.created),
-    ),
-    field(
-        "account_sid",
-        "AccountSid",
-        Kind::Text,
-        Null::Never,
-        "Account that owns it.",
-        |n, _| Value::text(n.account),
-    ),
+    common::sid(|n, _| Value::text(n.sid)),
+    common::date_created(|n, _| Value::Date(n.created)),
+    common::date_updated(|n, _| Value::Date(n.created)),
+    common::account_sid(|n, _| Value::text(n.account)),
     field(
         "call_sid",
         "CallSid",
@@ -70,14 +43,7 @@ const FIELDS: &[Field<Notification>] = &[
         "Conference that it is about.",
         |n, _| Value::maybe(ConferenceSid::try_from(n.lane).ok()),
     ),
-    field(
-        "api_version",
-        "ApiVersion",
-        Kind::Text,
-        Null::Never,
-        "Version of the API.",
-        |_, view| Value::text(view.dialect.version),
-    ),
+    common::api_version(),
     field(
         "log",
         "Log",
@@ -175,14 +141,7 @@ const FIELDS: &[Field<Notification>] = &[
         "Column in the document.",
         |n, _| Value::number(n.column.map(i64::from)),
     ),
-    field(
-        "uri",
-        "Uri",
-        Kind::Link,
-        Null::Never,
-        "Path of this resource.",
-        |n, view| Value::Link(view.uri(n.account, "Notifications", n.sid)),
-    ),
+    common::uri(|n, view| Value::Link(view.uri(n.account, "Notifications", n.sid))),
 ];
 
 static NOTIFICATION: Resource<Notification> = Resource {

@@ -6,6 +6,7 @@ use http::header::LINK;
 use model::record::Organization;
 use model::{OrganizationSid, OrganizationStatus, error};
 
+use crate::common;
 use crate::context::{Answer, Context, now};
 use crate::failure::Failure;
 use crate::params::shown;
@@ -20,14 +21,7 @@ const MAX_DOMAIN: usize = 253;
 const MAX_LABEL: usize = 63;
 
 const FIELDS: &[Field<Organization>] = &[
-    field(
-        "sid",
-        "Sid",
-        Kind::Text,
-        Null::Never,
-        "Identifier.",
-        |o, _| Value::text(o.sid),
-    ),
+    common::sid(|o, _| Value::text(o.sid)),
     field(
         "domain_name",
         "DomainName",
@@ -44,35 +38,14 @@ const FIELDS: &[Field<Organization>] = &[
         "`active` or `closed`.",
         |o, _| Value::text(o.status.as_str()),
     ),
-    field(
-        "date_created",
-        "DateCreated",
-        Kind::Date,
-        Null::Never,
-        "When it was created.",
-        |o, _| Value::Date(o.created),
-    ),
-    field(
-        "date_updated",
-        "DateUpdated",
-        Kind::Date,
-        Null::Never,
-        "When it was last changed.",
-        |o, _| Value::Date(o.updated),
-    ),
-    field(
-        "uri",
-        "Uri",
-        Kind::Link,
-        Null::Never,
-        "Path of this resource.",
-        |o, view| {
-            Value::Link(format!(
-                "{}/Organizations/{}",
-                view.dialect.link_base, o.sid
-            ))
-        },
-    ),
+    common::date_created(|o, _| Value::Date(o.created)),
+    common::date_updated(|o, _| Value::Date(o.updated)),
+    common::uri(|o, view| {
+        Value::Link(format!(
+            "{}/Organizations/{}",
+            view.dialect.link_base, o.sid
+        ))
+    }),
 ];
 
 static ORGANIZATION: Resource<Organization> = Resource {

@@ -9,6 +9,7 @@ use model::record::{Account, StoredProfile};
 use model::{ProfileSid, Timestamp, error};
 use store::{Effective, PROFILE_SCHEMA, Profile};
 
+use crate::common;
 use crate::context::{Answer, Context, Document, Reply, after, now};
 use crate::failure::Failure;
 use crate::params::shown;
@@ -22,14 +23,7 @@ const SCHEMA_TYPE: &str = "application/schema+json";
 const SCHEMA_FILE: &str = "rc-profile-schema.json";
 
 const FIELDS: &[Field<StoredProfile>] = &[
-    field(
-        "sid",
-        "Sid",
-        Kind::Text,
-        Null::Never,
-        "Identifier.",
-        |p, _| Value::text(p.sid),
-    ),
+    common::sid(|p, _| Value::text(p.sid)),
     field(
         "uri",
         "Uri",

@@ -7,6 +7,7 @@ use model::text::{MAX_QUEUE_NAME, is_queue_name};
 use model::{CallSid, HttpMethod, QueueSid, error};
 use store::{Place, Rows, Scope, StoreError, Window};
 
+use crate::common;
 use crate::context::{ATTEMPTS, Answer, Context, Reply, after, now, owned};
 use crate::failure::Failure;
 use crate::page::{Page, row_key};
@@ -23,22 +24,8 @@ struct Shown {
 }
 
 const FIELDS: &[Field<Shown>] = &[
-    field(
-        "sid",
-        "Sid",
-        Kind::Text,
-        Null::Never,
-        "Identifier.",
-        |s, _| Value::text(s.queue.sid),
-    ),
-    field(
-        "account_sid",
-        "AccountSid",
-        Kind::Text,
-        Null::Never,
-        "Account that owns it.",
-        |s, _| Value::text(s.queue.account),
-    ),
+    common::sid(|s, _| Value::text(s.queue.sid)),
+    common::account_sid(|s, _| Value::text(s.queue.account)),
     field(
         "friendly_name",
         "FriendlyName",
@@ -71,30 +58,9 @@ const FIELDS: &[Field<Shown>] = &[
         "How long they have waited on average, in seconds.",
         |s, _| Value::Number(s.average_s),
     ),
-    field(
-        "date_created",
-        "DateCreated",
-        Kind::Date,
-        Null::Never,
-        "When it was created.",
-        |s, _| Value::Date(s.queue.created),
-    ),
-    field(
-        "date_updated",
-        "DateUpdated",
-        Kind::Date,
-        Null::Never,
-        "When it was last changed.",
-        |s, _| Value::Date(s.queue.updated),
-    ),
-    field(
-        "uri",
-        "Uri",
-        Kind::Link,
-        Null::Never,
-        "Path of this resource.",
-        |s, view| Value::Link(view.uri(s.queue.account, "Queues", s.queue.sid)),
-    ),
+    common::date_created(|s, _| Value::Date(s.queue.created)),
+    common::date_updated(|s, _| Value::Date(s.queue.updated)),
+    common::uri(|s, view| Value::Link(view.uri(s.queue.account, "Queues", s.queue.sid))),
     field(
         "subresource_uris",
         "SubresourceUris",
@@ -173,17 +139,10 @@ const MEMBER_FIELDS: &[Field<Waiting>] = &[
         "When it entered the queue.",
         |w, _| Value::Date(w.member.since),
     ),
-    field(
-        "uri",
-        "Uri",
-        Kind::Link,
-        Null::Never,
-        "Path of this resource.",
-        |w, view| {
-            let path = view.uri(w.account, "Queues", w.member.queue);
-            Value::Link(format!("{path}/Members/{}", w.member.call))
-        },
-    ),
+    common::uri(|w, view| {
+        let path = view.uri(w.account, "Queues", w.member.queue);
+        Value::Link(format!("{path}/Members/{}", w.member.call))
+    }),
 ];
 
 static MEMBER: Resource<Waiting> = Resource {

@@ -8,6 +8,7 @@ use model::{CallSid, ConferenceSid, RecordingSid, RecordingStatus, error};
 use store::{DiscardedKind, RecordingFilter, RecordingKey, RowKey, Scope, Window};
 
 use super::conferences;
+use crate::common;
 use crate::context::{Answer, Context, Reply, now, owned};
 use crate::failure::Failure;
 use crate::media;
@@ -23,38 +24,10 @@ use crate::value::{Field, Kind, Null, Resource, Value, View, field};
 pub(super) use live::{NEW_RECORDING, new_recording};
 
 const FIELDS: &[Field<ShownRecording>] = &[
-    field(
-        "sid",
-        "Sid",
-        Kind::Text,
-        Null::Never,
-        "Identifier.",
-        |r, _| Value::text(r.recording.sid),
-    ),
-    field(
-        "date_created",
-        "DateCreated",
-        Kind::Date,
-        Null::Never,
-        "When it was created.",
-        |r, _| Value::Date(r.recording.created),
-    ),
-    field(
-        "date_updated",
-        "DateUpdated",
-        Kind::Date,
-        Null::Never,
-        "When it was last changed.",
-        |r, _| Value::Date(r.recording.updated),
-    ),
-    field(
-        "account_sid",
-        "AccountSid",
-        Kind::Text,
-        Null::Never,
-        "Account that owns it.",
-        |r, _| Value::text(r.recording.account),
-    ),
+    common::sid(|r, _| Value::text(r.recording.sid)),
+    common::date_created(|r, _| Value::Date(r.recording.created)),
+    common::date_updated(|r, _| Value::Date(r.recording.updated)),
+    common::account_sid(|r, _| Value::text(r.recording.account)),
     field(
         "call_sid",
         "CallSid",
@@ -82,22 +55,8 @@ const FIELDS: &[Field<ShownRecording>] = &[
     .twilio(Kind::Text, |r, _| {
         Value::maybe(duration_ms(r).map(recording_seconds))
     }),
-    field(
-        "api_version",
-        "ApiVersion",
-        Kind::Text,
-        Null::Never,
-        "Version of the API.",
-        |_, view| Value::text(view.dialect.version),
-    ),
-    field(
-        "uri",
-        "Uri",
-        Kind::Link,
-        Null::Never,
-        "Path of this resource.",
-        |r, view| Value::Link(view.uri(r.recording.account, "Recordings", r.recording.sid)),
-    ),
+    common::api_version(),
+    common::uri(|r, view| Value::Link(view.uri(r.recording.account, "Recordings", r.recording.sid))),
     field::<ShownRecording>(
         "file_uri",
         "FileUri",

@@ -3,6 +3,7 @@
 use model::record::Account;
 use store::{Kept, Retention};
 
+use crate::common;
 use crate::context::{Answer, Context, now};
 use crate::failure::Failure;
 use crate::resources::accounts;
@@ -28,14 +29,7 @@ impl Shown {
 }
 
 const FIELDS: &[Field<Shown>] = &[
-    field(
-        "account_sid",
-        "AccountSid",
-        Kind::Text,
-        Null::Never,
-        "Account.",
-        |s, _| Value::text(s.account),
-    ),
+    common::account_sid(|s, _| Value::text(s.account)),
     field(
         "message_bodies",
         "MessageBodies",
@@ -83,6 +77,14 @@ const FIELDS: &[Field<Shown>] = &[
         Null::Never,
         "Days that callbacks which are delivered or given up are kept; 0: for 7 days.",
         |s, _| s.days(Kept::Callbacks),
+    ),
+    field(
+        "emails",
+        "Emails",
+        Kind::Number,
+        Null::Never,
+        "Days that the addresses, texts and attachments of e-mails are kept; 0: for good.",
+        |s, _| s.days(Kept::Emails),
     ),
 ];
 
@@ -143,15 +145,21 @@ const DAYS: &[Param] = &[
         Is::Text,
         "Days that callbacks which are delivered or given up are kept, as for `MessageBodies`. The server keeps none longer than 7 days.",
     ),
+    param(
+        "Emails",
+        Is::Text,
+        "Days that the addresses, subjects, texts and lists of attachments of e-mails are kept, as for `MessageBodies`; of an e-mail that is not sent yet, nothing is removed. The attached recordings have a time of their own.",
+    ),
 ];
 
-const KINDS: [(&str, Kept); 6] = [
+const KINDS: [(&str, Kept); 7] = [
     ("MessageBodies", Kept::MessageBodies),
     ("Digits", Kept::Digits),
     ("Recordings", Kept::Recordings),
     ("Traces", Kept::Traces),
     ("Notifications", Kept::Notifications),
     ("Callbacks", Kept::Callbacks),
+    ("Emails", Kept::Emails),
 ];
 
 async fn shown(context: &Context<'_>, account: &Account) -> Result<Shown, Failure> {

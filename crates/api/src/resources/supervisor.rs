@@ -8,6 +8,7 @@ use model::record::{Account, CallRecord};
 use model::{InstanceSid, Timestamp, error};
 use store::Scope;
 
+use crate::common;
 use crate::context::{Answer, Context, now};
 use crate::roles::Action;
 use crate::route::{Answers, Is, Param, RESTCOMM, Route, param};
@@ -180,14 +181,7 @@ static LIVE_CALL: Resource<CallRecord> = Resource {
             "`inbound`, `outbound-api` or `outbound-dial`.",
             |c, _| Value::text(c.direction),
         ),
-        field(
-            "date_created",
-            "DateCreated",
-            Kind::Date,
-            Null::Never,
-            "When it was created.",
-            |c, _| Value::Date(c.created),
-        ),
+        common::date_created(|c, _| Value::Date(c.created)),
         text(
             "ForwardedFrom",
             "ForwardedFrom",

@@ -9,6 +9,7 @@ use model::{AccountSid, AccountStatus, error};
 use store::SecondaryToken;
 use store::credentials::random_token;
 
+use crate::common;
 use crate::context::{Answer, Context, Reply, now};
 use crate::failure::Failure;
 use crate::roles::Action;
@@ -16,14 +17,7 @@ use crate::route::{Answers, IN_USE, RESTCOMM, Route};
 use crate::value::{Field, Kind, Null, Resource, Value, field};
 
 const FIELDS: &[Field<Account>] = &[
-    field(
-        "account_sid",
-        "AccountSid",
-        Kind::Text,
-        Null::Never,
-        "Account that owns it.",
-        |a, _| Value::text(a.sid),
-    ),
+    common::account_sid(|a, _| Value::text(a.sid)),
     field(
         "auth_token",
         "AuthToken",
@@ -42,22 +36,8 @@ const FIELDS: &[Field<Account>] = &[
         |a: &Account, _| Value::maybe(a.secondary_token.as_deref()),
     )
     .secret(),
-    field(
-        "date_created",
-        "DateCreated",
-        Kind::Date,
-        Null::Never,
-        "When it was created.",
-        |a, _| Value::Date(a.created),
-    ),
-    field(
-        "date_updated",
-        "DateUpdated",
-        Kind::Date,
-        Null::Never,
-        "When it was last changed.",
-        |a, _| Value::Date(a.updated),
-    ),
+    common::date_created(|a, _| Value::Date(a.created)),
+    common::date_updated(|a, _| Value::Date(a.updated)),
 ];
 
 static TOKENS: Resource<Account> = Resource {

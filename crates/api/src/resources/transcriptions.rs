@@ -4,6 +4,7 @@ use model::record::{Account, Transcription};
 use model::{RecordingSid, TranscriptionSid};
 use store::{Scope, TranscriptionFilter};
 
+use crate::common;
 use crate::context::{Answer, Context, Reply, owned};
 use crate::failure::Failure;
 use crate::page::{Page, row_key};
@@ -50,14 +51,7 @@ const FILTERS: &[Param] = &[
 ];
 
 const FIELDS: &[Field<Transcription>] = &[
-    field(
-        "sid",
-        "Sid",
-        Kind::Text,
-        Null::Never,
-        "Identifier.",
-        |t, _| Value::text(t.sid),
-    ),
+    common::sid(|t, _| Value::text(t.sid)),
     field(
         "date_created",
         "DateCreated",
@@ -66,22 +60,8 @@ const FIELDS: &[Field<Transcription>] = &[
         "When it was begun.",
         |t, _| Value::Date(t.created),
     ),
-    field(
-        "date_updated",
-        "DateUpdated",
-        Kind::Date,
-        Null::Never,
-        "When it was last changed.",
-        |t, _| Value::Date(t.updated),
-    ),
-    field(
-        "account_sid",
-        "AccountSid",
-        Kind::Text,
-        Null::Never,
-        "Account that owns it.",
-        |t, _| Value::text(t.account),
-    ),
+    common::date_updated(|t, _| Value::Date(t.updated)),
+    common::account_sid(|t, _| Value::text(t.account)),
     field(
         "status",
         "Status",
@@ -114,14 +94,7 @@ const FIELDS: &[Field<Transcription>] = &[
         "The text.",
         |t, _| Value::maybe(t.text.as_deref()),
     ),
-    field(
-        "uri",
-        "Uri",
-        Kind::Link,
-        Null::Never,
-        "Path of this resource.",
-        |t, view| Value::Link(view.uri(t.account, TARGET, t.sid)),
-    ),
+    common::uri(|t, view| Value::Link(view.uri(t.account, TARGET, t.sid))),
 ];
 
 static TRANSCRIPTION: Resource<Transcription> = Resource {

@@ -222,3 +222,37 @@ async fn calls_to_numbers_take_the_first_trunk_or_the_second() {
     let element = "<ActiveProxy><ActiveProxy>one.example</ActiveProxy>";
     assert!(xml.body.contains(element), "{}", xml.body);
 }
+
+#[tokio::test]
+async fn a_deleted_gateway_rests_in_the_bin() {
+    let server = Server::start().await;
+    let (who, list) = (server.admin(), list(&server));
+    let created = server.post(&who, &format!("{list}.json"), NEW).await.json();
+    let sid = created["sid"].as_str().unwrap();
+    let one = format!("{list}/{sid}.json");
+    server.delete(&who, &one).await.is(200);
+    server.get(&who, &one).await.is(404);
+    let none = server.engine.outbound.lock().unwrap().primary.clone();
+    assert_eq!(none, None, "not in use");
+    let bin = format!("/Accounts/{}/Bin", server.admin);
+    let all = server.get(&who, &format!("{bin}.json")).await.json();
+    let item = &all["bin"][0];
+    assert_eq!(
+        (&item["kind"], &item["name"], &item["sid"]),
+        (&"gateway".into(), &"carrier".into(), &sid.into())
+    );
+    let resting = format!("{bin}/{sid}.json");
+    server.post(&who, &resting, "").await.is(200);
+    // With its password, which is stored sealed.
+    assert_eq!(server.get(&who, &one).await.json(), created);
+    assert_eq!(
+        server.engine.outbound.lock().unwrap().primary.as_deref(),
+        Some("sip.example:5070")
+    );
+    server.delete(&who, &one).await.is(200);
+    server.delete(&who, &resting).await.is(204);
+    server.get(&who, &resting).await.is(404);
+    // Other accounts have neither gateways nor those of others in their bins.
+    server.account("p", server.admin).await;
+    server.get(&of("p"), &resting).await.is(403);
+}

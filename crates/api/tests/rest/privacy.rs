@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use model::email::Email;
 use model::record::{CallRecord, Callback, Message, Notification, Recording, RecordingKind};
 use model::{
     AccountSid, CallSid, CallStatus, EventSid, HttpMethod, MessageSid, MessageStatus,
@@ -304,4 +305,163 @@ async fn a_person_is_erased_with_a_receipt() {
     server.post(&who, &numbers, own).await.is(200);
     let own = "PhoneNumber=0049+30+87654321";
     server.post(&who, &path, own).await.is(409);
+}
+
+/// Stores an e-mail for each edit; the first is sent, the second waits, and so on.
+async fn mails(server: &Server, account: AccountSid, at: Timestamp, edits: &[fn(&mut Email)]) {
+    for (n, edit) in (0..).zip(edits) {
+        let mut email = testkit::records::email(email_sid(n), account, at);
+        edit(&mut email);
+        server.store.insert_email(&email).await.unwrap();
+        if n % 2 == 1 {
+            continue;
+        }
+        let claim = store::EmailClaim {
+            holder: model::ServerSid::from_bytes([1; 16]),
+            lease: DAY,
+            longest_wait: DAY,
+            limit: 10,
+        };
+        for mut claimed in server.store.claim_emails(&claim, now()).await.unwrap() {
+            if claimed.email.sid == email.sid {
+                claimed.email.status = model::EmailStatus::Sent;
+                assert!(server.store.end_email(&claimed, None).await.unwrap());
+            }
+        }
+    }
+}
+
+fn email_sid(n: u8) -> model::EmailSid {
+    model::EmailSid::from_bytes([n; 16])
+}
+
+/// What a mail still says.
+async fn said(server: &Server, n: u8) -> String {
+    let mail = server.store.email(email_sid(n)).await.unwrap().unwrap();
+    let (cc, bcc) = (mail.cc.join(","), mail.bcc.join(","));
+    format!(
+        "{} {} {cc} {bcc} {} {} {}",
+        mail.from,
+        mail.to,
+        mail.subject,
+        mail.body,
+        mail.recordings.len()
+    )
+}
+
+#[tokio::test]
+async fn mails_are_removed_after_the_retention_time() {
+    let server = Server::start().await;
+    let p = server.account("p", server.admin).await;
+    let start = now();
+    let attached: fn(&mut Email) = |mail| {
+        mail.cc = vec!["c@x.example".to_owned()];
+        mail.bcc = vec!["d@x.example".to_owned()];
+        mail.recordings = vec![RecordingSid::from_bytes([1; 16])];
+    };
+    mails(&server, p, start - DAY * 8, &[attached, attached]).await;
+    let path = format!("/Accounts/{p}/Retention.json");
+    let shown = server.post(&of("p"), &path, "Emails=7").await.json();
+    assert_eq!(shown["emails"], 7);
+    let nothing = store::Retention::default();
+    for _ in 0..2 {
+        api::apply_retention(&server.store, server.dir.path(), &nothing, start)
+            .await
+            .unwrap();
+    }
+    let gone = "[removed after the retention time]";
+    assert_eq!(
+        said(&server, 0).await,
+        format!("{gone} {gone}   {gone} {gone} 0")
+    );
+    let waiting = "box@a.example ann@b.example c@x.example d@x.example Hello text 1";
+    assert_eq!(said(&server, 1).await, waiting, "not sent yet");
+}
+
+#[tokio::test]
+async fn the_mails_and_verifications_of_a_person_are_erased() {
+    let server = Server::start().await;
+    let p = server.account("p", server.admin).await;
+    let at = now() - DAY;
+    let edits: [fn(&mut Email); 5] = [
+        |mail| mail.body = format!("{PERSON} has called"),
+        |mail| mail.subject = format!("From {PERSON}"),
+        |mail| mail.to = "493012345678@fax.example".to_owned(),
+        |_| {},
+        // Another number, which begins the same way.
+        |mail| mail.body = format!("{PERSON}9 has called"),
+    ];
+    mails(&server, p, at, &edits).await;
+    let service = model::VerifyServiceSid::from_bytes([1; 16]);
+    let store = &server.store;
+    let (one, attempt) = verification(p, service, at);
+    store.insert_verification(&one, &attempt).await.unwrap();
+    let safe = verify::SafeNumber {
+        sid: model::VerifySafeSid::from_bytes([1; 16]),
+        account: p,
+        phone_number: PERSON.to_owned(),
+        created: at,
+    };
+    store.insert_safe_number(safe).await.unwrap();
+    let path = format!("/Accounts/{p}/Erasures.json");
+    let form = "PhoneNumber=%2B493012345678";
+    let receipt = server.post(&of("p"), &path, form).await.json();
+    for (kind, count) in [
+        ("emails", 2),
+        ("verifications", 1),
+        ("safe_numbers", 1),
+        // A mail that waits.
+        ("not_over", 1),
+    ] {
+        assert_eq!(receipt[kind], count, "{kind}: {receipt}");
+    }
+    let erased = "[erased] [erased]   [erased] [erased] 0";
+    assert_eq!(said(&server, 0).await, erased);
+    assert_eq!(said(&server, 2).await, erased);
+    assert!(said(&server, 1).await.contains(PERSON), "it waits");
+    assert!(said(&server, 4).await.contains("has called"));
+    let left = store.verification(one.sid).await.unwrap().unwrap();
+    let sent = store.verify_attempt(attempt.sid).await.unwrap().unwrap();
+    let pseudonym = receipt["pseudonym"].as_str().unwrap();
+    assert_eq!((left.to.as_str(), sent.to.as_str()), (pseudonym, pseudonym));
+    assert_eq!(left.status, verify::Status::Expired);
+    let pending = store.pending_verification(service, PERSON).await;
+    assert!(pending.unwrap().is_none());
+}
+
+/// A verification of the person that was not completed in time, with its code.
+fn verification(
+    account: AccountSid,
+    service: model::VerifyServiceSid,
+    at: Timestamp,
+) -> (verify::Verification, verify::Attempt) {
+    let sid = model::VerificationSid::from_bytes([1; 16]);
+    let one = verify::Verification {
+        sid,
+        account,
+        service,
+        to: PERSON.to_owned(),
+        channel: verify::Channel::Sms,
+        status: verify::Status::Pending,
+        digest: String::new(),
+        sends: 1,
+        checks: 0,
+        max_checks: 5,
+        expires: at + Duration::from_secs(600),
+        created: at,
+        updated: at,
+    };
+    let attempt = verify::Attempt {
+        sid: model::VerifyAttemptSid::from_bytes([1; 16]),
+        account,
+        service,
+        verification: sid,
+        to: PERSON.to_owned(),
+        channel: verify::Channel::Sms,
+        network: None,
+        is_confirmed: false,
+        created: at,
+        updated: at,
+    };
+    (one, attempt)
 }

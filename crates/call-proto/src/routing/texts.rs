@@ -5,6 +5,7 @@
 //! calls: an application for texts is what the number has it for. Left to others: records, and
 //! whether the recipient can be reached.
 
+use model::profile::Traffic;
 use model::record::{Client, Number};
 use model::{
     AccountSid, AccountStatus, ApplicationSid, DialectName, HttpMethod, OrganizationSid,
@@ -171,6 +172,9 @@ impl<'a> Routing<'a> {
                     let refusal = inactive(callee.account, &callee.login);
                     return Ok(TextDecision::Refuse(refusal));
                 }
+                if let Some(refusal) = self.unwelcome(callee.account, Traffic::InboundTexts)? {
+                    return Ok(TextDecision::Refuse(refusal));
+                }
                 Ok(TextDecision::Relay(Relay {
                     account: by.map_or(callee.account, |client| client.account),
                     from: from.clone(),
@@ -219,6 +223,9 @@ impl<'a> Routing<'a> {
     ) -> Result<TextDecision, Want> {
         if self.rows.account(number.account)? != AccountStatus::Active {
             let refusal = inactive(number.account, &number.phone_number);
+            return Ok(TextDecision::Refuse(refusal));
+        }
+        if let Some(refusal) = self.unwelcome(number.account, Traffic::InboundTexts)? {
             return Ok(TextDecision::Refuse(refusal));
         }
         if self.invite.caller == Caller::Unknown && !number.public {

@@ -331,6 +331,7 @@ pub(super) fn retention(config: &Config) -> Retention {
         (Kept::Traces, settings.traces_days),
         (Kept::Notifications, settings.notifications_days),
         (Kept::Callbacks, settings.callbacks_days),
+        (Kept::Emails, settings.emails_days),
     ]
     .into_iter()
     .fold(Retention::default(), |all, (kind, days)| {

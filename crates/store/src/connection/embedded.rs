@@ -1,14 +1,59 @@
 //! An embedded database: calls that block the thread.
 
 use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use rusqlite::types::{ToSqlOutput, Type, ValueRef};
-use rusqlite::{CachedStatement, Connection, Error, OpenFlags, Result};
+use rusqlite::{CachedStatement, Connection, Error, InterruptHandle, OpenFlags, Result};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::{Access, COMPILED};
 use crate::dialect::Dialect;
 use crate::row::{Names, Row, Value};
 use crate::sql::{Arg, Sql};
+
+/// Pause between two interrupts: a statement that begins just after one does not notice it.
+const INTERRUPT_EVERY: Duration = Duration::from_millis(100);
+
+/// Interrupts the statement of a connection at a time, unless it is dropped before.
+pub(super) struct Watch {
+    /// Taken when the statement is over, so that the next one is not interrupted.
+    handle: Arc<Mutex<Option<InterruptHandle>>>,
+    timer: JoinHandle<()>,
+}
+
+impl Watch {
+    pub(super) fn new(connection: &Connection, until: Instant) -> Self {
+        let handle = Arc::new(Mutex::new(Some(connection.get_interrupt_handle())));
+        let watched = Arc::clone(&handle);
+        let timer = tokio::spawn(async move {
+            sleep_until(until).await;
+            while interrupt(&watched) {
+                sleep(INTERRUPT_EVERY).await;
+            }
+        });
+        Self { handle, timer }
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        held(&self.handle).take();
+        self.timer.abort();
+    }
+}
+
+/// `false` if the statement is over.
+fn interrupt(handle: &Mutex<Option<InterruptHandle>>) -> bool {
+    let held = held(handle);
+    held.as_ref().inspect(|handle| handle.interrupt()).is_some()
+}
+
+fn held(handle: &Mutex<Option<InterruptHandle>>) -> MutexGuard<'_, Option<InterruptHandle>> {
+    handle.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Opens a file, which must exist.
 pub(super) fn open(path: &Path, access: Access) -> Result<Connection> {

@@ -6,6 +6,7 @@ use model::record::Organization;
 use model::{CallSid, OrganizationSid, OrganizationStatus};
 
 use super::*;
+use crate::admin::Admin;
 
 fn trace(n: u8, bytes: usize) -> Operation {
     Operation::Change(Change::Trace {

@@ -4,18 +4,12 @@ use std::borrow::Cow;
 
 use model::record::CallRecord;
 
+use crate::common;
 use crate::route::{RESTCOMM, TWILIO};
 use crate::value::{Entry, Field, Kind, Null, Resource, Value, View, field};
 
 const FIELDS: &[Field<CallRecord>] = &[
-    field(
-        "sid",
-        "Sid",
-        Kind::Text,
-        Null::Never,
-        "Identifier.",
-        |c, _| Value::text(c.sid),
-    ),
+    common::sid(|c, _| Value::text(c.sid)),
     field::<CallRecord>(
         "InstanceId",
         "InstanceId",
@@ -25,22 +19,8 @@ const FIELDS: &[Field<CallRecord>] = &[
         |c, _| Value::text(c.instance),
     )
     .within(RESTCOMM),
-    field(
-        "date_created",
-        "DateCreated",
-        Kind::Date,
-        Null::Never,
-        "When it was created.",
-        |c, _| Value::Date(c.created),
-    ),
-    field(
-        "date_updated",
-        "DateUpdated",
-        Kind::Date,
-        Null::Never,
-        "When it was last changed.",
-        |c, _| Value::Date(c.updated),
-    ),
+    common::date_created(|c, _| Value::Date(c.created)),
+    common::date_updated(|c, _| Value::Date(c.updated)),
     field(
         "parent_call_sid",
         "ParentCallSid",
@@ -49,14 +29,7 @@ const FIELDS: &[Field<CallRecord>] = &[
         "Call that made this leg.",
         |c, _| Value::maybe(c.parent),
     ),
-    field(
-        "account_sid",
-        "AccountSid",
-        Kind::Text,
-        Null::Never,
-        "Account that owns it.",
-        |c, _| Value::text(c.account),
-    ),
+    common::account_sid(|c, _| Value::text(c.account)),
     field(
         "to",
         "To",
@@ -174,14 +147,7 @@ const FIELDS: &[Field<CallRecord>] = &[
         "Result of machine detection, such as `human` or `machine_start`; without it, the party that answered, and empty if the server answered.",
         |c, _| Value::maybe(c.answered_by.as_deref()),
     ),
-    field(
-        "api_version",
-        "ApiVersion",
-        Kind::Text,
-        Null::Never,
-        "Version of the API.",
-        |_, view| Value::text(view.dialect.version),
-    ),
+    common::api_version(),
     field(
         "forwarded_from",
         "ForwardedFrom",
@@ -198,14 +164,7 @@ const FIELDS: &[Field<CallRecord>] = &[
         "Display name of the caller.",
         |c, _| Value::maybe(c.caller_name.as_deref()),
     ),
-    field(
-        "uri",
-        "Uri",
-        Kind::Link,
-        Null::Never,
-        "Path of this resource.",
-        |c, view| Value::Link(view.uri(c.account, "Calls", c.sid)),
-    ),
+    common::uri(|c, view| Value::Link(view.uri(c.account, "Calls", c.sid))),
     field(
         "ring_duration",
         "Ring_duration",

@@ -4,6 +4,7 @@ use call_proto::RoomEnd;
 use model::ConferenceStatus;
 use model::record::{Conference, Participant};
 
+use crate::common;
 use crate::failure::Failure;
 use crate::params::{Params, shown};
 use crate::route::{RESTCOMM, TWILIO};
@@ -80,22 +81,8 @@ fn is_like(text: &str, pattern: &str) -> bool {
 }
 
 const FIELDS: &[Field<Conference>] = &[
-    field(
-        "sid",
-        "Sid",
-        Kind::Text,
-        Null::Never,
-        "Identifier.",
-        |c, _| Value::text(c.sid),
-    ),
-    field(
-        "account_sid",
-        "AccountSid",
-        Kind::Text,
-        Null::Never,
-        "Account that owns it.",
-        |c, _| Value::text(c.account),
-    ),
+    common::sid(|c, _| Value::text(c.sid)),
+    common::account_sid(|c, _| Value::text(c.account)),
     field(
         "friendly_name",
         "FriendlyName",
@@ -112,30 +99,9 @@ const FIELDS: &[Field<Conference>] = &[
         "`RUNNING_MODERATOR_ABSENT` or `init` until it starts, `RUNNING_MODERATOR_PRESENT` or `in-progress`, `COMPLETED` or `completed`; at the Restcomm base also `FAILED`.",
         |c, _| Value::text(WORDS[c.status as usize][0]),
     ).twilio(Kind::Text, |c, _| Value::text(WORDS[c.status as usize][1])),
-    field(
-        "date_created",
-        "DateCreated",
-        Kind::Date,
-        Null::Never,
-        "When it was created.",
-        |c, _| Value::Date(c.created),
-    ),
-    field(
-        "date_updated",
-        "DateUpdated",
-        Kind::Date,
-        Null::Never,
-        "When it was last changed.",
-        |c, _| Value::Date(c.updated),
-    ),
-    field(
-        "api_version",
-        "ApiVersion",
-        Kind::Text,
-        Null::Never,
-        "Version of the API.",
-        |_, view| Value::text(view.dialect.version),
-    ),
+    common::date_created(|c, _| Value::Date(c.created)),
+    common::date_updated(|c, _| Value::Date(c.updated)),
+    common::api_version(),
     field::<Conference>(
         "region",
         "Region",
@@ -160,14 +126,7 @@ const FIELDS: &[Field<Conference>] = &[
         "Why it ended: a word of [`ReasonConferenceEnded`](rcml/conference.md#events); a participant that was removed counts as one that left.",
         |c, _| Value::maybe(c.reason.as_deref().map(RoomEnd::public_word)),
     ).within(TWILIO),
-    field(
-        "uri",
-        "Uri",
-        Kind::Link,
-        Null::Never,
-        "Path of this resource.",
-        |c, view| Value::Link(view.uri(c.account, "Conferences", c.sid)),
-    ),
+    common::uri(|c, view| Value::Link(view.uri(c.account, "Conferences", c.sid))),
     field(
         "subresource_uris",
         "SubresourceUris",
@@ -232,14 +191,7 @@ const PARTICIPANT_FIELDS: &[Field<Participant>] = &[
         "The conference.",
         |p, _| Value::text(p.membership.conference),
     ),
-    field(
-        "account_sid",
-        "AccountSid",
-        Kind::Text,
-        Null::Never,
-        "Account that owns the call.",
-        |p, _| Value::text(p.account),
-    ),
+    common::account_sid(|p, _| Value::text(p.account)),
     field(
         "date_created",
         "DateCreated",
@@ -324,14 +276,7 @@ const PARTICIPANT_FIELDS: &[Field<Participant>] = &[
         |_, _| Value::text("connected"),
     )
     .within(TWILIO),
-    field(
-        "uri",
-        "Uri",
-        Kind::Link,
-        Null::Never,
-        "Path of this resource.",
-        |p, view| Value::Link(participant_uri(p, view)),
-    ),
+    common::uri(|p, view| Value::Link(participant_uri(p, view))),
 ];
 
 /// A participant.

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use model::HttpMethod;
 use model::record::Number;
 
+use crate::common;
 use crate::resources::clients::method;
 use crate::value::{Entry, Field, Kind, Null, Resource, Value, field};
 
@@ -138,22 +139,8 @@ const FIELDS: &[Field<Shown>] = &[
         "Name of that application.",
         |s, _| s.application_name(s.number.voice.application.map(|sid| sid.to_string())),
     ),
-    field(
-        "date_created",
-        "DateCreated",
-        Kind::Date,
-        Null::Never,
-        "When it was created.",
-        |s, _| Value::Date(s.number.created),
-    ),
-    field(
-        "date_updated",
-        "DateUpdated",
-        Kind::Date,
-        Null::Never,
-        "When it was last changed.",
-        |s, _| Value::Date(s.number.updated),
-    ),
+    common::date_created(|s, _| Value::Date(s.number.created)),
+    common::date_updated(|s, _| Value::Date(s.number.updated)),
     text(
         "sms_url",
         "SmsUrl",
@@ -276,14 +263,9 @@ const FIELDS: &[Field<Shown>] = &[
         "Version of the API.",
         |_, view| Value::text(view.dialect.version),
     ),
-    field(
-        "uri",
-        "Uri",
-        Kind::Link,
-        Null::Never,
-        "Path of this resource.",
-        |s, view| Value::Link(view.uri(s.number.account, "IncomingPhoneNumbers", s.number.sid)),
-    ),
+    common::uri(|s, view| {
+        Value::Link(view.uri(s.number.account, "IncomingPhoneNumbers", s.number.sid))
+    }),
 ];
 
 pub(super) static NUMBER: Resource<Shown> = Resource {

@@ -11,6 +11,7 @@ use model::{EventSid, HttpMethod, Timestamp, UsageTriggerSid, error};
 use store::{DailyUsage, Scope, Store, StoreError, UsageTriggerFilter};
 
 use super::{CATEGORIES, Category, Measure, TARGET};
+use crate::common;
 use crate::context::{ATTEMPTS, Answer, Context, Reply, after, now, owned};
 use crate::dialect::RestDialect;
 use crate::failure::Failure;
@@ -115,14 +116,7 @@ const FIELDS: &[Field<Shown>] = &[
         "When it last fired.",
         |s, _| s.trigger.fired.map_or(Value::Null, Value::Date),
     ),
-    field(
-        "date_created",
-        "DateCreated",
-        Kind::Date,
-        Null::Never,
-        "When it was created.",
-        |s, _| Value::Date(s.trigger.created),
-    ),
+    common::date_created(|s, _| Value::Date(s.trigger.created)),
     field(
         "date_updated",
         "DateUpdated",
@@ -139,14 +133,9 @@ const FIELDS: &[Field<Shown>] = &[
         "Path of the records of its category.",
         |s, view| records_of(&s.trigger, view.dialect),
     ),
-    field(
-        "uri",
-        "Uri",
-        Kind::Link,
-        Null::Never,
-        "Path of this resource.",
-        |s, view| Value::Link(view.uri(s.trigger.account, "Usage/Triggers", s.trigger.sid)),
-    ),
+    common::uri(|s, view| {
+        Value::Link(view.uri(s.trigger.account, "Usage/Triggers", s.trigger.sid))
+    }),
 ];
 
 fn records_of(trigger: &UsageTrigger, dialect: &RestDialect) -> Value {

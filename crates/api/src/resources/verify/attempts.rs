@@ -7,6 +7,7 @@ use verify::{Attempt, SafeNumber};
 
 use super::verifications::recipient;
 use super::{KIND, url};
+use crate::common;
 use crate::context::{Answer, Context, Reply, now, owned};
 use crate::failure::Failure;
 use crate::page::{Page, row_key};
@@ -15,22 +16,8 @@ use crate::route::{Answers, Is, Param, Route, TWILIO_PAGING, param, sid};
 use crate::value::{Field, Kind, Null, Resource, Value, field};
 
 const FIELDS: &[Field<Attempt>] = &[
-    field(
-        "sid",
-        "Sid",
-        Kind::Text,
-        Null::Never,
-        "Identifier.",
-        |a, _| Value::text(a.sid),
-    ),
-    field(
-        "account_sid",
-        "AccountSid",
-        Kind::Text,
-        Null::Never,
-        "Account that it belongs to.",
-        |a, _| Value::text(a.account),
-    ),
+    common::sid(|a, _| Value::text(a.sid)),
+    common::account_sid(|a, _| Value::text(a.account)),
     field(
         "service_sid",
         "ServiceSid",
@@ -85,14 +72,7 @@ const FIELDS: &[Field<Attempt>] = &[
         "When it was sent.",
         |a, _| Value::Date(a.created),
     ),
-    field(
-        "date_updated",
-        "DateUpdated",
-        Kind::Date,
-        Null::Never,
-        "When it was last changed.",
-        |a, _| Value::Date(a.updated),
-    ),
+    common::date_updated(|a, _| Value::Date(a.updated)),
     field(
         "url",
         "Url",
@@ -170,14 +150,7 @@ static SUMMARY: Resource<AttemptCounts> = Resource {
 };
 
 const SAFE_FIELDS: &[Field<SafeNumber>] = &[
-    field(
-        "sid",
-        "Sid",
-        Kind::Text,
-        Null::Never,
-        "Identifier.",
-        |s, _| Value::text(s.sid),
-    ),
+    common::sid(|s, _| Value::text(s.sid)),
     field(
         "phone_number",
         "PhoneNumber",

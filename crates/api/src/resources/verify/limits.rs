@@ -5,6 +5,7 @@ use model::{VerifyBucketSid, VerifyLimitSid, error};
 use verify::{Bucket, RateLimit, Service};
 
 use super::{KIND, service_of, url};
+use crate::common;
 use crate::context::{ATTEMPTS, Answer, Context, Reply, after, now, owned};
 use crate::failure::Failure;
 use crate::page::{Page, row_key};
@@ -22,14 +23,7 @@ struct Shown {
 }
 
 const LIMIT_FIELDS: &[Field<RateLimit>] = &[
-    field(
-        "sid",
-        "Sid",
-        Kind::Text,
-        Null::Never,
-        "Identifier.",
-        |l, _| Value::text(l.sid),
-    ),
+    common::sid(|l, _| Value::text(l.sid)),
     field(
         "service_sid",
         "ServiceSid",
@@ -38,14 +32,7 @@ const LIMIT_FIELDS: &[Field<RateLimit>] = &[
         "The service.",
         |l, _| Value::text(l.service),
     ),
-    field(
-        "account_sid",
-        "AccountSid",
-        Kind::Text,
-        Null::Never,
-        "Account that it belongs to.",
-        |l, _| Value::text(l.account),
-    ),
+    common::account_sid(|l, _| Value::text(l.account)),
     field(
         "unique_name",
         "UniqueName",
@@ -62,22 +49,8 @@ const LIMIT_FIELDS: &[Field<RateLimit>] = &[
         "Human-readable description.",
         |l, _| Value::text(&l.description),
     ),
-    field(
-        "date_created",
-        "DateCreated",
-        Kind::Date,
-        Null::Never,
-        "When it was created.",
-        |l, _| Value::Date(l.created),
-    ),
-    field(
-        "date_updated",
-        "DateUpdated",
-        Kind::Date,
-        Null::Never,
-        "When it was last changed.",
-        |l, _| Value::Date(l.updated),
-    ),
+    common::date_created(|l, _| Value::Date(l.created)),
+    common::date_updated(|l, _| Value::Date(l.updated)),
     field(
         "url",
         "Url",
@@ -116,14 +89,7 @@ static LIMIT: Resource<RateLimit> = Resource {
 };
 
 const BUCKET_FIELDS: &[Field<Shown>] = &[
-    field(
-        "sid",
-        "Sid",
-        Kind::Text,
-        Null::Never,
-        "Identifier.",
-        |s, _| Value::text(s.bucket.sid),
-    ),
+    common::sid(|s, _| Value::text(s.bucket.sid)),
     field(
         "rate_limit_sid",
         "RateLimitSid",
@@ -140,14 +106,7 @@ const BUCKET_FIELDS: &[Field<Shown>] = &[
         "The service.",
         |s, _| Value::text(s.service.sid),
     ),
-    field(
-        "account_sid",
-        "AccountSid",
-        Kind::Text,
-        Null::Never,
-        "Account that it belongs to.",
-        |s, _| Value::text(s.bucket.account),
-    ),
+    common::account_sid(|s, _| Value::text(s.bucket.account)),
     field(
         "max",
         "Max",
@@ -164,22 +123,8 @@ const BUCKET_FIELDS: &[Field<Shown>] = &[
         "The period in seconds.",
         |s, _| Value::Number(s.bucket.period_s),
     ),
-    field(
-        "date_created",
-        "DateCreated",
-        Kind::Date,
-        Null::Never,
-        "When it was created.",
-        |s, _| Value::Date(s.bucket.created),
-    ),
-    field(
-        "date_updated",
-        "DateUpdated",
-        Kind::Date,
-        Null::Never,
-        "When it was last changed.",
-        |s, _| Value::Date(s.bucket.updated),
-    ),
+    common::date_created(|s, _| Value::Date(s.bucket.created)),
+    common::date_updated(|s, _| Value::Date(s.bucket.updated)),
     field(
         "url",
         "Url",

@@ -5,6 +5,7 @@ use model::record::Account;
 use verify::{Channel, Service, Settings};
 
 use super::{KIND, service_of, url};
+use crate::common;
 use crate::context::{ATTEMPTS, Answer, Context, Reply, after, now};
 use crate::failure::Failure;
 use crate::page::{Page, row_key};
@@ -13,14 +14,7 @@ use crate::route::{Answers, Is, Param, Route, TWILIO_PAGING, param};
 use crate::value::{Field, Kind, Null, Resource, Value, field};
 
 const FIELDS: &[Field<Service>] = &[
-    field(
-        "sid",
-        "Sid",
-        Kind::Text,
-        Null::Never,
-        "Identifier.",
-        |s, _| Value::text(s.sid),
-    ),
+    common::sid(|s, _| Value::text(s.sid)),
     field(
         "account_sid",
         "AccountSid",
@@ -189,22 +183,8 @@ const FIELDS: &[Field<Service>] = &[
         "Percentage of them that must be confirmed; 0 for no check.",
         |s, _| Value::Number(s.settings.watch_percent),
     ),
-    field(
-        "date_created",
-        "DateCreated",
-        Kind::Date,
-        Null::Never,
-        "When it was created.",
-        |s, _| Value::Date(s.created),
-    ),
-    field(
-        "date_updated",
-        "DateUpdated",
-        Kind::Date,
-        Null::Never,
-        "When it was last changed.",
-        |s, _| Value::Date(s.updated),
-    ),
+    common::date_created(|s, _| Value::Date(s.created)),
+    common::date_updated(|s, _| Value::Date(s.updated)),
     field(
         "url",
         "Url",

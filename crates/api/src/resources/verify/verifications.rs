@@ -6,6 +6,7 @@ use verify::{Channel, Service, Status, Verification};
 
 use super::sending::{self, Checked, Wanted};
 use super::{KIND, service_of, url};
+use crate::common;
 use crate::context::{Answer, Context, now, owned};
 use crate::dialect::Each;
 use crate::failure::Failure;
@@ -16,14 +17,7 @@ use crate::route::{Answers, Is, Param, Route, param};
 use crate::value::{Field, Kind, Null, Resource, Value, View, field};
 
 const FIELDS: &[Field<Verification>] = &[
-    field(
-        "sid",
-        "Sid",
-        Kind::Text,
-        Null::Never,
-        "Identifier.",
-        |v, _| Value::text(v.sid),
-    ),
+    common::sid(|v, _| Value::text(v.sid)),
     field(
         "service_sid",
         "ServiceSid",
@@ -32,14 +26,7 @@ const FIELDS: &[Field<Verification>] = &[
         "The service.",
         |v, _| Value::text(v.service),
     ),
-    field(
-        "account_sid",
-        "AccountSid",
-        Kind::Text,
-        Null::Never,
-        "Account that it belongs to.",
-        |v, _| Value::text(v.account),
-    ),
+    common::account_sid(|v, _| Value::text(v.account)),
     field(
         "to",
         "To",
@@ -96,22 +83,8 @@ const FIELDS: &[Field<Verification>] = &[
         "When the code expires.",
         |v, _| Value::Date(v.expires),
     ),
-    field(
-        "date_created",
-        "DateCreated",
-        Kind::Date,
-        Null::Never,
-        "When it was created.",
-        |v, _| Value::Date(v.created),
-    ),
-    field(
-        "date_updated",
-        "DateUpdated",
-        Kind::Date,
-        Null::Never,
-        "When it was last changed.",
-        |v, _| Value::Date(v.updated),
-    ),
+    common::date_created(|v, _| Value::Date(v.created)),
+    common::date_updated(|v, _| Value::Date(v.updated)),
     field(
         "url",
         "Url",

@@ -1,5 +1,7 @@
 //! Text messages in tables: who may send to whom, and what runs.
 
+use model::profile::Traffic;
+
 use super::*;
 
 /// A decision as text.
@@ -56,6 +58,45 @@ fn texting(settings: &[(&str, &str)]) -> Number {
         .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
         .collect();
     number
+}
+
+#[test]
+fn a_profile_refuses_texts_from_trunks() {
+    let table: &[(&str, &Caller, &str, &str)] = &[
+        ("+19005550100", &Caller::Trunk, "+12025550100", "403 20030"),
+        ("19005550100", &Caller::Trunk, "bob", "403 20030"),
+        (
+            "+12025550199",
+            &Caller::Trunk,
+            "+12025550100",
+            "2: POST /m  restcomm",
+        ),
+        (
+            "+12025550199",
+            &Caller::Trunk,
+            "bob",
+            "2: +12025550199 to client bob",
+        ),
+        // Not through a trunk: profiles are about the outside.
+        ("19005550100", &kim(), "bob", "1: kim to client bob"),
+    ];
+    for (from, caller, called, expected) in table {
+        let mut house = House::new();
+        house.numbers = vec![texting(&[("SmsUrl", "/m")])];
+        house.clients.push(client("bob", 2));
+        let inbound = &mut house.limits.traffic[Traffic::InboundTexts as usize];
+        inbound.blocked = vec!["+1900".to_owned()];
+        let message = Invitation {
+            from_user: (*from).to_owned(),
+            from_here: false,
+            ..invite(caller, called)
+        };
+        assert_eq!(
+            decide(&mut house, &message),
+            *expected,
+            "{from} texts {called}"
+        );
+    }
 }
 
 #[test]
