@@ -403,6 +403,15 @@ impl Store {
         let mut sql = Sql::default();
         sql.text("UPDATE messages SET ");
         person.replace(&mut sql, &MESSAGE_PARTIES);
+        // Why it failed may name whom it was for. The longest first: the others are parts of it.
+        let mut spellings = person.spellings.clone();
+        spellings.sort_by_key(|spelling| std::cmp::Reverse(spelling.len()));
+        let opened = "REPLACE(".repeat(spellings.len());
+        sql.text(&format!(", reason = {opened}reason"));
+        for spelling in spellings {
+            sql.with(", ?", spelling)
+                .with(", ?)", person.pseudonym.as_str());
+        }
         sql.text(" WHERE ended IS NOT NULL AND sid");
         self.execute_among(sql, sids).await
     }
