@@ -51,18 +51,8 @@ pub(crate) async fn remove_recordings(
 ) -> Result<Vec<(RecordingSid, std::io::Error)>, StoreError> {
     let (mut removed, mut kept) = (Vec::new(), Vec::new());
     for sid in sids {
-        let file = file_of(folder, sid);
-        // It is made again from the recording, if that is still there.
-        let _ = tokio::fs::remove_file(file.with_extension("mp3")).await;
-        match tokio::fs::rename(&file, gone(&file)).await {
+        match set_aside(&file_of(folder, sid), missing).await {
             Ok(()) => removed.push(sid),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let was_here = tokio::fs::try_exists(gone(&file)).await.unwrap_or(false);
-                match was_here || missing == Missing::Lost {
-                    true => removed.push(sid),
-                    false => kept.push((sid, error)),
-                }
-            }
             Err(error) => kept.push((sid, error)),
         }
     }
@@ -70,15 +60,40 @@ pub(crate) async fn remove_recordings(
         store.delete_recordings(removed.clone()).await?;
     }
     for sid in removed {
-        let file = gone(&file_of(folder, sid));
-        if let Err(error) = tokio::fs::remove_file(&file).await
-            && error.kind() != std::io::ErrorKind::NotFound
-        {
-            let file = file.display();
-            tracing::warn!(%error, %file, "a file of a deleted recording cannot be removed");
-        }
+        remove_aside(&file_of(folder, sid)).await;
     }
     Ok(kept)
+}
+
+/// Gives the file of a recording the name of one that is about to be deleted.
+///
+/// # Errors
+/// If it stays as it is, with the reason.
+async fn set_aside(file: &Path, missing: Missing) -> std::io::Result<()> {
+    let renamed = tokio::fs::rename(file, gone(file)).await;
+    // Not before: it would be made again from the recording.
+    let _ = tokio::fs::remove_file(file.with_extension("mp3")).await;
+    match renamed {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let was_here = tokio::fs::try_exists(gone(file)).await.unwrap_or(false);
+            match was_here || missing == Missing::Lost {
+                true => Ok(()),
+                false => Err(error),
+            }
+        }
+        renamed => renamed,
+    }
+}
+
+/// Deletes a file that was set aside.
+async fn remove_aside(file: &Path) {
+    let file = gone(file);
+    if let Err(error) = tokio::fs::remove_file(&file).await
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        let file = file.display();
+        tracing::warn!(%error, %file, "a file of a deleted recording cannot be removed");
+    }
 }
 
 /// Completes the removals that an earlier run of the server began.
@@ -129,14 +144,27 @@ pub async fn delete_discarded(
         DiscardedKind::Number => None,
     };
     let Some(sid) = sid else {
-        store.forget_discarded(&found.sid).await?;
-        return Ok(Gone::Deleted);
+        let is_gone = store.forget_discarded(&found.sid).await?;
+        return Ok(if is_gone {
+            Gone::Deleted
+        } else {
+            Gone::NotThere
+        });
     };
-    let kept = remove_recordings(store, folder, vec![sid], missing(store, folder)).await?;
-    Ok(match kept.into_iter().next() {
-        None => Gone::Deleted,
-        Some((_, error)) => Gone::Kept(error),
-    })
+    let file = file_of(folder, sid);
+    if let Err(error) = set_aside(&file, missing(store, folder)).await {
+        return Ok(Gone::Kept(error));
+    }
+    if store.forget_discarded(&found.sid).await? {
+        remove_aside(&file).await;
+        return Ok(Gone::Deleted);
+    }
+    if store.recording(sid).await?.is_some()
+        && let Err(error) = tokio::fs::rename(gone(&file), &file).await
+    {
+        return Ok(Gone::Kept(error));
+    }
+    Ok(Gone::NotThere)
 }
 
 /// What became of something in the bin.
@@ -144,6 +172,8 @@ pub async fn delete_discarded(
 pub enum Gone {
     /// It is deleted.
     Deleted,
+    /// It is no longer in the bin: it was restored or deleted at the same time.
+    NotThere,
     /// Its file cannot be removed here.
     Kept(std::io::Error),
 }

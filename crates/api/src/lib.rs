@@ -61,7 +61,7 @@ pub use entry::router;
 pub use erasure::{Erased, ErasureError, erase, note_erasure};
 pub use messages::Messages;
 pub use monitor::Monitor;
-pub use mp3::Mp3Encoder;
+pub use mp3::{Mp3Encoder, Mp3Error};
 pub use openapi::{OpenApi, openapi, openapi_of};
 pub use provider::{Carrier, NumberProvider, ProviderError, release_numbers};
 pub use rates::RateLimits;

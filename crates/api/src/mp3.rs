@@ -34,13 +34,16 @@ pub struct Mp3Encoder {
 }
 
 /// Why there is no MP3 file.
-#[derive(Debug)]
-pub(crate) enum Mp3Error {
+#[derive(Debug, thiserror::Error)]
+pub enum Mp3Error {
     /// There is no recording to make it from.
+    #[error("there is no recording to make it from")]
     Missing,
     /// Too many others are being made.
+    #[error("too many others are being made")]
     Busy,
     /// The program failed.
+    #[error("{0}")]
     Failed(String),
 }
 
@@ -62,7 +65,10 @@ impl Mp3Encoder {
     }
 
     /// The path of a recording as MP3, which is made if it is not there yet.
-    pub(crate) async fn file(&self, folder: &Path, sid: RecordingSid) -> Result<PathBuf, Mp3Error> {
+    ///
+    /// # Errors
+    /// [`Mp3Error`] if it cannot be made now.
+    pub async fn file(&self, folder: &Path, sid: RecordingSid) -> Result<PathBuf, Mp3Error> {
         let wav = file_of(folder, sid);
         let made = wav.with_extension("mp3");
         let exists = async |path: &Path| tokio::fs::try_exists(path).await.unwrap_or(false);

@@ -294,7 +294,7 @@ fn responses(route: &Route, dialect: &RestDialect) -> Value {
     }
     responses[dialect.pick(route.status).to_string()] = success;
     if route.method == Verb::Get && route.answers.is_single() {
-        responses["304"] = json!({ "description": "The client has the present version." });
+        responses["304"] = json!({ "description": "The client already has the current version." });
     }
     responses
 }

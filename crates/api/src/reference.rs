@@ -283,7 +283,7 @@ fn write_fields(out: &mut String, shape: &(dyn Shape + Sync)) {
     let _ = write!(
         out,
         "\n## Fields of {} in JSON\n\n| field | value | meaning |\n|---|---|---|\n",
-        shape.name(restcomm)
+        shape.name(twilio)
     );
     let mut write = |name: &str, within: [bool; DIALECTS], kind: Kind, doc: &str| {
         let _ = writeln!(

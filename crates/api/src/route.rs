@@ -242,12 +242,11 @@ pub(crate) const TWILIO_PAGING: &[Param] = &[
 ];
 
 /// The sort order of a list.
-pub(crate) const SORTING: &[Param] = &[param(
-    "SortBy",
-    Is::Text,
-    "Property to sort by, with `:asc` or `:desc`: `DateCreated`; of calls also `From`, `To`, `Direction`, `Status`, `Duration`; of messages `From`, `To`, `Direction`, `Status`, `Body`; of recordings `Duration`, `CallSid`; of notifications `Log`, `ErrorCode`, `CallSid`, `MessageText`. By `Price`, the order stays as it is.",
-)
-.within(RESTCOMM)];
+///
+/// - `keys`: what it can be sorted by
+pub(crate) const fn sorting(keys: &'static str) -> Param {
+    param("SortBy", Is::Text, keys).within(RESTCOMM)
+}
 
 /// The accounts whose rows are listed.
 pub(crate) const SCOPE: &[Param] = &[param(

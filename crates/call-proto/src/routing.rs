@@ -261,7 +261,7 @@ impl<'a> Routing<'a> {
             }));
         }
         let by = by.filter(|_| matches!(self.invite.caller, Caller::Client { .. }));
-        let (to, called) = self.called()?;
+        let (to, called) = self.called(Self::client_or_number)?;
         let verdict = match called {
             Some(Called::Client(callee)) => self.to_client(by, callee)?,
             Some(Called::Number(number)) => self.to_number(by, number)?,
@@ -317,21 +317,26 @@ impl<'a> Routing<'a> {
         if self.invite.caller != Caller::Unknown || self.invite.from_registered {
             return Ok(false);
         }
-        Ok(match self.called()?.1 {
+        Ok(match self.called(Self::client_or_number)?.1 {
             Some(Called::Number(number)) => number.public && number.account != client.account,
             Some(Called::Client(_)) | None => false,
         })
     }
 
     fn calls_a_private_number(&self) -> Result<bool, Want> {
-        Ok(match self.called()?.1 {
+        Ok(match self.called(Self::client_or_number)?.1 {
             Some(Called::Number(number)) => !number.public,
             Some(Called::Client(_)) | None => false,
         })
     }
 
     /// The called party is in the Request-URI; some providers put it only into To.
-    fn called(&self) -> Result<(&'a str, Option<Called<'a>>), Want> {
+    ///
+    /// - `choose`: between a client and a number that is dialled the same way
+    fn called(
+        &self,
+        choose: fn(&Self, &str, &'a Client) -> Result<Called<'a>, Want>,
+    ) -> Result<(&'a str, Option<Called<'a>>), Want> {
         let invite = self.invite;
         let organization = self.called_organization();
         for user in [&invite.called_user, &invite.to_user] {
@@ -341,7 +346,7 @@ impl<'a> Routing<'a> {
                 self.rows.client(organization, user)?
             };
             let called = match client {
-                Some(client) => Some(self.client_or_number(user, client)?),
+                Some(client) => Some(choose(self, user, client)?),
                 None => self.rows.number(organization, user)?.map(Called::Number),
             };
             if called.is_some() {

@@ -64,7 +64,7 @@ async fn admitted(
             Refusal::without_rows(matches!(error, StoreError::Unavailable(_)))
         })?;
         if let Some(rate) = profile.limits.calls
-            && !shared.is_within(account, rate)
+            && !shared.is_within(profile.counted_by, rate)
         {
             return Err(Refusal::over_rate(account, rate));
         }
@@ -131,7 +131,10 @@ async fn invitation(shared: &Shared, call: &IncomingCall) -> Result<Invitation, 
     })
 }
 
-/// The organization with a domain that the SIP side knows; the first one, if it is closed meanwhile.
+/// An organization that has neither clients nor numbers.
+const NOWHERE: OrganizationSid = OrganizationSid::from_bytes([0; 16]);
+
+/// The organization with a domain that the SIP side knows; [`NOWHERE`] if it was closed just now.
 pub(crate) async fn organization_of(
     shared: &Shared,
     domain: &str,
@@ -141,7 +144,7 @@ pub(crate) async fn organization_of(
         return Ok(first);
     }
     let found = shared.parts.store.organization_of_domain(domain).await?;
-    Ok(found.map_or(first, |found| found.sid))
+    Ok(found.map_or(NOWHERE, |found| found.sid))
 }
 
 fn start(shared: &Arc<Shared>, call: IncomingCall, admission: Admission, place: Option<Place>) {

@@ -32,7 +32,8 @@ pub(crate) struct By {
     /// Account that named the target, in whose organization clients are looked up; a SIP address is a route only if
     /// that account may reach it. Trunks and registered phones are the operator's and the phone's choice.
     pub(crate) author: AccountSid,
-    /// Account whose profile says which numbers may be called, and how often.
+    /// Account that calls: its profile says which numbers may be called, and how often. In test mode, no call of it leaves
+    /// the server, whoever named the target.
     pub(crate) account: AccountSid,
     /// What goes there.
     pub(crate) traffic: Traffic,
@@ -66,7 +67,7 @@ pub(crate) async fn resolve(
         organization: named.as_ref().map(|named| named.sid),
     });
     let way = rows::settle(shared, |rows| {
-        routing::way(target, (by.author, home), local, rows)
+        routing::way(target, (by.account, home), local, rows)
     })
     .await?;
     Ok(match way {
@@ -79,7 +80,7 @@ pub(crate) async fn resolve(
             Err(refused) => Err(refused),
         },
         Ok(Way::StandIn { number }) => stand_in(&number, peers),
-        Ok(Way::Address { uri }) => address(shared, &uri, (home, by.author), peers).await?,
+        Ok(Way::Address { uri }) => address(shared, &uri, (home, by), peers).await?,
         Err(unreachable) => Err(unreachable),
     })
 }
@@ -110,7 +111,7 @@ async fn permitted(
         .calls
         .filter(|_| by.traffic == Traffic::OutboundCalls);
     Ok(match rate {
-        Some(rate) if !shared.is_within(by.account, rate) => {
+        Some(rate) if !shared.is_within(profile.counted_by, rate) => {
             let why = format!("of the account allows only {rate}");
             Err(refused(error::PROFILE_RATE, why))
         }
@@ -211,11 +212,11 @@ async fn trunk(
 async fn address(
     shared: &Shared,
     uri: &str,
-    (home, author): (OrganizationSid, AccountSid),
+    (home, by): (OrganizationSid, By),
     peers: &mut Peers,
 ) -> Result<Result<Vec<Route>, Unreachable>, StoreError> {
     // The address itself, not its name, which may resolve to another one the next time.
-    let (guard, policy) = (&shared.config.sip_guard, shared.policy(author));
+    let (guard, policy) = (&shared.config.sip_guard, shared.policy(by.author));
     let found = shared.parts.sip.resolve_for(uri, guard, policy).await;
     let found = found.map_err(|error| {
         let shown = model::address::redacted_sip(uri);
@@ -231,6 +232,12 @@ async fn address(
         Ok(peer) => peer,
         Err(unreachable) => return Ok(Err(unreachable)),
     };
+    // A provider may accept what comes from this server as calls of the trunk.
+    if let Some(called) = shared.parts.sip.party_behind_trunk(uri, peer.remote)
+        && let Err(refused) = permitted(shared, &called, by).await?
+    {
+        return Ok(Err(refused));
+    }
     peers.insert(uri.to_owned(), Destination::Sip(peer));
     Ok(Ok(vec![Route {
         uri: uri.to_owned(),

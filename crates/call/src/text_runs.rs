@@ -2,15 +2,18 @@
 //! `call_proto::TextRun`.
 //!
 //! The task commits before it acts, as that of a message which is sent (`messages`). **Invariant: a
-//! message that was accepted has its document fetched, by this task or by a later process.**
+//! message that was accepted has its document fetched, by this task or by a later process;** its
+//! record ends then, or if that is impossible.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 use call_proto::{Fact, FetchFailure, Fetched, Req, RunCommand, SendError, TextArrival, TextRun};
 use futures_util::FutureExt as _;
 use model::record::Message;
 use model::{Lane, MessageSid};
+use store::Change;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tracing::{Instrument, error, info, info_span, warn};
@@ -22,6 +25,9 @@ use crate::engine::{Engine, Shared};
 use crate::messages::{self, Place};
 use crate::records::Kept;
 use crate::{facts, open_messages, panics, strangers};
+
+/// How long messages of an earlier process wait for a place before they look again.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// Stores a text message and starts its document. Returns once it is stored.
 ///
@@ -52,12 +58,8 @@ impl Engine {
     /// As reported by the database.
     pub async fn resume_texts(&self) -> Result<usize, store::StoreError> {
         let shared = &self.shared;
-        let mut resumed = 0;
+        let mut resumed = Vec::new();
         for orphan in shared.parts.store.claim_texts(crate::now()).await? {
-            let Some(place) = Place::take(shared) else {
-                // The next round finds those that are left here again, at a later start.
-                break;
-            };
             let record = orphan.record;
             let arrival = orphan
                 .farewell
@@ -65,16 +67,50 @@ impl Engine {
                 .map(serde_json::from_str::<TextArrival>);
             let Some(Ok(arrival)) = arrival else {
                 warn!(message.sid = %record.sid, "a text message cannot be read; its document does not run");
+                shared.parts.store.commit(vec![given_up(record)]).await?;
                 continue;
             };
-            info!(message.sid = %record.sid, "runs the document of a text message of an earlier run");
-            resumed += 1;
-            let clock = Clock::start();
-            let seed = rand::random();
-            let machine = TextRun::again(&shared.settings, record, arrival, seed, clock.now());
-            spawn(place, (machine, clock), None, None);
+            resumed.push((record, arrival));
         }
-        Ok(resumed)
+        let count = resumed.len();
+        if count > 0 {
+            tokio::spawn(run_again(Arc::clone(shared), resumed));
+        }
+        Ok(count)
+    }
+}
+
+/// Runs documents of messages that an earlier process had accepted, as soon as there are places.
+async fn run_again(shared: Arc<Shared>, resumed: Vec<(Message, TextArrival)>) {
+    let mut stop = shared.messages.stop();
+    for (record, arrival) in resumed {
+        let place = loop {
+            if let Some(place) = Place::take(&shared) {
+                break place;
+            }
+            tokio::select! {
+                () = tokio::time::sleep(PAUSE) => {}
+                // The rest is left to the next process.
+                () = open_messages::stopped(&mut stop) => return,
+            }
+        };
+        info!(message.sid = %record.sid, "runs the document of a text message of an earlier run");
+        let clock = Clock::start();
+        let seed = rand::random();
+        let machine = TextRun::again(&shared.settings, record, arrival, seed, clock.now());
+        spawn(place, (machine, clock), None, None);
+    }
+}
+
+/// The end of a message whose document cannot run.
+fn given_up(record: Message) -> Change {
+    Change::MessageEnded {
+        message: Box::new(Message {
+            updated: crate::now(),
+            reason: Some("internal-failure".to_owned()),
+            ..record
+        }),
+        tells: None,
     }
 }
 
@@ -129,6 +165,9 @@ async fn run(
             panic,
             "the document of a text message panicked and is ended"
         );
+        // Without effect if its document was on record as fetched.
+        let ended = given_up(task.machine.record().clone());
+        task.books.write(vec![ended], task.lane).await;
     }
     task.books.close(task.lane, Vec::new()).await;
     drop(stranger);

@@ -176,6 +176,8 @@ words!(
         NotFound = "not-found",
         /// The number has no application.
         NoApplication = "no-application",
+        /// The number has no application for text messages.
+        NoTextApplication = "no-text-application",
         /// The application of the number, or of the calling client, has no address, or was deleted.
         NoAddress = "no-address",
         /// The account is suspended or closed.

@@ -74,8 +74,11 @@ pub(crate) async fn run(config: &Config, folder: &Path, with_key: bool) -> Resul
             .map(String::as_str)
             .collect();
         text += &format!(
-            "{} recordings have no file in {}: {}{}\n",
-            manifest.missing.len(),
+            "{} in {}: {}{}\n",
+            match manifest.missing.len() {
+                1 => "1 recording has no file".to_owned(),
+                count => format!("{count} recordings have no file"),
+            },
             data.join(archive::RECORDINGS).display(),
             named.join(", "),
             if manifest.missing.len() > NAMED {

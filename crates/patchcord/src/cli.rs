@@ -96,15 +96,16 @@ pub(crate) enum Task {
         #[command(flatten)]
         data: DataFlags,
     },
-    /// List, restore or delete for good what was deleted and rests in the bin.
+    /// List, restore or permanently delete the numbers and recordings in the bin.
     ///
-    /// A server that uses the embedded database carries the changes out.
+    /// If a server is running on the embedded database, it carries out the changes.
     #[command(subcommand, after_help = examples::BIN)]
     Bin(BinTask),
     /// Erase a person's number from the records of an account and all below it.
     ///
-    /// Deletes the recordings, texts and traces of its calls and messages; the records stay, with a pseudonym. Prints a receipt, which the
-    /// audit log keeps without the number. A server that uses the embedded database carries it out.
+    /// Deletes the recordings, texts and traces of its calls and messages; their records are kept, with a pseudonym in place of the number.
+    /// Prints a receipt, which the audit log keeps without the number. If a server is running on the embedded database, it carries out the
+    /// erasure.
     #[command(after_help = examples::ERASE)]
     Erase {
         /// The number, with `+` and its country code
@@ -327,7 +328,7 @@ pub(crate) enum WebhooksTask {
 /// Which callbacks.
 #[derive(Args, Debug)]
 pub(crate) struct WhichWebhooks {
-    /// Only callbacks of one call, conference or message: `CA`, `CF` or `SM` and 32 hexadecimal digits
+    /// Only callbacks of one call, conference, message or account: `CA`, `CF`, `SM` or `AC` and 32 hexadecimal digits
     #[arg(long, visible_alias = "call", value_name = "SID")]
     pub(crate) lane: Option<Lane>,
     /// Only callbacks created at or after this day or time
@@ -524,7 +525,7 @@ pub(crate) enum BinTask {
         #[command(flatten)]
         data: DataFlags,
     },
-    /// Delete a number or recording for good.
+    /// Permanently delete a number or recording.
     #[command(after_help = examples::BIN)]
     Delete {
         /// Number or recording: `PN` or `RE` and 32 hexadecimal digits

@@ -131,7 +131,7 @@ settings! {
         public_address: Option<IpAddr> = "",
         /// Key for stored secrets, 64 hexadecimal digits. Unset: generated once and kept in the data folder.
         secret_key: Option<Secret> = "",
-        /// For the machine of a developer (`--dev`): e-mail is not sent but kept in memory, unless `mail.server` is set. `/dev/mail` shows it to browsers on this machine, without credentials.
+        /// For a developer's machine (`--dev`): e-mail is not sent but kept in memory, unless `mail.server` is set. `/dev/mail` shows it to browsers on this machine, without credentials.
         dev: bool = "false",
     }
 
@@ -177,7 +177,7 @@ settings! {
         sha256: bool = "false",
         /// Lifetime of a digest nonce in seconds.
         nonce_lifetime_s: NonZeroU32 = "300",
-        /// Seconds between OPTIONS requests to each registered phone; a phone that has answered them once and stops is unregistered. 0: never.
+        /// Seconds between OPTIONS requests to each registered phone; a phone that has answered before and then stops answering is unregistered. 0: none are sent.
         keepalive_s: u32 = "60",
         /// Allow every account to call and message SIP addresses in private networks and on this machine. The top account always may; registered phones and trunks can be anywhere.
         allow_private: bool = "false",
@@ -203,7 +203,7 @@ settings! {
         silence_timeout_s: NonZeroU32 = "60",
     }
 
-    /// Speech recognition for `<Gather input="speech">` and `<ConversationRelay>`.
+    /// Speech recognition for `<Gather input="speech">`, `<ConversationRelay>` and `<Transcription>`.
     speech: Speech {
         /// Program that recognizes speech, with its arguments, separated by spaces; operating.md describes its input and output. Unset: speech is not recognized.
         recognizer: Option<CommandLine> = "",
@@ -270,7 +270,7 @@ settings! {
         max_connections: NonZeroU32 = "4",
         /// Largest recording that is attached, in bytes.
         max_attachment_bytes: NonZeroU64 = "20971520",
-        /// Attach recordings as MP3 if the program `lame` is installed; otherwise they are attached as WAV.
+        /// Attach recordings as MP3 if the program `lame` or `ffmpeg` is installed; otherwise they are attached as WAV.
         mp3: bool = "true",
         /// Seconds to wait after the mail server could not accept an e-mail; the wait doubles with each further failure.
         first_wait_s: NonZeroU32 = "5",
@@ -302,11 +302,11 @@ settings! {
 
     /// How long data is kept.
     retention: Retention {
-        /// Days that deleted numbers and recordings rest in the bin before they are deleted for good. 0: they leave it within a minute.
+        /// Days that deleted numbers and recordings stay in the bin before they are permanently deleted. 0: they are permanently deleted within a minute.
         bin_days: u32 = "30",
-        /// Days that the texts of messages are kept, unless an account has set a time of its own. 0: for good.
+        /// Days that the texts of messages are kept, unless an account has set a time of its own. 0: forever.
         message_bodies_days: u32 = "0",
-        /// As `message_bodies_days`, for pressed keys: removes traces, journals and callbacks that hold them. 0: as long as these are kept.
+        /// As `message_bodies_days`, for pressed keys: traces, journals and callbacks that contain them are removed. 0: keys are kept as long as these.
         digits_days: u32 = "0",
         /// As `message_bodies_days`, for the files of recordings and their transcriptions.
         recordings_days: u32 = "0",

@@ -125,7 +125,10 @@ fn closing(call: &OpenCall) -> String {
         ),
         Some(_) => ("completed, ending at the last heartbeat", ""),
         // The transaction of an unfinished INVITE is lost with the server.
-        None => ("failed", "; a phone that rings does so until it gives up"),
+        None => (
+            "failed",
+            "; a phone that is ringing continues until it gives up",
+        ),
     };
     format!("it becomes {status}, reason `node-lost`{remote}; callbacks follow")
 }

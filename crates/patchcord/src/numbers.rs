@@ -156,7 +156,7 @@ fn number(head: &[&str], record: &[String]) -> Result<AvailableNumber, String> {
                 .ok_or_else(|| format!("there is no place at {latitude}, {longitude}"))?,
         ),
         (Some(_), None) | (None, Some(_)) => {
-            return Err("latitude and longitude need each other".to_owned());
+            return Err("give both latitude and longitude, or neither".to_owned());
         }
     };
     Ok(AvailableNumber {
@@ -303,7 +303,7 @@ mod tests {
             ),
             (
                 "{head}\n+15015550100,US,,1,,",
-                "line 2: latitude and longitude need each other",
+                "line 2: give both latitude and longitude, or neither",
             ),
             (
                 "{head}\n+15015550100,US,,91,1,",

@@ -57,7 +57,9 @@ pub(crate) async fn run(config: &Config, folder: &Path, to: Option<String>) -> R
     let contents = Snapshot::open(&url).await?.contents().await?;
     let found: BTreeMap<_, _> = contents.tables.into_iter().collect();
     if found != archive.manifest.rows {
-        bail!("the restored database has other rows than the backup says; report this as a bug");
+        bail!(
+            "the rows of the restored database differ from those that the backup lists; report this as a bug"
+        );
     }
     std::fs::remove_file(data.join(UNFINISHED))?;
     let rows: u64 = found.values().sum();
@@ -73,7 +75,7 @@ pub(crate) async fn run(config: &Config, folder: &Path, to: Option<String>) -> R
         archive.manifest.created
     );
     if !archive.manifest.has_key {
-        text += "The backup holds no secret key: start the server with the same `server.secret_key` as now.\n";
+        text += "The backup does not contain the secret key: start the server with the same `server.secret_key` that you have just used.\n";
     }
     if let Target::Shared(_) = target {
         text += "Start the server with `database.url` set to the restored database.\n";

@@ -178,7 +178,9 @@ pub(crate) async fn start(mut config: Config, stages: watch::Receiver<Stage>) ->
     if let Carrier::Catcher(_) = carrier {
         info!("e-mail is not sent; read it at http://{http_address}/dev/mail");
     }
-    let post = mail::post(&config, &store, identity.sid, carrier.clone()).await?;
+    let mp3 = api::Mp3Encoder::find(std::env::var_os("PATH"));
+    let sending = (carrier.clone(), mp3.clone());
+    let post = mail::post(&config, &store, identity.sid, sending).await?;
     let resumed = callbacks.resume().await?;
     if resumed > 0 {
         info!(resumed, "delivering callbacks of an earlier run");
@@ -217,7 +219,7 @@ pub(crate) async fn start(mut config: Config, stages: watch::Receiver<Stage>) ->
         &config,
         &store,
         &engine,
-        (numbers, desk, &carrier),
+        (numbers, desk, &carrier, mp3),
         http_address,
         stages,
     );
@@ -316,7 +318,7 @@ fn metrics_of(engine: &Engine, callbacks: &Callbacks, media: &MediaPlane) -> Met
     );
     let of = engine.clone();
     let refused = move || of.stats().refused as f64;
-    let help = "Inbound calls refused before anything ran.";
+    let help = "Inbound calls refused before a document was requested.";
     metrics.add(
         "patchcord_calls_refused_total",
         Kind::Counter,
@@ -326,7 +328,7 @@ fn metrics_of(engine: &Engine, callbacks: &Callbacks, media: &MediaPlane) -> Met
     add_callbacks(&metrics, callbacks);
     let of = engine.clone();
     let late = move || of.stats().records_waiting as f64;
-    let help = "Commits of calls that wait because the disk cannot be written.";
+    let help = "Call records waiting in memory because the database cannot be written.";
     metrics.add("patchcord_records_waiting", Kind::Gauge, help, late);
     let of = media.clone();
     let endpoints = move || of.counts().endpoints as f64;
@@ -338,7 +340,8 @@ fn metrics_of(engine: &Engine, callbacks: &Callbacks, media: &MediaPlane) -> Met
     metrics.add("patchcord_media_unsent_total", Kind::Counter, help, unsent);
     let of = media.clone();
     let moves = move || of.counts().moves as f64;
-    let help = "How often an endpoint moved to the worker of the endpoints it meets.";
+    let help =
+        "Times an endpoint moved to the worker thread of the endpoints that it is connected to.";
     metrics.add("patchcord_media_moves_total", Kind::Counter, help, moves);
     let of = media.clone();
     let overruns = move || of.counts().recording_overruns as f64;

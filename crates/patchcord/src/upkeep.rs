@@ -78,9 +78,9 @@ impl Upkeep {
         match self.store.restore(sid).await {
             Ok(true) => Ok(format!("{sid} is restored\n")),
             Ok(false) => Err(not_there(sid).into()),
-            Err(StoreError::Taken(_) | StoreError::Duplicate(_)) => {
-                refused("another account, or this one again, has the number by now")
-            }
+            Err(StoreError::Taken(_) | StoreError::Duplicate(_)) => refused(
+                "the number has been added again in the meantime, by this or another account",
+            ),
             Err(StoreError::AccountClosed) => refused("its account is closed"),
             Err(error) => Err(error.into()),
         }
@@ -113,7 +113,8 @@ impl Upkeep {
         let found = self.store.discarded(sid).await?;
         let found = found.ok_or_else(|| not_there(sid))?;
         match api::delete_discarded(&self.store, &self.recordings, &found).await? {
-            api::Gone::Deleted => Ok(format!("{sid} is deleted for good\n")),
+            api::Gone::Deleted => Ok(format!("{sid} is permanently deleted\n")),
+            api::Gone::NotThere => Err(not_there(sid).into()),
             api::Gone::Kept(error) => Err(WrongUsage(format!(
                 "the file of {sid} cannot be removed from {}: {error}",
                 self.recordings.display()

@@ -42,6 +42,10 @@ pub struct Upkeep {
     state: State,
     /// The last turn that was reported.
     reported: Option<Turn>,
+    /// The last response demanded a longer time.
+    is_raised: bool,
+    /// It was registered once.
+    was_bound: bool,
 }
 
 #[derive(Debug)]
@@ -72,6 +76,8 @@ impl Upkeep {
                 pause: FIRST_PAUSE,
             },
             reported: None,
+            is_raised: false,
+            was_bound: false,
         }
     }
 
@@ -106,8 +112,11 @@ impl Upkeep {
             && least > self.expires
         {
             self.expires = least;
-            self.state = State::Waiting { at: now, pause };
-            return None;
+            // A registrar that demands more each time waits like one that refuses.
+            if !std::mem::replace(&mut self.is_raised, true) {
+                self.state = State::Waiting { at: now, pause };
+                return None;
+            }
         }
         let turn = if (200..300).contains(&status) {
             let granted = seconds.unwrap_or(self.expires).max(SHORTEST);
@@ -116,9 +125,14 @@ impl Upkeep {
                 Duration::from_secs(u64::from(granted)) * 4 / 5,
                 FIRST_PAUSE,
             );
+            self.is_raised = false;
+            self.was_bound = true;
             Turn::Registered
         } else {
-            self.expires = self.wanted;
+            if status != 423 {
+                self.expires = self.wanted;
+                self.is_raised = false;
+            }
             self.wait(now, pause, LONGEST_PAUSE.min(pause * 2));
             Turn::Refused(status)
         };
@@ -131,8 +145,9 @@ impl Upkeep {
     pub fn end(&mut self) -> Option<Attempt> {
         let was_asked = matches!(self.state, State::Asked { .. });
         self.state = State::Ended;
-        let bound = was_asked || self.reported == Some(Turn::Registered);
-        bound.then(|| self.attempt(0))
+        // A renewal that was refused does not end what was granted before.
+        let may_be_bound = was_asked || self.was_bound;
+        may_be_bound.then(|| self.attempt(0))
     }
 
     fn wait(&mut self, now: Instant, wait: Duration, pause: Duration) {
@@ -204,6 +219,19 @@ mod tests {
                 &[(423, Some(30)), (423, None)],
                 "0 ask 60, Refused(423), 5 ask 60",
             ),
+            (
+                60,
+                &[
+                    (423, Some(61)),
+                    (423, Some(62)),
+                    (423, Some(63)),
+                    (200, None),
+                    (423, Some(90)),
+                    (200, None),
+                ],
+                "0 ask 60, 0 ask 61, Refused(423), 5 ask 62, 15 ask 63, Registered, \
+                 65 ask 63, 65 ask 90",
+            ),
         ];
         for (expires, answers, expected) in table {
             assert_eq!(play(*expires, answers), *expected, "{answers:?}");
@@ -231,5 +259,13 @@ mod tests {
         let seq = 1 + SEQ_STEP;
         assert_eq!(upkeep.end(), Some(Attempt { expires: 0, seq }));
         assert_eq!(upkeep.handle_done(200, None, start), None);
+        // The last renewal was refused, but the binding may live on.
+        let mut upkeep = Upkeep::new(60, start);
+        for status in [200, 503] {
+            let at = upkeep.poll_timeout().unwrap();
+            upkeep.handle_timeout(at).unwrap();
+            upkeep.handle_done(status, None, at);
+        }
+        assert!(upkeep.end().is_some());
     }
 }

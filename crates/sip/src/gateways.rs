@@ -83,10 +83,9 @@ impl Gateways {
             .filter(|(_, held)| !is_left(held))
             .map(|(key, _)| key.clone())
             .collect();
+        let held = gone.iter().filter_map(|key| self.held.remove(key));
+        end_all(held.collect::<Vec<_>>()).await;
         for key in gone {
-            if let Some(held) = self.held.remove(&key) {
-                end(held).await;
-            }
             self.lock().remove(&key);
         }
         let found = self.addresses(&gateways).await;
@@ -115,9 +114,7 @@ impl Gateways {
 
     /// Withdraws every registration.
     pub async fn end(self) {
-        for held in self.held.into_values() {
-            end(held).await;
-        }
+        end_all(self.held.into_values()).await;
     }
 
     /// Where the calls of each gateway come from; nothing for one whose host cannot be found now.
@@ -163,6 +160,12 @@ impl Gateways {
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Turn>> {
         self.states.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Withdraws registrations, all at the same time: each may have to wait for its registrar.
+async fn end_all(held: impl IntoIterator<Item = Held>) {
+    let ends: JoinSet<()> = held.into_iter().map(end).collect();
+    ends.join_all().await;
 }
 
 async fn end(held: Held) {

@@ -12,6 +12,7 @@ use sip_proto::ua::{
     Caller, HeaderList, IncomingInvite, IncomingText, LegCommand, LegEvent, LegId, Local, OurNames,
     Peer, Transport, TrunkSource,
 };
+use sip_proto::uri::Uri;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{Directory, SipConfig, Trunk};
@@ -386,6 +387,20 @@ impl Sip {
     pub fn use_fallback(&self, on_fallback: bool) {
         let trunks = self.shared.trunks.write();
         trunks.unwrap_or_else(PoisonError::into_inner).on_fallback = on_fallback;
+    }
+
+    /// The number or name that an address means at a trunk; `None` if it leads elsewhere.
+    ///
+    /// - `remote`: where the address leads
+    #[must_use]
+    pub fn party_behind_trunk(&self, uri: &str, remote: SocketAddr) -> Option<String> {
+        let is_trunk = |trunk: &Arc<Trunk>| trunk.addresses.iter().any(|own| own.matches(remote));
+        if !self.trunks().all.iter().any(is_trunk) {
+            return None;
+        }
+        let uri = Uri::parse(uri).ok();
+        let user = uri.as_ref().and_then(Uri::subscriber);
+        Some(user.unwrap_or_default().into_owned())
     }
 
     /// Replaces the trunks. Calls in progress stay where they are.

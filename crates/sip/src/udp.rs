@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 
 use bytes::Bytes;
 use sip_proto::ua::{Peer, Transport};
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::UdpSocket;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 use crate::local::address_towards;
 
@@ -20,7 +21,8 @@ const MAX_DATAGRAM: usize = 65_535;
 
 /// The socket, and the known routes to its peers.
 pub(crate) struct Udp {
-    socket: UdpSocket,
+    /// Only its input wakes the task: a UDP socket becomes writable again with each datagram that has left.
+    socket: AsyncFd<UdpSocket>,
     bound: SocketAddr,
     routes: HashMap<IpAddr, SocketAddr>,
     buffer: Vec<u8>,
@@ -41,8 +43,8 @@ impl Udp {
         let _ = socket.set_send_buffer_size(BUFFER_BYTES);
         socket.set_nonblocking(true)?;
         socket.bind(&address.into())?;
-        let socket = UdpSocket::from_std(socket.into())?;
-        let bound = socket.local_addr()?;
+        let socket = wakes_for(UdpSocket::from(socket), Interest::READABLE)?;
+        let bound = socket.get_ref().local_addr()?;
         Ok(Self {
             socket,
             bound,
@@ -57,7 +59,12 @@ impl Udp {
 
     /// The next datagram. Cancel-safe.
     pub(crate) async fn receive(&mut self) -> io::Result<(Bytes, Peer)> {
-        let (len, from) = self.socket.recv_from(&mut self.buffer).await?;
+        let (len, from) = self
+            .socket
+            .async_io(Interest::READABLE, |socket| {
+                socket.recv_from(&mut self.buffer)
+            })
+            .await?;
         let remote = canonical(from);
         let local = self.local_for(remote);
         let bytes = Bytes::copy_from_slice(&self.buffer[..len]);
@@ -79,7 +86,16 @@ impl Udp {
             }
             (_, to) => to,
         };
-        self.socket.send_to(bytes, to).await.map(|_| ())
+        let socket = self.socket.get_ref();
+        match socket.send_to(bytes, to) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                let full = wakes_for(socket.try_clone()?, Interest::WRITABLE)?;
+                full.async_io(Interest::WRITABLE, |socket| socket.send_to(bytes, to))
+                    .await
+                    .map(|_| ())
+            }
+            sent => sent.map(|_| ()),
+        }
     }
 
     fn local_for(&mut self, remote: SocketAddr) -> SocketAddr {
@@ -93,6 +109,14 @@ impl Udp {
         self.routes.insert(remote.ip(), local);
         local
     }
+}
+
+#[expect(
+    deprecated,
+    reason = "its successor is unsafe, for types whose descriptor may change; that of a socket does not"
+)]
+fn wakes_for(socket: UdpSocket, interest: Interest) -> io::Result<AsyncFd<UdpSocket>> {
+    AsyncFd::with_interest(socket, interest)
 }
 
 /// An IPv4 peer of a dual-stack socket, as an IPv4 address.

@@ -232,8 +232,14 @@ pub(crate) async fn apply(
         Admin::SetOrganizationStatus(sid, status, at) => {
             organizations::status_statement(*sid, *status, *at)
         }
-        Admin::MoveAccounts(moved) => return organizations::move_accounts(db, *moved).await,
-        Admin::MoveNumbers(moved) => return organizations::move_numbers(db, *moved).await,
+        Admin::MoveAccounts(moved) => {
+            discarded::move_numbers(db, moved.of, moved.to).await?;
+            return organizations::move_accounts(db, *moved).await;
+        }
+        Admin::MoveNumbers(moved) => {
+            discarded::move_numbers(db, moved.of, moved.to).await?;
+            return organizations::move_numbers(db, *moved).await;
+        }
         Admin::InsertAccount {
             parent,
             organization,

@@ -10,7 +10,7 @@
 use std::sync::OnceLock;
 
 use model::naming::Owner;
-use model::{AccountSid, RecordingSid, Timestamp};
+use model::{AccountSid, OrganizationSid, RecordingSid, Timestamp};
 use serde_json::{Map, Value as Json};
 
 use crate::accounts;
@@ -23,7 +23,7 @@ use crate::naming::{self, Claim};
 use crate::query::{Conditions, Order, TREE};
 use crate::row::{Row, Value};
 use crate::sql::{Arg, ROWS_AT_ONCE, Sql, Table, args};
-use crate::{Result, Store, credentials, orders, rows};
+use crate::{Result, Store, credentials, orders, organizations, rows};
 
 static BIN: Table = Table {
     name: "bin",
@@ -121,7 +121,7 @@ pub(crate) enum Move {
     Discard(Kind, String, Timestamp),
     /// Moves it back.
     Restore(String),
-    /// Deletes a number for good.
+    /// Deletes a row for good.
     Forget(String),
 }
 
@@ -135,9 +135,13 @@ pub(crate) async fn apply(
     let done = match change {
         Move::Discard(kind, sid, at) => discard(db, counts, *kind, (sid, *at)).await?,
         Move::Restore(sid) => restore(db, counts, sid).await?,
+        // It may have been restored meanwhile: then the carrier must not take the number back.
         Move::Forget(sid) => {
-            db.execute(orders::release(sid)).await?;
-            db.execute(BIN.delete(sid.as_str())).await? > 0
+            let is_gone = db.execute(BIN.delete(sid.as_str())).await? > 0;
+            if is_gone {
+                db.execute(orders::release(sid)).await?;
+            }
+            is_gone
         }
     };
     Ok(done || repeated)
@@ -188,7 +192,9 @@ async fn restore(
     for (name, rows) in content.as_object().into_iter().flatten() {
         for row in rows.as_array().into_iter().flatten() {
             if found.kind == Kind::Number && name == table.name {
-                claim(&found, row)?.check(db).await?;
+                let owner = owner(&found, row)?;
+                organizations::check_open(db, owner.organization).await?;
+                Claim::of_number_text(&found.name, owner).check(db).await?;
             } else {
                 accounts::check_open(db, found.account).await?;
             }
@@ -201,17 +207,45 @@ async fn restore(
     Ok(db.execute(BIN.delete(sid)).await? > 0)
 }
 
-/// What a number claims that returns.
-fn claim(found: &Discarded, row: &Json) -> std::result::Result<Claim, Failure> {
+/// Who has a number that returns.
+fn owner(found: &Discarded, row: &Json) -> std::result::Result<Owner, Failure> {
     let organization = row["organization"].as_str().unwrap_or_default();
     let organization = organization
         .parse()
         .map_err(|_| Failure::Unreadable("a number in the bin has no organization".to_owned()))?;
-    let owner = Owner {
+    Ok(Owner {
         account: found.account,
         organization,
-    };
-    Ok(Claim::of_number_text(&found.name, owner))
+    })
+}
+
+/// Moves the numbers in the bins of an account, and of all below it, to an organization: they return to that one.
+pub(crate) async fn move_numbers(
+    db: &mut Connection,
+    of: AccountSid,
+    to: OrganizationSid,
+) -> std::result::Result<(), Failure> {
+    let mut sql = Sql::default();
+    sql.with(
+        "SELECT sid, content FROM bin WHERE kind = ?",
+        Kind::Number.as_str(),
+    )
+    .text(" AND account")
+    .with(TREE, of);
+    for row in db.all(&sql).await? {
+        let mut content: Json = serde_json::from_str(&text(&row, "content")?)
+            .map_err(|error| Failure::Unreadable(error.to_string()))?;
+        let numbers = content.get_mut(Kind::Number.table().name);
+        for number in numbers.and_then(Json::as_array_mut).into_iter().flatten() {
+            number["organization"] = to.to_string().into();
+        }
+        let mut update = Sql::default();
+        update
+            .with("UPDATE bin SET content = ?", content.to_string())
+            .with(" WHERE sid = ?", text(&row, "sid")?);
+        db.execute(update).await?;
+    }
+    Ok(())
 }
 
 async fn select(
@@ -306,8 +340,8 @@ impl Store {
         self.move_in_bin(Move::Restore(sid.to_owned())).await
     }
 
-    /// Deletes a row from the bin for good; a bought number is released at the carrier. The file of a recording must be gone, and
-    /// [`Store::delete_recordings`] deletes it instead. `false` if it is not there.
+    /// Deletes a row from the bin for good; a bought number is released at the carrier. `false` if it is not there: perhaps it was
+    /// restored, so the file of a recording must not be gone before.
     ///
     /// # Errors
     /// As reported by the database.

@@ -19,8 +19,8 @@ use crate::{Result, Store};
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Move {
     /// An account; all below it move too.
-    of: AccountSid,
-    to: OrganizationSid,
+    pub(crate) of: AccountSid,
+    pub(crate) to: OrganizationSid,
     at: Timestamp,
 }
 

@@ -32,6 +32,16 @@ pub struct Effective {
     pub sid: ProfileSid,
     /// What it limits.
     pub limits: Limits,
+    /// The account under which calls are counted against the rate: the one that the profile is linked to, otherwise the
+    /// customer. Accounts below it share the rate, or each new one would add to it.
+    pub counted_by: AccountSid,
+}
+
+/// A profile, and the account that it is linked to if it is not linked to an organization.
+struct Nearest {
+    sid: ProfileSid,
+    limits: Limits,
+    linked_to: Option<AccountSid>,
 }
 
 fn read(row: &Row) -> Result<StoredProfile> {
@@ -164,21 +174,30 @@ impl Store {
             next = account.and_then(|account| account.parent);
         }
         targets.extend(organization.map(Target::Organization));
-        let found = Arc::new(self.nearest(&targets).await?);
+        let nearest = self.nearest(&targets).await?;
+        let found = Arc::new(Effective {
+            sid: nearest.sid,
+            limits: nearest.limits,
+            counted_by: match nearest.linked_to {
+                Some(account) => account,
+                None => self.customer_of(of).await?,
+            },
+        });
         cache.keep(generation, of, Arc::clone(&found));
         Ok(found)
     }
 
-    /// The profile that applies to an organization.
+    /// The identifier of the profile that applies to an organization.
     ///
     /// # Errors
     /// As reported by the database.
-    pub async fn profile_of_organization(&self, of: OrganizationSid) -> Result<Effective> {
-        self.nearest(&[Target::Organization(of)]).await
+    pub async fn profile_of_organization(&self, of: OrganizationSid) -> Result<ProfileSid> {
+        let nearest = self.nearest(&[Target::Organization(of)]).await?;
+        Ok(nearest.sid)
     }
 
     /// The profile that is linked to the first of these that has one.
-    async fn nearest(&self, targets: &[Target]) -> Result<Effective> {
+    async fn nearest(&self, targets: &[Target]) -> Result<Nearest> {
         let mut sql = Sql::default();
         sql.text(
             "SELECT l.target, l.profile, p.document FROM profile_links l \
@@ -203,9 +222,13 @@ impl Store {
             if let Some(document) = document {
                 let profile = Profile::parse(document);
                 let profile = profile.map_err(|error| corrupt("document", error.to_string()))?;
-                return Ok(Effective {
+                return Ok(Nearest {
                     sid: *sid,
                     limits: profile.limits,
+                    linked_to: match target {
+                        Target::Account(account) => Some(*account),
+                        Target::Organization(_) => None,
+                    },
                 });
             }
             if *sid == profile::DEFAULT_SID {
@@ -213,9 +236,10 @@ impl Store {
             }
             // Deleted on another server at the same time.
         }
-        Ok(Effective {
+        Ok(Nearest {
             sid: profile::DEFAULT_SID,
             limits: Limits::default(),
+            linked_to: None,
         })
     }
 }

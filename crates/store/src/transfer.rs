@@ -180,7 +180,7 @@ impl Transfer {
         after: Option<RecordingSid>,
     ) -> Result<Vec<RecordingSid>> {
         let after = after.map_or_else(String::new, |sid| sid.to_string());
-        let text = "SELECT sid FROM recordings WHERE sid > $1 \
+        let text = "SELECT sid FROM recordings WHERE sid > $1 AND gone IS NULL \
                     UNION SELECT sid FROM bin WHERE sid > $1 AND kind = 'recording' ORDER BY sid LIMIT $2";
         let sql = Sql::new(text, args![after, RECORDINGS]);
         let found = self.source.all(&sql).await?;

@@ -178,7 +178,7 @@ const FIELDS: &[Field<Shown>] = &[
     twilio(
         "sms_url",
         "SmsUrl",
-        "Document for text messages; not requested yet.",
+        "Document for text messages.",
         |s, _| s.extra("SmsUrl"),
     ),
     twilio(
@@ -202,13 +202,13 @@ const FIELDS: &[Field<Shown>] = &[
     twilio(
         "sms_status_callback",
         "SmsStatusCallback",
-        "Address that receives the outcome of each message; not requested yet.",
+        "Address for the outcome of messages. Stored, but not requested.",
         |s, _| s.extra("SmsStatusCallback"),
     ),
     twilio(
         "message_status_callback",
         "MessageStatusCallback",
-        "Address that receives the outcome of each message; not requested yet.",
+        "Address for the outcome of messages. Stored, but not requested.",
         |s, _| s.extra("MessageStatusCallback"),
     ),
 ];
@@ -322,7 +322,7 @@ const EXTRA: &[Param] = &[
     param(
         "SmsUrl",
         Is::Address,
-        "Document for text messages; empty for none. Stored, but not requested.",
+        "Document for text messages to the number; empty for none.",
     )
     .within(TWILIO),
     param("SmsMethod", Is::Method, "Method for `SmsUrl`.").within(TWILIO),
@@ -341,13 +341,13 @@ const EXTRA: &[Param] = &[
     param(
         "SmsStatusCallback",
         Is::Address,
-        "Address for the outcome of messages; empty for none.",
+        "Address for the outcome of messages; empty for none. Stored, but not requested.",
     )
     .within(TWILIO),
     param(
         "MessageStatusCallback",
         Is::Address,
-        "Address for the outcome of messages; empty for none.",
+        "Address for the outcome of messages; empty for none. Stored, but not requested.",
     )
     .within(TWILIO),
 ];

@@ -87,7 +87,7 @@ const PLACES: &[Param] = &[
     param(
         "NearNumber",
         Is::Party,
-        "Number whose place is meant, in E.164.",
+        "Number near whose place to search, in E.164.",
     ),
     param(
         "Distance",
@@ -237,7 +237,7 @@ const FIELDS: &[Field<AvailableNumber>] = &[
         "",
         Kind::Text,
         ABSENT,
-        "Price, in the provider's words.",
+        "Price, as the inventory or the carrier states it.",
         |n, _| Value::maybe(n.cost.as_deref()),
     ),
     capable("voiceCapable", "Whether it supports calls.", |n, _| {

@@ -67,7 +67,7 @@ const FIELDS: &[Field<Shown>] = &[
         "DateExpires",
         Kind::Date,
         Null::Never,
-        "When it is deleted for good.",
+        "When it is permanently deleted.",
         |s, _| Value::Date(s.until),
     ),
     field(
@@ -110,12 +110,12 @@ pub(crate) static ROUTES: &[Route] = &[
         .needs(Action::Modify, TARGET)
         .refuses(IN_USE)
         .answers(Answers::One(&ITEM))
-        .doc("Restores a number or recording, which leaves the bin. A number that another account has by now is refused."),
+        .doc("Restores a number or recording from the bin. Refused if the number has been added again in the meantime, by this or another account."),
     Route::delete(ONE, |c, a, sid| Box::pin(delete(c, a, sid)))
         .within(RESTCOMM)
         .needs(Action::Delete, TARGET)
         .status([204, 204])
-        .doc("Deletes a number or recording for good, with the file of the recording; a bought number is given back to the carrier."),
+        .doc("Permanently deletes a number, or a recording with its file; a bought number is given back to the carrier."),
 ];
 
 async fn list(context: &Context<'_>, account: &Account) -> Answer {
@@ -171,6 +171,7 @@ async fn delete(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
     let gone = closing::delete_discarded(&state.store, &state.recordings_dir, &found);
     match gone.await? {
         Gone::Deleted => Ok(Reply::Nothing),
+        Gone::NotThere => Err(Failure::not_found()),
         Gone::Kept(error) => {
             tracing::warn!(%error, recording.sid = %sid, "the file of a recording cannot be removed");
             let text = "The file of the recording cannot be removed.";

@@ -45,7 +45,7 @@ pub(crate) static ROUTES: &[Route] = &[
         .within(TWILIO)
         .params(&[NEW, NAME, validation::CALL])
         .answers(Answers::One(&VALIDATION))
-        .doc("Calls a number and asks whoever answers for the code in the response. When it is pressed, the number becomes a caller ID; three attempts are allowed."),
+        .doc("Calls a number and asks the person who answers for the code in the response. When it is pressed, the number becomes a caller ID; three attempts are allowed."),
     Route::get(ONE, |c, a, sid| Box::pin(get(c, a, sid)))
         .needs(Action::Read, TARGET)
         .answers(Answers::One(&CALLER_ID))

@@ -33,7 +33,7 @@ use crate::page::{Page, row_key, sort_by};
 use crate::params::{Bound, Params, call_pattern, one_line, party_pattern, scope, shown};
 use crate::roles::Action;
 use crate::route::{
-    Answers, Is, PAGING, Param, RESTCOMM, Route, SCOPE, SORTING, TWILIO, param, sid,
+    Answers, Is, PAGING, Param, RESTCOMM, Route, SCOPE, TWILIO, param, sid, sorting,
 };
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
@@ -47,7 +47,7 @@ const LIST: &[&str] = &["/Accounts/{account}/Calls"];
 pub(crate) static ROUTES: &[Route] = &[
     Route::get(LIST, |c, a, _| Box::pin(list(c, a)))
         .needs(Action::Read, "Calls")
-        .params(&[FILTERS, SCOPE, SORTING, PAGING])
+        .params(&[FILTERS, SCOPE, SORTED, PAGING])
         .answers(Answers::Page(&CALL))
         .doc("Lists calls, newest first."),
     Route::post(LIST, |c, a, _| Box::pin(create(c, a)))
@@ -75,9 +75,13 @@ pub(crate) static ROUTES: &[Route] = &[
         .refuses([&[406, 410, 421], &[421]])
         .params(&[NEXT_DOCUMENT, DOCUMENT, CHANGES, INTERJECTIONS])
         .answers(Answers::One(&CALL))
-        .doc("Changes a live call: ends it, runs another document, or has it hear something at once."),
+        .doc("Changes a live call: ends it, runs another document on it, or immediately speaks, plays a sound or sends keys to it."),
     events::LIST,
 ];
+
+const SORTED: &[Param] = &[sorting(
+    "Property to sort by, with `:asc` or `:desc`: `DateCreated`, `From`, `To`, `Direction`, `Status` or `Duration`. `Price` does not change the order.",
+)];
 
 const FILTERS: &[Param] = &[
     param("To", Is::Party, "Called party."),

@@ -47,7 +47,7 @@ const FIELDS: &[Field<Delivery>] = &[
         "Lane",
         Kind::Text,
         Null::Never,
-        "Call, conference or message whose callbacks are delivered in order.",
+        "Call, conference, message or account whose callbacks are delivered in order.",
         |d, _| Value::text(d.callback.lane),
     ),
     field(
@@ -216,7 +216,7 @@ const FILTERS: &[Param] = &[
     param(
         "Lane",
         Is::Sid(sid::<Lane>),
-        "Call, conference or message that the callbacks report on.",
+        "SID of the call, conference, message or account that the callbacks report on.",
     ),
     param("StartTime", Is::Moment, "Created at or after this time."),
     param("EndTime", Is::Moment, "Created at or before this time."),

@@ -53,7 +53,7 @@ const NEW: &[Param] = &[
     param(
         "From",
         Is::Text,
-        "Sender: an address, or `Name <address>`. The operator may restrict it.",
+        "Sender: an address, alone or in angle brackets after a name. The operator may restrict it.",
     )
     .required(),
     param("To", Is::Text, "Recipient, likewise.").required(),

@@ -116,7 +116,7 @@ const FIELDS: &[Field<Erased>] = &[
         "NotOver",
         Kind::Number,
         Null::Never,
-        "Calls and messages that are left because they are not over; repeat the request later.",
+        "Calls and messages that were not erased because they are still in progress; repeat the request later.",
         |e, _| count(e, "not_over"),
     ),
     field(

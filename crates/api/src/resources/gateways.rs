@@ -108,7 +108,7 @@ const FIELDS: &[Field<Shown>] = &[
         "TimeToLive",
         Kind::Number,
         Null::Never,
-        "Seconds that a registration is to live.",
+        "Lifetime of a registration in seconds.",
         |s, _| Value::Number(s.gateway.ttl_s.into()),
     ),
     field(
@@ -155,7 +155,7 @@ pub(crate) static ROUTES: &[Route] = &[
         .top_only()
         .params(&[NEW])
         .answers(Answers::One(&GATEWAY))
-        .doc("Adds a gateway, of which there are at most 100, and registers there if `Register` says so."),
+        .doc("Adds a gateway, and registers with it if `Register` is `true`. There can be at most 100 gateways."),
     Route::get(ONE, |c, _, sid| Box::pin(get(c, sid)))
         .within(RESTCOMM)
         .needs(Action::Read, "Gateways")
@@ -168,7 +168,7 @@ pub(crate) static ROUTES: &[Route] = &[
         .top_only()
         .params(&[CHANGES])
         .answers(Answers::One(&GATEWAY))
-        .doc("Changes a gateway; what is not sent stays. The registration is withdrawn, and made again."),
+        .doc("Changes a gateway; parameters that are not sent keep their values. The server unregisters and registers again."),
     Route::put(ONE, |c, _, sid| Box::pin(update(c, sid)))
         .within(RESTCOMM)
         .needs(Action::Modify, "Gateways")
@@ -180,7 +180,7 @@ pub(crate) static ROUTES: &[Route] = &[
         .within(RESTCOMM)
         .needs(Action::Modify, "Gateways")
         .top_only()
-        .doc("Withdraws the registration and deletes a gateway. Calls through it go on."),
+        .doc("Unregisters from a gateway and deletes it. Calls through it continue."),
 ];
 
 const USER_NAME: Param = param(
@@ -192,7 +192,7 @@ const PASSWORD: Param = param("Password", Is::Secret, "Digest password.");
 const PROXY: Param = param(
     "Proxy",
     Is::Text,
-    "Where calls and registrations go: `host[:port][;transport=tcp]`. Calls from the addresses of that host are trusted as calls of a trunk.",
+    "Where calls and registrations go: `host[:port][;transport=tcp]`. Calls from the IP addresses of that host are trusted like calls from a trunk.",
 );
 const REGISTER: Param = param("Register", Is::Flag, "Whether the server registers there.");
 const FRIENDLY_NAME: Param = param(
@@ -203,7 +203,7 @@ const FRIENDLY_NAME: Param = param(
 const TIME_TO_LIVE: Param = param(
     "TTL",
     Is::Number,
-    "Seconds that a registration is to live, 60 to 3600; 3600 if not given. It is renewed in time.",
+    "Lifetime of a registration in seconds, 60 to 3600; 3600 if not given. It is renewed in time.",
 );
 
 const NEW: &[Param] = &[

@@ -286,7 +286,7 @@ pub(crate) static ROUTES: &[Route] = &[
     .needs(Action::Create, TARGET)
     .params(&[REQUIRED, OPTIONAL, FENCE])
     .answers(Answers::One(&GEOLOCATION))
-    .doc("Adds a record about where a device is, of which an account has at most 10,000. The parameters of a geofence are refused."),
+    .doc("Adds a record about where a device is; an account can have at most 10,000 records. The parameters of a geofence are refused."),
     Route::post(NOTIFICATION, |c, a, _| {
         Box::pin(create(c, a, GeolocationKind::Notification))
     })
@@ -305,7 +305,7 @@ pub(crate) static ROUTES: &[Route] = &[
         .needs(Action::Modify, TARGET)
         .params(&[CHANGED, OPTIONAL, FENCE])
         .answers(Answers::One(&GEOLOCATION))
-        .doc("Changes a record; what is not sent stays."),
+        .doc("Changes a record; parameters that are not sent keep their values."),
     Route::put(ONE, |c, a, sid| Box::pin(update(c, a, sid)))
         .within(RESTCOMM)
         .needs(Action::Modify, TARGET)
@@ -354,24 +354,24 @@ const OPTIONAL: &[Param] = &[
     param(
         "DeviceLatitude",
         Is::Text,
-        "Latitude of the device: `-43.65`, or `43 38 19.39 S`. A wrong value makes the record `failed`; so does any other one below.",
+        "Latitude of the device: `-43.65`, or `43 38 19.39 S`. An invalid value makes the record `failed`, as does an invalid value of any parameter below.",
     ),
     param("DeviceLongitude", Is::Text, "Longitude of the device."),
     param(
         "LocationTimestamp",
         Is::Text,
-        "When it was there: a day or a time.",
+        "When the device was at that place: a day or a time.",
     ),
     param("DesiredAccuracy", Is::Text, "`High`, `Average` or `Low`."),
     param(
         "ResponseStatus",
         Is::Text,
-        "The outcome, in place of the one that the server decides. A record that is `rejected` is answered, and not stored.",
+        "The outcome, in place of the one that the server decides. With `rejected`, the record is returned, but not stored.",
     ),
     param(
         "Cause",
         Is::Text,
-        "Why, in place of the reason of the server.",
+        "Reason for the outcome, in place of the one that the server gives.",
     ),
     param("Source", Is::Text, "Who reports it."),
     param("CellId", Is::Text, "Cell."),
@@ -387,7 +387,11 @@ const OPTIONAL: &[Param] = &[
         Is::Text,
         "Address of the network's register; a whole number.",
     ),
-    param("LocationAge", Is::Text, "Age of the place; a whole number."),
+    param(
+        "LocationAge",
+        Is::Text,
+        "Age of the location data; a whole number.",
+    ),
     param("Accuracy", Is::Text, "A whole number."),
     param("PhysicalAddress", Is::Text, "Address of the device."),
     param("InternetAddress", Is::Text, "IP address of the device."),

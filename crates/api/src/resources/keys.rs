@@ -65,7 +65,7 @@ const FIELDS: &[Field<Shown>] = &[
         "DateExpires",
         Kind::Date,
         Null::Absent,
-        "From when on it is not valid any more.",
+        "When it expires.",
         |s, _| s.key.expires.map_or(Value::Null, Value::Date),
     ),
     field(
@@ -109,7 +109,7 @@ pub(crate) static ROUTES: &[Route] = &[
         .params(&[PROPERTIES])
         .answers(Answers::One(&KEY))
         .status([200, 201])
-        .doc("Creates an API key, of which an account has at most 100. Only this response shows its secret."),
+        .doc("Creates an API key; an account can have at most 100. Only this response shows its secret."),
     Route::get(ONE, |c, a, sid| Box::pin(get(c, a, sid)))
         .needs(Action::Read, "Keys")
         .answers(Answers::One(&KEY))
@@ -118,10 +118,10 @@ pub(crate) static ROUTES: &[Route] = &[
         .needs(Action::Modify, "Keys")
         .params(&[PROPERTIES])
         .answers(Answers::One(&KEY))
-        .doc("Changes an API key; its secret stays."),
+        .doc("Changes an API key, except its secret."),
     Route::delete(ONE, |c, a, sid| Box::pin(delete(c, a, sid)))
         .needs(Action::Delete, "Keys")
-        .doc("Deletes an API key, which is then not valid any more."),
+        .doc("Deletes an API key; it is no longer accepted."),
 ];
 
 const PROPERTIES: &[Param] = &[
@@ -129,12 +129,12 @@ const PROPERTIES: &[Param] = &[
     param(
         "Permissions",
         Is::Text,
-        "What it permits, as `Action:Kind` in the tables of docs/rest.md, with `*` for all; several are separated by spaces or commas: `Read:*`, `*:Calls`. Empty for all that the account may do. Keys never permit `Accounts` and `Keys`.",
+        "What it permits: `Action:Kind`, as in the column `permission` of each resource's page, with `*` for all; separated by spaces or commas: `Read:*`, `*:Calls`. Empty for everything that the account may do. A key never permits `Accounts` or `Keys`.",
     ),
     param(
         "DateExpires",
         Is::Moment,
-        "From when on it is not valid any more: a time, or the end of a day; empty for never.",
+        "When it expires: a time, or the end of a day; empty for never.",
     ),
 ];
 

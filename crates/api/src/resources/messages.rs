@@ -12,7 +12,7 @@ use crate::failure::Failure;
 use crate::page::{Page, row_key, sort_by};
 use crate::params::{Bound, Params, one_line, scope, shown};
 use crate::roles::Action;
-use crate::route::{Answers, Is, PAGING, Param, RESTCOMM, Route, SCOPE, SORTING, TWILIO, param};
+use crate::route::{Answers, Is, PAGING, Param, RESTCOMM, Route, SCOPE, TWILIO, param, sorting};
 use crate::value::{Entry, Field, Kind, Null, Resource, Value, field};
 
 const TARGET: &str = "SmsMessages";
@@ -219,7 +219,7 @@ const ONE: &[&str] = &[
 pub(crate) static ROUTES: &[Route] = &[
     Route::get(LIST, |c, a, _| Box::pin(list(c, a)))
         .needs(Action::Read, TARGET)
-        .params(&[FILTERS, SCOPE, SORTING, PAGING])
+        .params(&[FILTERS, SCOPE, SORTED, PAGING])
         .answers(Answers::Page(&MESSAGE))
         .doc("Lists text messages, newest first."),
     Route::post(LIST, |c, a, _| Box::pin(send(c, a)))
@@ -266,6 +266,10 @@ const INSTEAD: &[(&str, &str)] = &[
     ("ApplicationSid", "use `StatusCallback`"),
     ("MaxPrice", "messages have no price"),
 ];
+
+const SORTED: &[Param] = &[sorting(
+    "Property to sort by, with `:asc` or `:desc`: `DateCreated`, `From`, `To`, `Direction`, `Status` or `Body`. `Price` does not change the order.",
+)];
 
 const FILTERS: &[Param] = &[
     param("To", Is::Party, "Recipient."),

@@ -9,7 +9,7 @@ use crate::failure::{Failure, more_info};
 use crate::page::{Page, row_key, sort_by};
 use crate::params::{Bound, scope};
 use crate::roles::Action;
-use crate::route::{Answers, Is, PAGING, Param, Route, SCOPE, SORTING, TWILIO, param};
+use crate::route::{Answers, Is, PAGING, Param, Route, SCOPE, TWILIO, param, sorting};
 use crate::value::{Field, Kind, Null, Resource, Value, field};
 
 const FIELDS: &[Field<Notification>] = &[
@@ -202,12 +202,12 @@ const ONE: &[&str] = &["/Accounts/{account}/Notifications/{sid}"];
 pub(crate) static ROUTES: &[Route] = &[
     Route::get(LIST, |c, a, _| Box::pin(list(c, a, None)))
         .needs(Action::Read, TARGET)
-        .params(&[FILTERS, SCOPE, SORTING, PAGING])
+        .params(&[FILTERS, SCOPE, SORTED, PAGING])
         .answers(Answers::Page(&NOTIFICATION))
         .doc("Lists notifications, newest first."),
     Route::get(OF_CALL, |c, a, call| Box::pin(of_call(c, a, call)))
         .needs(Action::Read, TARGET)
-        .params(&[FILTERS, SCOPE, SORTING, PAGING])
+        .params(&[FILTERS, SCOPE, SORTED, PAGING])
         .answers(Answers::Page(&NOTIFICATION))
         .doc("Lists the notifications of a call."),
     Route::get(ONE, |c, a, sid| Box::pin(get(c, a, sid)))
@@ -215,6 +215,10 @@ pub(crate) static ROUTES: &[Route] = &[
         .answers(Answers::One(&NOTIFICATION))
         .doc("Reads a notification."),
 ];
+
+const SORTED: &[Param] = &[sorting(
+    "Property to sort by, with `:asc` or `:desc`: `DateCreated`, `Log`, `ErrorCode`, `CallSid` or `MessageText`.",
+)];
 
 const FILTERS: &[Param] = &[
     param("ErrorCode", Is::Number, "Number of the error."),

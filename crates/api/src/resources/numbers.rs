@@ -59,7 +59,7 @@ pub(crate) static ROUTES: &[Route] = &[
         .params(&[NEW, PROPERTIES, VOICE_URL, VOICE, EXTRA])
         .answers(Answers::One(&NUMBER))
         .status([200, 201])
-        .doc("Buys a number from the provider, or adds one of the operator's own (`isSIP`)."),
+        .doc("Buys a number from the inventory or carrier, or adds one of your own (`isSIP`)."),
     Route::get(ONE, |c, a, sid| Box::pin(get(c, a, sid)))
         .needs(Action::Read, TARGET)
         .answers(Answers::One(&NUMBER))
@@ -79,7 +79,7 @@ pub(crate) static ROUTES: &[Route] = &[
         .needs(Action::Delete, TARGET)
         .refuses(IN_USE)
         .status([204, 204])
-        .doc("Deletes a number. It rests in the bin, where it receives no calls and can be restored; one that was bought can be bought again, and a carrier gets it back, once it has left the bin."),
+        .doc("Deletes a number. It is moved to the bin, where it receives no calls and can be restored; a number that was bought is for sale again, or is given back to the carrier, only when it has left the bin."),
 ];
 
 const FILTERS: &[Param] = &[
@@ -108,7 +108,7 @@ const NEW: &[Param] = &[
     param(
         "isSIP",
         Is::Flag,
-        "`true` for one of the operator's own numbers, which is not bought. At the Twilio base, a number that is not in the inventory is one, too, unless a carrier is configured.",
+        "`true` for a number of your own, which is not bought. At the Twilio base, a number that is not in the inventory also counts as your own, unless a carrier is configured.",
     ),
 ];
 
@@ -141,7 +141,7 @@ const EXTRA: &[Param] = &[
     param(
         "SmsUrl",
         Is::Address,
-        "Document for text messages; empty for none. Stored, but not requested.",
+        "Document for text messages to the number; empty for none.",
     ),
     param(
         "SmsFallbackUrl",
@@ -350,7 +350,7 @@ async fn new_number(
         updated: now,
     };
     change(context, &mut number)?;
-    context.may_take_number(account, phone_number).await?;
+    context.may_take_number(account, phone_number)?;
     check_applications(context, account, &number).await?;
     Ok(number)
 }

@@ -108,7 +108,7 @@ pub(crate) static ROUTES: &[Route] = &[
         .within(RESTCOMM)
         .instead(&[("HostedZoneId", "create the DNS records of the domain yourself")])
         .answers(Answers::One(&ORGANIZATION))
-        .doc("Creates an organization with the domain at the end of the path. The domain is then a name of this server: SIP requests to it, and registrations with it, are those of the organization."),
+        .doc("Creates an organization with the domain at the end of the path. The server then accepts SIP requests and registrations for that domain; they belong to the organization."),
     Route::post(&["/Accounts/migrate/{account}"], |c, a, _| {
         Box::pin(moving::move_account(c, a))
     })
@@ -132,7 +132,7 @@ pub(crate) static ROUTES: &[Route] = &[
         .within(RESTCOMM)
         .params(&[CHANGES])
         .answers(Answers::One(&ORGANIZATION))
-        .doc("Closes an organization all of whose accounts are closed or were moved, or opens it again. Its domain is a name of this server only while it is open."),
+        .doc("Closes an organization that has no open accounts left, or opens it again. The server accepts its domain only while it is open."),
 ];
 
 const FILTERS: &[Param] = &[param("Status", STATUSES, "Organizations with this status.")];
@@ -140,7 +140,7 @@ const FILTERS: &[Param] = &[param("Status", STATUSES, "Organizations with this s
 const CHANGES: &[Param] = &[param(
     "Status",
     STATUSES,
-    "New status; `closed` needs an organization without accounts that are not closed.",
+    "New status; `closed` is refused while an account of the organization is open.",
 )];
 
 const TO: &[Param] = &[param(
@@ -188,7 +188,7 @@ async fn get(context: &Context<'_>, sid: &str) -> Answer {
     let organization = find(context, sid).await?;
     let store = &context.state.store;
     let profile = store.profile_of_organization(organization.sid).await?;
-    let link = profiles::related(context, &profile);
+    let link = profiles::related(context, profile);
     Ok(context.show(&ORGANIZATION, &organization).with(LINK, &link))
 }
 

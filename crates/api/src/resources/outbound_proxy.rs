@@ -86,7 +86,7 @@ pub(crate) static ROUTES: &[Route] = &[
     .top_only()
     .refuses([&[409], &[]])
     .answers(Answers::One(&ACTIVE_PROXY))
-    .doc("Has calls to numbers take the other one of the first two trunks, from the next call on. Although it is a GET, it changes the server; it stays so after a restart."),
+    .doc("Switches calls to numbers to the other of the first two trunks, from the next call on. Although it is a GET, it changes the server's state; the change survives a restart."),
     Route::get(&["/Accounts/{account}/OutboundProxy/getActiveProxy"], |c, _, _| {
         Box::pin(ready(Ok(c.show(&ACTIVE_PROXY, &c.state.trunks.outbound()))))
     })

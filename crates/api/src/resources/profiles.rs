@@ -328,8 +328,8 @@ fn read_link(line: &str) -> Option<Target> {
 }
 
 /// The value of the header that names the profile of an account or organization.
-pub(crate) fn related(context: &Context<'_>, profile: &Effective) -> String {
-    let address = address(context, &format!("Profiles/{}", profile.sid));
+pub(crate) fn related(context: &Context<'_>, profile: ProfileSid) -> String {
+    let address = address(context, &format!("Profiles/{profile}"));
     format!("<{address}>; rel=\"related\"; title=\"Profiles\"")
 }
 
@@ -339,7 +339,7 @@ pub(crate) async fn with_link(context: &Context<'_>, account: &Account, reply: R
         return Ok(reply);
     }
     let profile = context.state.store.profile_of(account.sid).await?;
-    Ok(reply.with(LINK, &related(context, &profile)))
+    Ok(reply.with(LINK, &related(context, profile.sid)))
 }
 
 /// The refusal of what a profile does not allow.

@@ -239,7 +239,7 @@ pub(crate) static ROUTES: &[Route] = &[
         .refuses(LIVE)
         .params(&[DOCUMENT])
         .answers(Answers::One(&MEMBER))
-        .doc("Takes a call out of the queue: it runs the document at `Url`. The response shows the place that it had."),
+        .doc("Takes a call out of the queue and runs the document at `Url` on it. The response shows the place that the call had."),
 ];
 
 const NEW: &[Param] = &[param(

@@ -15,8 +15,8 @@ use crate::page::{Page, row_key, sort_by};
 use crate::params::{Bound, call_pattern, scope};
 use crate::roles::Action;
 use crate::route::{
-    Answers, IN_USE, Is, LIVE, PAGING, Param, RESTCOMM, Route, SCOPE, SORTING, TWILIO,
-    TWILIO_PAGING, param, sid,
+    Answers, IN_USE, Is, LIVE, PAGING, Param, RESTCOMM, Route, SCOPE, TWILIO, TWILIO_PAGING, param,
+    sid, sorting,
 };
 use crate::value::{Field, Kind, Null, Resource, Value, View, field};
 
@@ -129,7 +129,7 @@ const FIELDS: &[Field<ShownRecording>] = &[
         "Source",
         Kind::Text,
         Null::Never,
-        "What made it: `DialVerb`, `RecordVerb`, `Conference`, `OutboundAPI` (the request that made the call), `StartCallRecordingAPI` or `StartCallRecordingTwiML` (`<Start><Recording>`).",
+        "What made it: `DialVerb`, `RecordVerb`, `Conference`, `OutboundAPI` (the request that made the call), `StartCallRecordingAPI` or `StartCallRecordingTwiML` (`Recording` inside `Start`).",
         |r, _| Value::text(r.recording.kind.source),
     )
     .within(TWILIO),
@@ -220,7 +220,7 @@ const ONE_OF_CONFERENCE: &[&str] =
 pub(crate) static ROUTES: &[Route] = &[
     Route::get(LIST, |c, a, _| Box::pin(list(c, a)))
         .needs(Action::Read, "Recordings")
-        .params(&[FILTERS, SCOPE, SORTING, PAGING])
+        .params(&[FILTERS, SCOPE, SORTED, PAGING])
         .answers(Answers::Page(&RECORDING))
         .doc("Lists recordings, newest first; at the Restcomm base only complete ones."),
     Route::get(OF_CALL, |c, a, call| Box::pin(of_call(c, a, call)))
@@ -248,7 +248,7 @@ pub(crate) static ROUTES: &[Route] = &[
     Route::delete(ONE_OF_CALL, |c, a, sids| Box::pin(live::delete_of_call(c, a, sids)))
         .needs(Action::Delete, "Recordings")
         .refuses(IN_USE)
-        .doc("Deletes a recording of a call. It rests in the bin, where it can be restored, with its file and transcriptions. One that is in progress must be ended first."),
+        .doc("Deletes a recording of a call. It is moved to the bin, where it can be restored, with its file and transcriptions. One that is in progress must be ended first."),
     Route::get(OF_CONFERENCE, |c, a, conference| {
         Box::pin(of_conference(c, a, conference))
     })
@@ -275,7 +275,7 @@ pub(crate) static ROUTES: &[Route] = &[
     })
     .needs(Action::Delete, "Recordings")
         .refuses(IN_USE)
-    .doc("Deletes a recording of a conference. It rests in the bin, where it can be restored, with its file and transcriptions. One that is in progress must be ended first."),
+    .doc("Deletes a recording of a conference. It is moved to the bin, where it can be restored, with its file and transcriptions. One that is in progress must be ended first."),
     Route::get(ONE, |c, a, sid| Box::pin(get(c, a, sid)))
         .needs(Action::Read, "Recordings")
         .refuses([&[406, 410, 429], &[406, 410, 429]])
@@ -284,8 +284,12 @@ pub(crate) static ROUTES: &[Route] = &[
     Route::delete(ONE, |c, a, sid| Box::pin(delete(c, a, sid)))
         .needs(Action::Delete, "Recordings")
         .refuses(IN_USE)
-        .doc("Deletes a recording. It rests in the bin, where it can be restored, with its file and transcriptions. One that is in progress must be ended first."),
+        .doc("Deletes a recording. It is moved to the bin, where it can be restored, with its file and transcriptions. One that is in progress must be ended first."),
 ];
+
+const SORTED: &[Param] = &[sorting(
+    "Property to sort by, with `:asc` or `:desc`: `DateCreated`, `Duration` or `CallSid`.",
+)];
 
 const FILTERS: &[Param] = &[
     param(

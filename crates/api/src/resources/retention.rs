@@ -41,7 +41,7 @@ const FIELDS: &[Field<Shown>] = &[
         "MessageBodies",
         Kind::Number,
         Null::Never,
-        "Days that the texts of messages are kept; 0: for good.",
+        "Days that the texts of messages are kept; 0: forever.",
         |s, _| s.days(Kept::MessageBodies),
     ),
     field(
@@ -49,7 +49,7 @@ const FIELDS: &[Field<Shown>] = &[
         "Digits",
         Kind::Number,
         Null::Never,
-        "Days that pressed keys are kept; 0: as long as what holds them.",
+        "Days that pressed keys are kept; 0: as long as the traces, journals and callbacks that contain them.",
         |s, _| s.days(Kept::Digits),
     ),
     field(
@@ -57,7 +57,7 @@ const FIELDS: &[Field<Shown>] = &[
         "Recordings",
         Kind::Number,
         Null::Never,
-        "Days that the files of recordings are kept; 0: for good.",
+        "Days that the files of recordings are kept; 0: forever.",
         |s, _| s.days(Kept::Recordings),
     ),
     field(
@@ -65,7 +65,7 @@ const FIELDS: &[Field<Shown>] = &[
         "Traces",
         Kind::Number,
         Null::Never,
-        "Days that traces and journals are kept; 0: for good.",
+        "Days that traces and journals are kept; 0: forever.",
         |s, _| s.days(Kept::Traces),
     ),
     field(
@@ -73,7 +73,7 @@ const FIELDS: &[Field<Shown>] = &[
         "Notifications",
         Kind::Number,
         Null::Never,
-        "Days that notifications are kept; 0: for good.",
+        "Days that notifications are kept; 0: forever.",
         |s, _| s.days(Kept::Notifications),
     ),
     field(
@@ -81,7 +81,7 @@ const FIELDS: &[Field<Shown>] = &[
         "Callbacks",
         Kind::Number,
         Null::Never,
-        "Days that callbacks which are delivered or given up are kept; 0: as the server does, 7 days.",
+        "Days that callbacks which are delivered or given up are kept; 0: for 7 days.",
         |s, _| s.days(Kept::Callbacks),
     ),
 ];
@@ -109,14 +109,14 @@ pub(crate) static ROUTES: &[Route] = &[
         .needs(Action::Modify, TARGET)
         .params(&[DAYS])
         .answers(Answers::One(&RETENTION))
-        .doc("Sets how many days the account keeps each kind of data. What is older is removed within an hour, but nothing of a call that is not over. Accounts below it have settings of their own."),
+        .doc("Sets how many days the account keeps each kind of data. Older data is removed within an hour, except that of calls in progress. The settings do not apply to the accounts below it, which have their own."),
 ];
 
 const DAYS: &[Param] = &[
     param(
         "MessageBodies",
         Is::Text,
-        "Days that the texts of messages are kept, from 1 to 36500; 0: for good; empty: as the server does (`retention.message_bodies_days`). A text that is removed is replaced by a note.",
+        "Days that the texts of messages are kept, from 1 to 36500; 0: forever; empty: the server's setting applies (`retention.message_bodies_days`). A text that is removed is replaced by a note.",
     ),
     param(
         "Digits",
@@ -126,7 +126,7 @@ const DAYS: &[Param] = &[
     param(
         "Recordings",
         Is::Text,
-        "Days that the files of recordings and their transcriptions are kept, as for `MessageBodies`. The recording then has the status `absent`, and its file is answered with 410.",
+        "Days that the files of recordings and their transcriptions are kept, as for `MessageBodies`. The recording then has the status `absent`, and a request for its file gets 410.",
     ),
     param(
         "Traces",

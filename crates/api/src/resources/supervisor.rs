@@ -61,7 +61,7 @@ const FIELDS: &[Field<Metrics>] = &[
         "Metrics",
         Kind::Object,
         Null::Never,
-        "The counters of this server since its start; the table below the fields lists them.",
+        "The counters of this server since its start, as listed at the top of docs/rest/supervisor.md.",
         |m, _| Value::Object(counters(&m.figures)),
     ),
     field(

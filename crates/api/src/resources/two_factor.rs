@@ -71,7 +71,7 @@ const FIELDS: &[Field<Shown>] = &[
         "Expires",
         Kind::Date,
         Null::Never,
-        "From when on the code is not valid any more.",
+        "When the code expires.",
         |s, _| Value::Date(s.verification.expires),
     ),
     field(
@@ -128,7 +128,7 @@ const SEND: &[Param] = &[
     param(
         "body",
         Is::Text,
-        "Text with `{code}`, in whose place the code is put.",
+        "Text in which `{code}` is replaced by the code.",
     )
     .required(),
     param(
@@ -202,7 +202,7 @@ async fn send(context: &Context<'_>, account: &Account) -> Answer {
     if !template.contains("{code}") {
         return Err(Failure::parameter(
             "body",
-            "it needs `{code}`, in whose place the code is put",
+            "it must contain `{code}`, which is replaced by the code",
         ));
     }
     let mut service = service_of(context, &account).await?;

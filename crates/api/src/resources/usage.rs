@@ -33,7 +33,7 @@ pub(crate) static ROUTES: &[Route] = &[
         .needs(Action::Read, TARGET)
         .params(&[FILTERS, TWILIO_PAGING])
         .answers(Answers::All(&USAGE))
-        .doc("Lists what was used, by period: `Daily`, `Monthly` and `Yearly` have a record per category and day, month or year in which anything was used, `AllTime`, `Today`, `Yesterday`, `ThisMonth` and `LastMonth` one per category."),
+        .doc("Lists what was used, by period: `Daily`, `Monthly` and `Yearly` have a record per category and day, month or year in which anything was used; `AllTime`, `Today`, `Yesterday`, `ThisMonth` and `LastMonth` one per category."),
 ];
 
 const FILTERS: &[Param] = &[

@@ -154,6 +154,8 @@ fn tells_recording(fact: &Fact) -> bool {
         Fact::Farewell { farewell, .. } => farewell.has_recordings(),
         Fact::RecordingStarted { farewell, .. } => farewell.is_some(),
         Fact::ConferenceFarewell { farewell, .. } => farewell.recording().is_some(),
+        // Its text may name the address.
+        Fact::EmailQueued(_) => true,
         _ => false,
     }
 }
@@ -168,6 +170,10 @@ fn fact(fact: &Fact) -> Fact {
             ..
         } => farewell.hide_address(HIDDEN),
         Fact::ConferenceFarewell { farewell, .. } => farewell.hide_address(HIDDEN),
+        Fact::EmailQueued(mail) => {
+            HIDDEN.clone_into(&mut mail.subject);
+            HIDDEN.clone_into(&mut mail.body);
+        }
         _ => {}
     }
     fact

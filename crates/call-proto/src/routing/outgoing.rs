@@ -52,21 +52,21 @@ pub struct Local<'a> {
 
 /// Decides where to find a called party.
 ///
-/// - `author`: account that named the party, and its organization; the numbers that a test account names are those of test
-///   mode
+/// - `account`: for which the party is called, and the organization in which names are looked up; all numbers that a test
+///   account calls are those of test mode, whoever wrote the document
 /// - `local`: what a SIP address means, if it leads to this server
 ///
 /// # Errors
 /// The row that the decision depends on, if it is not known yet.
 pub fn way(
     target: &Target,
-    (author, organization): (AccountSid, OrganizationSid),
+    (account, organization): (AccountSid, OrganizationSid),
     local: Option<Local<'_>>,
     rows: &Rows,
 ) -> Result<Result<Way, Unreachable>, Want> {
     match target {
         Target::Client(login) => phones(organization, login, rows),
-        Target::Number(number) => Ok(Ok(outside(number, author, rows)?)),
+        Target::Number(number) => Ok(Ok(outside(number, account, rows)?)),
         Target::Named(name) => {
             // Without a digit it must be a missing client.
             let is_client = means_client(organization, name, rows)?
@@ -74,7 +74,7 @@ pub fn way(
             if is_client {
                 phones(organization, name, rows)
             } else {
-                Ok(Ok(outside(name, author, rows)?))
+                Ok(Ok(outside(name, account, rows)?))
             }
         }
         Target::Sip(uri) => match local {
@@ -158,9 +158,9 @@ fn no_client(login: &str) -> Unreachable {
 }
 
 /// Where the number of nobody on this server is called.
-fn outside(number: &str, author: AccountSid, rows: &Rows) -> Result<Way, Want> {
+fn outside(number: &str, account: AccountSid, rows: &Rows) -> Result<Way, Want> {
     let number = number.to_owned();
-    Ok(if rows.is_test(author)? {
+    Ok(if rows.is_test(account)? {
         Way::StandIn { number }
     } else {
         Way::Trunk { number }

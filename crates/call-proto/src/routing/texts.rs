@@ -13,7 +13,7 @@ use model::{
 
 use super::invitation::{Caller, Invitation};
 use super::rows::{Rows, Want};
-use super::{Challenged, House, Refusal, Routing, absolute};
+use super::{Called, Challenged, House, Refusal, Routing, absolute};
 use crate::dialect::Dialect;
 use crate::event::{Document, Fallback, Headers, SetIn};
 use crate::message::TextArrival;
@@ -132,15 +132,9 @@ impl Outcome {
     }
 }
 
-/// The recipient.
-enum Recipient<'a> {
-    Number(&'a Number),
-    Client(&'a Client),
-}
-
 impl<'a> Routing<'a> {
     fn decide_text(self, text: (&str, &str)) -> Result<TextDecision, Want> {
-        let (to, recipient) = self.recipient()?;
+        let (to, recipient) = self.called(Self::number_or_client)?;
         let by = match self.named_client()? {
             Some(client) if self.is_a_stranger_texting(client, recipient.as_ref()) => None,
             named => named,
@@ -160,7 +154,7 @@ impl<'a> Routing<'a> {
             }
         }
         if self.invite.caller == Caller::Unproved {
-            let is_private = matches!(recipient, Some(Recipient::Number(number)) if !number.public);
+            let is_private = matches!(recipient, Some(Called::Number(number)) if !number.public);
             let whom = if by.is_none() && is_private {
                 Challenged::Stranger
             } else {
@@ -171,8 +165,8 @@ impl<'a> Routing<'a> {
         let by = by.filter(|_| matches!(self.invite.caller, Caller::Client { .. }));
         let from = by.map_or(&self.invite.from_user, |client| &client.login);
         match recipient {
-            Some(Recipient::Number(number)) => self.text_to_number(number, (from, to), text),
-            Some(Recipient::Client(callee)) => {
+            Some(Called::Number(number)) => self.text_to_number(number, (from, to), text),
+            Some(Called::Client(callee)) => {
                 if self.rows.account(callee.account)? != AccountStatus::Active {
                     let refusal = inactive(callee.account, &callee.login);
                     return Ok(TextDecision::Refuse(refusal));
@@ -186,47 +180,34 @@ impl<'a> Routing<'a> {
                 }))
             }
             None => Ok(match by {
+                Some(client) if self.calls_elsewhere() => {
+                    TextDecision::Refuse(self.not_here(Some(client.account)))
+                }
                 Some(client) => self.text_to_outside(client),
                 None => TextDecision::Refuse(self.not_here(None)),
             }),
         }
     }
 
-    /// The number or client in the Request-URI; some providers put it only into To.
-    fn recipient(&self) -> Result<(&'a str, Option<Recipient<'a>>), Want> {
-        let invite = self.invite;
-        let organization = self.called_organization();
-        for user in [&invite.called_user, &invite.to_user] {
-            let found = match self.rows.client(organization, user)? {
-                Some(client) => Some(self.number_or_client(user, client)?),
-                None => self.rows.number(organization, user)?.map(Recipient::Number),
-            };
-            if found.is_some() {
-                return Ok((user, found));
-            }
-        }
-        Ok((&invite.called_user, None))
-    }
-
     /// A client, unless another account has a number that is dialled the same way, or its own has
     /// one with an application for texts.
-    fn number_or_client(&self, user: &str, client: &'a Client) -> Result<Recipient<'a>, Want> {
+    fn number_or_client(&self, user: &str, client: &'a Client) -> Result<Called<'a>, Want> {
         if let Some(number) = self.rows.number_before(client, user)? {
-            return Ok(Recipient::Number(number));
+            return Ok(Called::Number(number));
         }
         let own = self.rows.exact_number(client.organization, user)?;
         let own = own.filter(|own| own.account == client.account && takes_texts(own));
-        Ok(own.map_or(Recipient::Client(client), Recipient::Number))
+        Ok(own.map_or(Called::Client(client), Called::Number))
     }
 
     /// Whether From names a client only by coincidence, as for calls.
-    fn is_a_stranger_texting(&self, client: &Client, recipient: Option<&Recipient<'_>>) -> bool {
+    fn is_a_stranger_texting(&self, client: &Client, recipient: Option<&Called<'_>>) -> bool {
         if self.invite.caller != Caller::Unknown || self.invite.from_registered {
             return false;
         }
         match recipient {
-            Some(Recipient::Number(number)) => number.public && number.account != client.account,
-            Some(Recipient::Client(_)) | None => false,
+            Some(Called::Number(number)) => number.public && number.account != client.account,
+            Some(Called::Client(_)) | None => false,
         }
     }
 
@@ -394,7 +375,7 @@ fn no_application(number: &Number) -> Refusal {
     let name = &number.phone_number;
     Refusal::of_row(
         (404, error::NO_MESSAGE_APPLICATION),
-        RefusalReason::NoApplication,
+        RefusalReason::NoTextApplication,
         name,
         Some(number.account),
         &format!("{name} has no application for text messages that can run"),

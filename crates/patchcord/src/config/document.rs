@@ -19,7 +19,7 @@ pub(crate) fn render() -> String {
         text += &format!("\n## [{section}]\n\n{}\n\n", doc.trim());
         text += &table(KEYS.iter().filter(|key| key.section == *section));
     }
-    text += "\n## [[trunk]]\n\nA provider's SIP server; one table per provider, in the file only. Numbers called by\ndocuments and through the API go to the first one, or to the second if the outbound proxy is switched ([rest.md](rest/outbound-proxy.md)), even if\nthey exist here; so do calls by clients to numbers that do not exist here. [Gateways](rest/management-gateways.md) are trunks that the API defines.\n\n";
+    text += "\n## [[trunk]]\n\nA provider's SIP server; one table per provider, in the file only. Calls from\ndocuments and the API to numbers go to the first one (or to the second, if the [outbound proxy](rest/outbound-proxy.md) is switched), even if\nthe number exists here; so do calls from clients to numbers that do not exist here. [Gateways](rest/management-gateways.md) are trunks that the API defines.\n\n";
     text += &table(trunk::KEYS.iter());
     text += "\n## [[siprec]]\n\nA recording server (SIPREC, RFC 7866) to which documents may send the audio of their calls with [`<Siprec>`](rcml/siprec.md); one table\nper server, in the file only. Every account may use each of them.\n\n";
     text += &table(siprec::KEYS.iter());
@@ -38,9 +38,9 @@ pub(crate) fn template() -> String {
         let keys = KEYS.iter().filter(|key| key.section == *section);
         text.extend(keys.map(commented));
     }
-    text += "\n# A provider's SIP server; one table per provider. Numbers called by documents and through\n\
-        # the API always go to the first one, even if they exist here; so do calls by clients to numbers that do\n\
-        # not exist here.\n# [[trunk]]\n";
+    text += "\n# A provider's SIP server; one table per provider. Calls from documents and the API to numbers\n\
+        # go to the first one (or to the second, if the outbound proxy is switched), even if the number exists here;\n\
+        # so do calls from clients to numbers that do not exist here.\n# [[trunk]]\n";
     text.extend(trunk::KEYS.iter().map(commented));
     text += "\n# A recording server to which documents may send the audio of their calls (SIPREC); one table per server.\n# [[siprec]]\n";
     text.extend(siprec::KEYS.iter().map(commented));

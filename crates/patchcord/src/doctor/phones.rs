@@ -36,7 +36,7 @@ fn line(refusal: &Refusal) -> String {
     } = refusal;
     let what = match refusal.reason {
         RefusalReason::WrongPassword => format!(
-            "wrong password for `{name}`, or no such client, or it is disabled or its account is not active: check login, password, domain and status"
+            "wrong password for `{name}`, or no such client, or it is disabled or its account is not active: check login, password, domain and status. After several wrong passwords, the right one is refused, too, for some minutes"
         ),
         RefusalReason::NotPublic => format!(
             "`{name}` is not public: register the phone, or set `Public=true` on the number"
@@ -46,6 +46,9 @@ fn line(refusal: &Refusal) -> String {
         ),
         RefusalReason::NoApplication => {
             format!("`{name}` has no application: set its `VoiceUrl`")
+        }
+        RefusalReason::NoTextApplication => {
+            format!("`{name}` has no application for text messages: set its `SmsUrl`")
         }
         RefusalReason::NoAddress => format!(
             "the application of `{name}` has no address, or was deleted: set the application's `VoiceUrl`, or another `VoiceApplicationSid`"

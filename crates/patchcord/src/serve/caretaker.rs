@@ -33,17 +33,14 @@ pub(super) struct Caretaker {
 
 impl Caretaker {
     /// Runs until the server stops.
-    pub(super) async fn walk(self, mut stopped: watch::Receiver<bool>) {
-        if let Err(error) = api::finish_removals(&self.store, &self.recordings).await {
-            warn!(%error, "removals of recordings that an earlier run began could not be completed");
-        }
-        let mut left = None;
-        let mut rounds = 0_u32;
-        loop {
-            tokio::select! {
-                _ = stopped.changed() => return,
-                () = tokio::time::sleep(ROUND) => {}
-            }
+    pub(super) async fn walk(self, stopped: watch::Receiver<bool>) {
+        // A long cleaning delays nothing that callers or applications wait for.
+        tokio::join!(self.watch(stopped.clone()), self.clean(stopped));
+    }
+
+    /// Ends lost calls, and has usage triggers fire.
+    async fn watch(&self, mut stopped: watch::Receiver<bool>) {
+        while waits(&mut stopped).await {
             if self.store.is_shared()
                 && let Err(error) = self.engine.end_lost_calls().await
             {
@@ -53,6 +50,17 @@ impl Caretaker {
             if let Err(error) = api::fire_usage_triggers(&self.store, &deliver).await {
                 warn!(%error, "usage triggers could not be compared with what was used");
             }
+        }
+    }
+
+    /// Removes what need not be kept.
+    async fn clean(&self, mut stopped: watch::Receiver<bool>) {
+        if let Err(error) = api::finish_removals(&self.store, &self.recordings).await {
+            warn!(%error, "removals of recordings that an earlier run began could not be completed");
+        }
+        let mut left = None;
+        let mut rounds = 0_u32;
+        while waits(&mut stopped).await {
             if rounds.is_multiple_of(ROUNDS_OF_OLD_ROWS)
                 && let Err(error) = api::forget_old_rows(&self.store).await
             {
@@ -66,7 +74,7 @@ impl Caretaker {
             }
             let before = crate::now() - self.bin_lifetime;
             if let Err(error) = api::empty_bin(&self.store, &self.recordings, before).await {
-                warn!(%error, "what has rested in the bin long enough could not be deleted");
+                warn!(%error, "expired items in the bin could not be deleted");
             }
             match self.clear().await {
                 Ok(now) => {
@@ -92,5 +100,13 @@ impl Caretaker {
     async fn clear(&self) -> Result<Option<(i64, String)>, StoreError> {
         let calls = LiveCalls(self.engine.clone());
         api::clear_closed_accounts(&self.store, &calls, &self.recordings, None).await
+    }
+}
+
+/// Waits for the next round; `false` once the server stops.
+async fn waits(stopped: &mut watch::Receiver<bool>) -> bool {
+    tokio::select! {
+        _ = stopped.changed() => false,
+        () = tokio::time::sleep(ROUND) => true,
     }
 }

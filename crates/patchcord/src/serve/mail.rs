@@ -1,7 +1,6 @@
 //! Outgoing e-mail: its outbox in the store, the recordings that are attached, and the server that carries it.
 
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -10,23 +9,22 @@ use ::mail::{
     Recordings, Security, SmtpSettings,
 };
 use anyhow::{Context as _, Result};
+use api::Mp3Encoder;
 use async_trait::async_trait;
 use model::email::{Email, Senders};
 use model::news::{Limits, News};
 use model::record::Notification;
 use model::{EmailStatus, NotificationSid, RecordingSid, ServerSid, Timestamp};
 use store::{ClaimedEmail, EmailClaim, Store, StoreError};
-use tokio::process::Command;
-use tracing::{info, warn};
+use tracing::warn;
 
 use crate::config::{Config, MailSecurity};
 
 /// How long an attempt counts as in progress; longer than any takes.
 const LEASE: Duration = Duration::from_secs(600);
-/// How long the conversion of a recording may take.
-const CONVERSION: Duration = Duration::from_secs(60);
-/// The program that makes MP3 files.
-const LAME: &str = "lame";
+/// File name extension and media type of an attached recording.
+const WAV: (&str, &str) = ("wav", "audio/wav");
+const MP3: (&str, &str) = ("mp3", "audio/mpeg");
 /// How often an account is notified of failed mails.
 const NOTIFICATIONS: Limits = Limits {
     quiet: Duration::from_secs(60),
@@ -88,7 +86,7 @@ pub(super) async fn post(
     config: &Config,
     store: &Store,
     server: ServerSid,
-    carrier: Carrier,
+    (carrier, mp3): (Carrier, Option<Mp3Encoder>),
 ) -> Result<Post> {
     store.release_emails(server, now()).await?;
     let settings = &config.mail;
@@ -105,12 +103,11 @@ pub(super) async fn post(
         longest_wait: plan.longest_wait.max(plan.first_wait),
         notified: Mutex::new(News::new(NOTIFICATIONS)),
     };
-    let lame = settings.mp3.then(|| program(LAME)).flatten();
     let recordings = Files {
         store: store.clone(),
         folder: super::files::recordings(&config.server.data),
         max_bytes: settings.max_attachment_bytes.get(),
-        lame,
+        mp3: mp3.filter(|_| settings.mp3),
     };
     let bounces_to = settings.bounces_to.as_ref();
     let addresses = (
@@ -125,17 +122,6 @@ pub(super) async fn post(
         addresses,
         plan,
     ))
-}
-
-/// A program in `$PATH`.
-fn program(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    let found = std::env::split_paths(&path).map(|folder| folder.join(name));
-    let found = found.into_iter().find(|file| file.is_file());
-    if let Some(file) = &found {
-        info!(program = %file.display(), "recordings are attached to e-mails as MP3");
-    }
-    found
 }
 
 fn now() -> Timestamp {
@@ -251,8 +237,8 @@ struct Files {
     store: Store,
     folder: PathBuf,
     max_bytes: u64,
-    /// Makes MP3 files.
-    lame: Option<PathBuf>,
+    /// Makes MP3 files, if they are attached.
+    mp3: Option<Mp3Encoder>,
 }
 
 #[async_trait]
@@ -286,18 +272,17 @@ impl Recordings for Files {
                 return Err(later("the recording is not complete yet".to_owned()));
             }
         }
-        let path = self.folder.join(format!("{recording}.wav"));
-        if let Some(lame) = &self.lame {
-            match mp3(lame, &path).await {
-                Ok(content) if content.len() as u64 <= self.max_bytes => {
-                    return Ok(attachment(recording, "mp3", "audio/mpeg", content));
+        let wav = self.folder.join(format!("{recording}.wav"));
+        let (path, (ending, kind)) = match &self.mp3 {
+            None => (wav, WAV),
+            Some(encoder) => match encoder.file(&self.folder, recording).await {
+                Ok(mp3) => (mp3, MP3),
+                Err(error) => {
+                    warn!(%error, recording.sid = %recording, "a recording is attached as WAV");
+                    (wav, WAV)
                 }
-                Ok(content) => {
-                    return Err(never(too_large(content.len() as u64, self.max_bytes)));
-                }
-                Err(error) => warn!(%error, "a recording is attached as WAV"),
-            }
-        }
+            },
+        };
         let meta = tokio::fs::metadata(&path).await;
         let meta = meta.map_err(|error| later(format!("its file cannot be read: {error}")))?;
         if meta.len() > self.max_bytes {
@@ -306,7 +291,7 @@ impl Recordings for Files {
         let content = tokio::fs::read(&path).await;
         let content =
             content.map_err(|error| later(format!("its file cannot be read: {error}")))?;
-        Ok(attachment(recording, "wav", "audio/wav", content))
+        Ok(attachment(recording, ending, kind, content))
     }
 }
 
@@ -325,27 +310,4 @@ fn attachment(
         kind,
         content,
     }
-}
-
-/// A sound file as MP3, by a process of its own.
-async fn mp3(lame: &Path, wav: &Path) -> Result<Vec<u8>> {
-    let mut command = Command::new(lame);
-    command
-        .args(["--quiet", "-V", "5"])
-        .arg(wav)
-        .arg("-")
-        .stdin(Stdio::null())
-        .stderr(Stdio::null())
-        .kill_on_drop(true);
-    let run = tokio::time::timeout(CONVERSION, command.output());
-    let output = run
-        .await
-        .context("lame takes too long")?
-        .context("lame cannot be run")?;
-    anyhow::ensure!(
-        output.status.success() && !output.stdout.is_empty(),
-        "lame ended with {}",
-        output.status
-    );
-    Ok(output.stdout)
 }

@@ -343,7 +343,12 @@ pub(super) fn router(
     config: &Config,
     store: &Store,
     engine: &Engine,
-    (numbers, trunks, carrier): (NumberProvider, Arc<dyn Trunks>, &Carrier),
+    (numbers, trunks, carrier, mp3): (
+        NumberProvider,
+        Arc<dyn Trunks>,
+        &Carrier,
+        Option<api::Mp3Encoder>,
+    ),
     http: SocketAddr,
     stages: watch::Receiver<Stage>,
 ) -> axum::Router {
@@ -359,7 +364,7 @@ pub(super) fn router(
         recording_links: recording_links(config, store),
         shows_digests: config.compat.show_client_digests,
         recordings_dir: files::recordings(&config.server.data),
-        mp3: api::Mp3Encoder::find(std::env::var_os("PATH")),
+        mp3,
         bin_lifetime: bin_lifetime(config),
         retention: retention(config),
         public_base: public_base(config, http),

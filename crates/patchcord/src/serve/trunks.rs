@@ -104,7 +104,7 @@ impl Trunks for TrunkDesk {
     async fn refresh(&self) {
         let (asker, done) = oneshot::channel();
         if self.asks.send(asker).await.is_ok() && timeout(PATIENCE, done).await.is_err() {
-            warn!("a change of the gateways takes long; it is not in use yet");
+            warn!("a change of the gateways is taking long and has not taken effect yet");
         }
     }
 

@@ -164,3 +164,8 @@ fn an_echo_lasts_until_the_call_goes_elsewhere() {
 fn an_email_is_sent_after_the_caller_has_left() {
     check("email-is-sent-after-a-hang-up");
 }
+
+#[test]
+fn email_names_a_recording() {
+    check("email-names-a-recording");
+}

@@ -118,6 +118,38 @@ pub(crate) async fn a_number_in_the_bin_can_be_taken(db: &Database) {
     assert!(store.restore(&sid).await.unwrap());
 }
 
+/// A number returns to the organization where its account is by then.
+pub(crate) async fn a_number_in_the_bin_moves_with_its_account(db: &Database) {
+    let store = db.open().await;
+    let one = organization(&store, 1, "one.example").await;
+    let two = organization(&store, 2, "two.example").await;
+    let three = organization(&store, 3, "three.example").await;
+    insert_account(&store, 1, None, one).await;
+    let extension = number(1, one, "1001");
+    store.insert_number(extension.clone()).await.unwrap();
+    let sid = extension.sid.to_string();
+    let bin = DiscardedKind::Number;
+    assert!(store.discard(bin, &sid, Timestamp(1)).await.unwrap());
+    store
+        .move_accounts(account_sid(1), two, Timestamp(2))
+        .await
+        .unwrap();
+    assert!(store.restore(&sid).await.unwrap());
+    let organization = async || {
+        let found = store.number(extension.sid).await.unwrap();
+        found.unwrap().organization
+    };
+    assert_eq!(organization().await, two);
+    // Numbers can also be moved without their account.
+    assert!(store.discard(bin, &sid, Timestamp(3)).await.unwrap());
+    store
+        .move_numbers(account_sid(1), three, Timestamp(4))
+        .await
+        .unwrap();
+    assert!(store.restore(&sid).await.unwrap());
+    assert_eq!(organization().await, three);
+}
+
 /// The carrier gets a number back, and others can buy one of the inventory, once it has left the bin.
 pub(crate) async fn a_bought_number_is_released_when_it_leaves_the_bin(db: &Database) {
     let store = db.open().await;
@@ -155,6 +187,9 @@ pub(crate) async fn a_bought_number_is_released_when_it_leaves_the_bin(db: &Data
         let found = store.discarded_number(account_sid(1), &bought.phone_number);
         assert_eq!(found.await.unwrap().unwrap().sid, sid);
         assert!(store.restore(&sid).await.unwrap());
+        // Whoever wanted to delete it for good comes too late.
+        assert!(!store.forget_discarded(&sid).await.unwrap());
+        assert_eq!(store.claim_releases(later).await.unwrap(), []);
     }
     assert!(
         store

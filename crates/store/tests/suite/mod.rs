@@ -120,6 +120,7 @@ macro_rules! for_each_case {
             what_is_restored_is_as_it_was,
             a_number_in_the_bin_can_be_taken,
             a_bought_number_is_released_when_it_leaves_the_bin,
+            a_number_in_the_bin_moves_with_its_account,
             numbers_for_sale_are_found_until_someone_has_them,
             an_order_leads_to_a_number_or_to_its_release,
             usage_is_added_up_by_day,

@@ -33,7 +33,10 @@ pub(super) async fn modify(context: &Context<'_>, account: &Account, sid: &str) 
     let ends = matches!(change, Modify::Complete | Modify::Cancel);
     // Programs for Twilio take 404 to mean that the call has ended already.
     let over = || match ends {
-        true => pick([Failure::of(error::CALL_NOT_LIVE), Failure::not_found()]),
+        true => pick([
+            Failure::of(error::CALL_NOT_LIVE),
+            Failure::not_found().saying("The call has already ended."),
+        ]),
         false => Failure::of(error::CALL_NOT_LIVE),
     };
     if call.status.is_final() {

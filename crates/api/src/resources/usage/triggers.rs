@@ -81,7 +81,7 @@ const FIELDS: &[Field<Shown>] = &[
     text(
         "current_value",
         "CurrentValue",
-        "What was used in the present period until now; since the beginning if it does not recur.",
+        "Usage so far in the current period or, if the trigger does not recur, in total.",
         |s, _| Value::text(s.current),
     ),
     field(
@@ -182,7 +182,7 @@ pub(crate) static ROUTES: &[Route] = &[
         .params(&[NEW, PROPERTIES])
         .answers(Answers::One(&TRIGGER))
         .status([200, 201])
-        .doc("Creates a usage trigger, of which an account has at most 1,000. One whose value is reached already fires at once."),
+        .doc("Creates a usage trigger; an account can have at most 1,000. It fires immediately if its value has already been reached."),
     Route::get(ONE, |c, a, sid| Box::pin(get(c, a, sid)))
         .needs(Action::Read, TARGET)
         .answers(Answers::One(&TRIGGER))
@@ -232,7 +232,7 @@ const NEW: &[Param] = &[
     param(
         "TriggerValue",
         Is::Party,
-        "It fires when this is reached: a whole number, or one with a `+` in front for so much more than the present value.",
+        "The trigger fires when this is reached: a whole number, or `+` and a whole number for that much above the current value.",
     )
     .required(),
     param(

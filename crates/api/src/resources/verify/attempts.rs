@@ -125,7 +125,7 @@ const SUMMARY_FIELDS: &[Field<AttemptCounts>] = &[
         "TotalConverted",
         Kind::Number,
         Null::Never,
-        "Those that were confirmed.",
+        "Codes that were confirmed.",
         |c, _| Value::Number(c.confirmed),
     ),
     field(
@@ -133,7 +133,7 @@ const SUMMARY_FIELDS: &[Field<AttemptCounts>] = &[
         "TotalUnconverted",
         Kind::Number,
         Null::Never,
-        "The others.",
+        "Codes that were not confirmed.",
         |c, _| Value::Number(c.sent - c.confirmed),
     ),
     field(
@@ -141,7 +141,7 @@ const SUMMARY_FIELDS: &[Field<AttemptCounts>] = &[
         "ConversionRatePercentage",
         Kind::Decimal,
         Null::Never,
-        "How many per cent were confirmed.",
+        "Percentage of codes that were confirmed.",
         |c, _| {
             let hundredths = if c.sent == 0 {
                 0
@@ -231,7 +231,9 @@ pub(super) static ROUTES: &[Route] = &[
         .params(&[NEW_SAFE])
         .answers(Answers::One(&SAFE))
         .status([200, 201])
-        .doc("Adds a number to the safe list: the limits of groups do not apply to it."),
+        .doc(
+            "Adds a number to the safe list: the limits of blocks and networks do not apply to it.",
+        ),
     Route::get(NUMBER, |c, a, number| Box::pin(read(c, a, number)))
         .needs(Action::Read, KIND)
         .answers(Answers::One(&SAFE))

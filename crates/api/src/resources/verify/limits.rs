@@ -59,7 +59,7 @@ const LIMIT_FIELDS: &[Field<RateLimit>] = &[
         "Description",
         Kind::Text,
         Null::Never,
-        "A description for people.",
+        "Human-readable description.",
         |l, _| Value::text(&l.description),
     ),
     field(
@@ -244,7 +244,7 @@ pub(super) static ROUTES: &[Route] = &[
         .params(&[NEW_BUCKET])
         .answers(Answers::One(&BUCKET))
         .status([200, 201])
-        .doc("Adds a bucket, of which a limit has at most ten. All of them must have room for a code to be sent."),
+        .doc("Adds a bucket; a limit can have at most ten. A code is sent only if all of them have room."),
     Route::get(BUCKET_PATH, |c, a, path| Box::pin(get_bucket(c, a, path)))
         .needs(Action::Read, KIND)
         .answers(Answers::One(&BUCKET))
@@ -265,7 +265,11 @@ const NAME: &[Param] = &[param(
     "The name in `RateLimits`, such as `end_user_ip`; unique in the service.",
 )
 .required()];
-const DESCRIPTION: &[Param] = &[param("Description", Is::Text, "A description for people.")];
+const DESCRIPTION: &[Param] = &[param(
+    "Description",
+    Is::Text,
+    "Human-readable description.",
+)];
 const NEW_BUCKET: &[Param] = &[
     param(
         "Max",

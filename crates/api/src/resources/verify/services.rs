@@ -146,7 +146,7 @@ const FIELDS: &[Field<Service>] = &[
         "AllowedPrefixes",
         Kind::Text,
         Null::Never,
-        "Beginnings of numbers to which codes are sent, separated by spaces; empty for all.",
+        "Prefixes of the numbers to which codes are sent, separated by spaces; empty for all.",
         |s, _| Value::text(s.settings.allowed.join(" ")),
     ),
     field(
@@ -178,7 +178,7 @@ const FIELDS: &[Field<Service>] = &[
         "WatchLeast",
         Kind::Number,
         Null::Never,
-        "From how many codes to such numbers on it is watched whether they are confirmed.",
+        "Number of codes to such numbers from which the share of confirmed ones is checked.",
         |s, _| Value::Number(s.settings.watch_least),
     ),
     field(
@@ -186,7 +186,7 @@ const FIELDS: &[Field<Service>] = &[
         "WatchPercent",
         Kind::Number,
         Null::Never,
-        "How many per cent of them must be; 0 does not watch.",
+        "Percentage of them that must be confirmed; 0 for no check.",
         |s, _| Value::Number(s.settings.watch_percent),
     ),
     field(
@@ -352,7 +352,7 @@ const SETTINGS: &[Param] = &[
     param(
         "AllowedPrefixes",
         Is::Text,
-        "Beginnings of numbers to which codes are sent, such as `+49 +1202`; empty for all.",
+        "Prefixes of the numbers to which codes are sent, such as `+49 +1202`; empty for all.",
     ),
     param(
         "BlockLimit",
@@ -372,12 +372,12 @@ const SETTINGS: &[Param] = &[
     param(
         "WatchLeast",
         Is::Number,
-        "From how many codes to such numbers on it is watched whether they are confirmed; 20 if not given.",
+        "Number of codes to such numbers from which the share of confirmed ones is checked; 20 if not given.",
     ),
     param(
         "WatchPercent",
         Is::Number,
-        "How many per cent of them must be; 25 if not given, 0 does not watch.",
+        "Percentage of them that must be confirmed; 25 if not given, 0 for no check.",
     ),
 ];
 

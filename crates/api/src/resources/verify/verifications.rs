@@ -93,7 +93,7 @@ const FIELDS: &[Field<Verification>] = &[
         "DateExpires",
         Kind::Date,
         Null::Never,
-        "From when on the code is not valid any more.",
+        "When the code expires.",
         |v, _| Value::Date(v.expires),
     ),
     field(

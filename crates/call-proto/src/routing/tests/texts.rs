@@ -83,6 +83,40 @@ fn the_sender_and_the_recipient_decide() {
 }
 
 #[test]
+fn clients_of_different_organizations_do_not_text_each_other() {
+    let there = OrganizationSid::from_bytes([8; 16]);
+    let mut house = House::new();
+    let of_two = |login: &str| Client {
+        organization: there,
+        ..client(login, 5)
+    };
+    house.clients = vec![client("kim", 1), of_two("kim"), of_two("ann")];
+    house.numbers = vec![Number {
+        organization: there,
+        account: account(5),
+        ..texting(&[("SmsUrl", "/m")])
+    }];
+    let table = [
+        (there, "ann", None, "5: kim to client ann"),
+        (there, "ann", Some(there), "5: kim to client ann"),
+        // It reaches only the numbers of another organization.
+        (HERE, "ann", Some(there), "404 11005"),
+        (HERE, "+12025550100", Some(there), "5: POST /m  restcomm"),
+        (HERE, "+15550000", Some(there), "404 11005"),
+        (HERE, "+15550000", None, "1: kim to +15550000"),
+    ];
+    for (by, called, named, expected) in table {
+        let text = Invitation {
+            from_organization: by,
+            called_organization: named,
+            ..invite(&kim(), called)
+        };
+        let said = decide(&mut house, &text);
+        assert_eq!(said, expected, "{by} to {called} in {named:?}");
+    }
+}
+
+#[test]
 fn strangers_reach_public_numbers_only() {
     let mut house = House::new();
     house.numbers = vec![texting(&[("SmsUrl", "/m")])];
