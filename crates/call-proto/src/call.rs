@@ -11,6 +11,7 @@ use rcml::Verb;
 use crate::answering::Answering;
 use crate::command::Command;
 use crate::context::{Context, Letter};
+use crate::detection::Detection;
 use crate::event::{
     DigitWay, Document, Event, LegEvent, MediaEvent, Modify, ParticipantChange, Req,
 };
@@ -19,7 +20,7 @@ use crate::interjection::Interjections;
 use crate::interpreter::{Input, Parts, ReferNews, Script, Scripts};
 use crate::keys::{Keys, keys_of};
 use crate::leg::{Leg, News};
-use crate::letter::{Ended, ForkId, ForkNews, FromAnswer, Role};
+use crate::letter::{Ended, ForkId, ForkNews, FromAnswer, LegOver, Role};
 use crate::message::Messages;
 use crate::queueing::{Note, QueueEvent};
 use crate::recording::{RecordingNews, RecordingTerms, Recordings};
@@ -67,6 +68,21 @@ impl Call {
             from_answer: FromAnswer::default(),
             limit_at: None,
             forgotten: false,
+        }
+    }
+
+    /// A call to a party, with what applies once that answers.
+    pub(crate) fn dialled(
+        leg: Leg,
+        send_digits: Option<String>,
+        from_answer: FromAnswer,
+        detection: Option<Detection>,
+    ) -> Self {
+        Self {
+            send_digits,
+            from_answer,
+            answering: Answering::new(detection),
+            ..Self::new(leg)
         }
     }
 
@@ -379,6 +395,20 @@ impl Call {
     /// Ends the leg from our side.
     pub(crate) fn end_leg(&mut self, reason: Reason, cx: &mut Context) {
         self.leg.end(reason, cx);
+        self.hear_leg(cx);
+    }
+
+    /// The branch of this head that answered becomes its leg; true unless this call has ended.
+    pub(crate) fn take_over(&mut self, branch: &mut Self, cx: &mut Context) -> bool {
+        let taken = self.leg.take_over(&mut branch.leg, cx);
+        self.answering.begin(&self.leg, cx);
+        self.hear_leg(cx);
+        taken
+    }
+
+    /// Every branch of this head has failed.
+    pub(crate) fn branches_failed(&mut self, last: Option<LegOver>, cx: &mut Context) {
+        self.leg.branches_failed(last, cx);
         self.hear_leg(cx);
     }
 

@@ -30,7 +30,8 @@ pub struct Addressed {
 /// A command for one call.
 #[derive(Clone, Debug)]
 pub enum Command {
-    /// Make these facts durable, in one transaction, **before carrying out any later command**.
+    /// Make these facts durable, in one transaction, **before carrying out any later command**. Only
+    /// [`Command::TakeOver`] may precede it.
     Commit(Vec<Fact>),
     /// Find the routes to these targets.
     Resolve {
@@ -133,6 +134,18 @@ pub enum Command {
         req: Req,
         /// Whether the party is on its way.
         accepted: bool,
+    },
+    /// Prepare a leg for one of the phones that this call rings. It has no record; its commands and events have this
+    /// identifier, which is not shown to applications.
+    OpenBranch {
+        /// Its identifier.
+        branch: CallSid,
+    },
+    /// A branch was answered: its SIP leg, dialog and media endpoint are those of this call from now on, and the
+    /// branch no longer exists. Precedes [`Command::Commit`] of the same step, because the dialog is stored with the answer.
+    TakeOver {
+        /// The branch.
+        branch: CallSid,
     },
     /// For the SIP side of the leg.
     Leg(LegCommand),

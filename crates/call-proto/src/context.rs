@@ -76,6 +76,8 @@ pub(crate) enum Letter {
         order: Order,
         timeout: Duration,
     },
+    /// The INVITE of a branch without a record goes out.
+    BranchCalled(ForkId),
     /// The phone of a branch rings.
     BranchRings(ForkId),
     /// A branch was answered, after this many seconds.
@@ -94,6 +96,13 @@ pub(crate) enum Letter {
         parent: CallSid,
         fork: ForkId,
         result: Box<ForkResult>,
+    },
+    /// A head takes over the branch that answered.
+    TakeOver { head: CallSid, branch: CallSid },
+    /// Every branch of a head has failed; this one decides how the head ends.
+    BranchesFailed {
+        head: CallSid,
+        last: Option<Box<LegOver>>,
     },
     /// An answered leg runs a document.
     Run {
@@ -158,6 +167,8 @@ pub(crate) struct Context {
     pub(crate) now: Timestamp,
     pub(crate) settings: Arc<Settings>,
     pub(crate) letters: VecDeque<Letter>,
+    /// Commands that precede the commit of the facts.
+    first: Vec<(Owner, Command)>,
     facts: Vec<Fact>,
     commands: Vec<(Owner, Command)>,
     next_id: u64,
@@ -170,6 +181,7 @@ impl Context {
             now,
             settings,
             letters: VecDeque::new(),
+            first: Vec::new(),
             facts: Vec::new(),
             commands: Vec::new(),
             next_id: 0,
@@ -177,9 +189,15 @@ impl Context {
         }
     }
 
-    /// The outputs of the step: its facts in one commit first, then the commands in order.
+    /// The outputs of the step: its facts in one commit first, then the commands in order. Only what the facts depend
+    /// on in the shell precedes them.
     pub(crate) fn drain(&mut self, root: CallSid) -> Vec<Addressed> {
-        let mut out = Vec::with_capacity(self.commands.len() + 1);
+        let addressed = |(owner, command): (Owner, Command)| Addressed {
+            call: owner.call().unwrap_or(root),
+            command,
+        };
+        let mut out = Vec::with_capacity(self.first.len() + self.commands.len() + 1);
+        out.extend(self.first.drain(..).map(addressed));
         if !self.facts.is_empty() {
             let command = Command::Commit(std::mem::take(&mut self.facts));
             out.push(Addressed {
@@ -187,10 +205,6 @@ impl Context {
                 command,
             });
         }
-        let addressed = |(owner, command): (Owner, Command)| Addressed {
-            call: owner.call().unwrap_or(root),
-            command,
-        };
         out.extend(self.commands.drain(..).map(addressed));
         out
     }
@@ -209,6 +223,15 @@ impl Context {
             self.commands.push((owner, Command::Trace(entry)));
         }
         self.commands.push((owner, command));
+    }
+
+    /// A command that is carried out before the facts of the step are committed.
+    pub(crate) fn command_first(&mut self, owner: impl Into<Owner>, command: Command) {
+        let owner = owner.into();
+        if let Some(entry) = trace::of_command(self.now, owner, &command) {
+            self.commands.push((owner, Command::Trace(entry)));
+        }
+        self.first.push((owner, command));
     }
 
     pub(crate) fn leg(&mut self, call: CallSid, command: LegCommand) {

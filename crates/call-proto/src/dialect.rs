@@ -3,6 +3,8 @@
 use model::DialectName;
 use model::record::recording_seconds;
 
+use crate::request::Legs;
+
 /// Behaviour of one dialect; no other code compares dialects.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Dialect {
@@ -41,6 +43,8 @@ pub struct Dialect {
     /// Whether the first of several screened parties to accept is connected, while the others keep
     /// ringing; or whether only the first to answer is screened.
     pub screening_is_race: bool,
+    /// How a call that the API makes to several phones is put on record.
+    pub legs: Legs,
 }
 
 impl Dialect {
@@ -91,6 +95,7 @@ impl Dialect {
         trims_records: false,
         whole_durations: false,
         screening_is_race: false,
+        legs: Legs::Linked,
     };
 
     /// As Twilio's documentation describes.
@@ -110,5 +115,6 @@ impl Dialect {
         trims_records: true,
         whole_durations: true,
         screening_is_race: true,
+        legs: Legs::One,
     };
 }

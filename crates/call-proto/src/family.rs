@@ -3,8 +3,9 @@
 //! One task owns a family. Inputs are handled one at a time; letters between the machines are
 //! delivered before the next input is handled, so their order is fixed. **Invariant: a family is
 //! finished exactly when every leg has its final record and no answer is pending.** `transfers`
-//! joins the legs anew when a party sends REFER.
+//! joins the legs anew when a party sends REFER. `heads` has the calls of the API that ring several phones.
 
+mod heads;
 mod transfers;
 
 use std::collections::BTreeMap;
@@ -15,7 +16,6 @@ use model::{AccountSid, CallSid, Direction, NumberSid, Timestamp};
 use rcml::Verb;
 use serde::{Deserialize, Serialize};
 
-use crate::answering::Answering;
 use crate::bridge::Bridge;
 use crate::call::Call;
 use crate::callback::{CallbackTarget, LegCallback};
@@ -33,7 +33,7 @@ use crate::letter::{
 };
 use crate::profile::Profile;
 use crate::recording_request::NewRecording;
-use crate::request::ModifyError;
+use crate::request::{Legs, ModifyError};
 use crate::trace;
 use crate::transfer::{Attended, Transfer};
 
@@ -122,6 +122,9 @@ pub struct OutboundApi {
     /// How long it may last after its answer; `None`: without limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_limit: Option<Duration>,
+    /// The records, if there are several routes.
+    #[serde(default)]
+    pub legs: Legs,
     /// Dialect of the run.
     #[serde(with = "crate::journal::serde_as::dialect")]
     pub dialect: Dialect,
@@ -163,6 +166,7 @@ impl Family {
             dialect: inbound.dialect,
             account: inbound.account,
             parent: None,
+            head: None,
             direction: Direction::Inbound,
             from: inbound.from,
             to: inbound.to,
@@ -196,7 +200,8 @@ impl Family {
         (family, sid)
     }
 
-    /// A family whose roots are the legs of a call created through the API, one per route.
+    /// A family whose roots are the calls that the API creates: one for each route, or one for all of them, as
+    /// [`OutboundApi::legs`] says. Returns them; the first is the one under which the trace is filed.
     #[must_use]
     pub fn outbound_api(
         settings: Arc<Settings>,
@@ -228,16 +233,30 @@ impl Family {
             detection: outbound.detection,
         };
         let id = cx.fork_id();
-        let (fork, legs) = Fork::ring(
+        let is_headed = outbound.legs == Legs::One && outbound.routes.len() > 1;
+        let head = is_headed.then(|| heads::begin(id, &common, dialled.clone(), &mut cx));
+        let dialled = if is_headed {
+            dialled.without_record()
+        } else {
+            dialled
+        };
+        let linked = outbound.legs == Legs::Linked;
+        let (fork, mut legs) = Fork::ring(
             id,
-            outbound.planned,
+            (outbound.planned, head.as_ref().map(Call::sid)),
             common,
-            (&dialled, outbound.routes),
+            (&dialled, outbound.routes, linked),
             outbound.timeout,
             &mut cx,
         );
+        match &head {
+            Some(head) => legs = vec![head.sid()],
+            None if linked => {}
+            None => legs.sort_unstable(),
+        }
         let root = legs.first().copied().unwrap_or_else(|| cx.call_sid());
         let mut family = Self::new(cx, root);
+        family.calls.extend(head.map(|head| (head.sid(), head)));
         family.forks.insert(id, fork);
         family.deliver();
         (family, legs)
@@ -387,10 +406,12 @@ impl Family {
                 self.forks.insert(fork, machine);
             }
             Letter::AbandonFork(fork, reason) => self.abandon(fork, reason),
-            Letter::BranchRings(fork) => {
-                let parent = self.forks.get(&fork).and_then(Fork::parent);
-                if let Some(parent) = parent.and_then(|parent| self.calls.get_mut(&parent)) {
-                    parent.fork_news(fork, ForkNews::Rings, cx);
+            Letter::BranchCalled(fork) => self.branch_called(fork),
+            Letter::BranchRings(fork) => self.branch_rings(fork),
+            Letter::TakeOver { head, branch } => self.take_over(head, branch),
+            Letter::BranchesFailed { head, last } => {
+                if let Some(head) = self.calls.get_mut(&head) {
+                    head.branches_failed(last.map(|last| *last), cx);
                 }
             }
             Letter::BranchAnswered(fork, call, ring_s) => {
@@ -503,27 +524,12 @@ impl Family {
             call: sid,
             fork,
             parent,
+            head,
             common,
             dialled,
             route,
         } = spec;
-        let dialled_sip = matches!(dialled.target, Target::Sip(_));
-        let profile = Profile {
-            sid,
-            dialect: common.dialect,
-            account: common.account,
-            parent,
-            direction: common.direction,
-            from: user_part(&common.from).to_owned(),
-            to: shown(&dialled.target),
-            caller_name: common.from_display.clone(),
-            forwarded_from: common.forwarded_from,
-            number: None,
-            headers: Headers::new(),
-            created: self.cx.now,
-            dialled_sip,
-            max_forwards: common.max_forwards,
-        };
+        let profile = profile((sid, parent, head), &common, &dialled.target, self.cx.now);
         let mut route = route;
         if dialled.credentials.is_some() {
             route.credentials = dialled.credentials;
@@ -539,10 +545,12 @@ impl Family {
         let mut leg = Leg::outbound(profile, invite, fork);
         leg.reporter.leg = dialled.callback;
         leg.start_outbound(&mut self.cx);
-        let mut call = Call::new(leg);
-        call.send_digits = dialled.send_digits;
-        call.from_answer = dialled.from_answer;
-        call.answering = Answering::new(dialled.detection);
+        let call = Call::dialled(
+            leg,
+            dialled.send_digits,
+            dialled.from_answer,
+            dialled.detection,
+        );
         self.calls.insert(sid, call);
     }
 
@@ -647,6 +655,32 @@ impl Family {
         {
             caller.recording_stops(sid, &mut self.cx);
         }
+    }
+}
+
+/// The properties of a leg that we create.
+fn profile(
+    (sid, parent, head): (CallSid, Option<CallSid>, Option<CallSid>),
+    common: &Common,
+    target: &Target,
+    created: Timestamp,
+) -> Profile {
+    Profile {
+        sid,
+        dialect: common.dialect,
+        account: common.account,
+        parent,
+        head,
+        direction: common.direction,
+        from: user_part(&common.from).to_owned(),
+        to: shown(target),
+        caller_name: common.from_display.clone(),
+        forwarded_from: common.forwarded_from.clone(),
+        number: None,
+        headers: Headers::new(),
+        created,
+        dialled_sip: matches!(target, Target::Sip(_)),
+        max_forwards: common.max_forwards,
     }
 }
 

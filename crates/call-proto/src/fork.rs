@@ -3,8 +3,8 @@
 //! turn, only the phones of one party ring at a time, and the next is called when they all failed.
 //!
 //! **Invariant: a fork of a `<Dial>` ends with exactly one of `ForkWon` and `ForkLost`, unless it
-//! was abandoned; every branch it started ends or wins.** Left to others: the winner's further
-//! course.
+//! was abandoned; every branch it started ends or wins.** A fork of the API whose call has one record has a *head*, the
+//! call itself, which takes over the winner, or ends as the branches did. Left to others: the winner's further course.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -29,7 +29,11 @@ pub(crate) enum Origin {
     /// The `<Dial>` of this call, which is notified of the outcome.
     Dial(CallSid),
     /// The API: the branch that answers runs this.
-    Api(Planned),
+    Api {
+        planned: Planned,
+        /// The call that takes over that branch, if the branches have no records.
+        head: Option<CallSid>,
+    },
 }
 
 pub(crate) struct Fork {
@@ -118,21 +122,28 @@ impl Fork {
         }
     }
 
-    /// Starts ringing for the API: the routes are already known. Returns the legs.
+    /// Starts ringing for the API: the routes are already known. Returns the legs, in the order of their routes.
     ///
     /// - `planned`: runs on the branch that answers.
+    /// - `head`: the call that has the record, if the branches have none.
+    /// - `linked`: whether the first leg is the parent of the others.
     pub(crate) fn ring(
         id: ForkId,
-        planned: Planned,
+        (planned, head): (Planned, Option<CallSid>),
         common: Common,
-        (dialled, routes): (&Dialled, Vec<Route>),
+        (dialled, routes, linked): (&Dialled, Vec<Route>, bool),
         timeout: Duration,
         cx: &mut Context,
     ) -> (Self, Vec<CallSid>) {
-        let origin = Origin::Api(planned);
+        let origin = Origin::Api { planned, head };
         let mut fork = Self::new(id, origin, common, timeout, State::Decided);
-        let branches = fork.spawn_all(dialled, routes, cx);
-        let legs = branches.keys().copied().collect();
+        let (mut branches, mut legs) = (BTreeMap::new(), Vec::new());
+        for route in routes {
+            let first = legs.first().copied().filter(|_| linked);
+            let (call, branch) = fork.spawn(dialled, route, first, cx);
+            branches.insert(call, branch);
+            legs.push(call);
+        }
         let until = cx.now + timeout;
         fork.start_ringing(branches, until, cx);
         (fork, legs)
@@ -162,13 +173,21 @@ impl Fork {
     pub(crate) const fn parent(&self) -> Option<CallSid> {
         match self.origin {
             Origin::Dial(parent) => Some(parent),
-            Origin::Api(_) => None,
+            Origin::Api { .. } => None,
+        }
+    }
+
+    /// The call that has the record of branches without one.
+    pub(crate) const fn head(&self) -> Option<CallSid> {
+        match self.origin {
+            Origin::Dial(_) => None,
+            Origin::Api { head, .. } => head,
         }
     }
 
     /// The branch that answers is to run a document other than the API named before.
     pub(crate) fn redirect(&mut self, document: Document) {
-        if let Origin::Api(planned) = &mut self.origin {
+        if let Origin::Api { planned, .. } = &mut self.origin {
             *planned = document.into();
         }
     }
@@ -284,6 +303,11 @@ impl Fork {
 
     fn win(&mut self, call: CallSid, ring_s: i64, cx: &mut Context) {
         self.end_branches(Reason::LostRace, cx);
+        let branch = call;
+        let call = self.head().unwrap_or(branch);
+        if let Some(head) = self.head() {
+            cx.letter(Letter::TakeOver { head, branch });
+        }
         cx.letter(match &self.origin {
             Origin::Dial(parent) => Letter::ForkWon {
                 parent: *parent,
@@ -291,12 +315,18 @@ impl Fork {
                 child: call,
                 ring_s,
             },
-            Origin::Api(Planned::Document(document)) => Letter::Run {
+            Origin::Api {
+                planned: Planned::Document(document),
+                ..
+            } => Letter::Run {
                 call,
                 document: Box::new(document.clone()),
                 role: Role::Main,
             },
-            Origin::Api(Planned::Verbs { author, verbs }) => Letter::RunVerbs {
+            Origin::Api {
+                planned: Planned::Verbs { author, verbs },
+                ..
+            } => Letter::RunVerbs {
                 call,
                 author: *author,
                 verbs: verbs.clone(),
@@ -374,7 +404,9 @@ impl Fork {
         self.over.push(LegOver {
             call,
             status: CallStatus::NoAnswer,
+            reason: Reason::NoAnswer,
             sip_status: Some(408),
+            sip_reason: None,
             ring_s,
             response: None,
             screened,
@@ -418,7 +450,9 @@ impl Fork {
                 last = Some(LegOver {
                     call,
                     status: CallStatus::Canceled,
+                    reason,
                     sip_status: Some(487),
+                    sip_reason: None,
                     ring_s,
                     response: None,
                     screened: false,
@@ -462,15 +496,25 @@ impl Fork {
         cx: &mut Context,
     ) -> BTreeMap<CallSid, Branch> {
         let routes = routes.into_iter();
-        routes.map(|route| self.spawn(dialled, route, cx)).collect()
+        let parent = self.parent();
+        routes
+            .map(|route| self.spawn(dialled, route, parent, cx))
+            .collect()
     }
 
-    fn spawn(&self, dialled: &Dialled, route: Route, cx: &mut Context) -> (CallSid, Branch) {
+    fn spawn(
+        &self,
+        dialled: &Dialled,
+        route: Route,
+        parent: Option<CallSid>,
+        cx: &mut Context,
+    ) -> (CallSid, Branch) {
         let call = cx.call_sid();
         let spec = BranchSpec {
             call,
             fork: self.id,
-            parent: self.parent(),
+            parent,
+            head: self.head(),
             common: self.common.clone(),
             dialled: dialled.clone(),
             route,
@@ -506,6 +550,13 @@ impl Fork {
 
     fn lose(&mut self, cx: &mut Context) {
         self.state = State::Decided;
+        if let Some(head) = self.head() {
+            let decided = verdict(&self.over);
+            let mut over = self.over.iter().rev();
+            let last = over.find(|leg| leg.status == decided).cloned();
+            let last = last.map(Box::new);
+            return cx.letter(Letter::BranchesFailed { head, last });
+        }
         let result = ForkResult {
             status: match self.order {
                 Order::Together => verdict(&self.over),

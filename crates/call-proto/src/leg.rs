@@ -6,13 +6,14 @@
 //! (fork, bridge, scripts). `events` handles the reports of SIP and media.
 
 mod events;
+mod head;
 
 use std::collections::VecDeque;
 
 use model::record::CallRecord;
 use model::{CallStatus, HangupBy, Timestamp};
 
-use crate::command::{Invite, LegCommand, MediaCommand};
+use crate::command::{Command, Invite, LegCommand, MediaCommand};
 use crate::context::{Context, Letter};
 use crate::event::Headers;
 use crate::fact::{CallEnd, Fact, Reason};
@@ -33,6 +34,8 @@ pub(crate) enum State {
     Answering { late_offer: bool },
     /// Inbound: 200 was sent.
     AwaitingAck { late_offer: bool },
+    /// Outbound: it has the record of the branches of this fork, which ring. `called`: an INVITE has been sent.
+    Heading { fork: ForkId, called: bool },
     /// Outbound: media is being opened, the INVITE follows.
     Opening(Box<Invite>),
     /// Outbound: INVITE was sent.
@@ -72,6 +75,8 @@ pub(crate) struct Leg {
     /// The remote party has answered an offer that it requested with a re-INVITE: from then on,
     /// refusing a description concerns a change of the session, not its beginning.
     revised: bool,
+    /// The answer to our offer, kept for the head that takes over this branch.
+    answer: Option<String>,
     sip_call_id: Option<String>,
     last_response: Option<LastResponse>,
     sip_status: Option<u16>,
@@ -118,6 +123,7 @@ impl Leg {
             ended: None,
             media_open: false,
             revised: false,
+            answer: None,
             sip_call_id: None,
             last_response: None,
             sip_status: None,
@@ -151,8 +157,16 @@ impl Leg {
 
     /// Starts an outbound call.
     pub(crate) fn start_outbound(&mut self, cx: &mut Context) {
-        let record = self.record(cx);
-        cx.fact(Fact::Created(Box::new(record)));
+        match self.profile.head {
+            Some(head) => {
+                let branch = self.profile.sid;
+                cx.command(head, Command::OpenBranch { branch });
+            }
+            None => {
+                let record = self.record(cx);
+                cx.fact(Fact::Created(Box::new(record)));
+            }
+        }
         let headers = self.identity_headers();
         cx.leg(self.profile.sid, LegCommand::Headers(headers));
         self.media_open = true;
@@ -195,7 +209,10 @@ impl Leg {
 
     /// Whether we are calling and have no answer yet.
     pub(crate) fn is_calling(&self) -> bool {
-        matches!(self.state, State::Opening(_) | State::Calling)
+        matches!(
+            self.state,
+            State::Heading { .. } | State::Opening(_) | State::Calling
+        )
     }
 
     /// Whether it has ended.
@@ -208,6 +225,7 @@ impl Leg {
         match self.state {
             State::Alerting { .. }
             | State::Answering { .. }
+            | State::Heading { .. }
             | State::Opening(_)
             | State::Calling => true,
             State::AwaitingAck { .. } | State::Up | State::Over => false,
@@ -219,9 +237,12 @@ impl Leg {
         self.news.pop_front()
     }
 
-    /// The fork that rings it.
+    /// The fork that rings it, or the branches whose record it has.
     pub(crate) const fn fork(&self) -> Option<ForkId> {
-        self.fork
+        match self.state {
+            State::Heading { fork, .. } => Some(fork),
+            _ => self.fork,
+        }
     }
 
     /// Parameters of every document request.
@@ -262,7 +283,7 @@ impl Leg {
     /// The leg leaves the fork that screens it, which has lost it.
     pub(crate) fn leave_screening(&mut self, cx: &mut Context) {
         if self.screened.is_some() {
-            self.tell_fork(CallStatus::Completed, cx);
+            self.tell_fork(CallStatus::Completed, Reason::Api, cx);
             self.screened = None;
         }
     }
@@ -346,9 +367,16 @@ impl Leg {
             ),
             (
                 "X-RestComm-CallSid".to_owned(),
-                self.profile.sid.to_string(),
+                self.profile.head.unwrap_or(self.profile.sid).to_string(),
             ),
         ]
+    }
+
+    /// A fact about the leg, unless it has no record.
+    fn put_on_record(&self, fact: Fact, cx: &mut Context) {
+        if self.profile.head.is_none() {
+            cx.fact(fact);
+        }
     }
 
     fn record(&self, cx: &Context) -> CallRecord {
@@ -424,6 +452,7 @@ impl Leg {
         if self.ended.is_some() {
             return;
         }
+        self.abandon_branches(reason, cx);
         self.state = State::Over;
         let ring = self
             .profile
@@ -439,16 +468,17 @@ impl Leg {
             sip_status: self.sip_status,
             sip_reason: self.sip_reason.take(),
         };
-        cx.fact(Fact::Ended {
+        let fact = Fact::Ended {
             call: self.profile.sid,
             end: end.clone(),
-        });
+        };
+        self.put_on_record(fact, cx);
         self.ended = Some(end);
         self.reporter.set_status(status, &self.profile, cx);
         let talk_s = self.talk_seconds(cx.now);
         self.reporter
             .tell_end(talk_s, self.sip_status, &self.profile, cx);
-        self.tell_dependents(status, cx);
+        self.tell_dependents(status, reason, cx);
         self.news.push_back(News::Over(reason));
     }
 
@@ -458,20 +488,22 @@ impl Leg {
         self.ended.as_ref().is_some_and(failed)
     }
 
-    fn tell_dependents(&mut self, status: CallStatus, cx: &mut Context) {
+    fn tell_dependents(&mut self, status: CallStatus, reason: Reason, cx: &mut Context) {
         if let Some(bridge) = self.bridge {
             let ended = Ended::of_leg(self.profile.sid, self.has_failed());
             cx.letter(Letter::BridgeLegOver(bridge, ended));
         }
-        self.tell_fork(status, cx);
+        self.tell_fork(status, reason, cx);
     }
 
-    fn tell_fork(&mut self, status: CallStatus, cx: &mut Context) {
+    fn tell_fork(&mut self, status: CallStatus, reason: Reason, cx: &mut Context) {
         if let Some(fork) = self.fork.take() {
             let over = LegOver {
                 call: self.profile.sid,
                 status: self.screened.unwrap_or(status),
+                reason,
                 sip_status: self.screened.map_or(self.sip_status, declined_with),
+                sip_reason: self.ended.as_ref().and_then(|end| end.sip_reason.clone()),
                 screened: self.screened.is_some(),
                 ring_s: self.ring_seconds(cx.now),
                 response: self
@@ -498,7 +530,7 @@ impl Leg {
                 self.reject(if stops { 503 } else { 500 }, None, cx);
             }
             State::AwaitingAck { .. } | State::Up => cx.leg(self.profile.sid, bye(None)),
-            State::Opening(_) => self.sip_status = Some(487),
+            State::Heading { .. } | State::Opening(_) => self.sip_status = Some(487),
             State::Calling => {
                 self.sip_status = Some(487);
                 cx.leg(self.profile.sid, LegCommand::Cancel);
@@ -518,7 +550,7 @@ impl Leg {
             }
             State::AwaitingAck { .. } | State::Up => cx.leg(self.profile.sid, bye(Some(text))),
             State::Calling => cx.leg(self.profile.sid, LegCommand::Cancel),
-            State::Opening(_) => {}
+            State::Heading { .. } | State::Opening(_) => {}
         }
         self.finish(CallStatus::Failed, reason, cx);
     }
@@ -531,10 +563,12 @@ impl Leg {
                 Reason::Api => CallStatus::Canceled,
                 _ => CallStatus::Failed,
             },
-            State::Opening(_) | State::Calling | State::Over => match reason {
-                Reason::NoAnswer => CallStatus::NoAnswer,
-                _ => CallStatus::Canceled,
-            },
+            State::Heading { .. } | State::Opening(_) | State::Calling | State::Over => {
+                match reason {
+                    Reason::NoAnswer => CallStatus::NoAnswer,
+                    _ => CallStatus::Canceled,
+                }
+            }
         }
     }
 
@@ -543,6 +577,7 @@ impl Leg {
             State::Up | State::AwaitingAck { .. } => CallStatus::Completed,
             State::Alerting { .. }
             | State::Answering { .. }
+            | State::Heading { .. }
             | State::Opening(_)
             | State::Calling
             | State::Over => CallStatus::Failed,
@@ -564,7 +599,7 @@ impl Leg {
     pub(crate) fn not_recorded(&mut self, cx: &mut Context) -> bool {
         match self.state {
             State::Alerting { .. } => self.reject(503, None, cx),
-            State::Opening(_) => self.sip_status = Some(503),
+            State::Heading { .. } | State::Opening(_) => self.sip_status = Some(503),
             // It continued, so its record was stored.
             State::Answering { .. }
             | State::AwaitingAck { .. }

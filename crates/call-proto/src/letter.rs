@@ -21,7 +21,10 @@ pub(crate) struct ForkId(pub(crate) u64);
 pub(crate) struct LegOver {
     pub(crate) call: CallSid,
     pub(crate) status: CallStatus,
+    pub(crate) reason: Reason,
     pub(crate) sip_status: Option<u16>,
+    /// The remote party's reason.
+    pub(crate) sip_reason: Option<String>,
     pub(crate) ring_s: i64,
     /// From the last response of a leg dialled as a SIP address.
     pub(crate) response: Option<LastResponse>,
@@ -52,6 +55,19 @@ pub(crate) struct Dialled {
     pub(crate) detection: Option<Detection>,
     /// For a call of the API: what applies to the leg that answers.
     pub(crate) from_answer: FromAnswer,
+}
+
+impl Dialled {
+    /// The same for a leg without a record: its head makes the callbacks, and does what follows the answer.
+    pub(crate) fn without_record(self) -> Self {
+        Self {
+            callback: None,
+            send_digits: None,
+            detection: None,
+            from_answer: FromAnswer::default(),
+            ..self
+        }
+    }
 }
 
 /// What applies to a call of the API from its answer on.
@@ -92,6 +108,8 @@ pub(crate) struct BranchSpec {
     pub(crate) fork: ForkId,
     /// The call that dials it.
     pub(crate) parent: Option<CallSid>,
+    /// The call that has the record, if the leg has none.
+    pub(crate) head: Option<CallSid>,
     pub(crate) common: Common,
     pub(crate) dialled: Dialled,
     pub(crate) route: Route,

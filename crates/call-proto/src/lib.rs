@@ -94,9 +94,9 @@ pub use relay_news::{
     ToAgent,
 };
 pub use request::{
-    Changed, CreateError, ModifyError, NewCall, NewMessage, NewParticipant, SendError,
+    Changed, CreateError, Legs, ModifyError, NewCall, NewMessage, NewParticipant, SendError,
 };
 pub use room::{LONGEST_CONFERENCE, Room, RoomCommand, RoomInput, RoomOpening};
 pub use stand_in::{Conduct, StandIn};
 pub use stream_news::{StreamCounts, StreamNews, StreamOver};
-pub use trace::{Entry, Lane, TRACED_TEXT, Way, counts_text};
+pub use trace::{Entry, Lane, TRACED_TEXT, Way, as_taken_over, counts_text};

@@ -1,7 +1,7 @@
 //! Changes that the API makes to a live call.
 
 use model::address::redacted;
-use model::{RecordingSource, error};
+use model::{Direction, RecordingSource, error};
 
 use crate::call::Call;
 use crate::callback::CallbackTarget;
@@ -141,7 +141,7 @@ impl Call {
         cx: &mut Context,
     ) -> Result<(), ModifyError> {
         match self.leg.fork() {
-            Some(fork) if self.leg.profile.parent.is_none() => {
+            Some(fork) if self.leg.profile.direction == Direction::OutboundApi => {
                 self.change_dialect(redirect.dialect);
                 self.leg.reporter.retarget(callback_of(&redirect));
                 let document = Box::new(redirect.document);

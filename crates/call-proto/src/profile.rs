@@ -14,6 +14,8 @@ pub(crate) struct Profile {
     pub(crate) dialect: Dialect,
     pub(crate) account: AccountSid,
     pub(crate) parent: Option<CallSid>,
+    /// The call that rings this leg among others, and has the only record of them.
+    pub(crate) head: Option<CallSid>,
     pub(crate) direction: Direction,
     pub(crate) from: String,
     pub(crate) to: String,

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use model::{AccountSid, CallSid, HttpMethod, MessageDirection, RecordingSid};
+use serde::{Deserialize, Serialize};
 
 use crate::callback::{CallbackTarget, LegCallback};
 use crate::command::Target;
@@ -12,6 +13,19 @@ use crate::dialect::Dialect;
 use crate::event::{Headers, Planned, Unreachable};
 use crate::interjection::InterjectionRefusal;
 use crate::recording_request::{NewRecording, RecordingRefusal};
+
+/// How the API's call to a client with several phones is put on record. Without meaning if it has one phone.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Legs {
+    /// One record for each phone, unrelated to the others; only to replay journals from before they were related.
+    #[default]
+    Apart,
+    /// One record for each phone; the first is the parent of the others.
+    Linked,
+    /// One record for all phones, that of the call: whichever phone answers, it becomes this call.
+    One,
+}
 
 /// A call to create.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -40,6 +54,8 @@ pub struct NewCall {
     pub time_limit: Option<Duration>,
     /// User name and password for a challenge.
     pub credentials: Option<(String, String)>,
+    /// The records of its phones.
+    pub legs: Legs,
     /// Dialect of the run: that of the base path of the request.
     pub dialect: Dialect,
 }

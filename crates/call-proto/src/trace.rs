@@ -2,6 +2,8 @@
 //!
 //! The trace may lose entries under load and hides secrets; records never depend on it.
 
+use std::collections::BTreeMap;
+
 use model::address::{redacted, redacted_sip};
 use model::record::MediaCounts;
 use model::{CallSid, Timestamp};
@@ -16,6 +18,9 @@ use crate::stream_news::StreamNews;
 
 /// At most so many characters of a spoken text are in the trace.
 pub const TRACED_TEXT: usize = 60;
+
+/// What an entry says when a call takes over the branch in its detail.
+const TAKES_OVER: &str = "takes over";
 
 /// Which part of the system an entry is about.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -66,6 +71,23 @@ pub struct Entry {
     /// Further detail; may be empty.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub detail: String,
+}
+
+/// The entries, with those of a branch that a call took over as the call's own: both are about the phone that it was
+/// connected to.
+#[must_use]
+pub fn as_taken_over(entries: &[Entry]) -> Vec<Entry> {
+    let taken = |entry: &Entry| {
+        let branch = (entry.what == TAKES_OVER).then(|| entry.detail.parse::<CallSid>());
+        Some((model::Lane::from(branch?.ok()?), entry.owner))
+    };
+    let heads: BTreeMap<model::Lane, model::Lane> = entries.iter().filter_map(taken).collect();
+    let own = |entry: &Entry| Entry {
+        owner: heads.get(&entry.owner).copied().unwrap_or(entry.owner),
+        ..entry.clone()
+    };
+    let rest = entries.iter().filter(|entry| entry.what != TAKES_OVER);
+    rest.map(own).collect()
 }
 
 /// The entry for an input; `None` for inputs that mean nothing to people.
@@ -313,7 +335,10 @@ pub fn counts_text(counts: &MediaCounts) -> String {
 /// The entry for an output; `None` for outputs that mean nothing to people.
 pub(crate) fn of_command(at: Timestamp, owner: model::Lane, command: &Command) -> Option<Entry> {
     let (lane, what, detail) = match command {
-        Command::Commit(_) | Command::Trace(_) | Command::Forget => return None,
+        Command::Commit(_) | Command::Trace(_) | Command::OpenBranch { .. } | Command::Forget => {
+            return None;
+        }
+        Command::TakeOver { branch } => (Lane::Sip, TAKES_OVER.to_owned(), branch.to_string()),
         Command::Reply { outcome, .. } => {
             let refusal = outcome.err()?;
             (Lane::Api, "refused".to_owned(), refusal.to_string())

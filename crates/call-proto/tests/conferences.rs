@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use call_proto::journal::{self, Line, Verdict};
 use call_proto::{
-    Addressed, Dialect, DigitWay, Event, Fact, Inbound, Modify, NewParticipant, OutboundApi,
+    Addressed, Dialect, DigitWay, Event, Fact, Inbound, Legs, Modify, NewParticipant, OutboundApi,
     ParticipantChange, RoomCommand, Script, Target,
 };
 use model::error::CONFERENCE_FAILED;
@@ -211,6 +211,7 @@ fn a_party_that_the_api_calls_enters_the_conference() {
         recording: None,
         timeout: Duration::from_secs(30),
         time_limit: None,
+        legs: Legs::One,
         dialect: Dialect::TWILIO,
     };
     let mut start = Start::new("api", Opening::Api(Box::new(outbound)), 2);

@@ -7,6 +7,7 @@
 //! everything it opened**; if something panics, it ends every leg (`perish`).
 
 mod jobs;
+mod legs;
 mod media_side;
 mod perish;
 
@@ -69,7 +70,7 @@ pub(crate) enum Input {
     Audio(CallSid, Req, Result<Arc<[i16]>, AudioFailure>),
 }
 
-/// The shell's state of one call.
+/// The shell's state of one call, or of one of the phones that it rings.
 struct Leg {
     leg: LegId,
     endpoint: EndpointId,
@@ -78,6 +79,10 @@ struct Leg {
     headers: Headers,
     /// Finds out what has answered.
     detection: Option<RecordingId>,
+    /// Whether it has a record; a branch has none.
+    recorded: bool,
+    /// Whether its endpoint was opened.
+    opened: bool,
 }
 
 /// The host that an inbound leg's INVITE came from.
@@ -298,36 +303,6 @@ impl Actor {
         }
     }
 
-    /// Adds the shell's state of a call: its SIP leg, and an endpoint that media opens later.
-    fn open_leg(&mut self, call: CallSid, leg: LegId) {
-        let endpoint = self.shared.endpoint();
-        self.calls_of_legs.insert(leg, call);
-        self.calls_of_endpoints.insert(endpoint, call);
-        self.legs.insert(
-            call,
-            Leg {
-                leg,
-                endpoint,
-                jar: CookieJar::default(),
-                headers: Headers::new(),
-                detection: None,
-            },
-        );
-        let inbox = self.inbox.clone();
-        self.shared.live.add(call, inbox, endpoint, leg);
-        // The events of an inbound leg wait for this.
-        self.shared.parts.sip.accept(leg, self.sip_events.clone());
-    }
-
-    /// The shell's state of a call of this family; `None` for any other call.
-    fn leg(&self, call: CallSid) -> Option<&Leg> {
-        let leg = self.legs.get(&call);
-        if leg.is_none() {
-            error!(call.sid = %call, "a command for a call that this family does not have");
-        }
-        leg
-    }
-
     fn hear_sip(&mut self, leg: LegId, event: sip::LegEvent) {
         if let sip::LegEvent::MessageDone { status, reason } = event {
             if let Some((call, req)) = self.messages.remove(&leg) {
@@ -380,8 +355,7 @@ impl Actor {
         self.note_opened(endpoint, &report);
         if let Some(event) = self.media_event(report) {
             if let MediaEvent::Closed(counts) = event {
-                self.closed.push(Change::CallMedia { sid: call, counts });
-                self.counted += 1;
+                self.count(call, counts);
             }
             self.family
                 .handle(call, Event::Media(event), self.clock.now());
@@ -427,13 +401,16 @@ impl Actor {
                 self.keep_journal();
                 return;
             }
-            let mut refused = BTreeSet::new();
+            let (mut refused, mut unopened) = (BTreeSet::new(), BTreeSet::new());
             for Addressed { call, command } in commands {
                 match command {
                     Command::Commit(facts) => refused = self.commit(facts).await,
                     Command::Trace(entry) => self.books.trace(entry),
-                    // It has no record: nothing may learn of it.
-                    _ if refused.contains(&call.into()) => {}
+                    // It has no record: nothing may learn of it, nor of its phones.
+                    Command::OpenBranch { branch } if refused.contains(&call.into()) => {
+                        unopened.insert(branch);
+                    }
+                    _ if refused.contains(&call.into()) || unopened.contains(&call) => {}
                     command => self.command(call, command),
                 }
             }
@@ -550,6 +527,8 @@ impl Actor {
                     let _ = asker.send(outcome.and_then(|changed| confirmed.map(|()| changed)));
                 }
             }
+            Command::OpenBranch { branch } => self.open_branch(branch),
+            Command::TakeOver { branch } => self.take_over(call, branch),
             Command::Forget => self.shared.live.remove(call),
         }
     }
@@ -589,7 +568,8 @@ impl Actor {
     /// Stores the dialogs that were not stored with an answer (their remote parties must get a BYE
     /// after a crash), and the counters of closed media.
     async fn keep_the_rest(&mut self) {
-        if self.dialogs.is_empty() && self.closed.is_empty() {
+        let dialogs = self.own_dialogs();
+        if dialogs.is_empty() && self.closed.is_empty() {
             return;
         }
         let at = self.clock.now();
@@ -603,7 +583,7 @@ impl Actor {
                 dialog: Some(dialog),
             }))
         };
-        let dialogs = std::mem::take(&mut self.dialogs).into_iter().map(update);
+        let dialogs = dialogs.into_iter().map(update);
         let closed = std::mem::take(&mut self.closed);
         let changes = dialogs.chain(closed).collect();
         if let Kept::Lost(lost) = self.books.write(changes, self.root.into()).await {
@@ -757,7 +737,8 @@ impl Actor {
 
     /// Collects the last counters of the endpoints, then stores the trace.
     async fn end(mut self, from_media: &mut mpsc::UnboundedReceiver<(EndpointId, Report)>) {
-        let mut open = self.legs.len().saturating_sub(self.counted);
+        let endpoints = self.legs.values().filter(|leg| leg.opened).count();
+        let mut open = endpoints.saturating_sub(self.counted);
         while open > 0 {
             let report = tokio::time::timeout(Duration::from_millis(200), from_media.recv()).await;
             let Ok(Some((endpoint, report))) = report else {
@@ -769,7 +750,7 @@ impl Actor {
                     let counts = media_side::counts_of(&stats);
                     let text = call_proto::counts_text(&counts);
                     self.note(sid, Lane::Media, "closed", &text);
-                    self.closed.push(Change::CallMedia { sid, counts });
+                    self.count(sid, counts);
                 }
             }
         }

@@ -63,6 +63,7 @@ impl Engine {
             recording: new.recording,
             timeout: new.timeout,
             time_limit: new.time_limit,
+            legs: new.legs,
             dialect: new.dialect,
         };
         let settings = Arc::clone(&shared.settings);

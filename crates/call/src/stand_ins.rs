@@ -35,6 +35,13 @@ impl StandIns {
         }
     }
 
+    /// A call is connected to the party of a branch.
+    pub(crate) fn take_over(&mut self, call: CallSid, branch: CallSid) {
+        if let Some(party) = self.0.remove(&branch) {
+            self.0.insert(call, party);
+        }
+    }
+
     /// Machine detection begins to listen to a party.
     pub(crate) fn detect(&mut self, call: CallSid, timing: AnswerTiming, now: Timestamp) {
         if let Some(party) = self.0.get_mut(&call) {

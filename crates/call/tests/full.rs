@@ -7,7 +7,7 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
-use call_proto::{CreateError, Dialect, Document, NewCall};
+use call_proto::{CreateError, Dialect, Document, Legs, NewCall};
 use model::{DialectName, Target};
 use speech::{SpeakRequest, SpeechError, Synthesizer, Voice};
 use store::{CallFilter, Scope, SecretKey, Store};
@@ -55,6 +55,7 @@ async fn a_call_above_the_limit_is_refused_at_once() {
         timeout: Duration::from_secs(60),
         time_limit: None,
         credentials: None,
+        legs: Legs::One,
         dialect: Dialect::of(DialectName::Twilio),
     };
     let all = async {

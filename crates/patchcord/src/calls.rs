@@ -10,7 +10,7 @@ use call_proto::Entry;
 use call_proto::journal::Line;
 use model::record::CallRecord;
 use model::text::one_line;
-use model::{CallSid, Direction, Lane};
+use model::{CallSid, Direction, Lane, Timestamp};
 use rehearse::recorded::Keys;
 use serde_json::json;
 use store::{Inspect, RecentCalls};
@@ -20,8 +20,11 @@ use crate::ladder::{self, Style};
 use crate::usage::WrongUsage;
 use crate::{live, screen};
 
-/// How long the server may take to store the trace of a call that has ended.
+/// How long the server usually takes to store the trace of a call that has ended.
 const STORING: Duration = Duration::from_secs(1);
+/// How long it takes at most: what a call leaves behind, such as a text message in transit, is awaited first. A server that
+/// was alive for longer has stored the trace.
+const STORED: Duration = Duration::from_secs(120);
 
 /// Prints one call as a ladder, or its trace as JSON; that of a live call as far as it is known.
 ///
@@ -47,7 +50,7 @@ pub(crate) async fn show(
     let blob = live.as_ref().or(recorded.blob.as_ref());
     let absence = match (blob, recorded.root.ended) {
         (Some(_), _) => None,
-        (None, None) if recorded.server_runs => Some(
+        (None, None) if recorded.server.runs => Some(
             "no trace: the server that runs the call cannot be reached through this data folder",
         ),
         (None, _) => Some(recorded.absence()),
@@ -89,8 +92,16 @@ struct Recorded {
     children: Vec<CallRecord>,
     /// The row of the trace, in which the journal is too.
     blob: Option<Vec<u8>>,
-    /// Whether the server that runs or ran the call is alive, and may still store one.
-    server_runs: bool,
+    server: Server,
+}
+
+/// The server that runs or ran a call.
+#[derive(Clone, Copy)]
+struct Server {
+    /// Whether it is alive, and may still store a trace.
+    runs: bool,
+    /// When it was last heard of.
+    heard: Option<Timestamp>,
 }
 
 impl Recorded {
@@ -103,7 +114,7 @@ impl Recorded {
 
     /// Why there is no trace, if there is none.
     fn absence(&self) -> &'static str {
-        absence(&self.root, self.server_runs)
+        absence(&self.root, &self.children, self.server)
     }
 }
 
@@ -116,8 +127,15 @@ fn journal_in(blob: &[u8]) -> Result<Vec<Line>> {
 }
 
 /// Why a call has no trace.
-fn absence(root: &CallRecord, server_runs: bool) -> &'static str {
-    match (root.ended, server_runs) {
+fn absence(root: &CallRecord, children: &[CallRecord], server: Server) -> &'static str {
+    let ends = std::iter::once(root).chain(children).map(|leg| leg.ended);
+    // `None` if a leg is still open.
+    let over = ends.reduce(|one, other| Some(one?.max(other?))).flatten();
+    let is_stored = over
+        .zip(server.heard)
+        .is_some_and(|(over, heard)| over + STORED < heard);
+    match (over, server.runs) {
+        _ if is_stored => "the trace was removed: its retention time is over, or it was erased",
         (None, true) => "no trace yet: it is stored when the call is over",
         (Some(_), true) => "the trace is not stored yet: try again in a moment",
         (_, false) => "no trace: the server ended before it could store it",
@@ -138,12 +156,19 @@ async fn trace(inspect: &Inspect, root: &CallRecord) -> Result<Option<Vec<u8>>> 
 }
 
 async fn recorded(config: &Config, sid: CallSid) -> Result<Recorded> {
-    let inspect = open(config).await?;
-    let root = root_of(&inspect, sid).await?;
-    let children = inspect.children(root.sid).await?;
-    let blob = trace(&inspect, &root).await?;
+    family(&open(config).await?, sid).await
+}
+
+/// The family of a leg.
+async fn family(inspect: &Inspect, sid: CallSid) -> Result<Recorded> {
+    let root = root_of(inspect, sid).await?;
+    let children = inspect.descendants(root.sid).await?;
+    let blob = trace(inspect, &root).await?;
     Ok(Recorded {
-        server_runs: inspect.server_runs(&root, crate::now()).await?,
+        server: Server {
+            runs: inspect.server_runs(&root, crate::now()).await?,
+            heard: inspect.server_heard(&root).await?,
+        },
         root,
         children,
         blob,
@@ -159,13 +184,11 @@ pub(crate) async fn journal(config: &Config, lane: Lane) -> Result<Vec<Line>> {
     let inspect = open(config).await?;
     let found = match CallSid::try_from(lane) {
         Ok(call) => {
-            let root = root_of(&inspect, call).await?;
-            let found = trace(&inspect, &root).await?;
-            if found.is_none() {
-                let server_runs = inspect.server_runs(&root, crate::now()).await?;
-                return Err(WrongUsage(absence(&root, server_runs).to_owned()).into());
+            let family = family(&inspect, call).await?;
+            if family.blob.is_none() {
+                return Err(WrongUsage(family.absence().to_owned()).into());
             }
-            found
+            family.blob
         }
         Err(_) => inspect.trace(lane).await?,
     };
@@ -177,15 +200,11 @@ pub(crate) async fn journal(config: &Config, lane: Lane) -> Result<Vec<Line>> {
 
 /// The leg that began the family of a leg.
 async fn root_of(inspect: &Inspect, sid: CallSid) -> Result<CallRecord> {
-    let Some(asked) = inspect.call(sid).await? else {
+    inspect.root(sid).await?.ok_or_else(|| {
         let text = format!(
             "there is no call {sid} in this database; `patchcord calls list` shows the newest"
         );
-        return Err(WrongUsage(text).into());
-    };
-    Ok(match asked.parent {
-        Some(parent) => inspect.call(parent).await?.unwrap_or(asked),
-        None => asked,
+        WrongUsage(text).into()
     })
 }
 
@@ -267,7 +286,8 @@ fn text_of(root: &CallRecord, children: &[CallRecord], entries: &[Entry], style:
     let name = |sid: CallSid| {
         let leg = legs().find(|record| record.sid == sid);
         leg.map_or_else(
-            || sid.to_string(),
+            // One of the phones that the first leg rings has no record.
+            || heading(root.direction, &root.from, &root.to).to_owned(),
             |leg| heading(leg.direction, &leg.from, &leg.to).to_owned(),
         )
     };
@@ -418,6 +438,58 @@ mod tests {
         // The next server on the database knows nothing of that call.
         let _next = Store::open(&url, key).await.unwrap();
         assert_eq!(said().await, ended);
+    }
+
+    #[test]
+    fn a_trace_that_was_stored_is_not_promised_again() {
+        let account = AccountSid::from_bytes([1; 16]);
+        let minute = Duration::from_secs(60);
+        let start = Timestamp::from_millis(1_000_000);
+        let leg = |n, ended| CallRecord {
+            ended,
+            ..testkit::records::call(
+                CallSid::from_bytes([n; 16]),
+                model::InstanceSid::from_bytes([2; 16]),
+                account,
+                start,
+            )
+        };
+        let after = |minutes: u32| Some(start + minute * minutes);
+        let removed = "the trace was removed: its retention time is over, or it was erased";
+        let soon = "the trace is not stored yet: try again in a moment";
+        // The ends of the first leg and of one that it dialled, whether the server runs, when it was last heard of.
+        let table = [
+            (after(1), after(1), true, after(2), soon),
+            (after(1), after(1), true, after(9), removed),
+            (after(1), after(1), false, after(9), removed),
+            (after(1), after(8), true, after(9), soon),
+            (
+                after(1),
+                None,
+                true,
+                after(9),
+                "no trace yet: it is stored when the call is over",
+            ),
+            (
+                after(1),
+                after(1),
+                false,
+                after(2),
+                "no trace: the server ended before it could store it",
+            ),
+            (
+                after(1),
+                after(1),
+                false,
+                None,
+                "no trace: the server ended before it could store it",
+            ),
+        ];
+        for (first, second, runs, heard, expected) in table {
+            let server = Server { runs, heard };
+            let said = absence(&leg(1, first), &[leg(2, second)], server);
+            assert_eq!(said, expected, "{first:?} {second:?} {runs} {heard:?}");
+        }
     }
 
     #[test]

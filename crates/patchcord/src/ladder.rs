@@ -8,7 +8,7 @@ mod words;
 
 use std::io::stdout;
 
-use call_proto::{Entry, Lane};
+use call_proto::{Entry, Lane, as_taken_over};
 use model::{CallSid, Timestamp};
 
 use row::Layout;
@@ -184,6 +184,7 @@ pub(crate) fn draw(entries: &[Entry], name_of: impl Fn(CallSid) -> String, style
     let Some(start) = entries.first().map(|entry| entry.at) else {
         return String::new();
     };
+    let entries = &as_taken_over(entries)[..];
     let legs = legs(entries);
     let mut ladder = Ladder::new(legs.iter().map(|leg| name_of(*leg)).collect());
     for (at, entry) in entries.iter().enumerate() {

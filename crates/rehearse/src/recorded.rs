@@ -18,7 +18,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use call_proto::journal::{self, Line, Pressed};
-use call_proto::{Entry, Lane, TRACED_TEXT, Way};
+use call_proto::{Entry, Lane, TRACED_TEXT, Way, as_taken_over};
 use model::record::CallRecord;
 use model::{CallSid, Direction, Timestamp};
 use url::Url;
@@ -60,6 +60,7 @@ pub fn script(
     let Some(first) = trace.first() else {
         return Err(NoScript::NoTrace);
     };
+    let trace = &as_taken_over(trace)[..];
     let call = Recorded {
         root,
         children,
@@ -100,6 +101,10 @@ pub fn script(
     );
     if root.direction == Direction::OutboundApi {
         out.push_str("  direction: api\n");
+    }
+    if !call.branches().is_empty() {
+        // Only there do several phones have one record.
+        out.push_str("  dialect: twilio\n");
     }
     let (method, url) = first_request;
     let _ = writeln!(
@@ -263,6 +268,15 @@ impl<'a> Recorded<'a> {
         legs
     }
 
+    /// The phones without a record that a call of the API rang.
+    fn branches(&self) -> Vec<CallSid> {
+        let mut legs = self.legs();
+        let records = || std::iter::once(self.root).chain(self.children);
+        legs.retain(|leg| records().all(|record| record.sid != *leg));
+        legs.retain(|_| self.root.direction == Direction::OutboundApi);
+        legs
+    }
+
     /// Steps that begin at a given time, with the keys of a leg still to be pressed.
     fn steps(&self, call: CallSid, from: Timestamp) -> Steps {
         let pressed = self.pressed.iter().filter(|pressed| pressed.call == call);
@@ -338,10 +352,14 @@ impl<'a> Recorded<'a> {
         let mut phones: BTreeMap<&str, Vec<(Timestamp, String)>> = BTreeMap::new();
         let outbound = self.root.direction != Direction::Inbound;
         let root = outbound.then_some(self.root);
-        for leg in root.into_iter().chain(self.children) {
-            let ours = leg.sid == self.root.sid;
-            if let Some((at, text)) = self.phone(leg.sid, ours) {
-                phones.entry(&leg.to).or_default().push((at, text));
+        let recorded = root.into_iter().chain(self.children);
+        let recorded = recorded.map(|leg| (leg.sid, leg.to.as_str()));
+        let others = self.branches().into_iter();
+        let others = others.map(|branch| (branch, self.root.to.as_str()));
+        for (leg, to) in recorded.chain(others) {
+            let ours = leg == self.root.sid;
+            if let Some((at, text)) = self.phone(leg, ours) {
+                phones.entry(to).or_default().push((at, text));
             }
         }
         if !phones.is_empty() {

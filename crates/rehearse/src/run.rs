@@ -87,6 +87,8 @@ pub struct Run {
     /// Number of inputs handled.
     pub inputs: u64,
     numbers: BTreeMap<CallSid, usize>,
+    /// The legs without a record, each with the call that has it.
+    pub(crate) heads: BTreeMap<CallSid, CallSid>,
     /// The INVITE to each called leg.
     pub invites: BTreeMap<CallSid, Invite>,
     /// Headers that the server adds to each message of a leg.
@@ -117,6 +119,7 @@ impl Run {
             failures: Vec::new(),
             inputs: 0,
             numbers: BTreeMap::new(),
+            heads: BTreeMap::new(),
             invites: BTreeMap::new(),
             own_headers: BTreeMap::new(),
         }
@@ -128,10 +131,15 @@ impl Run {
         self.failures.is_empty()
     }
 
+    /// The call that has the record of a leg.
+    pub(crate) fn recorded(&self, call: CallSid) -> CallSid {
+        self.heads.get(&call).copied().unwrap_or(call)
+    }
+
     /// The name of a leg.
     #[must_use]
     pub fn name(&self, call: CallSid) -> &str {
-        let number = self.numbers.get(&call);
+        let number = self.numbers.get(&self.recorded(call));
         number.map_or("?", |number| &self.legs[*number].name)
     }
 
@@ -176,7 +184,7 @@ impl Run {
     }
 
     pub(crate) fn sends(&mut self, at: Timestamp, call: CallSid, what: &str) {
-        let what = what.trim_end().to_owned();
+        let (what, call) = (what.trim_end().to_owned(), self.recorded(call));
         self.sent.push(Happened { at, call, what });
     }
 

@@ -7,6 +7,7 @@
 mod actor;
 mod agents;
 mod answering;
+mod branches;
 mod commands;
 mod families;
 mod interruptions;
@@ -38,6 +39,7 @@ use crate::script::Cast;
 use actor::Actor;
 pub(crate) use actor::KEY_PACE;
 use agents::{AgentDue, Agents};
+use branches::Taken;
 pub(crate) use commands::user_of;
 use families::Families;
 pub(crate) use families::settings;
@@ -129,6 +131,7 @@ struct Stage<'a> {
     queue: BTreeMap<(Timestamp, u64), Due>,
     queued: u64,
     remotes: BTreeMap<CallSid, Remote>,
+    taken: Taken,
     /// The phone that a Request-URI leads to.
     contacts: BTreeMap<String, Phone>,
     actors: Vec<Actor>,
@@ -174,6 +177,7 @@ impl<'a> Stage<'a> {
             queue: BTreeMap::new(),
             queued: 0,
             remotes: BTreeMap::new(),
+            taken: Taken::default(),
             contacts: BTreeMap::new(),
             actors: Vec::new(),
             heard: BTreeMap::new(),
@@ -360,6 +364,7 @@ impl<'a> Stage<'a> {
     }
 
     fn tell(&mut self, call: CallSid, event: Event) {
+        let call = self.taken.now(call);
         if let Event::Media(MediaEvent::PlayDone { play }) = &event
             && !self.played(call, *play)
         {

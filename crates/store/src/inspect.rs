@@ -87,15 +87,38 @@ impl Inspect {
         self.readers.first(sql, rows::call).await
     }
 
-    /// The legs created by a leg, oldest first.
+    /// The legs that descend from a leg, oldest first.
     ///
     /// # Errors
     /// As reported by the database.
-    pub async fn children(&self, sid: CallSid) -> Result<Vec<CallRecord>> {
+    pub async fn descendants(&self, sid: CallSid) -> Result<Vec<CallRecord>> {
         let mut sql = rows::CALLS.select();
-        sql.with(" WHERE parent = ?", sid)
-            .text(" ORDER BY created, sid");
+        sql.with(
+            " WHERE sid IN (WITH RECURSIVE down (sid, n) AS \
+             (SELECT sid, 1 FROM calls WHERE parent = ? \
+             UNION SELECT c.sid, down.n + 1 FROM calls c JOIN down ON c.parent = down.sid WHERE down.n < 1000) \
+             SELECT sid FROM down)",
+            sid,
+        )
+        .text(" ORDER BY created, sid");
         self.readers.many(sql, rows::call).await
+    }
+
+    /// The first leg of a leg's family, under which the trace is filed; `None` if there is no such leg.
+    ///
+    /// # Errors
+    /// As reported by the database.
+    pub async fn root(&self, sid: CallSid) -> Result<Option<CallRecord>> {
+        let mut found = self.call(sid).await?;
+        for _ in 0..1_000 {
+            let parent = found.as_ref().and_then(|call| call.parent);
+            let Some(parent) = parent else { break };
+            let Some(above) = self.call(parent).await? else {
+                break;
+            };
+            found = Some(above);
+        }
+        Ok(found)
     }
 
     /// Legs of all accounts, newest first.
@@ -224,6 +247,16 @@ impl Inspect {
     /// As reported by the database.
     pub async fn server_runs(&self, call: &CallRecord, now: Timestamp) -> Result<bool> {
         Ok(self.running(now).await?.contains(&call.instance))
+    }
+
+    /// When the server that runs or ran a call was last heard of; `None` if nothing is known of it.
+    ///
+    /// # Errors
+    /// As reported by the database.
+    pub async fn server_heard(&self, call: &CallRecord) -> Result<Option<Timestamp>> {
+        let text = "SELECT last_alive FROM instances WHERE sid = $1";
+        let sql = Sql::new(text, args![call.instance]);
+        self.readers.first(sql, |row| row.time("last_alive")).await
     }
 
     /// The legs recorded as open, oldest first.

@@ -76,6 +76,22 @@ impl Store {
         self.one(&rows::CALLS, sid, rows::call).await
     }
 
+    /// The leg that was answered of those that the API made together with this one; `None` if none was, or only this one.
+    ///
+    /// # Errors
+    /// As reported by the database.
+    pub async fn answered_instead(&self, call: &CallRecord) -> Result<Option<CallSid>> {
+        let first = call.parent.unwrap_or(call.sid);
+        let sql = Sql::new(
+            "SELECT sid FROM calls WHERE parent = $1 AND sid <> $2 AND direction = 'outbound-api' \
+             AND answered IS NOT NULL \
+             UNION SELECT sid FROM calls WHERE sid = $1 AND sid <> $2 AND direction = 'outbound-api' \
+             AND answered IS NOT NULL",
+            args![first, call.sid],
+        );
+        self.first(sql, |row| row.word("sid")).await
+    }
+
     /// The live legs of this server, oldest first.
     ///
     /// # Errors

@@ -17,6 +17,7 @@ mod rehearsal;
 mod relay;
 mod replay;
 mod screening;
+mod several;
 mod siprec;
 mod speech;
 mod streams;

@@ -65,7 +65,7 @@ pub(crate) static ROUTES: &[Route] = &[
         .instead(&[("CallerId", "send it as From")])
         .answers(Answers::Legs(&CALL))
         .status([200, 201])
-        .doc("Makes a call; one to a client rings all its phones, each as a leg of its own."),
+        .doc("Makes a call; one to a client rings all its phones."),
     Route::get(ONE, |c, a, sid| Box::pin(get(c, a, sid)))
         .needs(Action::Read, "Calls")
         .answers(Answers::One(&CALL))
@@ -514,6 +514,7 @@ pub(super) fn new_call_of(
         timeout: timeout(params)?,
         time_limit: None,
         credentials: username.zip(password),
+        legs: Dialect::of(context.dialect.runs).legs,
         dialect: Dialect::of(context.dialect.runs),
     })
 }

@@ -3,7 +3,7 @@
 mod fields;
 
 use call_proto::{
-    Coaching, Document, Modify, ModifyError, NewParticipant, ParticipantChange, SetIn,
+    Coaching, Document, Legs, Modify, ModifyError, NewParticipant, ParticipantChange, SetIn,
 };
 use http::StatusCode;
 use model::record::{Account, Conference, Membership, Participant};
@@ -280,6 +280,8 @@ async fn add_member(context: &Context<'_>, account: &Account, name: &str) -> Ans
     let (muted, starts, ends) = (new.muted, new.starts, new.ends);
     let coaches = new.coaches;
     let mut call = calls::new_call_of(context, account, new.planned(conference.account))?;
+    // A participant is one call, whichever of its phones answers.
+    call.legs = Legs::One;
     call.time_limit = calls::time_limit(params)?;
     call.recording = calls::recording(context)?;
     call.detection = detection_beside(context)?;

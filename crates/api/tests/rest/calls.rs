@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use call_proto::{
-    CallbackTarget, Detection, Dialect, Document, Fallback, Interjection, Modify, NewCall, Planned,
-    Redirect, SetIn,
+    CallbackTarget, Detection, Dialect, Document, Fallback, Interjection, Legs, Modify, NewCall,
+    Planned, Redirect, SetIn,
 };
 use model::{
     AnswerTiming, CallStatus, DetectionMode, Direction, HttpMethod, LegEvent, MachineDetection,
@@ -408,6 +408,7 @@ async fn calls_are_created() {
         timeout: Duration::from_secs(60),
         time_limit: None,
         credentials: None,
+        legs: Legs::Linked,
         dialect: Dialect::RESTCOMM,
     };
     assert_eq!(server.engine.created.lock().unwrap().pop(), Some(expected));
@@ -620,6 +621,60 @@ async fn live_calls_are_changed() {
         assert_eq!(answer.status, status, "{path} {form}: {}", answer.body);
     }
     assert_eq!(server.engine.modified.lock().unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn a_change_of_a_leg_that_lost_names_the_one_that_answered() {
+    let server = Server::start().await;
+    let p = server.account("p", server.admin).await;
+    let leg = |n, first: Option<u32>| {
+        let mut leg = call(n, p);
+        leg.direction = Direction::OutboundApi;
+        leg.parent = first.map(call_sid);
+        leg
+    };
+    let lost = |n, first| {
+        let mut leg = leg(n, first);
+        leg.status = CallStatus::Canceled;
+        leg.ended = Some(leg.created);
+        leg.reason = Some("answered-elsewhere".to_owned());
+        leg
+    };
+    let won = |n, first| {
+        let mut leg = leg(n, first);
+        leg.status = CallStatus::InProgress;
+        leg.answered = Some(leg.created);
+        leg
+    };
+    // The second of three phones, and the first of two; a leg that the winner dialled is not a phone.
+    let mut dialled = won(24, Some(21));
+    dialled.direction = Direction::OutboundDial;
+    let rows = [
+        lost(11, None),
+        won(12, Some(11)),
+        lost(13, Some(11)),
+        won(21, None),
+        lost(22, Some(21)),
+        dialled,
+    ];
+    server.keep(rows.to_vec()).await;
+    let bases = [("/restcomm/2012-04-24", 410), ("/2010-04-01", 404)];
+    for (base, status) in bases {
+        for (n, winner) in [(11, 12), (13, 12), (22, 21)] {
+            let path = format!("{base}/Accounts/{p}/Calls/{}.json", call_sid(n));
+            let answer = server.post(&of("p"), &path, "Status=completed").await;
+            answer.is(status);
+            let says = format!("the call continues as {}.", call_sid(winner));
+            assert!(answer.body.contains(&says), "{n}: {}", answer.body);
+        }
+    }
+    // Nobody answered instead of a leg that ended by itself.
+    let mut over = lost(31, None);
+    over.reason = Some("busy".to_owned());
+    server.keep(vec![over, won(32, Some(31))]).await;
+    let path = format!("/Accounts/{p}/Calls/{}.json", call_sid(31));
+    let answer = server.post(&of("p"), &path, "Status=completed").await;
+    assert!(!answer.body.contains("continues as"), "{}", answer.body);
 }
 
 #[tokio::test]

@@ -106,18 +106,24 @@ impl Leg {
         self.reporter.last_headers = Some(headers);
         let rings = status == 180 || status == 183;
         if rings && self.reporter.status() == CallStatus::Queued {
-            cx.fact(Fact::Ringing {
-                call: self.profile.sid,
-                at: cx.now,
-            });
-            self.reporter
-                .set_status(CallStatus::Ringing, &self.profile, cx);
-            self.reporter
-                .tell_leg(rcml::LegEvent::Ringing, &self.profile, cx);
+            self.rings(cx);
             if let Some(fork) = self.fork {
                 cx.letter(Letter::BranchRings(fork));
             }
         }
+    }
+
+    /// Its phone, or the first of its phones, rings.
+    pub(super) fn rings(&mut self, cx: &mut Context) {
+        let fact = Fact::Ringing {
+            call: self.profile.sid,
+            at: cx.now,
+        };
+        self.put_on_record(fact, cx);
+        self.reporter
+            .set_status(CallStatus::Ringing, &self.profile, cx);
+        self.reporter
+            .tell_leg(rcml::LegEvent::Ringing, &self.profile, cx);
     }
 
     fn far_side_answered(&mut self, sdp: Option<String>, cx: &mut Context) {
@@ -127,14 +133,22 @@ impl Leg {
             self.media_refused(488, "the answer has no session description", cx);
             return;
         };
-        cx.media(self.profile.sid, MediaCommand::Remote { sdp });
-        self.mark_answered(Some(self.profile.to.clone()), cx);
-        self.reporter
-            .tell_leg(rcml::LegEvent::Answered, &self.profile, cx);
+        match self.profile.head {
+            Some(_) => self.answer = Some(sdp),
+            None => self.talks(sdp, cx),
+        }
         if let Some(fork) = self.fork {
             let ring_s = self.ring_seconds(cx.now);
             cx.letter(Letter::BranchAnswered(fork, self.profile.sid, ring_s));
         }
+    }
+
+    /// The called party has answered our offer like this.
+    pub(super) fn talks(&mut self, sdp: String, cx: &mut Context) {
+        cx.media(self.profile.sid, MediaCommand::Remote { sdp });
+        self.mark_answered(Some(self.profile.to.clone()), cx);
+        self.reporter
+            .tell_leg(rcml::LegEvent::Answered, &self.profile, cx);
     }
 
     fn acked(&mut self, sdp: Option<String>, cx: &mut Context) {
@@ -169,6 +183,7 @@ impl Leg {
             State::Up | State::AwaitingAck { .. } => CallStatus::Completed,
             State::Alerting { .. }
             | State::Answering { .. }
+            | State::Heading { .. }
             | State::Opening(_)
             | State::Calling
             | State::Over => CallStatus::Canceled,
@@ -190,6 +205,8 @@ impl Leg {
             | State::Opening(_)
             | State::Calling
             | State::Over => cx.leg(self.profile.sid, LegCommand::RejectReinvite { status: 491 }),
+            // It has no dialog in which one could arrive.
+            State::Heading { .. } => {}
         }
     }
 
@@ -234,9 +251,13 @@ impl Leg {
                 cx.leg(self.profile.sid, LegCommand::Invite(invite));
                 self.reporter
                     .tell_leg(rcml::LegEvent::Initiated, &self.profile, cx);
+                if let (Some(_), Some(fork)) = (self.profile.head, self.fork) {
+                    cx.letter(Letter::BranchCalled(fork));
+                }
             }
             other @ (State::Alerting { .. }
             | State::AwaitingAck { .. }
+            | State::Heading { .. }
             | State::Calling
             | State::Up
             | State::Over) => self.state = other,
@@ -254,7 +275,7 @@ impl Leg {
                 );
             }
             State::Calling => cx.leg(self.profile.sid, LegCommand::Cancel),
-            State::Opening(_) | State::Over => {}
+            State::Heading { .. } | State::Opening(_) | State::Over => {}
         }
         self.finish(CallStatus::Failed, Reason::MediaRefused, cx);
     }

@@ -52,6 +52,8 @@ struct Leg {
     detections: u32,
     detects: bool,
     created: Option<Timestamp>,
+    /// The call that has the record, of a branch without one.
+    head: Option<CallSid>,
     status: Option<CallStatus>,
     ended: u32,
     forgotten: u32,
@@ -63,6 +65,8 @@ struct Leg {
 #[derive(Default)]
 pub(crate) struct Rules {
     legs: BTreeMap<CallSid, Leg>,
+    /// The branches that were taken over.
+    taken: BTreeSet<CallSid>,
     bridges: BTreeSet<(CallSid, CallSid)>,
     /// How often each recording was started, stopped, stored.
     recordings: BTreeMap<String, [u32; 3]>,
@@ -92,12 +96,22 @@ impl Rules {
     pub(crate) fn batch(&mut self, commands: &[Addressed]) {
         for (at, Addressed { call, command }) in commands.iter().enumerate() {
             if let Command::Commit(facts) = command {
-                self.check(at == 0, || "Commit is not the first command".to_owned());
+                let takes_over = |one: &Addressed| matches!(one.command, Command::TakeOver { .. });
+                let is_first = commands[..at].iter().all(takes_over);
+                self.check(is_first, || "Commit is not the first command".to_owned());
                 facts.iter().for_each(|fact| self.fact(fact));
                 continue;
             }
+            if self.taken.contains(call) {
+                let is_trace = matches!(command, Command::Trace(_));
+                self.check(is_trace, || {
+                    format!("command for a branch that is no more: {command:?}")
+                });
+                continue;
+            }
             let leg = self.legs.entry(*call).or_default();
-            let (known, gone) = (leg.created.is_some(), leg.forgotten > 0);
+            let known = leg.created.is_some() || leg.head.is_some();
+            let gone = leg.forgotten > 0;
             // The API and other calls may address an ended leg, too.
             let silent = matches!(
                 command,
@@ -113,6 +127,12 @@ impl Rules {
                 Command::Leg(command) => self.sip(*call, command),
                 Command::Media(command) => self.media(*call, command),
                 Command::Forget => self.forget(*call),
+                Command::OpenBranch { branch } => {
+                    let is_new = self.leg(*branch).head.replace(*call).is_none();
+                    let is_recorded = self.leg(*branch).created.is_some();
+                    self.check(is_new && !is_recorded, || format!("{branch} is no branch"));
+                }
+                Command::TakeOver { branch } => self.take_over(*call, *branch),
                 Command::Listen { req, .. } | Command::Overhear { req, .. } => {
                     // A verb, and two transcriptions of two tracks.
                     let is_new = self.leg(*call).listening.insert(*req);
@@ -160,8 +180,11 @@ impl Rules {
     /// An event delivered to a leg.
     pub(crate) fn event(&mut self, call: CallSid, event: &Event) {
         match event {
-            Event::Leg(LegEvent::Refer(_)) if self.leg(call).ended == 0 => {
-                self.leg(call).refers += 1;
+            Event::Leg(LegEvent::Refer(_)) => {
+                let leg = self.leg(call);
+                // A branch has no end on record.
+                let is_live = leg.ended == 0 && leg.forgotten == 0;
+                leg.refers += u32::from(is_live);
             }
             Event::Speech { req, news } if !matches!(news, SpeechNews::Partial(_)) => {
                 self.leg(call).listening.remove(req);
@@ -292,6 +315,7 @@ impl Rules {
                 let fits = matches!(
                     self.leg(*call),
                     Leg {
+                        created: Some(_),
                         answered: None,
                         ended: 0,
                         ..
@@ -572,11 +596,28 @@ impl Rules {
         self.check(fits, || format!("{sid} starts or stops out of turn"));
     }
 
+    /// What happened on the branch has happened to its call, which had no dialog before.
+    fn take_over(&mut self, call: CallSid, branch: CallSid) {
+        let Some(taken) = self.legs.remove(&branch) else {
+            return self.broken(format!("{call} takes over {branch}, which does not exist"));
+        };
+        self.taken.insert(branch);
+        let leg = self.leg(call);
+        // Bad weather sends REFER without a dialog, too.
+        let is_free = leg.sip.trim_matches('r').is_empty() && leg.opened == 0 && leg.ended == 0;
+        (leg.sip, leg.towards) = (taken.sip, taken.towards);
+        leg.refers += taken.refers;
+        (leg.opened, leg.closed) = (taken.opened, taken.closed);
+        let fits = is_free && taken.head == Some(call) && taken.forgotten == 0;
+        self.check(fits, || format!("{call} takes over {branch} out of turn"));
+    }
+
     fn forget(&mut self, call: CallSid) {
         let leg = self.leg(call);
         leg.forgotten += 1;
         let media = leg.opened == leg.closed && leg.listening.is_empty();
-        let fits = leg.ended == 1 && media && leg.member.is_none() && leg.live.is_none();
+        let ends = u32::from(leg.head.is_none());
+        let fits = leg.ended == ends && media && leg.member.is_none() && leg.live.is_none();
         let mut streams = leg.opened_streams.difference(&leg.ended_streams);
         let stream = streams.next().cloned();
         self.check(fits, || format!("{call} is forgotten before its end"));
@@ -601,7 +642,8 @@ impl Rules {
     pub(crate) fn finish(&mut self) {
         for (call, leg) in std::mem::take(&mut self.legs) {
             let end = [leg.ended, leg.forgotten];
-            self.check(end == [1, 1], || {
+            let ends = u32::from(leg.head.is_none());
+            self.check(end == [ends, 1], || {
                 format!("{call} ended and forgotten {end:?} times")
             });
             let alone = leg.place.is_none() && leg.paired.is_none();

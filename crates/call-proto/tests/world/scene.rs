@@ -159,6 +159,7 @@ impl World {
             recording: None,
             timeout: Duration::from_secs(call.timeout_s),
             time_limit: None,
+            legs: self.dialect.legs,
             dialect: self.dialect,
         }
     }

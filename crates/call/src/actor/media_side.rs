@@ -245,6 +245,9 @@ impl Actor {
                 self.source.is_none_or(|source| source.proved),
             ),
         };
+        if let Some(leg) = self.legs.get_mut(&call) {
+            leg.opened = true;
+        }
         self.session.control(Control::Open {
             endpoint,
             offer,
@@ -256,7 +259,8 @@ impl Actor {
 
     /// The endpoint whose codec another one should use: that of the family's first leg.
     fn first_endpoint_beside(&self, endpoint: EndpointId) -> Option<EndpointId> {
-        let endpoints = self.legs.values().map(|leg| leg.endpoint);
+        let endpoints = self.legs.values().filter(|leg| leg.recorded);
+        let endpoints = endpoints.map(|leg| leg.endpoint);
         endpoints.filter(|other| *other != endpoint).min()
     }
 

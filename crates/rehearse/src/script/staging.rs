@@ -134,6 +134,7 @@ impl Script {
             recording: call.recording.clone(),
             timeout: call.timeout,
             time_limit: call.time_limit,
+            legs: call.dialect.legs,
             dialect: call.dialect,
         }
     }

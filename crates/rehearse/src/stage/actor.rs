@@ -31,6 +31,15 @@ pub(super) struct Actor {
     deadline: Option<Timestamp>,
 }
 
+impl Actor {
+    /// The leg of its phone is that of another call from now on.
+    pub(super) fn moves(&mut self, from: CallSid, to: CallSid) {
+        if self.call == Some(from) {
+            self.call = Some(to);
+        }
+    }
+}
+
 /// A key press as an event of the call.
 pub(super) fn key_event(key: char, way: DigitWay) -> Event {
     match way {

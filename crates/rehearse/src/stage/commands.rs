@@ -34,7 +34,7 @@ impl<'a> Stage<'a> {
     }
 
     fn batch(&mut self, family: usize, commands: Vec<Addressed>) {
-        let mut refused = BTreeSet::new();
+        let (mut refused, mut unopened) = (BTreeSet::new(), BTreeSet::new());
         for Addressed { call, command } in commands {
             match command {
                 Command::Commit(facts) => {
@@ -43,7 +43,14 @@ impl<'a> Stage<'a> {
                         self.fact(family, fact);
                     }
                 }
-                command if !refused.contains(&call) => self.command(call, command),
+                // Nothing may learn of its phones, either.
+                Command::OpenBranch { branch } if refused.contains(&call) => {
+                    unopened.insert(branch);
+                }
+                Command::OpenBranch { branch } => self.opens_branch(family, call, branch),
+                command if !refused.contains(&call) && !unopened.contains(&call) => {
+                    self.command(call, command);
+                }
                 _ => {}
             }
         }
@@ -73,7 +80,8 @@ impl<'a> Stage<'a> {
     fn command(&mut self, call: CallSid, command: Command) {
         match command {
             // Carried out with its batch.
-            Command::Commit(_) => {}
+            Command::Commit(_) | Command::OpenBranch { .. } => {}
+            Command::TakeOver { branch } => self.takes_over(call, branch),
             Command::Resolve { req, targets, .. } => {
                 let routes = targets.iter().map(|target| self.resolve(target)).collect();
                 let resolved = Event::Resolved { req, routes };

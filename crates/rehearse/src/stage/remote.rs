@@ -100,6 +100,31 @@ impl Stage<'_> {
         self.remotes.insert(call, called);
     }
 
+    /// One of the phones of a call that has the only record of them.
+    pub(super) fn is_called_by(&mut self, branch: CallSid, head: CallSid) {
+        let head = self.remotes.get(&head);
+        let party = head.map_or("", |head| &head.party);
+        let called = Remote {
+            called_by: head.and_then(|head| head.called_by),
+            ..Remote::called(party)
+        };
+        self.remotes.insert(branch, called);
+    }
+
+    /// The party of a branch is that of the call that takes it over.
+    pub(super) fn becomes(&mut self, branch: CallSid, head: CallSid) {
+        if let Some(remote) = self.remotes.remove(&branch) {
+            if remote
+                .phone
+                .as_ref()
+                .is_some_and(|phone| phone.name.is_some())
+            {
+                self.run.is_party(head, &remote.party);
+            }
+            self.remotes.insert(head, remote);
+        }
+    }
+
     /// The record of a leg names its party, unless it is a caller.
     pub(super) fn is_named(&mut self, call: CallSid, to: &str) {
         let remote = self.remotes.entry(call);
@@ -137,7 +162,9 @@ impl Stage<'_> {
     pub(super) fn leg_command(&mut self, call: CallSid, command: LegCommand) {
         match command {
             LegCommand::Headers(headers) => {
-                self.run.own_headers.insert(call, headers);
+                self.run
+                    .own_headers
+                    .insert(self.run.recorded(call), headers);
             }
             LegCommand::Ring => {
                 self.sends(call, "180");
@@ -251,7 +278,7 @@ impl Stage<'_> {
     fn invited(&mut self, call: CallSid, invite: Invite) {
         self.sends(call, "INVITE");
         let phone = self.contacts.get(&invite.route.uri).cloned();
-        self.run.invites.insert(call, invite);
+        self.run.invites.insert(self.run.recorded(call), invite);
         let Some(phone) = phone else { return };
         for (after, doing) in &phone.steps {
             self.later(*after, Due::Remote(call, *doing));
@@ -318,6 +345,7 @@ impl Stage<'_> {
     }
 
     pub(super) fn remote_does(&mut self, call: CallSid, doing: Doing) {
+        let call = self.taken.now(call);
         match (doing, self.state(call)) {
             (Doing::Ring(status), State::Setup) => {
                 let headers = self.headers(call);

@@ -25,6 +25,21 @@ fn case_214_call_to_a_client() {
 #[test]
 fn case_215_client_with_two_contacts() {
     check("215-client-with-two-contacts");
+    check("linked-calls");
+}
+
+#[test]
+fn a_call_of_the_api_is_one_call_whichever_phone_answers() {
+    check("one-call-several-phones");
+    check("one-call-completed-meanwhile");
+    check("one-call-machine");
+}
+
+#[test]
+fn a_call_of_the_api_ends_once_for_all_its_phones() {
+    check("one-call-canceled");
+    check("one-call-refused");
+    check("one-call-rung-out");
 }
 
 #[test]

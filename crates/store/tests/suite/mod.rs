@@ -76,6 +76,7 @@ macro_rules! for_each_case {
             recordings_notifications_and_traces_come_back,
             a_recording_in_progress_is_listed_with_its_state,
             only_the_own_server_of_a_call_may_still_store_its_trace,
+            a_family_is_found_from_each_of_its_legs,
             orphans_are_closed_once,
             a_call_ended_by_another_server_is_lost_for_its_own,
             orphans_keep_what_must_be_told,
@@ -304,6 +305,35 @@ pub(crate) async fn only_the_own_server_of_a_call_may_still_store_its_trace(db: 
     };
     for (call, runs) in [(mine, true), (others, false)] {
         assert_eq!(inspect.server_runs(&call, now).await.unwrap(), runs);
+    }
+}
+
+pub(crate) async fn a_family_is_found_from_each_of_its_legs(db: &Database) {
+    let store = db.open().await;
+    let leg = |n, parent: Option<&CallRecord>, answered: Option<i64>| CallRecord {
+        parent: parent.map(|parent| parent.sid),
+        answered: answered.map(Timestamp),
+        ..call(&store, account_sid(1), n)
+    };
+    let first = leg(1, None, None);
+    let second = leg(2, Some(&first), Some(20));
+    let dialled = leg(3, Some(&second), Some(30));
+    let stranger = leg(4, None, Some(40));
+    let all = [&first, &second, &dialled, &stranger];
+    let created = all.map(|leg| Change::CallCreated(Box::new(leg.clone())));
+    commit(&store, created.to_vec()).await;
+    let inspect = Inspect::open(&db.url).await.unwrap();
+    for leg in [&first, &second, &dialled] {
+        let root = inspect.root(leg.sid).await.unwrap();
+        assert_eq!(root.map(|root| root.sid), Some(first.sid));
+    }
+    let below = inspect.descendants(first.sid).await.unwrap();
+    let below: Vec<_> = below.iter().map(|leg| leg.sid).collect();
+    assert_eq!(below, [second.sid, dialled.sid]);
+    let heard = inspect.server_heard(&first).await.unwrap();
+    assert_eq!(heard, store.last_alive().await.unwrap());
+    for (leg, winner) in [(&first, Some(second.sid)), (&stranger, None)] {
+        assert_eq!(store.answered_instead(leg).await.unwrap(), winner);
     }
 }
 

@@ -7,7 +7,7 @@
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
 use axum::response::Response;
-use call_proto::{Dialect, Document, NewCall};
+use call_proto::{Dialect, Document, Legs, NewCall};
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, StatusCode};
 use model::record::Account;
@@ -133,6 +133,7 @@ pub(super) async fn call(context: &Context<'_>, account: &Account) -> Answer {
         timeout: RINGING,
         time_limit: Some(LASTING),
         credentials: None,
+        legs: Legs::One,
         dialect: Dialect::TWILIO,
     };
     let legs = state.calls.create(new).await.map_err(calls::not_created)?;

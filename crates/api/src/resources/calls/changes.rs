@@ -1,8 +1,8 @@
 //! Changes of a live call: another document, something to hear at once, or its end.
 
-use call_proto::{Dialect, Document, Modify, ModifyError, ParticipantChange, Redirect};
+use call_proto::{Dialect, Document, Modify, ModifyError, ParticipantChange, Reason, Redirect};
 use http::StatusCode;
-use model::record::Account;
+use model::record::{Account, CallRecord};
 use model::{CallSid, error};
 use store::Store;
 
@@ -32,7 +32,7 @@ pub(super) async fn modify(context: &Context<'_>, account: &Account, sid: &str) 
     let change = change(context, sid).await?;
     let ends = matches!(change, Modify::Complete | Modify::Cancel);
     // Programs for Twilio take 404 to mean that the call has ended already.
-    let over = || match ends {
+    let over = match ends {
         true => pick([
             Failure::of(error::CALL_NOT_LIVE),
             Failure::not_found().saying("The call has already ended."),
@@ -40,15 +40,20 @@ pub(super) async fn modify(context: &Context<'_>, account: &Account, sid: &str) 
         false => Failure::of(error::CALL_NOT_LIVE),
     };
     if call.status.is_final() {
-        return Err(over());
+        return Err(over
+            .saying_who_answered(&context.state.store, &call)
+            .await?);
     }
     let state = &context.state;
     let made = state.calls.modify(sid, change).await;
     if let Err(refusal) = made {
         return Err(match refusal {
             ModifyError::NotLive => {
-                let elsewhere = runs_elsewhere(&state.store, sid).await?;
-                elsewhere.unwrap_or_else(over)
+                if let Some(elsewhere) = runs_elsewhere(&state.store, sid).await? {
+                    return Err(elsewhere);
+                }
+                let ended = state.store.call(sid).await?.unwrap_or(call);
+                over.saying_who_answered(&state.store, &ended).await?
             }
             ModifyError::NotAnswered
             | ModifyError::NotInConference
@@ -65,6 +70,21 @@ pub(super) async fn modify(context: &Context<'_>, account: &Account, sid: &str) 
     }
     let changed = state.store.call(sid).await?;
     Ok(context.show(&CALL, &changed.unwrap_or(call)))
+}
+
+impl Failure {
+    /// The same, with the leg that was answered if this one was canceled because of that.
+    async fn saying_who_answered(self, store: &Store, call: &CallRecord) -> Result<Self, Failure> {
+        if call.reason.as_deref() != Some(Reason::LostRace.as_str()) {
+            return Ok(self);
+        }
+        Ok(match store.answered_instead(call).await? {
+            Some(winner) => self.saying(format!(
+                "Another phone has answered: the call continues as {winner}."
+            )),
+            None => self,
+        })
+    }
 }
 
 /// The answer if another server runs a call.

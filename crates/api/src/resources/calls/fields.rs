@@ -26,7 +26,7 @@ const FIELDS: &[Field<CallRecord>] = &[
         "ParentCallSid",
         Kind::Text,
         Null::Empty,
-        "Call that made this leg.",
+        "Call that made this leg. Of the legs that one request at the Restcomm base makes, the first is the parent of the others.",
         |c, _| Value::maybe(c.parent),
     ),
     common::account_sid(|c, _| Value::text(c.account)),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
-use call_proto::{Dialect, Document, NewCall, NewMessage};
+use call_proto::{Dialect, Document, Legs, NewCall, NewMessage};
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, StatusCode};
 use model::record::Account;
@@ -388,6 +388,7 @@ impl Sending {
             timeout: RINGING,
             time_limit: Some(LASTING),
             credentials: None,
+            legs: Legs::One,
             dialect: Dialect::TWILIO,
         };
         state
