@@ -3,6 +3,11 @@
 use async_trait::async_trait;
 use call_proto::{NewMessage, SendError};
 use model::record::Message;
+use tokio::sync::oneshot;
+
+/// Receives the final SIP response to a message, or the one that describes its end best, with its phrase; an error if the
+/// end is not known.
+pub type MessageOutcome = oneshot::Receiver<(u16, String)>;
 
 /// The engine that sends text messages, as seen by the API.
 #[async_trait]
@@ -12,4 +17,11 @@ pub trait Messages: Send + Sync + 'static {
     /// # Errors
     /// [`SendError`] if nothing was sent and nothing was stored.
     async fn send(&self, new: NewMessage) -> Result<Message, SendError>;
+
+    /// The same, and later what became of the message.
+    ///
+    /// # Errors
+    /// [`SendError`] if nothing was sent and nothing was stored.
+    async fn send_and_watch(&self, new: NewMessage)
+    -> Result<(Message, MessageOutcome), SendError>;
 }

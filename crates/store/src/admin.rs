@@ -21,6 +21,7 @@ use crate::queues;
 use crate::retention;
 use crate::rows::{self, APPLICATIONS, CLIENTS, NUMBERS, ORGANIZATIONS};
 use crate::sql::{Arg, ROWS_AT_ONCE, Sql, Table, args};
+use crate::verify;
 
 /// One such write.
 pub(crate) enum Admin {
@@ -77,8 +78,16 @@ pub(crate) enum Admin {
     /// A statement that has a usage trigger fire, and the callback that reports it.
     Fire(Sql, Box<Callback>),
     /// As [`Admin::Change`], but reports what it changed even if it may have been carried out before: a deletion that is
-    /// repeated until nothing is left must find nothing in the end.
+    /// repeated until nothing is left must find nothing in the end. Only for what may be carried out twice, and whose first
+    /// effect nothing depends on.
     Execute(Sql),
+    /// A statement that must have an effect once, and the query that finds this effect.
+    Once {
+        done: Sql,
+        write: Sql,
+    },
+    /// A write about a code of a verification.
+    Verify(Box<verify::Write>),
     /// Deletes some notifications of an account and of all below it, or of all closed accounts: to be repeated
     /// until it deletes none.
     DeleteNotifications(Option<AccountSid>),
@@ -125,6 +134,8 @@ impl Admin {
             | Self::InsertInto(..)
             | Self::Fire(..)
             | Self::Execute(_)
+            | Self::Once { .. }
+            | Self::Verify(_)
             | Self::DeleteNotifications(_)
             | Self::ForgetNotifications(_)
             | Self::AdoptCallbacks { .. } => false,
@@ -132,7 +143,7 @@ impl Admin {
     }
 
     /// Whether its transaction needs [`crate::dialect::Dialect::lock_directory`], so that nothing is added to an
-    /// account that is closed meanwhile, nor two owners of one name.
+    /// account that is closed meanwhile, nor two owners of one name, nor more codes than a limit allows.
     pub(crate) const fn locks_directory(&self) -> bool {
         match self {
             Self::InsertAccount { .. }
@@ -147,6 +158,7 @@ impl Admin {
             | Self::InsertOwned(..)
             | Self::InsertQueue(_)
             | Self::InsertInto(..)
+            | Self::Verify(_)
             | Self::Bin(_) => true,
             Self::InsertOrganization(_)
             | Self::ChangeProfiles(_)
@@ -164,6 +176,7 @@ impl Admin {
             | Self::Fire(..)
             | Self::DeleteMessage(_)
             | Self::Execute(_)
+            | Self::Once { .. }
             | Self::DeleteNotifications(_)
             | Self::ForgetNotifications(_)
             | Self::AdoptCallbacks { .. } => false,
@@ -343,6 +356,16 @@ pub(crate) async fn apply(
         Admin::Fire(sql, callback) => return fire(db, context, sql, callback).await,
         Admin::Execute(sql) => {
             return Ok(db.execute(sql.clone()).await? > 0);
+        }
+        Admin::Once { done, write } => {
+            let is_done = context.repeated && !db.all(done).await?.is_empty();
+            return Ok(is_done || db.execute(write.clone()).await? > 0);
+        }
+        Admin::Verify(write) => {
+            if let Some(account) = write.adds_to() {
+                accounts::check_open(db, account).await?;
+            }
+            return verify::apply(db, context.repeated, write).await;
         }
         Admin::DeleteNotifications(of) => {
             return Ok(delete_notifications(db, counts, *of).await? || context.repeated);

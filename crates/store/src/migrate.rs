@@ -224,6 +224,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         "verify",
         include_str!("../../../migrations/0054-verify/up.sql"),
     ),
+    (
+        65,
+        "verify-writes",
+        include_str!("../../../migrations/0065-verify-writes/up.sql"),
+    ),
 ];
 
 /// The version of the tables that this release works with.

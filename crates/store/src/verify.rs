@@ -1,9 +1,12 @@
-//! Verifications: services ([`Store::verify_service`] and the like), codes that were sent (`codes`), limits (`limits`).
+//! Verifications: services ([`Store::verify_service`] and the like), codes that were sent (`codes`), limits
+//! (`limits`).
 
 mod attempts;
 mod codes;
 mod limits;
 mod rows;
+mod seen;
+mod write;
 
 use std::time::Duration;
 
@@ -16,8 +19,10 @@ use crate::sql::{ROWS_AT_ONCE, Sql};
 use crate::{Result, Store};
 
 pub use attempts::{AttemptCounts, AttemptFilter};
-pub use codes::SendTo;
 use rows::{SERVICES, read_service, service_args};
+pub use seen::SendTo;
+pub use write::{Hit, NewCode};
+pub(crate) use write::{Write, apply};
 
 /// How long verifications and what was counted for them are kept after their end.
 const KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
@@ -68,6 +73,24 @@ impl Store {
     pub async fn insert_verify_service(&self, service: Service) -> Result<()> {
         let insert = Admin::InsertOwned(service.account, &SERVICES, service_args(&service));
         self.administer(insert).await.map(drop)
+    }
+
+    /// The oldest service of an account with the name of this one, which is added if there is none; `None` if it is deleted
+    /// at the same moment.
+    ///
+    /// # Errors
+    /// [`crate::StoreError::AccountClosed`] if its account is closed.
+    pub async fn verify_service_or_insert(&self, service: Service) -> Result<Option<Service>> {
+        let insert = Sql::new(
+            "INSERT INTO verify_services (sid, account, name, settings, created, updated) \
+             SELECT $1, $2, $3, $4, $5, $6 WHERE NOT EXISTS \
+             (SELECT sid FROM verify_services WHERE account = $2 AND name = $3)",
+            service_args(&service),
+        );
+        let insert = Admin::InsertInto(service.account, insert);
+        self.administer(insert).await?;
+        self.verify_service_of_name(service.account, &service.name)
+            .await
     }
 
     /// Replaces a service; `false` if it does not exist, or has changed since it was read.

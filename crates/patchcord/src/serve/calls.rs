@@ -1,6 +1,6 @@
 //! The call engine as used by the API.
 
-use api::{Calls, Messages, Monitor};
+use api::{Calls, MessageOutcome, Messages, Monitor};
 use async_trait::async_trait;
 use call::Engine;
 use call_proto::{
@@ -40,6 +40,13 @@ impl Calls for LiveCalls {
 impl Messages for LiveCalls {
     async fn send(&self, new: NewMessage) -> Result<Message, SendError> {
         self.0.send_message(new).await
+    }
+
+    async fn send_and_watch(
+        &self,
+        new: NewMessage,
+    ) -> Result<(Message, MessageOutcome), SendError> {
+        self.0.send_and_watch(new).await
     }
 }
 

@@ -74,7 +74,7 @@ impl Store {
     /// As reported by the database.
     pub async fn count_attempts(&self, filter: &AttemptFilter) -> Result<AttemptCounts> {
         let mut sql = Sql::default();
-        sql.with("SELECT COUNT(*) AS sent, COALESCE(SUM(is_confirmed), 0) AS confirmed FROM verify_attempts WHERE account = ?", filter.account);
+        sql.with("SELECT COUNT(*) AS sent, CAST(COALESCE(SUM(is_confirmed), 0) AS BIGINT) AS confirmed FROM verify_attempts WHERE account = ?", filter.account);
         if let Some(service) = filter.service {
             sql.with(" AND service = ?", service);
         }

@@ -130,24 +130,6 @@ impl Store {
         self.administer(delete).await.map(drop)
     }
 
-    /// Counts a code for a value of a bucket; `false`, without counting it, if the period has as many as it may.
-    ///
-    /// - `value`: only its digest is kept
-    ///
-    /// # Errors
-    /// As reported by the database.
-    pub async fn hit_bucket(&self, bucket: &Bucket, value: &str, now: Timestamp) -> Result<bool> {
-        let period = now.as_millis() / 1_000 / bucket.period_s.max(1);
-        let digest = self.key().sign("verify-limit", value);
-        let sql = Sql::new(
-            "INSERT INTO verify_hits (bucket, value, period, n, created) VALUES ($1, $2, $3, 1, $4) \
-             ON CONFLICT (bucket, value, period) DO UPDATE SET n = verify_hits.n + 1 \
-             WHERE verify_hits.n < $5",
-            args![bucket.sid, digest, period, now, bucket.max],
-        );
-        self.administer(Admin::Execute(sql)).await
-    }
-
     /// Whether a number is on the safe list of an account.
     ///
     /// # Errors
