@@ -36,7 +36,7 @@ use crate::rates::{Rates, Standing};
 use crate::replays;
 use crate::resources::caller_ids::validation;
 use crate::resources::recordings;
-use crate::resources::verify::sending;
+use crate::resources::verify::delivery;
 use crate::route::{self, Found, Is, Route, Verb};
 use crate::unrouted;
 use crate::warnings::{Notices, Warnings};
@@ -62,7 +62,7 @@ pub fn router(state: ApiState) -> Router {
         .route("/restcomm/recordings/{file}", any(media_file))
         .route("/restcomm/errors/{page}", any(error_page))
         .route(validation::PATH, any(validated))
-        .route(sending::PATH, any(spoken));
+        .route(delivery::PATH, any(spoken));
     for dialect in RestDialect::ALL {
         // At some base paths, links in answers omit part of the base path. They are accepted
         // unchanged.
@@ -573,7 +573,7 @@ async fn validated(State(entry): State<Arc<Entry>>, request: Request) -> Respons
 
 /// The request of a call that is to speak a code.
 async fn spoken(State(entry): State<Arc<Entry>>, request: Request) -> Response {
-    sending::speak(&entry.state, request).await
+    delivery::speak(&entry.state, request).await
 }
 
 /// The page that `more_info` links to.

@@ -60,7 +60,7 @@ pub use calls::Calls;
 pub use closing::{Gone, clear_closed_accounts, delete_discarded, empty_bin, finish_removals};
 pub use entry::router;
 pub use erasure::{Erased, ErasureError, erase, note_erasure};
-pub use messages::Messages;
+pub use messages::{MessageOutcome, Messages};
 pub use monitor::Monitor;
 pub use mp3::{Mp3Encoder, Mp3Error};
 pub use openapi::{OpenApi, openapi, openapi_of};

@@ -5,6 +5,11 @@ use call_proto::{NewMessage, SendError};
 use model::MessageRouteSid;
 use model::message_route::RouteHealth;
 use model::record::Message;
+use tokio::sync::oneshot;
+
+/// Receives the final SIP response to a message, or the one that describes its end best, with its phrase; an error if the
+/// end is not known.
+pub type MessageOutcome = oneshot::Receiver<(u16, String)>;
 
 /// The engine that sends text messages, as seen by the API.
 #[async_trait]
@@ -17,4 +22,11 @@ pub trait Messages: Send + Sync + 'static {
 
     /// How a route is, and what it did since the start.
     fn route_health(&self, route: MessageRouteSid) -> RouteHealth;
+
+    /// As [`Messages::send`], and later what became of the message.
+    ///
+    /// # Errors
+    /// [`SendError`] if nothing was sent and nothing was stored.
+    async fn send_and_watch(&self, new: NewMessage)
+    -> Result<(Message, MessageOutcome), SendError>;
 }

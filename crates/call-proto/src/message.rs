@@ -34,6 +34,8 @@ const PATIENCE: Duration = Duration::from_secs(90);
 /// A message that has a record and is `sending`.
 struct Sending {
     record: Message,
+    /// The text to send, if it is not that of the record.
+    text: Option<String>,
     /// Further header fields.
     headers: Headers,
     farewell: Option<MessageFarewell>,
@@ -72,6 +74,7 @@ impl Sending {
     ) -> Self {
         Self {
             record,
+            text: None,
             headers,
             farewell,
             state: State::Routing,
@@ -96,7 +99,7 @@ impl Sending {
                 Some(Step::Send(Box::new(OutgoingMessage {
                     route,
                     from: model::target::caller(&self.record.from).to_owned(),
-                    text: self.record.body.clone(),
+                    text: self.text.take().unwrap_or_else(|| self.record.body.clone()),
                     headers: self.headers.clone(),
                 })))
             }

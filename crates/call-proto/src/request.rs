@@ -171,6 +171,8 @@ pub struct NewMessage {
     pub to: String,
     /// The text.
     pub body: String,
+    /// What its record and its callbacks show as the text, if the text itself must not be kept.
+    pub recorded_as: Option<String>,
     /// How it comes to be sent.
     pub direction: MessageDirection,
     /// `X-` header fields, for a message that goes out by SIP.

@@ -59,6 +59,17 @@ impl Engine {
         let (record, _) = send(&self.shared, new).await?;
         Ok(record)
     }
+
+    /// The same, and later the final response to the message, or the one that describes its end best.
+    ///
+    /// # Errors
+    /// [`SendError`] if nothing was sent and nothing was stored.
+    pub async fn send_and_watch(
+        &self,
+        new: NewMessage,
+    ) -> Result<(Message, oneshot::Receiver<Outcome>), SendError> {
+        send(&self.shared, new).await
+    }
 }
 
 /// The final response to a message, with its reason phrase.

@@ -246,6 +246,7 @@ async fn send_out(shared: &Arc<Shared>, leg: LegId, forward: Forward, body: Stri
         from: forward.from,
         to: forward.to,
         body,
+        recorded_as: None,
         direction: MessageDirection::OutboundCall,
         headers: forward.headers,
         callback: None,

@@ -14,6 +14,7 @@ use crate::discarded::kind::Kind;
 use crate::naming::Claim;
 use crate::rows;
 use crate::sql::{Arg, Sql, Table};
+use crate::verify;
 
 /// One such write.
 pub(crate) enum Admin {
@@ -70,8 +71,16 @@ pub(crate) enum Admin {
     /// A statement that has a usage trigger fire, and the callback that reports it.
     Fire(Sql, Box<Callback>),
     /// As [`Admin::Change`], but reports what it changed even if it may have been carried out before: a deletion that is
-    /// repeated until nothing is left must find nothing in the end.
+    /// repeated until nothing is left must find nothing in the end. Only for what may be carried out twice, and whose first
+    /// effect nothing depends on.
     Execute(Sql),
+    /// A statement that must have an effect once, and the query that finds this effect.
+    Once {
+        done: Sql,
+        write: Sql,
+    },
+    /// A write about a code of a verification.
+    Verify(Box<verify::Write>),
     /// Deletes some notifications of an account and of all below it, or of all closed accounts: to be repeated
     /// until it deletes none.
     DeleteNotifications(Option<AccountSid>),
@@ -118,6 +127,8 @@ impl Admin {
             | Self::InsertInto(..)
             | Self::Fire(..)
             | Self::Execute(_)
+            | Self::Once { .. }
+            | Self::Verify(_)
             | Self::DeleteNotifications(_)
             | Self::ForgetNotifications(_)
             | Self::AdoptCallbacks { .. } => false,
@@ -125,7 +136,7 @@ impl Admin {
     }
 
     /// Whether its transaction needs [`crate::dialect::Dialect::lock_directory`], so that nothing is added to an
-    /// account that is closed meanwhile, nor two owners of one name.
+    /// account that is closed meanwhile, nor two owners of one name, nor more codes than a limit allows.
     pub(crate) const fn locks_directory(&self) -> bool {
         match self {
             Self::InsertAccount { .. }
@@ -140,6 +151,7 @@ impl Admin {
             | Self::InsertOwned(..)
             | Self::InsertQueue(_)
             | Self::InsertInto(..)
+            | Self::Verify(_)
             | Self::Bin(_) => true,
             Self::InsertOrganization(_)
             | Self::ChangeProfiles(_)
@@ -157,6 +169,7 @@ impl Admin {
             | Self::Fire(..)
             | Self::DeleteMessage(_)
             | Self::Execute(_)
+            | Self::Once { .. }
             | Self::DeleteNotifications(_)
             | Self::ForgetNotifications(_)
             | Self::AdoptCallbacks { .. } => false,

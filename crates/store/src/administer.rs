@@ -17,6 +17,7 @@ use crate::queues;
 use crate::retention;
 use crate::rows::{self, APPLICATIONS, CLIENTS, NUMBERS, ORGANIZATIONS};
 use crate::sql::{Arg, ROWS_AT_ONCE, Sql, Table, args};
+use crate::verify;
 
 /// Tables whose rows are removed with their account, few for each.
 const OWNED: [&str; 14] = [
@@ -165,6 +166,16 @@ pub(crate) async fn apply(
         Admin::Fire(sql, callback) => return fire(db, context, sql, callback).await,
         Admin::Execute(sql) => {
             return Ok(db.execute(sql.clone()).await? > 0);
+        }
+        Admin::Once { done, write } => {
+            let is_done = context.repeated && !db.all(done).await?.is_empty();
+            return Ok(is_done || db.execute(write.clone()).await? > 0);
+        }
+        Admin::Verify(write) => {
+            if let Some(account) = write.adds_to() {
+                open::check_account(db, account).await?;
+            }
+            return verify::apply(db, context.repeated, write).await;
         }
         Admin::DeleteNotifications(of) => {
             return Ok(delete_notifications(db, counts, *of).await? || context.repeated);

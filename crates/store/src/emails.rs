@@ -207,13 +207,17 @@ impl Store {
         let due = |row: &Row| Ok((read(row)?, row.time("due")?, row.int("attempts")?));
         let mut claimed = Vec::new();
         for (email, due, attempts) in self.many(sql, due).await? {
-            let sql = Sql::new(
+            let (attempt, until) = (attempts + 1, now + claim.lease);
+            let write = Sql::new(
                 "UPDATE emails SET due = $4, attempts = attempts + 1, holder = $5 \
                  WHERE sid = $1 AND due = $2 AND attempts = $3",
-                args![email.sid, due, attempts, now + claim.lease, claim.holder],
+                args![email.sid, due, attempts, until, claim.holder],
             );
-            if self.administer(Admin::Execute(sql)).await? {
-                let attempt = attempts + 1;
+            let done = Sql::new(
+                "SELECT sid FROM emails WHERE sid = $1 AND attempts = $2 AND due = $3 AND holder = $4",
+                args![email.sid, attempt, until, claim.holder],
+            );
+            if self.administer(Admin::Once { done, write }).await? {
                 claimed.push(ClaimedEmail { email, attempt });
             }
         }

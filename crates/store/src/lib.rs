@@ -77,7 +77,7 @@ use std::time::Duration;
 use model::record::{CallRecord, Callback, Conference, Message, Number, StartedRecording};
 use model::{InstanceSid, Timestamp};
 
-pub use self::verify::{AttemptCounts, AttemptFilter, SendTo};
+pub use self::verify::{AttemptCounts, AttemptFilter, Hit, NewCode, SendTo};
 pub use accounts::{AccountChange, SecondaryToken};
 pub use caller_ids::CallerIdFilter;
 pub use change::{CallUpdate, Change, Committed, KeptPhones};

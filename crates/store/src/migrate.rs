@@ -239,6 +239,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         "email-privacy",
         include_str!("../../../migrations/0060-email-privacy/up.sql"),
     ),
+    (
+        65,
+        "verify-writes",
+        include_str!("../../../migrations/0065-verify-writes/up.sql"),
+    ),
 ];
 
 /// The version of the tables that this release works with.

@@ -11,12 +11,20 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use model::record::{Number, Organization, Refusal};
-use model::{AccountStatus, OrganizationSid, OrganizationStatus, RefusalReason, Source, Timestamp};
+use model::{
+    AccountStatus, EmailSid, OrganizationSid, OrganizationStatus, RefusalReason, ServerSid, Source,
+    Timestamp,
+};
 use proxy::Proxy;
-use store::{AdminSeed, Change, Committed, DiscardedKind, SecretKey, Store, StoreError};
+use store::{
+    AdminSeed, Change, ClaimedEmail, Committed, DiscardedKind, EmailClaim, NewCode, SecretKey,
+    Store, StoreError,
+};
 use suite::{Database, raw};
 use testkit::postgres::Postgres;
+use testkit::records;
 use tokio_postgres::NoTls;
+use verify::{Settings, Status};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_suite_runs_on_postgresql() {
@@ -36,6 +44,12 @@ async fn the_suite_runs_on_postgresql() {
     lost_connections_are_replaced(&server, &server.database("lost").await).await;
     a_name_gets_one_owner_of_two_servers(&server.database("names").await).await;
     what_one_server_closes_another_adds_nothing_to(&server.database("closing").await).await;
+    codes_of_two_servers_are_no_more_than_the_limits(&server.database("codes").await).await;
+}
+
+async fn codes_of_two_servers_are_no_more_than_the_limits(db: &Database) {
+    let (one, two) = (db.open().await, db.open().await);
+    suite::limits_hold_for(&[&one, &two]).await;
 }
 
 async fn what_one_server_closes_another_adds_nothing_to(db: &Database) {
@@ -396,6 +410,33 @@ async fn a_lost_confirmation_does_not_turn_into_a_refusal() {
     assert!(!store.discard(kind, &sid, Timestamp(9)).await.unwrap());
     assert!(unconfirmed!(store.restore(&sid)).unwrap());
     assert!(!store.restore(&sid).await.unwrap());
+    // What is counted is counted once.
+    let at = Timestamp(9);
+    let service = suite::verify::service(1, Settings::default());
+    let hit = store.hit(&suite::verify::bucket(1, 2), "value", at);
+    let code = NewCode {
+        hits: vec![hit.clone()],
+        ..suite::verify::code(&service, 1, suite::verify::TO, at)
+    };
+    assert!(unconfirmed!(store.record_code(&code)).unwrap());
+    assert!(!store.is_full(&hit).await.unwrap());
+    let sid = code.verification.sid;
+    assert!(unconfirmed!(store.count_guess(sid, at)).unwrap());
+    let guessed = store.verification(sid).await.unwrap().unwrap();
+    assert_eq!((guessed.sends, guessed.checks), (1, 1));
+    let approved = Status::Approved;
+    assert!(unconfirmed!(store.end_verification(sid, approved, at)).unwrap());
+    assert!(!store.end_verification(sid, approved, at).await.unwrap());
+    let email = records::email(EmailSid::from_bytes([1; 16]), account.sid, at);
+    store.insert_email(&email).await.unwrap();
+    let claim = EmailClaim {
+        holder: ServerSid::from_bytes([1; 16]),
+        lease: Duration::from_secs(600),
+        longest_wait: Duration::from_secs(60),
+        limit: 10,
+    };
+    let claimed = unconfirmed!(store.claim_emails(&claim, at)).unwrap();
+    assert_eq!(claimed, [ClaimedEmail { email, attempt: 1 }]);
 }
 
 /// The confirmation of changes to some tables waits for a lock.
@@ -403,6 +444,10 @@ const CONFIRMED_LATE: &str = "\
     CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql \
     AS 'BEGIN PERFORM pg_advisory_xact_lock(1); RETURN NULL; END'; \
     CREATE CONSTRAINT TRIGGER wait AFTER INSERT ON organizations \
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION wait(); \
+    CREATE CONSTRAINT TRIGGER wait AFTER INSERT OR UPDATE ON verifications \
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION wait(); \
+    CREATE CONSTRAINT TRIGGER wait AFTER UPDATE ON emails \
     DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION wait(); \
     CREATE CONSTRAINT TRIGGER wait AFTER INSERT OR UPDATE OR DELETE ON numbers \
     DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION wait();";

@@ -341,6 +341,7 @@ fn new_message(context: &Context<'_>, account: &Account) -> Result<NewMessage, F
         from,
         to,
         body: body.to_owned(),
+        recorded_as: None,
         direction: MessageDirection::OutboundApi,
         headers: params.headers()?,
         callback: callback.map(|url| CallbackTarget {

@@ -265,6 +265,7 @@ async fn service_of(context: &Context<'_>, account: &Account) -> Result<Service,
     if let Some(found) = store.verify_service_of_name(account.sid, &name).await? {
         return Ok(found);
     }
+    // Another request may make it at the same moment.
     let now = now();
     let service = Service {
         sid: VerifyServiceSid::new(now, rand::random()),
@@ -277,8 +278,8 @@ async fn service_of(context: &Context<'_>, account: &Account) -> Result<Service,
         created: now,
         updated: now,
     };
-    store.insert_verify_service(service.clone()).await?;
-    Ok(service)
+    let made = store.verify_service_or_insert(service).await?;
+    made.ok_or_else(|| Failure::not_found().saying("the service was just deleted"))
 }
 
 async fn check(context: &Context<'_>, account: &Account) -> Answer {

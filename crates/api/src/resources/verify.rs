@@ -4,6 +4,7 @@
 //! counted before they are compared, in the store.
 
 mod attempts;
+pub(crate) mod delivery;
 mod limits;
 pub(crate) mod sending;
 mod services;

@@ -130,6 +130,7 @@ async fn a_message_is_sent_without_a_call() {
         from: "+1999".to_owned(),
         to: "client:ann".to_owned(),
         body: "a\nb".to_owned(),
+        recorded_as: None,
         direction: MessageDirection::OutboundApi,
         headers: Vec::new(),
         callback: Some(CallbackTarget {

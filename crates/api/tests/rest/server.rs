@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use api::{
-    ApiState, Build, Calls, Messages, Monitor, Outbound, RateLimits, Registration, Roles, Trunks,
+    ApiState, Build, Calls, MessageOutcome, Messages, Monitor, Outbound, RateLimits, Registration,
+    Roles, Trunks,
 };
 use async_trait::async_trait;
 use axum::body::{Body, to_bytes};
@@ -29,6 +30,7 @@ use model::{
 };
 use serde_json::Value;
 use store::{AdminSeed, Change, RecordingLinks, SecretKey, Store};
+use tokio::sync::oneshot;
 use tower::ServiceExt;
 
 const BASE: &str = "/restcomm/2012-04-24";
@@ -107,6 +109,8 @@ impl Server {
             created: Mutex::new(Vec::new()),
             modified: Mutex::new(Vec::new()),
             messages: Mutex::new(Vec::new()),
+            outcomes: Mutex::default(),
+            is_busy: AtomicBool::new(false),
             figures: Mutex::new(Figures::default()),
             outbound: Mutex::default(),
         });
@@ -342,6 +346,10 @@ pub(crate) struct TestEngine {
     pub(crate) modified: Mutex<Vec<(CallSid, Modify)>>,
     /// Messages that it was requested to send.
     pub(crate) messages: Mutex<Vec<NewMessage>>,
+    /// By which the end of each watched message is reported.
+    pub(crate) outcomes: Mutex<Vec<oneshot::Sender<(u16, String)>>>,
+    /// Whether it accepts no messages.
+    pub(crate) is_busy: AtomicBool,
     /// What it has counted.
     pub(crate) figures: Mutex<Figures>,
     /// Its trunks, as read last.
@@ -518,7 +526,7 @@ impl Monitor for TestEngine {
 #[async_trait]
 impl Messages for TestEngine {
     async fn send(&self, new: NewMessage) -> Result<Message, SendError> {
-        if new.to == "busy" {
+        if new.to == "busy" || self.is_busy.load(Ordering::Relaxed) {
             return Err(SendError::Busy);
         }
         let sid = MessageSid::from_bytes([0x55; 16]);
@@ -540,6 +548,16 @@ impl Messages for TestEngine {
             submitted: 3,
             ..RouteHealth::default()
         }
+    }
+
+    async fn send_and_watch(
+        &self,
+        new: NewMessage,
+    ) -> Result<(Message, MessageOutcome), SendError> {
+        let message = self.send(new).await?;
+        let (over, outcome) = oneshot::channel();
+        self.outcomes.lock().unwrap().push(over);
+        Ok((message, outcome))
     }
 }
 

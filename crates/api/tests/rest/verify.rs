@@ -1,6 +1,11 @@
 //! Verifications: `/v2/Services` and `/2fa`.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
 use serde_json::Value;
+use tokio::task::JoinSet;
 
 use crate::server::{Answer, Server, of};
 
@@ -78,7 +83,7 @@ async fn the_right_code_approves_once() {
 
 #[tokio::test]
 async fn guesses_that_arrive_together_are_no_more_than_the_limit() {
-    let server = std::sync::Arc::new(Server::start().await);
+    let server = Arc::new(Server::start().await);
     let who = server.admin();
     let sid = service(&server, "CodeLength=4").await;
     let base = format!("/v2/Services/{sid}");
@@ -87,9 +92,9 @@ async fn guesses_that_arrive_together_are_no_more_than_the_limit() {
         .await
         .is(201);
     let code: u32 = sent_code(&server).parse().unwrap();
-    let mut tasks = tokio::task::JoinSet::new();
+    let mut tasks = JoinSet::new();
     for lane in 0..20 {
-        let (server, base) = (std::sync::Arc::clone(&server), base.clone());
+        let (server, base) = (Arc::clone(&server), base.clone());
         tasks.spawn(async move {
             let (who, mut compared) = (server.admin(), 0);
             for n in 0..50 {
@@ -398,4 +403,246 @@ async fn one_time_passwords_are_json_in_and_out() {
             .await;
         answer.is(status);
     }
+}
+
+/// How often each status and code came back when all these were sent at the same time.
+async fn at_once(
+    server: &Arc<Server>,
+    path: &str,
+    forms: Vec<String>,
+) -> BTreeMap<(u16, i64), usize> {
+    let mut tasks = JoinSet::new();
+    for form in forms {
+        let (server, path) = (Arc::clone(server), path.to_owned());
+        tasks.spawn(async move {
+            let answer = server.post(&server.admin(), &path, &form).await;
+            let code = match answer.status.is_success() {
+                true => 0,
+                false => answer.error()["code"].as_i64().unwrap(),
+            };
+            (answer.status.as_u16(), code)
+        });
+    }
+    let mut seen = BTreeMap::new();
+    while let Some(done) = tasks.join_next().await {
+        *seen.entry(done.unwrap()).or_default() += 1;
+    }
+    seen
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn codes_requested_together_are_no_more_than_the_limits() {
+    let server = Arc::new(Server::start().await);
+    let to = |n: u32| format!("To=%2B88213{:07}&Channel=sms", 4_560_000 + n);
+    // What each of 80 requests gets, by what the service allows.
+    let table = [
+        ("", [((201, 0), 30), ((403, 60_410), 50)]),
+        ("DailyLimit=7", [((201, 0), 7), ((429, 20_429), 73)]),
+        (
+            "BlockLimit=9&WatchPercent=0",
+            [((201, 0), 9), ((403, 60_410), 71)],
+        ),
+    ];
+    for (settings, expected) in table {
+        let sid = service(&server, settings).await;
+        let path = format!("/v2/Services/{sid}/Verifications");
+        server.engine.messages.lock().unwrap().clear();
+        let seen = at_once(&server, &path, (0..80).map(to).collect()).await;
+        assert_eq!(seen, BTreeMap::from(expected), "{settings}");
+        let sent = server.engine.messages.lock().unwrap().len();
+        assert_eq!(sent, expected[0].1, "{settings}");
+    }
+    // A limit of the application, too; what another limit refuses is not counted by it.
+    let sid = service(&server, "MaxSends=1").await;
+    let limits = format!("/v2/Services/{sid}/RateLimits");
+    let who = server.admin();
+    let limit = shown(&server.post(&who, &limits, "UniqueName=ip").await);
+    let buckets = format!("{limits}/{}/Buckets", limit["sid"].as_str().unwrap());
+    let bucket = server.post(&who, &buckets, "Max=3&Interval=86400").await;
+    bucket.is(201);
+    let path = format!("/v2/Services/{sid}/Verifications");
+    let counted = "RateLimits=%7B%22ip%22%3A%22a%22%7D";
+    let one: Vec<String> = (0..20).map(|_| format!("{}&{counted}", to(1))).collect();
+    let seen = at_once(&server, &path, one).await;
+    assert_eq!(seen[&(201, 0)], 1, "{seen:?}");
+    let all = (2..22).map(|n| format!("{}&{counted}", to(n))).collect();
+    let seen = at_once(&server, &path, all).await;
+    let expected = [((201, 0), 2), ((429, 20_429), 18)];
+    assert_eq!(seen, BTreeMap::from(expected));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn codes_requested_together_for_one_recipient_are_no_more_than_it_may_get() {
+    let server = Arc::new(Server::start().await);
+    let table = [
+        ("", [((201, 0), 1), ((429, 60_212), 19)]),
+        (
+            "ResendSeconds=0&MaxSends=4",
+            [((201, 0), 4), ((429, 60_203), 16)],
+        ),
+    ];
+    for (settings, expected) in table {
+        let sid = service(&server, settings).await;
+        let path = format!("/v2/Services/{sid}/Verifications");
+        server.engine.messages.lock().unwrap().clear();
+        let seen = at_once(&server, &path, vec![TO.to_owned(); 20]).await;
+        assert_eq!(seen, BTreeMap::from(expected), "{settings}");
+        let sent = server.engine.messages.lock().unwrap().len();
+        assert_eq!(sent, expected[0].1, "{settings}");
+        let one = format!("{path}/%2B4915112345678");
+        let one = shown(&server.get(&server.admin(), &one).await);
+        assert_eq!(one["send_count"], expected[0].1, "{settings}");
+    }
+}
+
+#[tokio::test]
+async fn no_code_is_sent_to_a_recipient_whose_guesses_are_used_up() {
+    let server = Server::start().await;
+    let who = server.admin();
+    let sid = service(&server, "ResendSeconds=0").await;
+    let base = format!("/v2/Services/{sid}");
+    let (path, check) = (
+        format!("{base}/Verifications"),
+        format!("{base}/VerificationCheck"),
+    );
+    let begun = shown(&server.post(&who, &path, TO).await);
+    let code = sent_code(&server);
+    let wrong = if code == "000000" { "000001" } else { "000000" };
+    let guess = |code: &str| format!("To=%2B4915112345678&Code={code}");
+    for _ in 0..5 {
+        server.post(&who, &check, &guess(wrong)).await.is(201);
+    }
+    let refused = server.post(&who, &path, TO).await;
+    refused.is(429);
+    assert_eq!(refused.error()["code"], 60_202);
+    let wait: u64 = refused.headers["retry-after"]
+        .to_str()
+        .unwrap()
+        .parse()
+        .unwrap();
+    assert!((590..=600).contains(&wait), "{wait}");
+    server.post(&who, &check, &guess(&code)).await.is(429);
+    let one = format!("{path}/{}", begun["sid"].as_str().unwrap());
+    server.post(&who, &one, "Status=approved").await.is(404);
+    let canceled = shown(&server.post(&who, &one, "Status=canceled").await);
+    assert_eq!(canceled["status"], "canceled");
+    server.post(&who, &path, TO).await.is(201);
+    let again = server.post(&who, &check, &guess(&sent_code(&server))).await;
+    assert_eq!(shown(&again)["status"], "approved");
+}
+
+#[tokio::test]
+async fn a_code_that_cannot_be_sent_leaves_everything_as_it_was() {
+    let server = Server::start().await;
+    let who = server.admin();
+    let sid = service(&server, "CustomCodeEnabled=true&ResendSeconds=0").await;
+    let base = format!("/v2/Services/{sid}");
+    let path = format!("{base}/Verifications");
+    let busy = |on: bool| server.engine.is_busy.store(on, Ordering::Relaxed);
+    let sent = async || {
+        let list = shown(&server.get(&who, "/v2/Attempts").await);
+        list["attempts"].as_array().unwrap().len()
+    };
+    busy(true);
+    server.post(&who, &path, TO).await.is(429);
+    assert_eq!(sent().await, 0);
+    let one = format!("{path}/%2B4915112345678");
+    server.get(&who, &one).await.is(404);
+    busy(false);
+    let first = format!("{TO}&CustomCode=first1");
+    server.post(&who, &path, &first).await.is(201);
+    busy(true);
+    let second = format!("{TO}&CustomCode=second2");
+    server.post(&who, &path, &second).await.is(429);
+    assert_eq!(sent().await, 1);
+    assert_eq!(shown(&server.get(&who, &one).await)["send_count"], 1);
+    // The code that has arrived is right.
+    let check = format!("{base}/VerificationCheck");
+    let answer = server
+        .post(&who, &check, "To=%2B4915112345678&Code=first1")
+        .await;
+    assert_eq!(shown(&answer)["status"], "approved");
+    // Without a sender nothing is recorded either.
+    busy(false);
+    let form = "FriendlyName=Other";
+    let other = shown(&server.post(&who, "/v2/Services", form).await);
+    let path = format!(
+        "/v2/Services/{}/Verifications",
+        other["sid"].as_str().unwrap()
+    );
+    server.post(&who, &path, TO).await.is(400);
+    assert_eq!(sent().await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_of_one_time_passwords_is_made_once() {
+    let server = Arc::new(Server::start().await);
+    let mut tasks = JoinSet::new();
+    for n in 0..20 {
+        let server = Arc::clone(&server);
+        tasks.spawn(async move {
+            let json = [("content-type", "application/json")];
+            let body = format!(
+                r#"{{"service":"Shop","from":"+15550001","to":"+49151123456{n:02}","body":"{{code}}"}}"#
+            );
+            let who = server.admin();
+            let sent = server
+                .ask("POST", Some(&who), "/2fa/send", &json, &body)
+                .await;
+            sent.is(200);
+        });
+    }
+    while let Some(done) = tasks.join_next().await {
+        done.unwrap();
+    }
+    let list = shown(&server.get(&server.admin(), "/v2/Services").await);
+    assert_eq!(list["services"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_text_that_is_not_sent_becomes_a_call_if_the_code_is_still_needed() {
+    let server = Server::start().await;
+    let who = server.admin();
+    let sid = service(&server, "FallbackChannel=call").await;
+    let path = format!("/v2/Services/{sid}/Verifications");
+    let called = || server.engine.created.lock().unwrap().len();
+    // The recipient, how its verification ends before, the response to the text, and whether it is called.
+    let table = [
+        ("+4930111110001", None, 200, false),
+        ("+4930111110002", Some("canceled"), 480, false),
+        ("+4930111110003", Some("approved"), 480, false),
+        ("+4930111110004", None, 480, true),
+    ];
+    for (to, ended, response, is_called) in table {
+        let to = to.replace('+', "%2B");
+        let form = format!("To={to}&Channel=sms");
+        server.post(&who, &path, &form).await.is(201);
+        if let Some(status) = ended {
+            let form = format!("Status={status}");
+            let one = format!("{path}/{to}");
+            server.post(&who, &one, &form).await.is(200);
+        }
+        assert_eq!(called(), 0);
+        let over = server.engine.outcomes.lock().unwrap().pop().unwrap();
+        over.send((response, String::new())).unwrap();
+        let waits = if is_called { 5_000 } else { 200 };
+        for _ in 0..waits / 10 {
+            if called() > 0 {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        assert_eq!(called(), usize::from(is_called), "{to}");
+    }
+}
+
+#[tokio::test]
+async fn the_record_of_a_text_does_not_have_its_code() {
+    let server = Server::start().await;
+    let sid = service(&server, "").await;
+    let path = format!("/v2/Services/{sid}/Verifications");
+    server.post(&server.admin(), &path, TO).await.is(201);
+    let messages = server.engine.messages.lock().unwrap();
+    let shown = messages[0].recorded_as.as_deref();
+    assert_eq!(shown, Some("Your Shop code is [code removed]."));
 }

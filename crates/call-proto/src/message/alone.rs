@@ -48,6 +48,10 @@ impl TextMessage {
     pub fn new(settings: &Settings, new: NewMessage, seed: u64, now: Timestamp) -> Self {
         let mut ids = Ids::new(seed);
         let target = Target::parse(&new.to, Bare::ClientOrNumber);
+        let (body, unrecorded) = match new.recorded_as {
+            Some(shown) => (shown, Some(new.body)),
+            None => (new.body, None),
+        };
         let record = Message {
             sid: MessageSid::new(now, ids.bytes()),
             instance: settings.instance,
@@ -55,7 +59,7 @@ impl TextMessage {
             call: None,
             from: without_password(&new.from),
             to: without_password(&new.to),
-            body: new.body,
+            body,
             direction: new.direction,
             status: MessageStatus::Sending,
             error_code: None,
@@ -80,7 +84,10 @@ impl TextMessage {
         let told = first.map(|first| first.callback(&record, ids.event(now)));
         facts.extend(told.map(Fact::Callback));
         let mut message = Self {
-            sending: Sending::new(record, new.headers, last, now),
+            sending: Sending {
+                text: unrecorded,
+                ..Sending::new(record, new.headers, last, now)
+            },
             ids,
             commands: vec![MessageCommand::Commit(facts)],
         };

@@ -343,6 +343,7 @@ impl TextRun {
             from: sms.from.clone().unwrap_or_else(|| self.arrival.to.clone()),
             to: sms.to.clone().unwrap_or_else(|| self.arrival.from.clone()),
             body: sms.text.clone(),
+            recorded_as: None,
             direction: MessageDirection::OutboundReply,
             headers: self.headers.clone(),
             callback: callback.map(|url| CallbackTarget {

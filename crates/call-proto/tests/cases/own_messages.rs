@@ -29,6 +29,7 @@ struct Run {
     callbacks: Vec<Callback>,
     codes: Vec<u16>,
     sent: Vec<String>,
+    texts: Vec<String>,
     asked: Vec<Target>,
     /// The kinds of commands, in order.
     order: Vec<&'static str>,
@@ -49,10 +50,13 @@ impl Run {
                 MessageCommand::Send(message) => {
                     self.order.push("send");
                     self.sent.push(message.route.uri.clone());
+                    self.texts.push(message.text);
                 }
                 MessageCommand::Trace(entry) => {
                     assert_eq!(entry.owner, machine.record().lane());
-                    assert!(!format!("{entry:?}").contains("s3cret"), "{entry:?}");
+                    for secret in ["s3cret", "1234"] {
+                        assert!(!format!("{entry:?}").contains(secret), "{entry:?}");
+                    }
                 }
             }
         }
@@ -107,6 +111,7 @@ fn new(callback: bool) -> NewMessage {
         from: "Shop".to_owned(),
         to: "client:ann".to_owned(),
         body: "words".to_owned(),
+        recorded_as: None,
         direction: model::MessageDirection::OutboundApi,
         headers: Vec::new(),
         callback: callback.then(|| CallbackTarget {
@@ -320,6 +325,22 @@ fn what_is_kept_for_a_crash_reports_the_same() {
         let kept: MessageFarewell = serde_json::from_str(&kept).expect("as it was written");
         assert_eq!(&kept.callback(&run.records[1], last.event), last);
     }
+}
+
+#[test]
+fn a_text_that_must_not_be_kept_is_only_sent() {
+    let message = NewMessage {
+        body: "Your code is 1234.".to_owned(),
+        recorded_as: Some("Your code is [code removed].".to_owned()),
+        ..new(true)
+    };
+    let inputs = [(1, Input::Routes(Ok(1))), (2, Input::Answer(200))];
+    let run = run(message, &inputs);
+    assert_eq!(run.texts, ["Your code is 1234."]);
+    assert_eq!(run.records[1].body, "Your code is [code removed].");
+    let kept = (&run.records, &run.callbacks, &run.kept);
+    let kept = format!("{kept:?}");
+    assert!(!kept.contains("1234"), "{kept}");
 }
 
 #[test]

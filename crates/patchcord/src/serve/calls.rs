@@ -1,6 +1,6 @@
 //! The call engine as used by the API.
 
-use api::{Calls, Messages, Monitor};
+use api::{Calls, MessageOutcome, Messages, Monitor};
 use async_trait::async_trait;
 use call::Engine;
 use call_proto::{
@@ -45,6 +45,13 @@ impl Messages for LiveCalls {
 
     fn route_health(&self, route: MessageRouteSid) -> RouteHealth {
         self.0.route_health(route)
+    }
+
+    async fn send_and_watch(
+        &self,
+        new: NewMessage,
+    ) -> Result<(Message, MessageOutcome), SendError> {
+        self.0.send_and_watch(new).await
     }
 }
 

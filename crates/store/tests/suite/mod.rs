@@ -28,6 +28,7 @@ mod recordings;
 mod registrations;
 mod replies;
 pub(crate) mod values;
+pub(crate) mod verify;
 
 pub(crate) use accounts::*;
 pub(crate) use audit::*;
@@ -45,6 +46,7 @@ pub(crate) use recordings::*;
 pub(crate) use registrations::*;
 pub(crate) use replies::*;
 use values::*;
+pub(crate) use verify::*;
 
 /// An empty database.
 pub(crate) struct Database {
@@ -131,6 +133,13 @@ macro_rules! for_each_case {
             a_server_changes_only_registrations_of_its_own,
             registrations_of_an_earlier_release_go_to_the_first_server,
             expired_registrations_of_a_server_that_is_gone_are_removed,
+            a_verification_ends_once,
+            a_code_is_taken_back,
+            codes_requested_together_are_no_more_than_the_limits,
+            guesses_made_together_are_no_more_than_the_limit,
+            a_service_of_a_name_is_made_once,
+            limits_of_a_service_and_safe_numbers_come_back,
+            old_verifications_are_forgotten,
         }
     };
 }

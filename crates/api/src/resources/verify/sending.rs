@@ -1,44 +1,26 @@
 //! Sends codes and checks guesses, for every API that verifies.
 //!
 //! A code is derived from the identifier of its verification with the key of the server: it need not be stored to be sent
-//! again. **Invariant: whoever reads the database, the log or an answer learns no code.**
+//! again. **Invariants: no record, log line or answer contains a code; a code is recorded, within the limits, before it is
+//! sent.** Left to others: the channels (`delivery`).
 
 use std::time::Duration;
 
-use axum::body::Body;
-use axum::extract::Request;
-use axum::response::Response;
-use call_proto::{Dialect, Document, Legs, NewCall, NewMessage};
-use http::header::CONTENT_TYPE;
-use http::{HeaderValue, StatusCode};
 use model::record::Account;
-use model::{
-    AccountSid, Bare, MessageDirection, MessageStatus, Target, Timestamp, VerificationSid,
-    VerifyAttemptSid, error,
-};
-use store::{SendTo, StoreError};
-use tracing::warn;
-use url::form_urlencoded::parse;
-use verify::{Attempt, Channel, Limit, Service, Spoken, Status, Verification};
+use model::{Timestamp, VerificationSid, VerifyAttemptSid, error};
+use store::{Hit, NewCode, SendTo};
+use verify::{Attempt, Channel, Limit, Service, Status, Verification};
 
+use super::delivery::Delivery;
 use crate::ApiState;
 use crate::context::{Context, now};
 use crate::failure::Failure;
-use crate::resources::caller_ids::validation::{own_number, top};
 use crate::resources::calls;
-
-/// Path of the address that speaks a code after a key was pressed.
-pub(crate) const PATH: &str = "/restcomm/verifications";
 
 const CODE: &str = "verify-code";
 const DIGEST: &str = "verify-digest";
-const SPEAK: &str = "verify-speak";
-/// How long a call may ring, and how long it may last.
-const RINGING: Duration = Duration::from_secs(60);
-const LASTING: Duration = Duration::from_secs(180);
-/// How long the outcome of a message is awaited before the other channel is used, and how often it is looked up.
-const PATIENCE: Duration = Duration::from_secs(60);
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// How often a request for a code begins again because another one was faster.
+const ATTEMPTS: usize = 5;
 
 /// What is asked for besides the service.
 #[derive(Debug, Clone)]
@@ -76,14 +58,6 @@ pub(crate) enum Checked {
     None,
 }
 
-fn no_verification(to: &str) -> Failure {
-    let text = format!(
-        "there is no pending verification of {}",
-        crate::params::shown(to)
-    );
-    Failure::not_found().saying(text)
-}
-
 /// The digits of a verification's code.
 fn derived(state: &ApiState, sid: VerificationSid, length: i64) -> String {
     let length = usize::try_from(length).unwrap_or(6).clamp(4, 10);
@@ -94,7 +68,7 @@ fn derived(state: &ApiState, sid: VerificationSid, length: i64) -> String {
     format!("{:0length$}", number % below)
 }
 
-fn code_of(
+pub(super) fn code_of(
     state: &ApiState,
     service: &Service,
     sid: VerificationSid,
@@ -117,23 +91,83 @@ pub(crate) async fn start(
     service: &Service,
     wanted: Wanted,
 ) -> Result<Verification, Failure> {
-    let (state, now) = (context.state, now());
+    let state = context.state;
     calls::not_draining(context)?;
     check_wanted(service, &wanted)?;
-    permit(state, service, &wanted, now).await?;
-    let pending = state
-        .store
-        .pending_verification(service.sid, &wanted.to)
-        .await?;
-    let pending = pending.filter(|one| one.status_at(now) == Status::Pending);
-    let sid = pending
-        .as_ref()
-        .map_or_else(|| VerificationSid::new(now, rand::random()), |one| one.sid);
+    let is_test = !service.settings.test_code.is_empty();
+    let delivery = if is_test {
+        None
+    } else {
+        Some(Delivery::prepare(context, account, service, &wanted).await?)
+    };
+    for _ in 0..ATTEMPTS {
+        let (new, code) = plan(state, service, &wanted, now()).await?;
+        if !state.store.record_code(&new).await? {
+            // Another request was first: what it has changed says what follows for this one.
+            continue;
+        }
+        if let Some(delivery) = delivery
+            && let Err(failure) = delivery.send(state, (new.verification.sid, code)).await
+        {
+            state.store.revoke_code(&new).await?;
+            return Err(failure);
+        }
+        return Ok(new.verification);
+    }
+    let text = "other requests are sending codes to this recipient";
+    let refused = Failure::of(error::VERIFY_TOO_SOON).saying(text);
+    Err(refused.retry_after(1))
+}
+
+/// A code to be recorded and sent, as far as it is allowed by what is recorded now.
+async fn plan(
+    state: &ApiState,
+    service: &Service,
+    wanted: &Wanted,
+    now: Timestamp,
+) -> Result<(NewCode, String), Failure> {
+    let store = &state.store;
+    let before = store.pending_verification(service.sid, &wanted.to).await?;
+    let before = before.filter(|one| now < one.expires);
+    if let Some(one) = &before
+        && one.status_at(now) == Status::TooManyChecks
+    {
+        let wait = one.expires.since(now).as_secs().max(1);
+        return Err(Failure::of(error::VERIFY_CHECKED_OUT).retry_after(wait));
+    }
+    let (today, is_safe) = permit(state, service, wanted, now).await?;
+    let hits = hits(state, service, wanted, now).await?;
+    let sid = match &before {
+        Some(one) => one.sid,
+        None => VerificationSid::new(now, rand::random()),
+    };
     let code = code_of(state, service, sid, wanted.code.as_deref());
-    let digest = state
-        .store
-        .key()
-        .sign(DIGEST, &Verification::sealed(sid, &code));
+    let digest = store.key().sign(DIGEST, &Verification::sealed(sid, &code));
+    let settings = &service.settings;
+    let verification = match &before {
+        Some(one) => Verification {
+            channel: wanted.channel,
+            digest,
+            sends: one.sends + 1,
+            updated: now,
+            ..one.clone()
+        },
+        None => Verification {
+            sid,
+            account: service.account,
+            service: service.sid,
+            to: wanted.to.clone(),
+            channel: wanted.channel,
+            status: Status::Pending,
+            digest,
+            sends: 1,
+            checks: 0,
+            max_checks: settings.max_checks,
+            expires: now + Duration::from_secs(settings.valid_s.unsigned_abs()),
+            created: now,
+            updated: now,
+        },
+    };
     let attempt = Attempt {
         sid: VerifyAttemptSid::new(now, rand::random()),
         account: service.account,
@@ -146,61 +180,16 @@ pub(crate) async fn start(
         created: now,
         updated: now,
     };
-    let settings = &service.settings;
-    let verification = match pending {
-        Some(pending) => {
-            let next = Verification {
-                channel: wanted.channel,
-                digest,
-                sends: pending.sends + 1,
-                updated: now,
-                ..pending
-            };
-            if !state.store.resend_verification(&next, &attempt).await? {
-                return Err(no_verification(&wanted.to));
-            }
-            next
-        }
-        None => {
-            let valid = Duration::from_secs(settings.valid_s.unsigned_abs());
-            let new = Verification {
-                sid,
-                account: service.account,
-                service: service.sid,
-                to: wanted.to.clone(),
-                channel: wanted.channel,
-                status: Status::Pending,
-                digest,
-                sends: 1,
-                checks: 0,
-                max_checks: settings.max_checks,
-                expires: now + valid,
-                created: now,
-                updated: now,
-            };
-            match state.store.insert_verification(&new, &attempt).await {
-                Err(StoreError::Duplicate(_)) => {
-                    let text = "another request is sending a code to this recipient";
-                    return Err(Failure::of(error::VERIFY_TOO_SOON)
-                        .saying(text)
-                        .retry_after(1));
-                }
-                inserted => inserted?,
-            }
-            new
-        }
+    let new = NewCode {
+        settings: settings.clone(),
+        is_safe,
+        today,
+        verification,
+        before,
+        attempt,
+        hits,
     };
-    if settings.test_code.is_empty() {
-        let sent = deliver(context, account, service, &wanted, (sid, &code)).await;
-        if let Err(failure) = sent {
-            state
-                .store
-                .end_verification(sid, Status::Failed, now)
-                .await?;
-            return Err(failure);
-        }
-    }
-    Ok(verification)
+    Ok((new, code))
 }
 
 /// Refuses what the service does not allow, whatever was sent before.
@@ -228,13 +217,13 @@ fn check_wanted(service: &Service, wanted: &Wanted) -> Result<(), Failure> {
     }
 }
 
-/// Checks all limits, and counts the code at those of the application.
+/// Checks the limits of the service. Returns how many codes it has sent within a day, and whether the recipient is safe.
 async fn permit(
     state: &ApiState,
     service: &Service,
     wanted: &Wanted,
     now: Timestamp,
-) -> Result<(), Failure> {
+) -> Result<(i64, bool), Failure> {
     let of = SendTo {
         service: service.sid,
         to: &wanted.to,
@@ -243,6 +232,17 @@ async fn permit(
     let seen = state.store.seen_codes(&of, now).await?;
     let safe = state.store.safe_number(service.account, &wanted.to).await?;
     verify::judge(&service.settings, &seen, safe.is_some()).map_err(refusal)?;
+    Ok((seen.today, safe.is_some()))
+}
+
+/// Checks the limits of the application. Returns where the code will count.
+async fn hits(
+    state: &ApiState,
+    service: &Service,
+    wanted: &Wanted,
+    now: Timestamp,
+) -> Result<Vec<Hit>, Failure> {
+    let mut hits = Vec::new();
     for (name, value) in &wanted.limits {
         let limit = state.store.verify_limit_of_name(service.sid, name).await?;
         let limit = limit.ok_or_else(|| {
@@ -252,7 +252,8 @@ async fn permit(
         })?;
         let all = store::Window::at(0, 10);
         for bucket in state.store.verify_buckets(&limit, &all).await?.items {
-            if !state.store.hit_bucket(&bucket, value, now).await? {
+            let hit = state.store.hit(&bucket, value, now);
+            if state.store.is_full(&hit).await? {
                 let period_s = bucket.period_s.max(1);
                 let left = period_s - now.as_millis() / 1_000 % period_s;
                 let text = format!(
@@ -262,9 +263,10 @@ async fn permit(
                 let refused = Failure::of(error::TOO_MANY_REQUESTS).saying(text);
                 return Err(refused.retry_after(left.unsigned_abs()));
             }
+            hits.push(hit);
         }
     }
-    Ok(())
+    Ok(hits)
 }
 
 fn refusal(limit: Limit) -> Failure {
@@ -278,170 +280,6 @@ fn refusal(limit: Limit) -> Failure {
     Failure::of(code)
         .saying(limit.to_string())
         .retry_after(seconds)
-}
-
-/// Hands the code to the channel.
-async fn deliver(
-    context: &Context<'_>,
-    account: &Account,
-    service: &Service,
-    wanted: &Wanted,
-    (sid, code): (VerificationSid, &str),
-) -> Result<(), Failure> {
-    let state = context.state;
-    let from = match (&wanted.from, service.settings.from.as_str()) {
-        (Some(from), _) => from.clone(),
-        (None, "") => own_number(state, account.sid).await?.ok_or_else(|| {
-            let text =
-                "From: the account has no number to send from; buy one, or set From of the service";
-            Failure::of(error::VERIFY_PARAMETER).saying(text)
-        })?,
-        (None, from) => from.to_owned(),
-    };
-    let author = top(context, account).await?;
-    let sending = Sending {
-        account: account.sid,
-        author,
-        from,
-        service: service.clone(),
-        wanted: wanted.clone(),
-        sid,
-        code: code.to_owned(),
-    };
-    match wanted.channel {
-        Channel::Sms => {
-            let message = sending.text(state).await?;
-            let fallback = service.settings.fallback.parse::<Channel>();
-            if fallback == Ok(Channel::Call) {
-                tokio::spawn(sending.call_if_unsent(state.clone(), message));
-            }
-            Ok(())
-        }
-        Channel::Call => sending.call(state).await,
-        Channel::Email => Err(Failure::of(error::VERIFY_NO_CHANNEL)),
-    }
-}
-
-/// A code on its way.
-struct Sending {
-    account: AccountSid,
-    author: AccountSid,
-    from: String,
-    service: Service,
-    wanted: Wanted,
-    sid: VerificationSid,
-    code: String,
-}
-
-impl Sending {
-    fn name(&self) -> &str {
-        self.wanted.name.as_deref().unwrap_or(&self.service.name)
-    }
-
-    async fn text(&self, state: &ApiState) -> Result<model::MessageSid, Failure> {
-        let settings = &self.service.settings;
-        let template = self
-            .wanted
-            .template
-            .as_deref()
-            .unwrap_or(&settings.template);
-        let body = verify::message(
-            &self.wanted.locale,
-            template,
-            self.name(),
-            &self.code,
-            settings.warns,
-        );
-        let new = NewMessage {
-            account: self.account,
-            from: self.from.clone(),
-            to: self.wanted.to.clone(),
-            body,
-            direction: MessageDirection::OutboundApi,
-            headers: Vec::new(),
-            callback: None,
-            // A code that comes too late is worth nothing.
-            validity: Some(Duration::from_secs(settings.valid_s.unsigned_abs())),
-            dialect: Dialect::TWILIO,
-        };
-        let sent = state.messages.send(new).await;
-        Ok(sent.map_err(crate::resources::messages::not_sent)?.sid)
-    }
-
-    async fn call(&self, state: &ApiState) -> Result<(), Failure> {
-        let settings = &self.service.settings;
-        let text = if settings.asks_for_key {
-            verify::question(&self.wanted.locale, &self.address(state))
-        } else {
-            self.spoken()
-        };
-        let new = NewCall {
-            account: self.account,
-            from: self.from.clone(),
-            target: Target::parse(&self.wanted.to, Bare::Number),
-            headers: Vec::new(),
-            planned: Document::of_text(text, self.author).into(),
-            send_digits: self.wanted.send_digits.clone(),
-            detection: None,
-            callback: None,
-            recording: None,
-            timeout: RINGING,
-            time_limit: Some(LASTING),
-            credentials: None,
-            legs: Legs::One,
-            dialect: Dialect::TWILIO,
-        };
-        state
-            .calls
-            .create(new)
-            .await
-            .map(drop)
-            .map_err(calls::not_created)
-    }
-
-    fn spoken(&self) -> String {
-        verify::document(&Spoken {
-            locale: &self.wanted.locale,
-            name: self.name(),
-            code: &self.code,
-            repeat: self.service.settings.repeat,
-        })
-    }
-
-    /// The address whose answer speaks the code. The code is not in it, because addresses are logged.
-    fn address(&self, state: &ApiState) -> String {
-        let mut query = url::form_urlencoded::Serializer::new(String::new());
-        query
-            .append_pair("Verification", &self.sid.to_string())
-            .append_pair("Locale", &self.wanted.locale)
-            .append_pair("Name", self.name());
-        let query = query.finish();
-        let signature = state.store.key().sign(SPEAK, &query);
-        format!("{}{PATH}?{query}&Signature={signature}", state.public_base)
-    }
-
-    /// Calls the recipient if the message turns out not to be sent.
-    async fn call_if_unsent(self, state: ApiState, message: model::MessageSid) {
-        let until = tokio::time::Instant::now() + PATIENCE;
-        while tokio::time::Instant::now() < until {
-            tokio::time::sleep(LOOK_EVERY).await;
-            let status = match state.store.message(message).await {
-                Ok(found) => found.map(|message| message.status),
-                Err(error) => {
-                    warn!(%error, "the outcome of a code's message cannot be looked up");
-                    None
-                }
-            };
-            match status {
-                Some(MessageStatus::Failed | MessageStatus::Undelivered) => break,
-                Some(MessageStatus::Sent | MessageStatus::Delivered) => return,
-                _ => {}
-            }
-        }
-        if let Err(failure) = self.call(&state).await {
-            warn!(verification.sid = %self.sid, ?failure, "a code could be sent neither as a message nor by a call");
-        }
-    }
 }
 
 /// Compares a guess, after it was counted.
@@ -459,7 +297,7 @@ pub(crate) async fn check(
     };
     match one.status_at(now) {
         Status::Pending => {}
-        Status::TooManyChecks => return Ok(Checked::TooMany),
+        Status::TooManyChecks if now < one.expires => return Ok(Checked::TooMany),
         _ => return Ok(Checked::None),
     }
     if !state.store.count_guess(one.sid, now).await? {
@@ -487,43 +325,4 @@ pub(crate) async fn check(
     }
     one.status = Status::Approved;
     Ok(Checked::Right(one))
-}
-
-/// Answers the request of the `<Gather>` before a code is spoken.
-pub(crate) async fn speak(state: &ApiState, request: Request) -> Response {
-    let query = request.uri().query().unwrap_or_default();
-    let text = match spoken_after_key(state, query).await {
-        Some(text) => text,
-        None => "<Response><Hangup/></Response>".to_owned(),
-    };
-    let mut response = Response::new(Body::from(text));
-    *response.status_mut() = StatusCode::OK;
-    let content_type = HeaderValue::from_static("application/xml");
-    response.headers_mut().insert(CONTENT_TYPE, content_type);
-    response
-}
-
-async fn spoken_after_key(state: &ApiState, query: &str) -> Option<String> {
-    let (signed, signature) = query.rsplit_once("&Signature=")?;
-    if !state.store.key().is_signed(SPEAK, signed, signature) {
-        return None;
-    }
-    let value = |name: &str| {
-        let mut pairs = parse(signed.as_bytes());
-        pairs
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value.into_owned())
-    };
-    let sid: VerificationSid = value("Verification")?.parse().ok()?;
-    let one = state.store.verification(sid).await.ok()??;
-    if one.status_at(now()) != Status::Pending {
-        return None;
-    }
-    let service = state.store.verify_service(one.service).await.ok()??;
-    Some(verify::document(&Spoken {
-        locale: &value("Locale")?,
-        name: &value("Name")?,
-        code: &code_of(state, &service, sid, None),
-        repeat: service.settings.repeat,
-    }))
 }

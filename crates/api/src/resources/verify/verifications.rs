@@ -322,7 +322,13 @@ async fn update(context: &Context<'_>, account: &Account, path: &str) -> Answer 
         Some(text) if text.trim().eq_ignore_ascii_case("approved") => Status::Approved,
         _ => Status::Canceled,
     };
-    if one.status_at(now) != Status::Pending
+    let can_end = match one.status_at(now) {
+        Status::Pending => true,
+        // The next code need not wait until it has expired.
+        Status::TooManyChecks => status == Status::Canceled,
+        Status::Approved | Status::Canceled | Status::Expired | Status::Failed => false,
+    };
+    if !can_end
         || !context
             .state
             .store
