@@ -2,8 +2,20 @@
 
 use model::DialectName;
 use model::record::recording_seconds;
+use serde::{Deserialize, Serialize};
 
-use crate::request::Legs;
+/// How the API's call to a client with several phones is put on record. Without meaning if it has one phone.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Legs {
+    /// One record for each phone, unrelated to the others; only to replay journals from before they were related.
+    #[default]
+    Apart,
+    /// One record for each phone; the first is the parent of the others.
+    Linked,
+    /// One record for all phones, that of the call: whichever phone answers, it becomes this call.
+    One,
+}
 
 /// Behaviour of one dialect; no other code compares dialects.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -33,7 +33,7 @@ use crate::letter::{
 };
 use crate::profile::Profile;
 use crate::recording_request::NewRecording;
-use crate::request::{Legs, ModifyError};
+use crate::request::ModifyError;
 use crate::trace;
 use crate::transfer::{Attended, Transfer};
 

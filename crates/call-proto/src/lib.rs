@@ -68,7 +68,7 @@ pub use command::{
 };
 pub use context::{MakeAddress, RecordingAddress, Settings};
 pub use detection::{Answerer, Detection};
-pub use dialect::Dialect;
+pub use dialect::{Dialect, Legs};
 pub use event::{
     Ask, AudioFailure, Clip, Coaching, Confidence, DigitWay, Document, Event, Fallback,
     FetchFailure, Fetched, Headers, LegEvent, MediaEvent, Modify, ParticipantChange, Planned,
@@ -94,7 +94,7 @@ pub use relay_news::{
     ToAgent,
 };
 pub use request::{
-    Changed, CreateError, Legs, ModifyError, NewCall, NewMessage, NewParticipant, SendError,
+    Changed, CreateError, ModifyError, NewCall, NewMessage, NewParticipant, SendError,
 };
 pub use room::{LONGEST_CONFERENCE, Room, RoomCommand, RoomInput, RoomOpening};
 pub use stand_in::{Conduct, StandIn};

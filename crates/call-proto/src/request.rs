@@ -4,28 +4,14 @@
 use std::time::Duration;
 
 use model::{AccountSid, CallSid, HttpMethod, MessageDirection, RecordingSid};
-use serde::{Deserialize, Serialize};
 
 use crate::callback::{CallbackTarget, LegCallback};
 use crate::command::Target;
 use crate::detection::Detection;
-use crate::dialect::Dialect;
+use crate::dialect::{Dialect, Legs};
 use crate::event::{Headers, Planned, Unreachable};
 use crate::interjection::InterjectionRefusal;
 use crate::recording_request::{NewRecording, RecordingRefusal};
-
-/// How the API's call to a client with several phones is put on record. Without meaning if it has one phone.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Legs {
-    /// One record for each phone, unrelated to the others; only to replay journals from before they were related.
-    #[default]
-    Apart,
-    /// One record for each phone; the first is the parent of the others.
-    Linked,
-    /// One record for all phones, that of the call: whichever phone answers, it becomes this call.
-    One,
-}
 
 /// A call to create.
 #[derive(Clone, PartialEq, Eq, Debug)]

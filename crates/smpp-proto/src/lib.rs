@@ -2,7 +2,8 @@
 //!
 //! Sans-IO: bytes and `now` come in as arguments, outputs are polled. Numbers of sections refer to
 //! the *Short Message Peer to Peer Protocol Specification v3.4, issue 1.2*, and those of alphabets
-//! and headers to 3GPP TS 23.038 and 23.040.
+//! and headers to 3GPP TS 23.038 and 23.040. **Invariant: whatever an SMSC sends, nothing here panics, and what it keeps
+//! of it is bounded.**
 
 pub mod codec;
 pub mod gsm7;

@@ -1,3 +1,5 @@
+//! Sessions in virtual time: what is sent, and what is reported.
+
 #![expect(clippy::disallowed_methods, reason = "any time serves as the start")]
 
 use std::collections::BTreeSet;
