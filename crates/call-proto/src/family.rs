@@ -22,7 +22,7 @@ use crate::callback::{CallbackTarget, LegCallback};
 use crate::command::{Addressed, Invite, MediaCommand, Target};
 use crate::context::{Context, Letter, Settings};
 use crate::detection::Detection;
-use crate::dialect::Dialect;
+use crate::dialect::{Dialect, Legs};
 use crate::event::{Document, Event, Headers, MediaEvent, Planned, PlayId, Redirect, Req, Route};
 use crate::fact::Reason;
 use crate::fork::Fork;

@@ -395,7 +395,16 @@ async fn the_mails_and_verifications_of_a_person_are_erased() {
     let service = model::VerifyServiceSid::from_bytes([1; 16]);
     let store = &server.store;
     let (one, attempt) = verification(p, service, at);
-    store.insert_verification(&one, &attempt).await.unwrap();
+    let code = store::NewCode {
+        settings: verify::Settings::default(),
+        is_safe: true,
+        today: 0,
+        verification: one.clone(),
+        before: None,
+        attempt: attempt.clone(),
+        hits: Vec::new(),
+    };
+    assert!(store.record_code(&code).await.unwrap());
     let safe = verify::SafeNumber {
         sid: model::VerifySafeSid::from_bytes([1; 16]),
         account: p,
