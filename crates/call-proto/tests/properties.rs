@@ -301,8 +301,8 @@ fn random_world(seed: u64, weather: Weather) -> World {
         Recognizer::Missing,
     ]);
     world.agents = vec![
-        ("siprec:main", "[{expect: start}, {expect: stop}]"),
-        ("siprec:leaves", "[{expect: start}, {wait: 3s}, close]"),
+        ("siprec:main", "[{wait: 30s}]"),
+        ("siprec:leaves", "[{wait: 3s}, close]"),
         ("siprec:gone", "unreachable"),
         (
             "ws://app/texts",

@@ -412,6 +412,7 @@ mod tests {
     /// What of the trace is shown as it is; errors and warnings without their numbers.
     const AS_IT_IS: &[(Lane, Way, &str)] = &[
         (Lane::Sip, Way::In, "lost"),
+        (Lane::Sip, Way::Out, "takes over"),
         (Lane::Sip, Way::Here, "lost"),
         (Lane::Http, Way::In, "error"),
         (Lane::Rcml, Way::Here, "<Dial> ended"),
