@@ -121,6 +121,11 @@ fn check(run: &Run, seed: u64) {
                 words.push(format!("{} {} {}", callback.url, sid.1, status.1));
                 continue;
             }
+            let siprec = about("SiprecSid").zip(about("SiprecEvent"));
+            if let Some((sid, event)) = siprec {
+                words.push(format!("{} {} {}", callback.url, sid.1, event.1));
+                continue;
+            }
             let about = match (about("StreamSid"), about("StreamEvent")) {
                 (Some(sid), Some(event)) => Some((sid.1.as_str(), event.1.as_str())),
                 _ => about("MessageSid")

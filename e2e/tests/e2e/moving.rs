@@ -271,7 +271,7 @@ fn a_backup_under_load_has_every_row_that_was_committed_before_it() -> anyhow::R
     });
     let before = before?;
     let said = succeeded(&output?)?;
-    ensure!(said.contains("1 recordings have no file"), "{said}");
+    ensure!(said.contains("1 recording has no file"), "{said}");
     ensure!(after >= before.len(), "{after} numbers");
     stop(&mut server)?;
 
@@ -281,7 +281,7 @@ fn a_backup_under_load_has_every_row_that_was_committed_before_it() -> anyhow::R
         .output()?;
     ensure!(checked.status.success(), "{checked:?}");
     let said = succeeded(&restore(&made, &data).output()?)?;
-    ensure!(said.contains("1 recordings"), "{said}");
+    ensure!(said.contains("1 recording"), "{said}");
     ensure!(std::fs::read(data.join(&recording))? == b"RIFF");
     let twice = refused(restore(&made, &data))?;
     ensure!(twice.contains("exists already"), "{twice}");
