@@ -302,7 +302,7 @@ fn nothing_is_lost_when_the_server_is_killed() -> anyhow::Result<()> {
         .collect();
     ensure!(lost.is_empty(), "{lost:?}");
     let twice = counts.values().filter(|count| **count > 1).count();
-    println!("{} accepted, {twice} sent twice in 4 kills", accepted.len());
+    eprintln!("{} accepted, {twice} sent twice in 4 kills", accepted.len());
     // At most the claims of two windows per kill.
     ensure!(
         twice <= 4 * 10 && counts.values().all(|count| *count <= 3),
