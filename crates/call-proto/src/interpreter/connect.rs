@@ -136,8 +136,8 @@ fn send_to_recorder(siprec: Siprec, site: &mut Site<'_>, cx: &mut Context) {
     let _ = site.streams.open(opening, site.leg, cx);
 }
 
-/// The receiver of a stream's events; `None` if there is none, or its address is not valid, of which the
-/// owner of the account is notified.
+/// The receiver of a stream's events; `None` if none is set or its address is invalid. An invalid address is a
+/// notification of the account.
 fn callback(
     written: Option<&str>,
     method: HttpMethod,

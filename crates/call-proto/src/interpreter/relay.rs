@@ -68,7 +68,7 @@ enum Ear {
         req: Req,
         /// When it must end: set by the first word.
         latest: Option<Timestamp>,
-        /// When it is to end, which is no later.
+        /// When it ends unless more is said; never after `latest`.
         until: Option<Timestamp>,
         /// Whether its end was requested.
         is_ending: bool,

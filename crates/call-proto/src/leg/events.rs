@@ -205,7 +205,7 @@ impl Leg {
             | State::Opening(_)
             | State::Calling
             | State::Over => cx.leg(self.profile.sid, LegCommand::RejectReinvite { status: 491 }),
-            // It has no dialog in which one could arrive.
+            // A re-INVITE needs a dialog, and a head has none yet.
             State::Heading { .. } => {}
         }
     }
