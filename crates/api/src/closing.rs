@@ -21,13 +21,30 @@ pub(crate) fn file_of(folder: &Path, sid: RecordingSid) -> PathBuf {
     folder.join(format!("{sid}.wav"))
 }
 
-/// The name of a file that is about to be deleted, added to its own.
-const GONE: &str = ".gone";
+/// What becomes of the row of a recording whose file is set aside.
+#[derive(Clone, Copy)]
+pub(crate) enum Aside {
+    /// It is deleted.
+    Deleted,
+    /// It stays, and says that there is no file any more.
+    Emptied,
+}
 
-fn gone(file: &Path) -> PathBuf {
-    let mut name = file.as_os_str().to_owned();
-    name.push(GONE);
-    name.into()
+impl Aside {
+    /// The name of a file that is about to be deleted.
+    fn of(self, file: &Path) -> PathBuf {
+        let mut name = file.as_os_str().to_owned();
+        name.push(self.suffix());
+        name.into()
+    }
+
+    /// What it has in addition to its own name.
+    const fn suffix(self) -> &'static str {
+        match self {
+            Self::Deleted => ".gone",
+            Self::Emptied => ".emptied",
+        }
+    }
 }
 
 /// What a recording without a file means.
@@ -51,7 +68,7 @@ pub(crate) async fn remove_recordings(
 ) -> Result<Vec<(RecordingSid, std::io::Error)>, StoreError> {
     let (mut removed, mut kept) = (Vec::new(), Vec::new());
     for sid in sids {
-        match set_aside(&file_of(folder, sid), missing).await {
+        match set_aside(&file_of(folder, sid), Aside::Deleted, missing).await {
             Ok(()) => removed.push(sid),
             Err(error) => kept.push((sid, error)),
         }
@@ -60,7 +77,7 @@ pub(crate) async fn remove_recordings(
         store.delete_recordings(removed.clone()).await?;
     }
     for sid in removed {
-        remove_aside(&file_of(folder, sid)).await;
+        remove_aside(&file_of(folder, sid), Aside::Deleted).await;
     }
     Ok(kept)
 }
@@ -69,13 +86,13 @@ pub(crate) async fn remove_recordings(
 ///
 /// # Errors
 /// If it stays as it is, with the reason.
-async fn set_aside(file: &Path, missing: Missing) -> std::io::Result<()> {
-    let renamed = tokio::fs::rename(file, gone(file)).await;
+pub(crate) async fn set_aside(file: &Path, aside: Aside, missing: Missing) -> std::io::Result<()> {
+    let renamed = tokio::fs::rename(file, aside.of(file)).await;
     // Not before: it would be made again from the recording.
     let _ = tokio::fs::remove_file(file.with_extension("mp3")).await;
     match renamed {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let was_here = tokio::fs::try_exists(gone(file)).await.unwrap_or(false);
+            let was_here = tokio::fs::try_exists(aside.of(file)).await.unwrap_or(false);
             match was_here || missing == Missing::Lost {
                 true => Ok(()),
                 false => Err(error),
@@ -86,13 +103,13 @@ async fn set_aside(file: &Path, missing: Missing) -> std::io::Result<()> {
 }
 
 /// Deletes a file that was set aside.
-async fn remove_aside(file: &Path) {
-    let file = gone(file);
+pub(crate) async fn remove_aside(file: &Path, aside: Aside) {
+    let file = aside.of(file);
     if let Err(error) = tokio::fs::remove_file(&file).await
         && error.kind() != std::io::ErrorKind::NotFound
     {
         let file = file.display();
-        tracing::warn!(%error, %file, "a file of a deleted recording cannot be removed");
+        tracing::warn!(%error, %file, "the file of a removed recording cannot be deleted");
     }
 }
 
@@ -111,10 +128,18 @@ pub async fn finish_removals(store: &Store, folder: &Path) -> Result<(), StoreEr
     let mut begun = Vec::new();
     while let Ok(Some(file)) = files.next_entry().await {
         let name = file.file_name();
-        let sid = name
-            .to_str()
-            .and_then(|name| name.strip_suffix(GONE)?.strip_suffix(".wav"));
-        begun.extend(sid.and_then(|sid| sid.parse::<RecordingSid>().ok()));
+        let sid = |aside: Aside| {
+            let name = name.to_str()?.strip_suffix(aside.suffix())?;
+            name.strip_suffix(".wav")?.parse::<RecordingSid>().ok()
+        };
+        begun.extend(sid(Aside::Deleted));
+        // Until its row says so, the file shows that it was here.
+        if let Some(sid) = sid(Aside::Emptied)
+            && (store.why_recording_is_gone(sid).await?.is_some()
+                || store.recording(sid).await?.is_none())
+        {
+            remove_aside(&file_of(folder, sid), Aside::Emptied).await;
+        }
     }
     remove_recordings(store, folder, begun, Missing::Elsewhere)
         .await
@@ -123,7 +148,7 @@ pub async fn finish_removals(store: &Store, folder: &Path) -> Result<(), StoreEr
 
 /// What recordings without a file mean in a folder: without it, nothing is known about its files, and servers that
 /// share a database may each have their own.
-fn missing(store: &Store, folder: &Path) -> Missing {
+pub(crate) fn missing(store: &Store, folder: &Path) -> Missing {
     match store.is_shared() || !folder.is_dir() {
         true => Missing::Elsewhere,
         false => Missing::Lost,
@@ -152,15 +177,15 @@ pub async fn delete_discarded(
         });
     };
     let file = file_of(folder, sid);
-    if let Err(error) = set_aside(&file, missing(store, folder)).await {
+    if let Err(error) = set_aside(&file, Aside::Deleted, missing(store, folder)).await {
         return Ok(Gone::Kept(error));
     }
     if store.forget_discarded(&found.sid).await? {
-        remove_aside(&file).await;
+        remove_aside(&file, Aside::Deleted).await;
         return Ok(Gone::Deleted);
     }
     if store.recording(sid).await?.is_some()
-        && let Err(error) = tokio::fs::rename(gone(&file), &file).await
+        && let Err(error) = tokio::fs::rename(Aside::Deleted.of(&file), &file).await
     {
         return Ok(Gone::Kept(error));
     }

@@ -8,7 +8,7 @@ use model::record::{Account, AuditEntry};
 use model::{AccountSid, AuditSid, RecordingSid, Timestamp, number};
 use store::{Person, Reason, Store, StoreError, Trail};
 
-use crate::closing::{Missing, remove_recordings};
+use crate::closing::{missing, remove_recordings};
 use crate::retention::remove_files;
 
 /// What was erased: the receipt.
@@ -207,11 +207,7 @@ async fn erase_sound(
     let removed = remove_files(store, folder, &kept, Reason::Erasure).await?;
     let resting: Vec<RecordingSid> = resting.iter().filter_map(|sid| sid.parse().ok()).collect();
     let count = resting.len();
-    let missing = match store.is_shared() {
-        true => Missing::Elsewhere,
-        false => Missing::Lost,
-    };
-    let left = remove_recordings(store, folder, resting, missing).await?;
+    let left = remove_recordings(store, folder, resting, missing(store, folder)).await?;
     tally.recordings += (removed + count - left.len()) as u64;
     tally.files_not_here += (kept.len() - removed + left.len()) as u64;
     Ok(())

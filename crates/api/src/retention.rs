@@ -1,6 +1,7 @@
 //! Removes what accounts keep only for a time.
 //!
-//! **Invariant: the file of a recording goes before its row says so**, so a crash in between leaves a row that is found again.
+//! **Invariant: the file of a recording gets another name before its row says that it is gone, and is deleted after that**, so a
+//! crash in between leaves a row that is found again, and a file that shows that it was here.
 
 use std::path::Path;
 use std::time::Duration;
@@ -8,7 +9,7 @@ use std::time::Duration;
 use model::{AccountSid, RecordingSid, Timestamp};
 use store::{Kept, Reason, Retention, Store, StoreError};
 
-use crate::closing::file_of;
+use crate::closing::{Aside, file_of, missing, remove_aside, set_aside};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -61,8 +62,10 @@ async fn remove(
         | Kept::Emails => &[kind],
     };
     for kind in kinds {
+        // Files of recordings that are on another server's disk, or cannot be removed.
+        let mut kept = 0;
         loop {
-            let found = store.older_than(*kind, account, before).await?;
+            let found = store.older_than(*kind, account, before, kept).await?;
             if found.is_empty() {
                 break;
             }
@@ -89,10 +92,7 @@ async fn remove(
                     found.len()
                 }
             };
-            // Files that cannot be removed here would be found again and again.
-            if removed < found.len() {
-                break;
-            }
+            kept += found.len() - removed;
         }
     }
     Ok(())
@@ -106,19 +106,17 @@ pub(crate) async fn remove_files(
     sids: &[String],
     reason: Reason,
 ) -> Result<usize, StoreError> {
-    let may_be_elsewhere = store.is_shared() || !folder.is_dir();
-    let mut gone = Vec::new();
+    let missing = missing(store, folder);
+    let (mut names, mut files) = (Vec::new(), Vec::new());
     for sid in sids {
         let Ok(recording) = sid.parse::<RecordingSid>() else {
             continue;
         };
         let file = file_of(folder, recording);
-        let compressed = file.with_extension("mp3");
-        let _ = tokio::fs::remove_file(&compressed).await;
-        match tokio::fs::remove_file(&file).await {
-            Ok(()) => gone.push(sid.clone()),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound && !may_be_elsewhere => {
-                gone.push(sid.clone());
+        match set_aside(&file, Aside::Emptied, missing).await {
+            Ok(()) => {
+                names.push(sid.clone());
+                files.push(file);
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => {
@@ -126,6 +124,9 @@ pub(crate) async fn remove_files(
             }
         }
     }
-    store.mark_recordings_gone(&gone, reason).await?;
-    Ok(gone.len())
+    store.mark_recordings_gone(&names, reason).await?;
+    for file in files {
+        remove_aside(&file, Aside::Emptied).await;
+    }
+    Ok(names.len())
 }

@@ -351,6 +351,11 @@ impl MessageFarewell {
     /// The callback that reports the status of `message`.
     pub fn callback(self, message: &Message, event: EventSid) -> Callback {
         let mut params = self.params;
+        let named = |name: &str| params.iter().position(|(known, _)| known == name);
+        if named("Body").is_none() {
+            let at = named("To").map_or(params.len(), |to| to + 1);
+            params.insert(at, ("Body".to_owned(), message.body.clone()));
+        }
         let mut add = |name: &str, value: &str| params.push((name.to_owned(), value.to_owned()));
         add("MessageStatus", message.status.as_str());
         add("SmsStatus", message.status.as_str());

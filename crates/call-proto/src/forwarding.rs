@@ -5,112 +5,54 @@
 //! limited**, since all of them are also in the database, from which the forwarder asks for more. Left to others:
 //! links, records, and receipts, except for what a receipt means ([`receipt`]).
 
+mod queued;
 mod receipts;
 pub mod router;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use model::message_route::{Forwarding, MessageRoute, OnDoubt};
-use model::record::{Callback, Message, Notification};
+use model::message_route::{MessageRoute, OnDoubt};
+use model::record::Notification;
 use model::{
-    AccountSid, MessageDirection, MessageRouteSid, MessageSid, MessageStatus, NotificationSid,
-    Timestamp, error,
+    AccountSid, MessageRouteSid, MessageSid, MessageStatus, NotificationSid, Timestamp, error,
 };
 
-use crate::context::Settings;
-use crate::farewell::MessageFarewell;
 use crate::ids::Ids;
-use crate::message::{message_params, problem, without_password};
-use crate::request::NewMessage;
+use crate::message::problem;
 
+pub use queued::{ForwardCommand, Move, Outcome, Queued, RouteState, VALIDITY, enqueue};
 pub use receipts::{ReceiptNews, receipt};
 
 /// Most messages in memory; the others wait in the database.
 const MAX_HELD: usize = 10_000;
 /// Messages that are read from the database at once.
 const PAGE: usize = 1_000;
-/// Pause between two pages, and between two searches.
+/// Pause after a page.
 const PAGE_PAUSE: Duration = Duration::from_millis(200);
+/// Pause after a page of which nothing was wanted.
+const IDLE_PAUSE: Duration = Duration::from_secs(1);
+/// Most messages that wait for the windows of all routes together; each route has an equal share, so that a slow one keeps
+/// no message of another route out.
+const MAX_READY: usize = MAX_HELD / 2;
+/// Most messages in a route's share.
+const SHARE_MAX: usize = 1_000;
+/// After so many submissions of which it is not known whether the provider took them, a message fails.
+const MAX_DOUBTS: i64 = 3;
 /// First delay after all routes have failed; it doubles each time.
 const RETRY_MIN: Duration = Duration::from_secs(1);
 /// Longest such delay.
 const RETRY_MAX: Duration = Duration::from_secs(300);
 /// How soon a message without a usable route is looked at again; a route that comes up is noticed at once.
 const RECHECK: Duration = Duration::from_secs(5);
-/// Validity period of a message that does not have its own.
-pub const VALIDITY: Duration = Duration::from_secs(4 * 3600);
-
-/// A message that waits, with what is needed to report on it.
-#[derive(Clone, PartialEq, Debug)]
-pub struct Queued {
-    /// The record; its forwarding is set.
-    pub message: Message,
-    /// Makes the callbacks.
-    pub farewell: Option<MessageFarewell>,
-    /// Its account and those above it.
-    pub accounts: Vec<AccountSid>,
-}
-
-/// What a provider said.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Outcome {
-    /// It took the message, and calls its parts so.
-    Accepted(Vec<String>),
-    /// It will never take it: number of the error table, and reason.
-    Refused(u16, String),
-    /// It cannot take it now.
-    Unavailable(String),
-    /// It is not known whether it took the message.
-    Doubtful(String),
-    /// Nothing was sent: the link went down first.
-    NotSent,
-}
-
-/// A change of a message's record, and what follows from it; all of it in one commit.
-#[derive(Clone, PartialEq, Debug)]
-pub struct Move {
-    /// The record with its new values.
-    pub message: Box<Message>,
-    /// Its status before: the change applies only to that.
-    pub expected: MessageStatus,
-    /// What the provider calls its parts.
-    pub parts: Vec<String>,
-    /// Reports the new status.
-    pub callback: Option<Callback>,
-    /// Tells the account's owner.
-    pub notification: Option<Notification>,
-}
-
-/// What to do, in order.
-#[derive(Clone, PartialEq, Debug)]
-pub enum ForwardCommand {
-    /// Commit this claim → [`Forwarder::handle_claimed`].
-    Claim(Move),
-    /// Commit this, as often as it takes.
-    Commit(Move),
-    /// Give the message to the provider → [`Forwarder::handle_outcome`].
-    Submit(MessageRouteSid, Box<Message>),
-    /// Read so many messages after the place → [`Forwarder::handle_loaded`].
-    Load(Option<(Timestamp, MessageSid)>, usize),
-}
-
-/// The state of a route, reported by its link.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct RouteState {
-    /// Whether it can take messages.
-    pub is_up: bool,
-    /// Most messages that it takes at a time.
-    pub limit: usize,
-}
 
 struct Held {
     queued: Queued,
     place: Place,
     /// Routes that failed in this round.
     tried: BTreeSet<MessageRouteSid>,
-    /// Rounds in which all routes failed.
-    rounds: u32,
+    /// The number of attempts on record.
+    attempts: i64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -121,6 +63,15 @@ enum Place {
     Ready(MessageRouteSid),
     /// Being claimed or submitted.
     Underway(MessageRouteSid),
+}
+
+/// Why messages are read from the database.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Loading {
+    /// The next page of the search.
+    Search,
+    /// More for a route whose share has room again.
+    Refill(MessageRouteSid),
 }
 
 /// Decides about all messages that wait; see the module.
@@ -137,61 +88,19 @@ pub struct Forwarder {
     search_at: Option<Timestamp>,
     /// Where the search continues.
     search_after: Option<(Timestamp, MessageSid)>,
-    /// Whether a page is being read.
-    is_loading: bool,
+    /// What is being read.
+    loading: Option<Loading>,
+    /// When something is read again at the earliest.
+    load_at: Timestamp,
     /// Whether messages were left in the database since the search began.
     left_some: bool,
+    /// Routes of which messages were left there because their share was full, and the first of these messages.
+    full: BTreeMap<MessageRouteSid, (Timestamp, MessageSid)>,
+    /// Accounts that are not active, as far as they have messages here.
+    inactive: BTreeSet<AccountSid>,
+    /// No more messages are claimed: the server stops.
+    is_stopping: bool,
     ids: Ids,
-}
-
-/// A new message for a route: its record, its farewell, and the callback that it is queued.
-///
-/// - `validity`: how long it may be tried
-/// - `segments`: number of short messages that it takes
-/// - `seed`: must not be predictable.
-#[must_use]
-pub fn enqueue(
-    settings: &Settings,
-    new: NewMessage,
-    segments: usize,
-    seed: u64,
-    now: Timestamp,
-) -> (Message, Option<MessageFarewell>, Option<Callback>) {
-    let mut ids = Ids::new(seed);
-    let validity = new.validity.unwrap_or(VALIDITY);
-    let record = Message {
-        sid: MessageSid::new(now, ids.bytes()),
-        instance: settings.instance,
-        account: new.account,
-        call: None,
-        from: without_password(&new.from),
-        to: without_password(&new.to),
-        body: new.body,
-        direction: MessageDirection::OutboundApi,
-        status: MessageStatus::Queued,
-        error_code: None,
-        reason: None,
-        created: now,
-        updated: now,
-        sent: None,
-        forwarding: Some(Forwarding {
-            expires: now + validity,
-            due: now,
-            attempts: 0,
-            doubts: 0,
-            segments: i64::try_from(segments).unwrap_or(i64::MAX),
-            route: None,
-            provider_id: None,
-            price: None,
-        }),
-    };
-    let dialect = new.dialect;
-    let farewell = new
-        .callback
-        .map(|target| MessageFarewell::new(0, target, message_params(&record, dialect)));
-    let told = farewell.clone();
-    let told = told.map(|farewell| farewell.callback(&record, ids.event(now)));
-    (record, farewell, told)
 }
 
 impl Forwarder {
@@ -208,11 +117,15 @@ impl Forwarder {
             expiries: BTreeSet::new(),
             ready: BTreeMap::new(),
             underway: BTreeMap::new(),
-            commands: Vec::new(),
+            commands: vec![ForwardCommand::LoadInDoubt],
             search_at: Some(now),
             search_after: None,
-            is_loading: false,
+            loading: None,
+            load_at: now,
             left_some: false,
+            full: BTreeMap::new(),
+            inactive: BTreeSet::new(),
+            is_stopping: false,
             ids: Ids::new(seed),
         }
     }
@@ -227,6 +140,39 @@ impl Forwarder {
     #[must_use]
     pub fn is_held(&self, sid: MessageSid) -> bool {
         self.held.contains_key(&sid)
+    }
+
+    /// The accounts that have messages here.
+    #[must_use]
+    pub fn accounts(&self) -> BTreeSet<AccountSid> {
+        let held = self.held.values();
+        held.map(|held| held.queued.message.account).collect()
+    }
+
+    /// Whether nothing is being claimed or submitted.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.underway.values().all(|count| *count == 0)
+    }
+
+    /// The server stops: what is underway is completed, and nothing else is begun.
+    pub const fn stop(&mut self) {
+        self.is_stopping = true;
+    }
+
+    /// The accounts among [`accounts`](Self::accounts) that are suspended or closed: their messages end.
+    pub fn set_inactive(&mut self, accounts: BTreeSet<AccountSid>, now: Timestamp) {
+        if accounts == self.inactive {
+            return;
+        }
+        self.inactive = accounts;
+        let is_theirs = |held: &Held| self.inactive.contains(&held.queued.message.account);
+        let theirs = self.held.iter().filter(|(_, held)| is_theirs(held));
+        let theirs: Vec<MessageSid> = theirs.map(|(sid, _)| *sid).collect();
+        for sid in theirs {
+            self.plan(sid, now);
+        }
+        self.fill(now);
     }
 
     /// Whether a route has a message now.
@@ -248,6 +194,8 @@ impl Forwarder {
         let known: BTreeSet<MessageRouteSid> = routes.iter().map(|route| route.sid).collect();
         self.states.retain(|sid, _| known.contains(sid));
         self.routes = routes;
+        self.search_again(now);
+        self.full.retain(|sid, _| known.contains(sid));
         let waiting: Vec<MessageSid> = self.ready.values().flatten().copied().collect();
         self.ready.clear();
         for sid in waiting {
@@ -259,6 +207,9 @@ impl Forwarder {
     /// A route has another state.
     pub fn set_state(&mut self, route: MessageRouteSid, state: RouteState, now: Timestamp) {
         let before = self.states.insert(route, state).unwrap_or_default();
+        if before.is_up != state.is_up {
+            self.search_again(now);
+        }
         if before.is_up && !state.is_up {
             for sid in self.ready.remove(&route).unwrap_or_default() {
                 self.plan(sid, now);
@@ -279,17 +230,36 @@ impl Forwarder {
         self.fill(now);
     }
 
-    /// Messages of a dead server were taken over.
+    /// Messages of a dead server may have been taken over.
     pub fn handle_adopted(&mut self, now: Timestamp) {
         self.leave_in_database(now);
         self.search_at = Some(now);
+        self.commands.push(ForwardCommand::LoadInDoubt);
+    }
+
+    /// Messages of this server that are on record as being sent. Those that it does not know were being sent by a dead server, and
+    /// it is not known whether the provider took them.
+    pub fn handle_in_doubt(&mut self, found: Vec<Queued>, now: Timestamp) {
+        for queued in found {
+            let sid = queued.message.sid;
+            let by = queued.message.forwarding.as_ref().and_then(|at| at.route);
+            let Some(by) = by.filter(|_| !self.held.contains_key(&sid)) else {
+                continue;
+            };
+            self.held
+                .insert(sid, Held::new(queued, Place::Underway(by)));
+            *self.underway.entry(by).or_default() += 1;
+            let reason = "the server that sent it has stopped".to_owned();
+            self.handle_outcome(sid, Outcome::Doubtful(reason), now);
+        }
     }
 
     /// A page of the search.
     ///
     /// - `is_last`: whether nothing is behind it.
     pub fn handle_loaded(&mut self, page: Vec<Queued>, is_last: bool, now: Timestamp) {
-        self.is_loading = false;
+        let loading = self.loading.take();
+        let before = self.held.len();
         let last = page.last().and_then(|queued| {
             let forwarding = queued.message.forwarding.as_ref()?;
             Some((forwarding.due, queued.message.sid))
@@ -301,30 +271,43 @@ impl Forwarder {
             }
             self.hold(queued, now);
         }
-        self.search_after = if is_last { None } else { last };
-        let done = is_last && !self.left_some;
-        self.search_at = (!done).then(|| now + PAGE_PAUSE);
-        if is_last {
-            self.left_some = false;
+        self.load_at = now + PAGE_PAUSE;
+        if let (Some(Loading::Refill(route)), Some(last)) = (loading, last.filter(|_| !is_last)) {
+            self.leave_for(route, last);
+        }
+        if loading == Some(Loading::Search) {
+            let is_wanted = self.held.len() > before;
+            self.search_after = if is_last { None } else { last };
+            self.search_at = match (is_last, self.left_some) {
+                (false, _) if is_wanted => Some(self.load_at),
+                (false, _) => Some(now + IDLE_PAUSE),
+                (true, true) => Some(now + RECHECK),
+                (true, false) => None,
+            };
+            if is_last {
+                self.left_some = false;
+            }
         }
         self.fill(now);
     }
 
     /// A page could not be read.
     pub fn handle_load_failed(&mut self, now: Timestamp) {
-        self.is_loading = false;
+        self.loading = None;
+        self.load_at = now + RECHECK;
         self.search_at = Some(now + RECHECK);
     }
 
     /// Whether a claim was recorded; if not, the message has another status, and is no longer waiting.
     pub fn handle_claimed(&mut self, sid: MessageSid, applied: bool, now: Timestamp) {
-        let Some(held) = self.held.get(&sid) else {
+        let Some(held) = self.held.get_mut(&sid) else {
             return;
         };
         let Place::Underway(route) = held.place else {
             return;
         };
         if applied {
+            held.attempts += 1;
             let message = Box::new(held.queued.message.clone());
             self.commands.push(ForwardCommand::Submit(route, message));
         } else {
@@ -366,22 +349,32 @@ impl Forwarder {
             Outcome::Unavailable(reason) => {
                 held.tried.insert(by);
                 held.queued.message.reason = Some(reason);
-                self.requeue(sid, now, now);
+                self.requeue(sid, now);
             }
             Outcome::NotSent => {
                 held.tried.insert(by);
                 if let Some(forwarding) = &mut held.queued.message.forwarding {
                     forwarding.attempts -= 1;
                 }
-                self.requeue(sid, now, now);
+                self.requeue(sid, now);
             }
             Outcome::Doubtful(reason) => {
+                let may_repeat = route.is_none_or(|route| route.on_doubt == OnDoubt::Resend);
+                let mut doubts = 0;
                 if let Some(forwarding) = &mut held.queued.message.forwarding {
                     forwarding.doubts += 1;
+                    doubts = forwarding.doubts;
                 }
-                held.queued.message.reason = Some(reason);
-                let due = now + RETRY_MIN;
-                self.requeue(sid, due, now);
+                if may_repeat && doubts < MAX_DOUBTS {
+                    held.tried.insert(by);
+                    held.queued.message.reason = Some(reason);
+                    self.requeue(sid, now);
+                } else {
+                    let reason =
+                        format!("it is not known whether the provider accepted it: {reason}");
+                    let code = Some(error::MESSAGE_FAILED);
+                    self.end(sid, MessageStatus::Failed, code, reason, Vec::new(), now);
+                }
             }
         }
         self.fill(now);
@@ -397,25 +390,51 @@ impl Forwarder {
             self.later.remove(&(at, sid));
             self.plan(sid, now);
         }
-        let search = self.search_at.is_some_and(|at| at <= now);
-        if search && !self.is_loading {
-            if self.held.len() <= MAX_HELD - PAGE {
-                self.is_loading = true;
-                self.commands
-                    .push(ForwardCommand::Load(self.search_after, PAGE));
-            } else {
-                self.search_at = Some(now + PAGE_PAUSE);
-            }
+        if self.loading.is_none() && self.load_at <= now {
+            self.load(now);
         }
         self.fill(now);
+    }
+
+    /// Reads what is due to be read, if there is room.
+    fn load(&mut self, now: Timestamp) {
+        let refill = self.hungry();
+        let search = self.search_at.is_some_and(|at| at <= now);
+        if self.held.len() > MAX_HELD - PAGE {
+            self.load_at = now + PAGE_PAUSE;
+        } else if let Some((route, (due, _))) =
+            refill.and_then(|route| Some((route, self.full.remove(&route)?)))
+        {
+            self.loading = Some(Loading::Refill(route));
+            // From the first message on that is due then.
+            let before = (Timestamp(due.0 - 1), MessageSid::from_bytes([0xFF; 16]));
+            self.commands.push(ForwardCommand::Load(Some(before), PAGE));
+        } else if search {
+            self.loading = Some(Loading::Search);
+            self.commands
+                .push(ForwardCommand::Load(self.search_after, PAGE));
+        }
+    }
+
+    /// A route whose share has room, and of which messages are in the database.
+    fn hungry(&self) -> Option<MessageRouteSid> {
+        let has_room = |route: &&MessageRouteSid| {
+            let is_up = self.states.get(route).is_some_and(|state| state.is_up);
+            let waiting = self.ready.get(route).map_or(0, VecDeque::len);
+            is_up && waiting <= self.share() / 2
+        };
+        self.full.keys().find(has_room).copied()
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout).
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Timestamp> {
         let first = |set: &BTreeSet<(Timestamp, MessageSid)>| set.first().map(|(at, _)| *at);
-        let search = self.search_at.filter(|_| !self.is_loading);
-        [first(&self.later), first(&self.expiries), search]
+        let is_free = self.loading.is_none();
+        let search = self.search_at.filter(|_| is_free);
+        let search = search.map(|at| at.max(self.load_at));
+        let refill = self.hungry().filter(|_| is_free).map(|_| self.load_at);
+        [first(&self.later), first(&self.expiries), search, refill]
             .into_iter()
             .flatten()
             .min()
@@ -431,13 +450,8 @@ impl Forwarder {
         if self.held.contains_key(&sid) || queued.message.forwarding.is_none() {
             return;
         }
-        let held = Held {
-            queued,
-            place: Place::Later(now, false),
-            tried: BTreeSet::new(),
-            rounds: 0,
-        };
-        self.held.insert(sid, held);
+        self.held
+            .insert(sid, Held::new(queued, Place::Later(now, false)));
         self.plan(sid, now);
     }
 
@@ -460,44 +474,66 @@ impl Forwarder {
             let code = Some(error::MESSAGE_EXPIRED);
             return self.end(sid, MessageStatus::Failed, code, reason, Vec::new(), now);
         }
-        let last = self
-            .routes
-            .iter()
-            .find(|route| Some(route.sid) == forwarding.route);
-        if forwarding.doubts > 0 && last.is_some_and(|route| route.on_doubt == OnDoubt::Fail) {
-            let reason = "it is not known whether the provider accepted it".to_owned();
-            let code = Some(error::MESSAGE_FAILED);
+        if self.inactive.contains(&held.queued.message.account) {
+            let reason = "the account is suspended or closed".to_owned();
+            let code = Some(error::MESSAGE_ACCOUNT);
             return self.end(sid, MessageStatus::Failed, code, reason, Vec::new(), now);
         }
         if forwarding.due > now {
             return self.wait(sid, forwarding.due, false);
         }
-        let ask = router::Ask {
-            from: &held.queued.message.from,
-            to: &held.queued.message.to,
-            accounts: &held.queued.accounts,
-        };
-        let states = &self.states;
-        let is_up = |sid| {
-            states
+        let Some(route) = self.next_route(sid) else {
+            let has_failed = self
+                .held
                 .get(&sid)
-                .is_some_and(|state: &RouteState| state.is_up)
+                .is_some_and(|held| !held.tried.is_empty());
+            if has_failed {
+                let due = self.after_all(sid, now);
+                return self.wait(sid, due, false);
+            }
+            return self.wait(sid, now + RECHECK, true);
         };
-        let mut usable = router::choose(&self.routes, ask).into_iter();
-        let usable = usable.find(|route| is_up(route.sid) && !held.tried.contains(&route.sid));
-        if let Some(route) = usable.map(|route| route.sid) {
+        if self.ready.get(&route).map_or(0, VecDeque::len) >= self.share() {
+            self.forget(sid);
+            return self.leave_for(route, (forwarding.due, sid));
+        }
+        if let Some(held) = self.held.get_mut(&sid) {
             held.place = Place::Ready(route);
             self.expiries.insert((forwarding.expires, sid));
             self.ready.entry(route).or_default().push_back(sid);
-            return;
         }
-        if held.tried.is_empty() {
-            return self.wait(sid, now + RECHECK, true);
-        }
+    }
+
+    /// The best route that is up and has not failed in this round.
+    fn next_route(&self, sid: MessageSid) -> Option<MessageRouteSid> {
+        let held = self.held.get(&sid)?;
+        let is_up = |route: &MessageRoute| {
+            let state = self.states.get(&route.sid);
+            state.is_some_and(|state| state.is_up)
+        };
+        let mut routes = router::choose(&self.routes, held.ask()).into_iter();
+        let next = routes.find(|route| is_up(route) && !held.tried.contains(&route.sid));
+        next.map(|route| route.sid)
+    }
+
+    /// When a message is tried again that all routes have failed to send. The delay doubles with each round; how many there
+    /// were follows from the attempts on record, so that it outlives this process.
+    fn after_all(&mut self, sid: MessageSid, now: Timestamp) -> Timestamp {
+        let Some(held) = self.held.get_mut(&sid) else {
+            return now;
+        };
         held.tried.clear();
-        let doubled = RETRY_MIN * 2_u32.saturating_pow(held.rounds.min(16));
-        held.rounds += 1;
-        self.wait(sid, now + doubled.min(RETRY_MAX), false);
+        let attempts = held.queued.message.forwarding.as_ref();
+        let attempts = attempts.map_or(0, |forwarding| forwarding.attempts.max(1) - 1);
+        let routes = router::choose(&self.routes, held.ask()).len().max(1);
+        let rounds = attempts / i64::try_from(routes).unwrap_or(i64::MAX);
+        let doubled = RETRY_MIN * 2_u32.saturating_pow(u32::try_from(rounds.min(16)).unwrap_or(0));
+        now + doubled.min(RETRY_MAX)
+    }
+
+    /// How many messages may wait for a route's window.
+    fn share(&self) -> usize {
+        (MAX_READY / self.routes.len().max(1)).clamp(1, SHARE_MAX)
     }
 
     /// Has a message wait; if there are many, it waits in the database.
@@ -540,6 +576,9 @@ impl Forwarder {
     /// Claims what the windows of the routes allow.
     fn fill(&mut self, now: Timestamp) {
         let routes: Vec<MessageRouteSid> = self.ready.keys().copied().collect();
+        if self.is_stopping {
+            return;
+        }
         for route in routes {
             let limit = self.states.get(&route).map_or(0, |state| state.limit);
             while self.underway.get(&route).copied().unwrap_or(0) < limit {
@@ -570,21 +609,27 @@ impl Forwarder {
         }
         held.place = Place::Underway(route);
         *self.underway.entry(route).or_default() += 1;
-        let claim = Move::of(message, MessageStatus::Queued);
+        let claim = Move::of(message, MessageStatus::Queued, held.attempts);
         self.commands.push(ForwardCommand::Claim(claim));
     }
 
-    /// Records that a message waits again.
-    fn requeue(&mut self, sid: MessageSid, due: Timestamp, now: Timestamp) {
+    /// Records that a message waits again: for another route, or for a time if all have failed.
+    fn requeue(&mut self, sid: MessageSid, now: Timestamp) {
         self.leave_place(sid);
+        let due = match self.next_route(sid) {
+            Some(_) => now,
+            None => self.after_all(sid, now),
+        };
         if let Some(held) = self.held.get_mut(&sid) {
             let message = &mut held.queued.message;
             message.status = MessageStatus::Queued;
             message.updated = now;
+            let before = held.attempts;
             if let Some(forwarding) = &mut message.forwarding {
                 forwarding.due = due;
+                held.attempts = forwarding.attempts;
             }
-            let moved = Move::of(message, MessageStatus::Sending);
+            let moved = Move::of(message, MessageStatus::Sending, before);
             self.commands.push(ForwardCommand::Commit(moved));
             self.plan(sid, now);
         }
@@ -624,10 +669,24 @@ impl Forwarder {
         self.commands.push(ForwardCommand::Commit(Move {
             message: Box::new(message),
             expected,
+            attempt: Some(held.attempts),
             parts,
             callback,
             notification,
         }));
+    }
+
+    /// Leaves a message of a route in the database until there is room for it.
+    fn leave_for(&mut self, route: MessageRouteSid, place: (Timestamp, MessageSid)) {
+        let first = self.full.entry(route).or_insert(place);
+        *first = place.min(*first);
+    }
+
+    /// What was left for a route may leave by another one now.
+    fn search_again(&mut self, now: Timestamp) {
+        if !self.full.is_empty() {
+            self.leave_in_database(now);
+        }
     }
 
     fn leave_in_database(&mut self, now: Timestamp) {
@@ -664,15 +723,22 @@ impl Forwarder {
     }
 }
 
-impl Move {
-    /// Nothing but the change.
-    fn of(message: &Message, expected: MessageStatus) -> Self {
+impl Held {
+    fn new(queued: Queued, place: Place) -> Self {
+        let attempts = queued.message.forwarding.as_ref();
         Self {
-            message: Box::new(message.clone()),
-            expected,
-            parts: Vec::new(),
-            callback: None,
-            notification: None,
+            attempts: attempts.map_or(0, |forwarding| forwarding.attempts),
+            queued,
+            place,
+            tried: BTreeSet::new(),
+        }
+    }
+
+    fn ask(&self) -> router::Ask<'_> {
+        router::Ask {
+            from: &self.queued.message.from,
+            to: &self.queued.message.to,
+            accounts: &self.queued.accounts,
         }
     }
 }

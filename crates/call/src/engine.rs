@@ -107,8 +107,6 @@ pub(crate) struct Shared {
     pub(crate) strangers: Arc<Strangers>,
     pub(crate) messages: OpenMessages,
     pub(crate) forwarding: Forwarding,
-    /// Held while a receipt is matched with its message.
-    pub(crate) receipts: tokio::sync::Mutex<()>,
     pub(crate) rooms: Rooms,
     pub(crate) queues: Queues,
     pub(crate) records: Arc<Records>,
@@ -207,7 +205,6 @@ impl Engine {
             strangers,
             messages: OpenMessages::default(),
             forwarding,
-            receipts: tokio::sync::Mutex::new(()),
             rooms: Rooms::default(),
             queues: Queues::default(),
             records,
@@ -269,13 +266,17 @@ impl Engine {
         self.shared.live.draining()
     }
 
-    /// Waits until no call and no message is left.
+    /// Waits until no call and no message is left, and providers have answered for those that they were given. Messages that wait
+    /// for a provider stay stored.
     pub async fn idle(&self) {
         while self.shared.live.families() > 0
             || self.shared.rooms.tasks() > 0
             || self.shared.messages.count() > 0
         {
             self.shared.live.changed().await;
+        }
+        while self.shared.forwarding.is_busy() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 
@@ -289,6 +290,7 @@ impl Engine {
     /// Ends every call and every message.
     pub fn shut_down(&self) {
         self.shared.messages.shut_down();
+        self.shared.forwarding.shut_down();
         self.shared.rooms.shut_down();
         self.shared.live.shut_down();
     }

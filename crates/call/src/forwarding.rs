@@ -10,7 +10,8 @@ mod link;
 mod receipts;
 mod sip_route;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -21,7 +22,7 @@ use call_proto::{MessageFarewell, NewMessage, SendError};
 use model::message_route::{MessageRoute, RouteHealth, RouteSettings};
 use model::profile::Traffic;
 use model::record::Message;
-use model::{AccountSid, MessageRouteSid, MessageSid, Target, Timestamp};
+use model::{AccountSid, AccountStatus, MessageRouteSid, MessageSid, Target, Timestamp};
 use store::{Change, QueuedMessage, Store, StoreError};
 use tokio::sync::mpsc;
 use tracing::{error, info, warn};
@@ -31,6 +32,7 @@ use crate::clock::Clock;
 use crate::engine::{Engine, Shared};
 use crate::resolve;
 use link::LinkHere;
+use receipts::Desk;
 
 /// How often the rows of routes are read.
 const REFRESH: Duration = Duration::from_secs(1);
@@ -52,6 +54,8 @@ enum Input {
     Link(MessageRouteSid, u64, smpp_proto::Event),
     Outcome(MessageSid, MessageRouteSid, Outcome),
     Loaded(Result<(Vec<Queued>, bool), StoreError>),
+    InDoubt(Vec<Queued>),
+    Stop,
 }
 
 /// Handle to the task.
@@ -60,6 +64,8 @@ pub(crate) struct Forwarding {
     /// As last read; `None` before that.
     routes: RoutesRead,
     health: HealthTable,
+    /// Whether messages are being claimed or submitted.
+    is_busy: Arc<AtomicBool>,
     clock: Clock,
 }
 
@@ -76,6 +82,7 @@ impl Forwarding {
             inputs,
             routes: Arc::default(),
             health: HealthTable::default(),
+            is_busy: Arc::default(),
             clock: Clock::start(),
         };
         (handle, Waiting { inbox })
@@ -91,6 +98,7 @@ impl Forwarding {
             inputs: handle.inputs.clone(),
             routes: Arc::clone(&handle.routes),
             health: Arc::clone(&handle.health),
+            is_busy: Arc::clone(&handle.is_busy),
             links: BTreeMap::new(),
             next_link: 0,
             rows: BTreeMap::new(),
@@ -99,6 +107,16 @@ impl Forwarding {
             engine: engine.clone(),
         };
         tokio::spawn(task.run(waiting.inbox));
+    }
+
+    /// Begins nothing any more, and completes what is underway.
+    pub(crate) fn shut_down(&self) {
+        let _ = self.inputs.send(Input::Stop);
+    }
+
+    /// Whether a provider has been given messages, and has not answered yet.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.is_busy.load(Ordering::Acquire)
     }
 
     /// The routes as last read.
@@ -141,8 +159,14 @@ pub(crate) async fn forward(
     };
     let segments = smpp_proto::text::segment_count(&new.body);
     let now = shared.forwarding.clock.now();
+    // Without the spaces and brackets that people write in numbers.
+    let to = Target::parse(&new.to, model::Bare::Number);
+    let new = NewMessage {
+        to: to.as_str().to_owned(),
+        ..new.clone()
+    };
     let (message, farewell, callback) =
-        forwarding::enqueue(&shared.settings, new.clone(), segments, rand::random(), now);
+        forwarding::enqueue(&shared.settings, new, segments, rand::random(), now);
     let mut changes = vec![Change::MessageCreated {
         message: Box::new(message.clone()),
         farewell: farewell.as_ref().and_then(kept),
@@ -224,6 +248,7 @@ struct Task {
     /// As last read; `None` before that.
     routes: RoutesRead,
     health: HealthTable,
+    is_busy: Arc<AtomicBool>,
     links: BTreeMap<MessageRouteSid, LinkHere>,
     /// Distinguishes the events of a link from those of an earlier link of the same route.
     next_link: u64,
@@ -257,6 +282,8 @@ impl Task {
                 () = self.clock.sleep_until(wake) => self.machine.handle_timeout(self.clock.now()),
             }
             self.carry_out().await;
+            self.is_busy
+                .store(!self.machine.is_idle(), Ordering::Release);
         }
     }
 
@@ -266,6 +293,8 @@ impl Task {
             Input::Accepted(queued) => self.machine.accept(*queued, now),
             Input::Outcome(sid, route, outcome) => self.outcome(sid, route, outcome),
             Input::Link(route, link, event) => self.link_event(route, link, event),
+            Input::InDoubt(found) => self.machine.handle_in_doubt(found, now),
+            Input::Stop => self.machine.stop(),
             Input::Loaded(Ok((page, is_last))) => self.machine.handle_loaded(page, is_last, now),
             Input::Loaded(Err(error)) => {
                 warn!(%error, "waiting messages cannot be read");
@@ -306,6 +335,8 @@ impl Task {
         for (route, depth) in depths {
             self.count(route, |health| health.depth = depth);
         }
+        self.give_up_texts();
+        self.notice_inactive().await;
         let rows: BTreeMap<_, _> = found
             .iter()
             .map(|route| (route.sid, route.clone()))
@@ -322,12 +353,15 @@ impl Task {
         let gone: Vec<MessageRouteSid> = self
             .rows
             .iter()
-            .filter(|(sid, row)| rows.get(*sid) != Some(*row))
+            .filter(|(sid, row)| !rows.get(*sid).is_some_and(|new| is_same_link(row, new)))
             .map(|(sid, _)| *sid)
             .collect();
         for sid in gone {
             // What it has now is in doubt: the answers of the old link are not listened to.
-            self.links.remove(&sid);
+            if let Some(mut link) = self.links.remove(&sid) {
+                link.give_up_all();
+                link.give_up_texts(self.desk(sid), &self.rows);
+            }
             self.machine.set_state(sid, RouteState::default(), now);
             self.count(sid, |health| health.is_up = false);
             self.settle(sid);
@@ -337,11 +371,45 @@ impl Task {
         self.machine.set_routes(found, now);
         let old = std::mem::replace(&mut self.rows, rows.clone());
         for (sid, row) in rows {
-            if old.get(&sid) != Some(&row) && row.enabled {
+            let is_open = old.get(&sid).is_some_and(|old| is_same_link(old, &row));
+            if row.enabled && !is_open {
                 self.open(&row);
             }
         }
         self.rows_gone();
+    }
+
+    /// Has the messages of accounts end that were suspended or closed.
+    async fn notice_inactive(&mut self) {
+        let store = &self.engine.shared.parts.store;
+        let mut inactive = BTreeSet::new();
+        for sid in self.machine.accounts() {
+            match store.account(sid).await {
+                Ok(found) => {
+                    let is_active =
+                        found.is_some_and(|account| account.status == AccountStatus::Active);
+                    inactive.extend((!is_active).then_some(sid));
+                }
+                Err(error) => return warn!(%error, "the accounts of messages cannot be read"),
+            }
+        }
+        self.machine.set_inactive(inactive, self.clock.now());
+    }
+
+    /// Takes the texts of which segments are missing for good.
+    fn give_up_texts(&mut self) {
+        let desks: Vec<Desk> = self.links.keys().map(|route| self.desk(*route)).collect();
+        for (link, desk) in self.links.values_mut().zip(desks) {
+            link.give_up_texts(desk, &self.rows);
+        }
+    }
+
+    fn desk(&self, route: MessageRouteSid) -> Desk {
+        Desk {
+            engine: self.engine.clone(),
+            route,
+            health: Arc::clone(&self.health),
+        }
     }
 
     /// Forgets the counters of deleted routes.
@@ -396,6 +464,7 @@ impl Task {
                     ForwardCommand::Commit(moved) => moves.push(moved),
                     ForwardCommand::Submit(route, message) => self.submit(route, *message),
                     ForwardCommand::Load(after, limit) => self.load(after, limit),
+                    ForwardCommand::LoadInDoubt => self.load_in_doubt(),
                 }
             }
             if !moves.is_empty() {
@@ -442,6 +511,24 @@ impl Task {
         tokio::spawn(async move {
             let loaded = page(&engine.shared.parts.store, after, limit).await;
             let _ = inputs.send(Input::Loaded(loaded));
+        });
+    }
+
+    fn load_in_doubt(&self) {
+        let (engine, inputs) = (self.engine.clone(), self.inputs.clone());
+        tokio::spawn(async move {
+            let store = &engine.shared.parts.store;
+            loop {
+                let found = async { with_accounts(store, store.messages_in_doubt().await?).await };
+                match found.await {
+                    Ok(found) => return drop(inputs.send(Input::InDoubt(found))),
+                    Err(StoreError::Closed) => return,
+                    Err(error) => {
+                        warn!(%error, "the messages that were being sent cannot be read");
+                        tokio::time::sleep(AGAIN).await;
+                    }
+                }
+            }
         });
     }
 
@@ -499,6 +586,7 @@ impl Task {
 
     fn link_event(&mut self, route: MessageRouteSid, number: u64, event: smpp_proto::Event) {
         let now = self.clock.now();
+        let desk = self.desk(route);
         let Some(link) = self
             .links
             .get_mut(&route)
@@ -532,11 +620,6 @@ impl Task {
             }
             smpp_proto::Event::Throttled => self.count(route, |health| health.throttled += 1),
             smpp_proto::Event::Arrived(key, message) => {
-                let desk = receipts::Desk {
-                    engine: self.engine.clone(),
-                    route,
-                    health: Arc::clone(&self.health),
-                };
                 link.arrived(key, *message, desk, &self.rows);
             }
         }
@@ -554,6 +637,7 @@ fn changes_of(moved: &Move) -> Vec<Change> {
     let mut changes = vec![Change::MessageMoved {
         message: message.clone(),
         expected: moved.expected,
+        attempt: moved.attempt,
         tells: moved.callback.as_ref().map(|callback| callback.event),
     }];
     let route = message
@@ -585,6 +669,11 @@ async fn page(
         .queued_messages(after, i64::try_from(limit).unwrap_or(i64::MAX))
         .await?;
     let is_last = rows.len() < limit;
+    Ok((with_accounts(store, rows).await?, is_last))
+}
+
+/// Rows with the accounts of their messages.
+async fn with_accounts(store: &Store, rows: Vec<QueuedMessage>) -> Result<Vec<Queued>, StoreError> {
     let mut page = Vec::with_capacity(rows.len());
     for QueuedMessage { message, farewell } in rows {
         let accounts = chain(store, message.account).await?;
@@ -594,7 +683,12 @@ async fn page(
             accounts,
         });
     }
-    Ok((page, is_last))
+    Ok(page)
+}
+
+/// Whether a link or a provider need not be left because a row was changed.
+fn is_same_link(old: &MessageRoute, new: &MessageRoute) -> bool {
+    (old.enabled, &old.settings, &old.secret) == (new.enabled, &new.settings, &new.secret)
 }
 
 /// Delivers a callback that was stored.

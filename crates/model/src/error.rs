@@ -156,7 +156,7 @@ table! {
     SMS_FROM = 14102, Error, 0, "Sms: the sender is empty or has forbidden characters; the document and the call ended.", "Write a number or a short name, or leave the attribute out.";
     SMS_BODY = 14103, Error, 0, "Sms: there is no text; the document and the call ended.", "Write the text inside the element.";
     SMS_METHOD = 14104, Warning, 0, "Sms: the method is neither GET nor POST; POST was used.", "Write GET or POST.";
-    SMS_MEDIA = 14105, Error, 0, "Message: attachments cannot be sent; the document ended, and a call with it.", "Write the address of the file into the text.";
+    SMS_MEDIA = 14105, Error, 0, "Message: attachments cannot be sent; the document ended and, if it was that of a call, so did the call.", "Write the address of the file into the text.";
     SMS_VERB = 14110, Warning, 0, "A verb that needs a call was skipped in the document of a text message.", "Use Sms (or Message), Email and Redirect.";
     EMAIL_TO = 14201, Error, 0, "Email: the recipient is missing or is not one e-mail address; the verb was skipped.", "Write one address, as in `to=\"ann@example.org\"`.";
     EMAIL_FROM = 14202, Error, 0, "Email: the sender is missing or is not one e-mail address; the verb was skipped.", "Write one address, as in `from=\"voicemail@example.org\"`.";
@@ -176,7 +176,7 @@ table! {
     PROFILE_RATE = 20031, Error, 429, "The account has reached the number of calls that its profile allows in a period.", "Try again later, or ask the operator to link the account to another profile.";
     LIST_TOO_LONG = 20032, Error, 503, "The list takes longer than 5 seconds to read, with its filters and order.", "Narrow it: by dates, by another filter, to one account, or without a search in texts. A list that is long, but not searched, may work when the request is repeated after some seconds.";
     REQUEST_WARNING = 20090, Warning, 0, "A request to the API was carried out, but probably not as intended.", "See the text for the parameter and the reason.";
-    NOT_FOUND = 20404, Error, 404, "The resource does not exist, or belongs to another account.", "Check the identifier and the account in the path. At `/restcomm/2012-04-24` the status is 406 for a change of an unknown call, as in Restcomm.";
+    NOT_FOUND = 20404, Error, 404, "The resource does not exist, or belongs to another account.", "Check the identifier and the account in the path. At `/restcomm/2012-04-24`, a request to change an unknown call gets 406, as in Restcomm.";
     METHOD_NOT_ALLOWED = 20405, Error, 405, "The resource does not support this method.", "See docs/rest.md for the methods of the resource.";
     NOT_ACCEPTABLE = 20406, Error, 406, "The response can only be JSON or XML.", "Accept application/json or application/xml.";
     TOO_SLOW = 20408, Error, 408, "The request did not arrive within 30 seconds.", "Send the whole request at once.";
@@ -185,7 +185,7 @@ table! {
     TOO_LARGE = 20413, Error, 413, "The request is larger than 256 KiB.", "Send a smaller request.";
     UNSUPPORTED_MEDIA = 20415, Error, 415, "The body is not a form.", "Send the parameters as a form (`curl -d Name=value`), not as JSON or anything else.";
     CALL_ELSEWHERE = 20421, Error, 421, "The call runs on another server that shares the database.", "Send the request to the server that the text names; see `instance` in docs/operating.md.";
-    KEY_REUSED = 20422, Error, 422, "The Idempotency-Key was used for a request with other parameters.", "Send each request with a key of its own, and a repeated one exactly as before.";
+    KEY_REUSED = 20422, Error, 422, "The Idempotency-Key was used for a request with other parameters.", "Use a new key for each request, and repeat a request exactly as it was sent before.";
     KEY_IN_USE = 20423, Error, 409, "The first request with this Idempotency-Key has not been answered yet.", "Send the request again after a second to get its answer.";
     PRECONDITION = 20424, Error, 412, "The resource has changed since the ETag in If-Match was read.", "Read it again, apply the change to what it is now, and send its new ETag. ETags differ between formats (JSON, XML) and base paths.";
     TOO_MANY_REQUESTS = 20429, Error, 429, "Too many requests or wrong passwords were sent, or the server is at its limit.", "Try again after the number of seconds given in Retry-After.";
@@ -207,12 +207,13 @@ table! {
     PROVIDER_FAILED = 21460, Error, 500, "The carrier that sells numbers failed, or did not answer in time.", "Try again later. Nothing was bought: if the carrier allocated a number anyway, it is given back.";
     RECORDING_FORMAT = 21480, Error, 406, "The recording is not available in the requested format.", "Request it as WAV: `.wav` after the SID of the recording. For MP3, install `lame` or `ffmpeg` on the server.";
     MESSAGE_OVERFLOW = 30001, Error, 0, "The message was not sent: the call has too many messages in transit.", "Send fewer at the same time.";
-    MESSAGE_UNREACHABLE = 30003, Error, 0, "The message was not accepted: the recipient cannot be reached now.", "Check that the phone is registered, or that the trunk is up.";
-    MESSAGE_BLOCKED = 30004, Error, 0, "The message was not accepted: the recipient or its provider refused it.", "Ask the recipient or the provider why.";
-    MESSAGE_UNKNOWN_RECIPIENT = 30005, Error, 0, "The message was not accepted: the recipient is unknown.", "Check the recipient.";
-    MESSAGE_NO_TEXTS = 30006, Error, 0, "The message was not accepted: the remote party does not support text messages.", "Use a number or a phone that supports them.";
+    MESSAGE_ACCOUNT = 30002, Error, 0, "The message was not sent: its account was suspended or closed before a provider accepted it.", "Send it again once the account is active.";
+    MESSAGE_UNREACHABLE = 30003, Error, 0, "The message was not delivered: the recipient could not be reached.", "Check that the phone is registered, or that the trunk is up.";
+    MESSAGE_BLOCKED = 30004, Error, 0, "The message was not delivered: the recipient or a provider refused it.", "Ask the recipient or the provider why.";
+    MESSAGE_UNKNOWN_RECIPIENT = 30005, Error, 0, "The message was not delivered: the recipient is unknown.", "Check the recipient.";
+    MESSAGE_NO_TEXTS = 30006, Error, 0, "The message was not delivered: the remote party does not support text messages.", "Use a number or a phone that supports them.";
     MESSAGE_CARRIER = 30007, Error, 0, "The message was not delivered: a carrier filtered it.", "Ask the provider why; often the sender must be registered for this country.";
-    MESSAGE_FAILED = 30008, Error, 0, "The message was not accepted for another reason, or it is not known whether it was accepted.", "See the reason in the message's record.";
+    MESSAGE_FAILED = 30008, Error, 0, "The message was not delivered for another reason, or it is not known whether it was accepted.", "See the reason in the message's record.";
     MESSAGE_EXPIRED = 30036, Error, 0, "The message was not sent: no route accepted it before its validity period ended.", "See the reason in the message's record, and the health of the routes in `MessageRoutes`.";
     STREAM_TIMEOUT = 31901, Error, 0, "Stream: the WebSocket server did not answer in time.", "Check that the address leads to a WebSocket server that is running and reachable.";
     STREAM_REFUSED = 31902, Error, 0, "Stream: the WebSocket server could not be reached.", "Check that the server is running and that the address is correct.";
@@ -243,7 +244,7 @@ table! {
     VERIFY_SENT_OUT = 60203, Error, 429, "The recipient has received as many codes as it may within ten minutes.", "Wait, or raise MaxSends of the service.";
     VERIFY_TOO_SOON = 60212, Error, 429, "A code was sent to this recipient just now.", "Wait as long as Retry-After says, or lower ResendSeconds of the service.";
     VERIFY_NO_CHANNEL = 60223, Error, 403, "The channel cannot be used on this server.", "Use another channel; the text gives the reason.";
-    VERIFY_BLOCKED = 60410, Error, 403, "The code was not sent, because it looks like fraud: too many codes to similar numbers, or hardly any of them are confirmed.", "If it is not fraud, add the number to the safe list or raise the limits of the service.";
+    VERIFY_BLOCKED = 60410, Error, 403, "The code was not sent, because it looks like fraud: too many codes to similar numbers, or too few of them were confirmed.", "If it is not fraud, add the number to the safe list or raise the limits of the service.";
     VERIFY_COUNTRY = 60605, Error, 403, "The service sends no codes to numbers with this prefix.", "Add the prefix to AllowedPrefixes of the service.";
     RELAY_UNREACHABLE = 64102, Error, 0, "ConversationRelay: no connection to the WebSocket server could be made; the conversation did not begin.", "See the text for the reason, and check the address and the server.";
     RELAY_LOST = 64105, Error, 0, "ConversationRelay: the WebSocket server closed the connection without sending an `end` message, or the connection broke during the call.", "Check the log of the WebSocket server; end a conversation by sending an `end` message.";

@@ -82,8 +82,8 @@ pub(crate) enum Task {
     Numbers(NumbersTask),
     /// Copy the embedded database to PostgreSQL, and compare the two.
     ///
-    /// The server must be stopped. An interrupted copy is continued by the same command. Exit codes: 0 copied, and both databases
-    /// have the same rows, 64 a database cannot be used as it is, 70 the copy was interrupted or differs.
+    /// The server must be stopped. An interrupted copy is continued by the same command. Exit codes: 0 both databases have the
+    /// same rows, 64 a database cannot be used as it is, 70 the copy was interrupted or differs.
     #[command(after_help = examples::MIGRATE)]
     Migrate {
         /// File of the embedded database [default: patchcord.db in the data folder]
@@ -96,14 +96,14 @@ pub(crate) enum Task {
         #[command(flatten)]
         data: DataFlags,
     },
-    /// List, restore or permanently delete the numbers and recordings in the bin.
+    /// List, restore or permanently delete the numbers, recordings and gateways in the bin.
     ///
     /// If a server is running on the embedded database, it carries out the changes.
     #[command(subcommand, after_help = examples::BIN)]
     Bin(BinTask),
     /// Erase a person's number from the records of an account and all below it.
     ///
-    /// Deletes the recordings, texts and traces of its calls and messages; their records are kept, with a pseudonym in place of the number.
+    /// Deletes the recordings, texts and traces of the calls and messages with that number; their records are kept, with a pseudonym in its place.
     /// Prints a receipt, which the audit log keeps without the number. If a server is running on the embedded database, it carries out the
     /// erasure.
     #[command(after_help = examples::ERASE)]
@@ -123,7 +123,7 @@ pub(crate) enum Task {
     /// cannot be used as they are.
     #[command(after_help = examples::BACKUP)]
     Backup {
-        /// Folder for the backup; it must not exist, or be empty
+        /// Folder for the backup; it must be empty, or not exist yet
         #[arg(value_name = "DIR")]
         folder: PathBuf,
         /// Leave out the secret key, which is needed to restore the backup
@@ -156,7 +156,7 @@ pub(crate) enum Task {
     /// Reads the database directly, whether the server is running or not.
     #[command(subcommand, after_help = examples::PHONES)]
     Phones(PhonesTask),
-    /// Show the routes of text messages, and which of them a message would take.
+    /// Show the routes of text messages, and which of them would be tried for a message.
     ///
     /// Reads the database directly, whether the server is running or not. docs/messaging.md describes routes.
     #[command(subcommand, after_help = examples::SMS)]
@@ -230,8 +230,8 @@ pub(crate) enum DoctorTask {
         #[command(flatten)]
         data: DataFlags,
     },
-    /// List calls and registrations that were turned away within the last day: wrong passwords, unknown or
-    /// private numbers.
+    /// List calls and registrations that were turned away within the last day: wrong passwords, numbers that
+    /// are unknown or not public.
     #[command(after_help = examples::DOCTOR)]
     Phones {
         /// Print them as JSON.
@@ -579,7 +579,7 @@ pub(crate) enum AuditTask {
 /// What to show about routes of text messages.
 #[derive(Subcommand)]
 pub(crate) enum SmsTask {
-    /// Print each route, the one that is tried first in front.
+    /// Print the routes, lowest `Priority` first.
     #[command(after_help = examples::SMS)]
     Routes {
         /// Print them as JSON.
@@ -588,7 +588,7 @@ pub(crate) enum SmsTask {
         #[command(flatten)]
         data: DataFlags,
     },
-    /// Say which routes a message would take, in order, and in how many short messages. Nothing is sent.
+    /// Print which routes would be tried for a message, in order, and how many segments it needs; nothing is sent.
     #[command(after_help = examples::SMS)]
     Test {
         /// Account that would send it
@@ -608,7 +608,7 @@ pub(crate) enum SmsTask {
 /// What to show about phones.
 #[derive(Subcommand)]
 pub(crate) enum PhonesTask {
-    /// Print each registered phone, with its address and the time left.
+    /// Print each registered phone, with its address and the time until its registration expires.
     #[command(after_help = examples::PHONES)]
     List {
         /// Print them as JSON.
@@ -655,7 +655,7 @@ pub(crate) struct ServeFlags {
     /// Address of /metrics [default: 127.0.0.1:9090, or a free port]
     #[arg(long, value_name = "ADDR:PORT")]
     metrics: Option<String>,
-    /// For a developer's machine: e-mail is not sent but shown at `/dev/mail`
+    /// For a developer's machine: without `mail.server`, e-mail is not sent but shown at `/dev/mail`
     #[arg(long)]
     dev: bool,
     /// Settings file (TOML)

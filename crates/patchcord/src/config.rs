@@ -306,7 +306,7 @@ settings! {
         bin_days: u32 = "30",
         /// Days that the texts of messages are kept, unless an account has set a time of its own. 0: forever.
         message_bodies_days: u32 = "0",
-        /// As `message_bodies_days`, for pressed keys: traces, journals and callbacks that contain them are removed. 0: keys are kept as long as these.
+        /// As `message_bodies_days`, for pressed keys: all traces and journals are removed, and callbacks with a parameter `Digits`. 0: keys are kept as long as these.
         digits_days: u32 = "0",
         /// As `message_bodies_days`, for the files of recordings and their transcriptions.
         recordings_days: u32 = "0",

@@ -12,8 +12,8 @@ const INTRO: &str = "\
 
 Generated from the tables of the `rcml` crate by `just gen`; change it there.
 
-RCML is the language of Restcomm's documents, TwiML that of Twilio's. This is everything in them that Patchcord knows. What it does not know is
-reported in the same way, as unknown (12200 to 12202). [rcml.md](../rcml.md) describes what runs.
+RCML is the language of Restcomm's documents, TwiML that of Twilio's. This page lists all their elements and attributes that Patchcord knows,
+whether it runs them or not. Any others are reported as unknown (12200 to 12202). [rcml.md](../rcml.md) describes what runs.
 
 ";
 

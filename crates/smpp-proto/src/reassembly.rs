@@ -41,6 +41,8 @@ struct Unfinished {
 #[derive(Default)]
 pub struct Reassembly {
     open: BTreeMap<Key, Unfinished>,
+    /// Given up for others.
+    evicted: Vec<Arrived>,
 }
 
 impl Reassembly {
@@ -81,7 +83,9 @@ impl Reassembly {
         if !self.open.contains_key(&key) && self.open.len() >= MAX_OPEN {
             let oldest = self.open.iter().min_by_key(|(_, open)| open.since);
             if let Some(oldest) = oldest.map(|(key, _)| key.clone()) {
-                self.open.remove(&oldest);
+                let given_up = self.open.remove_entry(&oldest);
+                self.evicted
+                    .extend(given_up.map(|(key, open)| arrived(key, open)));
             }
         }
         let open = self.open.entry(key.clone()).or_insert_with(|| Unfinished {
@@ -95,21 +99,24 @@ impl Reassembly {
         self.open.remove(&key).map(|open| arrived(key, open))
     }
 
-    /// The texts whose missing segments did not come, each with what came.
+    /// Gives up all unfinished texts; [`handle_timeout`](Self::handle_timeout) returns them.
+    pub fn give_up_all(&mut self) {
+        let open = std::mem::take(&mut self.open).into_iter();
+        self.evicted
+            .extend(open.map(|(key, open)| arrived(key, open)));
+    }
+
+    /// The texts that are given up: their missing segments did not come, or there were too many others. Each has what came.
     pub fn handle_timeout(&mut self, now: Instant) -> Vec<Arrived> {
         let due = self
             .open
             .iter()
             .filter(|(_, open)| open.since + PATIENCE <= now);
         let due: Vec<Key> = due.map(|(key, _)| key.clone()).collect();
+        let mut given_up = std::mem::take(&mut self.evicted);
         let take = |key: Key| self.open.remove(&key).map(|open| arrived(key, open));
-        due.into_iter().filter_map(take).collect()
-    }
-
-    /// When to call [`handle_timeout`](Self::handle_timeout).
-    #[must_use]
-    pub fn poll_timeout(&self) -> Option<Instant> {
-        self.open.values().map(|open| open.since + PATIENCE).min()
+        given_up.extend(due.into_iter().filter_map(take));
+        given_up
     }
 }
 
@@ -221,7 +228,7 @@ mod tests {
         let mut reassembly = Reassembly::default();
         let all = messages(&"a".repeat(200), &TextSettings::default(), 1);
         assert_eq!(reassembly.handle(&all[1], Encoding::Gsm, now), None);
-        let due = reassembly.poll_timeout().unwrap();
+        let due = now + PATIENCE;
         assert!(
             reassembly
                 .handle_timeout(due - Duration::from_secs(1))
@@ -229,7 +236,24 @@ mod tests {
         );
         let given_up = reassembly.handle_timeout(due);
         assert_eq!(given_up[0].text.len(), 47);
-        assert!(given_up[0].is_incomplete && reassembly.poll_timeout().is_none());
+        assert!(given_up[0].is_incomplete && reassembly.handle_timeout(due).is_empty());
+    }
+
+    #[test]
+    fn the_oldest_of_too_many_texts_is_given_up() {
+        let now = Instant::now();
+        let mut reassembly = Reassembly::default();
+        for reference in 0..=u16::try_from(MAX_OPEN).unwrap() {
+            let settings = TextSettings {
+                concatenation: Concatenation::Udh16,
+                ..TextSettings::default()
+            };
+            let all = messages(&"a".repeat(200), &settings, reference);
+            let at = now + Duration::from_millis(reference.into());
+            assert_eq!(reassembly.handle(&all[0], Encoding::Gsm, at), None);
+        }
+        let given_up = reassembly.handle_timeout(now);
+        assert_eq!((given_up.len(), given_up[0].segments), (1, 1));
     }
 
     #[test]

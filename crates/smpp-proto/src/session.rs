@@ -508,7 +508,21 @@ impl Session {
             self.queue.push_front(again);
             return self.event(Event::Throttled);
         }
-        self.answer(pending.token, Answer::Refused(status));
+        self.refuse(pending.token, status);
+    }
+
+    /// Answers a submission of which a part was refused. If that was for now only, and other parts are taken or being taken, the
+    /// text may arrive twice when it is sent again.
+    fn refuse(&mut self, token: u64, status: u32) {
+        let is_taken = |open: &Open| open.missing < open.ids.len();
+        let is_partly_taken = self.open.get(&token).is_some_and(is_taken)
+            || self.window.values().any(|other| other.token == token);
+        let is_final = status::refusal(status) == Refusal::Permanent;
+        let answer = match is_partly_taken && !is_final {
+            true => Answer::Doubtful,
+            false => Answer::Refused(status),
+        };
+        self.answer(token, answer);
     }
 
     fn part_accepted(&mut self, token: u64, part: usize, id: String) {
@@ -553,7 +567,7 @@ impl Session {
             let token = *token;
             let expires = self.open.get(&token).map(|open| open.give_up_at);
             if self.slow.is_some() && expires.is_some_and(|at| at <= now) {
-                self.answer(token, Answer::Refused(status::THROTTLED));
+                self.refuse(token, status::THROTTLED);
                 continue;
             }
             if self.send_at() > now {

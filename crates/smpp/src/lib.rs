@@ -119,6 +119,7 @@ async fn run(
     let mut session = Session::new(settings.session.clone(), Instant::now());
     let mut connection = Connection::None;
     let mut out = BytesMut::new();
+    let mut unflushed = false;
     let mut buffer = vec![0; READ];
     let mut has_owner = true;
     loop {
@@ -148,10 +149,11 @@ async fn run(
                     session.stop(Instant::now());
                 }
             },
-            happened = progress(&mut connection, &mut out, &mut buffer) => match happened {
+            happened = progress(&mut connection, &mut out, &mut unflushed, &mut buffer) => match happened {
                 Ok(Progress::Connected(stream)) => {
                     connection = Connection::Open(stream);
                     out.clear();
+                    unflushed = false;
                     session.handle_connected(Instant::now());
                 }
                 Ok(Progress::Read(0)) => {
@@ -187,6 +189,7 @@ enum Progress {
 async fn progress(
     connection: &mut Connection,
     out: &mut BytesMut,
+    unflushed: &mut bool,
     buffer: &mut [u8],
 ) -> io::Result<Progress> {
     match connection {
@@ -194,13 +197,21 @@ async fn progress(
         Connection::Connecting(connecting) => Ok(Progress::Connected(connecting.as_mut().await?)),
         Connection::Open(stream) => {
             let (mut read, mut write) = tokio::io::split(stream);
+            let has_more = !out.is_empty() || *unflushed;
+            let writing = async {
+                // TLS may keep what was written; it goes with the next poll, whatever was read meanwhile.
+                if out.is_empty() {
+                    write.flush().await?;
+                    *unflushed = false;
+                } else {
+                    write.write_buf(out).await?;
+                    *unflushed = true;
+                }
+                io::Result::Ok(Progress::Written)
+            };
             tokio::select! {
                 count = read.read(buffer) => Ok(Progress::Read(count?)),
-                written = write.write_buf(out), if !out.is_empty() => {
-                    written?;
-                    write.flush().await?;
-                    Ok(Progress::Written)
-                }
+                written = writing, if has_more => written,
             }
         }
     }

@@ -436,8 +436,11 @@ fn statement(context: Context, change: &Change) -> Sql {
             ],
         ),
         Change::MessageMoved {
-            message, expected, ..
-        } => forwarding::moved(message, *expected, context.repeated),
+            message,
+            expected,
+            attempt,
+            ..
+        } => forwarding::moved(message, *expected, *attempt, context.repeated),
         Change::MessagePart { part, at } => forwarding::insert_part(part, *at),
         Change::MessagePartDone { part, state } => forwarding::part_done(part, *state),
         Change::ConferenceCreated(conference) => conferences::create(conference),

@@ -128,6 +128,9 @@ pub enum Change {
         message: Box<Message>,
         /// Its status before.
         expected: MessageStatus,
+        /// The number of its attempts before, if the message must also belong to the server that the record names and have had
+        /// no other attempt.
+        attempt: Option<i64>,
         /// Event of the callback about it.
         tells: Option<EventSid>,
     },

@@ -4,7 +4,7 @@
 //! message, or two receipts, one counts.
 
 use model::record::Message;
-use model::{MessageRouteSid, MessageSid, MessageStatus, Timestamp};
+use model::{InstanceSid, MessageRouteSid, MessageSid, MessageStatus, Timestamp};
 
 use crate::admin::Admin;
 use crate::row::Row;
@@ -58,8 +58,21 @@ fn queued(row: &Row) -> Result<QueuedMessage> {
     })
 }
 
+/// Continues the assignments of an update that removes the text of a message: what is kept for its callbacks goes, unless its
+/// delivery is still to be reported. Of a forwarded message, it does not have the text.
+pub(crate) const WITHOUT_FAREWELL: &str =
+    ", farewell = CASE WHEN status = 'sent' AND expires IS NOT NULL THEN farewell ELSE NULL END";
+
+/// Most messages that are taken over in one transaction.
+const ADOPTED_AT_ONCE: i64 = 500;
+
 /// The statement of [`Change::MessageMoved`].
-pub(crate) fn moved(message: &Message, expected: MessageStatus, repeated: bool) -> Sql {
+pub(crate) fn moved(
+    message: &Message,
+    expected: MessageStatus,
+    attempt: Option<i64>,
+    repeated: bool,
+) -> Sql {
     let on_its_way = matches!(
         message.status,
         MessageStatus::Queued | MessageStatus::Sending
@@ -68,7 +81,7 @@ pub(crate) fn moved(message: &Message, expected: MessageStatus, repeated: bool) 
     let mut sql = Sql::new(
         "UPDATE messages SET status = $2, updated = $3, ended = $4, sent = $5, error_code = $6, \
          reason = $7, due = $8, attempts = $9, doubts = $10, segments = $11, route = $12, \
-         provider_id = $13, price = $14 WHERE sid = $1 AND (status = $15",
+         provider_id = $13, price = $14 WHERE sid = $1 AND ((status = $15",
         args![
             message.sid,
             message.status,
@@ -87,6 +100,11 @@ pub(crate) fn moved(message: &Message, expected: MessageStatus, repeated: bool) 
             expected
         ],
     );
+    if let Some(attempt) = attempt {
+        sql.with(" AND attempts = ?", attempt)
+            .with(" AND instance = ?", message.instance);
+    }
+    sql.text(")");
     if repeated {
         sql.text(" OR (status = $2 AND updated = $3)");
     }
@@ -146,44 +164,79 @@ impl Store {
         self.many(sql, queued).await
     }
 
-    /// Takes over the messages that dead servers were to forward; returns how many there were. Those
-    /// that were being sent are queued again, and counted as in doubt.
+    /// Takes over the messages that dead servers were to forward; returns how many batches there were. The status of each stays
+    /// as it is: see [`messages_in_doubt`](Self::messages_in_doubt).
     ///
     /// # Errors
     /// As reported by the database.
     pub async fn adopt_queued_messages(&self, now: Timestamp) -> Result<u64> {
-        let sql = Sql::new(
-            "UPDATE messages SET doubts = doubts + CASE status WHEN 'sending' THEN 1 ELSE 0 END, \
-             status = 'queued', instance = $1, updated = $2 \
-             WHERE ended IS NULL AND expires IS NOT NULL AND instance <> $1 \
-             AND instance NOT IN (SELECT sid FROM instances WHERE last_alive > $3)",
-            args![self.instance(), now, self.gone_since(now)],
-        );
-        let count = Sql::new(
-            "SELECT COUNT(*) AS n FROM messages WHERE ended IS NULL AND expires IS NOT NULL \
-             AND instance <> $1 \
-             AND instance NOT IN (SELECT sid FROM instances WHERE last_alive > $2)",
-            args![self.instance(), self.gone_since(now)],
-        );
-        let found = self.first(count, |row| row.int("n")).await?.unwrap_or(0);
-        if found > 0 {
-            self.administer(Admin::Change(sql)).await?;
+        let mut batches = 0;
+        let mut last = None;
+        while let Some(instance) = self.next_owner(last).await? {
+            last = Some(instance);
+            if instance == self.instance() || self.is_alive(instance, now).await? {
+                continue;
+            }
+            let sql = Sql::new(
+                "UPDATE messages SET instance = $1, updated = $2 WHERE instance = $3 AND sid IN \
+                 (SELECT sid FROM messages WHERE instance = $3 AND ended IS NULL \
+                 AND expires IS NOT NULL LIMIT $4)",
+                args![self.instance(), now, instance, ADOPTED_AT_ONCE],
+            );
+            while self.administer(Admin::Change(sql.clone())).await? {
+                batches += 1;
+            }
         }
-        Ok(found.unsigned_abs())
+        Ok(batches)
+    }
+
+    /// The next server, in the order of the identifiers, that has messages which are not over: found by the index alone, however many
+    /// messages there are.
+    async fn next_owner(&self, after: Option<InstanceSid>) -> Result<Option<InstanceSid>> {
+        let mut sql = Sql::default();
+        sql.text("SELECT instance FROM messages WHERE ended IS NULL");
+        if let Some(after) = after {
+            sql.with(" AND instance > ?", after);
+        }
+        sql.text(" ORDER BY instance LIMIT 1");
+        self.first(sql, |row| row.word("instance")).await
+    }
+
+    async fn is_alive(&self, instance: InstanceSid, now: Timestamp) -> Result<bool> {
+        let sql = Sql::new(
+            "SELECT sid FROM instances WHERE sid = $1 AND last_alive > $2",
+            args![instance, self.gone_since(now)],
+        );
+        Ok(self.first(sql, |_| Ok(())).await?.is_some())
+    }
+
+    /// The messages of this server that are on record as being sent: those that are really being sent, and those of which dead
+    /// servers left open whether they were.
+    ///
+    /// # Errors
+    /// As reported by the database.
+    pub async fn messages_in_doubt(&self) -> Result<Vec<QueuedMessage>> {
+        let mut sql = rows::MESSAGES.select();
+        sql.with(" WHERE instance = ?", self.instance())
+            .text(" AND ended IS NULL AND expires IS NOT NULL AND status = 'sending' ORDER BY sid");
+        self.many(sql, queued).await
     }
 
     /// What a provider's receipt is about: the part that it calls by one of these names, the first one first.
+    ///
+    /// - `routes`: those that lead to this provider
     ///
     /// # Errors
     /// As reported by the database.
     pub async fn message_part(
         &self,
-        route: MessageRouteSid,
+        routes: &[MessageRouteSid],
         names: &[String],
     ) -> Result<Option<MessagePart>> {
         for name in names {
             let mut sql = Sql::new(PARTS, Vec::new());
-            sql.with(" WHERE route = ?", route)
+            sql.text(" WHERE route")
+                .among(routes)
                 .with(" AND provider_id = ?", name.as_str())
                 .text(" ORDER BY created DESC LIMIT 1");
             if let Some(found) = self.first(sql, part).await? {

@@ -19,6 +19,7 @@ use crate::filter::{
     NotificationKey, NumberFilter, NumberKey, RecordingFilter, RecordingKey, Rows, Scope, Sort,
     Window,
 };
+use crate::forwarding::WITHOUT_FAREWELL;
 use crate::paging::List;
 use crate::query::{Conditions, Order, counted};
 use crate::row::Row;
@@ -296,14 +297,11 @@ impl Store {
     /// # Errors
     /// As reported by the database.
     pub async fn redact_message(&self, sid: MessageSid, at: Timestamp) -> Result<bool> {
-        // What is kept for its callbacks has the text too, and is no longer needed.
         let mut sql = Sql::default();
-        sql.with(
-            "UPDATE messages SET body = '', farewell = NULL, updated = ?",
-            at,
-        )
-        .with(" WHERE sid = ?", sid)
-        .text(" AND ended IS NOT NULL");
+        sql.with("UPDATE messages SET body = '', updated = ?", at)
+            .text(WITHOUT_FAREWELL)
+            .with(" WHERE sid = ?", sid)
+            .text(" AND ended IS NOT NULL");
         self.administer(Admin::Change(sql)).await
     }
 

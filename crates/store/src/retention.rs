@@ -9,6 +9,7 @@ use std::sync::OnceLock;
 use model::{AccountSid, NotificationSid, Timestamp};
 
 use crate::admin::Admin;
+use crate::forwarding::WITHOUT_FAREWELL;
 use crate::row::Row;
 use crate::sql::{Arg, Sql, Table, args};
 use crate::{Result, Store};
@@ -204,6 +205,8 @@ impl Store {
     /// Some keys of rows that an account has had since before this time, the oldest first, without what is removed already: SIDs of
     /// messages, recordings, notifications and e-mails, lanes of traces, events of callbacks.
     ///
+    /// - `skip`: how many of the oldest were found before, and stay
+    ///
     /// # Errors
     /// As reported by the database.
     pub async fn older_than(
@@ -211,6 +214,7 @@ impl Store {
         kind: Kept,
         account: AccountSid,
         before: Timestamp,
+        skip: usize,
     ) -> Result<Vec<String>> {
         let mut sql = Sql::default();
         match kind {
@@ -234,7 +238,8 @@ impl Store {
         sql.with(" AND account = ?", account)
             .with(" AND created < ?", before)
             .text(IS_LIVE)
-            .with(" ORDER BY created LIMIT ?", AT_ONCE);
+            .with(" ORDER BY created, name LIMIT ?", AT_ONCE)
+            .with(" OFFSET ?", i64::try_from(skip).unwrap_or(i64::MAX));
         self.many(sql, |row| row.text("name")).await
     }
 
@@ -258,7 +263,7 @@ impl Store {
         Ok(found)
     }
 
-    /// Replaces the texts of messages.
+    /// Replaces the texts of messages. After an erasure, no callback reports whether they were delivered.
     ///
     /// # Errors
     /// As reported by the database.
@@ -266,7 +271,12 @@ impl Store {
         let mut sql = Sql::default();
         sql.with("UPDATE messages SET body = ?", reason.instead_of_text())
             .with(", gone = ?", reason.as_str())
-            .text(", farewell = NULL WHERE sid");
+            .text(match reason {
+                Reason::Retention => WITHOUT_FAREWELL,
+                // It names both parties.
+                Reason::Erasure => ", farewell = NULL",
+            })
+            .text(" WHERE sid");
         self.execute_among(sql, sids).await
     }
 

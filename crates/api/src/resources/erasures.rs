@@ -68,7 +68,7 @@ const FIELDS: &[Field<Erased>] = &[
         "Emails",
         Kind::Number,
         Null::Never,
-        "E-mails that the calls sent, or with the number in an address or the text, which have lost addresses, text and attachments.",
+        "E-mails whose addresses, text and list of attachments were removed: those that the calls sent, and those with the number in an address or the text.",
         |e, _| count(e, "emails"),
     ),
     field(
@@ -179,7 +179,7 @@ pub(crate) static ROUTES: &[Route] = &[
         .refuses(IN_USE)
         .params(&[NUMBER])
         .answers(Answers::One(&ERASED))
-        .doc("Erases a person's number from the records of the account and all below it, with the recordings, texts and traces of its calls and messages. The response is the receipt; the audit log keeps it."),
+        .doc("Erases a person's number from the records of the account and all below it, with the recordings, texts and traces of the calls and messages with that number. The response is the receipt; the audit log keeps it."),
 ];
 
 const NUMBER: &[Param] = &[param(

@@ -29,7 +29,7 @@ const FIELDS: &[Field<Extension>] = &[
         "AppliesTo",
         Kind::Text,
         Null::Absent,
-        "The account for which it applies instead of that of all.",
+        "Account that it applies to, instead of the configuration for all accounts.",
         |e, _| Value::maybe(e.account),
     ),
     field(
@@ -122,7 +122,7 @@ const OTHER_NAME: &[Param] = &[param(
 const ACCOUNT: &[Param] = &[param(
     "AccountSid",
     Is::Sid(sid::<AccountSid>),
-    "The configuration that applies for this account instead.",
+    "Account, to mean the configuration for this account instead of the one for all.",
 )];
 
 async fn create(context: &Context<'_>) -> Answer {

@@ -79,7 +79,7 @@ const FIELDS: &[Field<Shown>] = &[
         "AccountSid",
         Kind::Text,
         Null::Never,
-        "Its messages are those of this account and of all below it.",
+        "Account whose messages use it, as do those of all accounts below.",
         |s, _| Value::text(s.route.account),
     ),
     text(
@@ -225,7 +225,7 @@ const FIELDS: &[Field<Shown>] = &[
     text(
         "encoding",
         "Encoding",
-        "Alphabet of the texts that it can write.",
+        "Alphabet of texts that it can represent; all others are sent in UCS-2.",
         |s, _| Value::maybe(s.smpp().map(|l| l.encoding)),
     ),
     number(
@@ -243,7 +243,7 @@ const FIELDS: &[Field<Shown>] = &[
     text(
         "concatenation",
         "Concatenation",
-        "How long texts are sent.",
+        "How texts of several segments are sent.",
         |s, _| Value::maybe(s.smpp().map(|l| l.concatenation)),
     ),
     text(
@@ -276,16 +276,13 @@ const FIELDS: &[Field<Shown>] = &[
         "Optional parameters of every message.",
         |s, _| Value::maybe(s.smpp().map(written_tlvs)),
     ),
-    flag(
-        "up",
-        "Up",
-        "Whether messages can leave by it now.",
-        |s, _| Value::Flag(s.health.is_up),
-    ),
+    flag("up", "Up", "Whether it can send messages now.", |s, _| {
+        Value::Flag(s.health.is_up)
+    }),
     text(
         "problem",
         "Problem",
-        "Why it is not, or was not the last time.",
+        "Why it is not up, or was last not up.",
         |s, _| Value::maybe(s.health.problem.as_ref()),
     ),
     number(
@@ -318,7 +315,7 @@ const FIELDS: &[Field<Shown>] = &[
     number(
         "doubtful",
         "Doubtful",
-        "Messages of which it is not known whether it accepted them.",
+        "Messages that it may or may not have accepted.",
         |s, _| count(s.health.doubtful),
     ),
     number(
@@ -389,7 +386,7 @@ pub(crate) static ROUTES: &[Route] = &[
         .params(&[KIND, PROPERTIES, OF_HTTP, OF_SIP, OF_SMPP])
         .answers(Answers::One(&ROUTE))
         .status([200, 201])
-        .doc("Creates a route of text messages, which is used within a second. Only for the administrator of the platform."),
+        .doc("Creates a route of text messages, which is used within a second."),
     Route::get(ONE, |c, a, sid| Box::pin(get(c, a, sid)))
         .needs(Action::Read, TARGET)
         .top_only()
@@ -400,11 +397,11 @@ pub(crate) static ROUTES: &[Route] = &[
         .top_only()
         .params(&[PROPERTIES, OF_HTTP, OF_SIP, OF_SMPP])
         .answers(Answers::One(&ROUTE))
-        .doc("Changes a route of text messages within a second; a link is made again. Only for the administrator of the platform."),
+        .doc("Changes a route of text messages. The change takes effect within a second; a link is closed and opened again."),
     Route::delete(ONE, |c, a, sid| Box::pin(delete(c, a, sid)))
         .needs(Action::Delete, TARGET)
         .top_only()
-        .doc("Deletes a route of text messages. Messages that wait for it take another one. Only for the administrator of the platform."),
+        .doc("Deletes a route of text messages. Messages that wait for it take another one."),
 ];
 
 async fn list(context: &Context<'_>, account: &Account) -> Answer {

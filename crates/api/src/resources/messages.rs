@@ -18,7 +18,7 @@ use crate::value::{Entry, Field, Kind, Null, Resource, Value, field};
 
 const TARGET: &str = "SmsMessages";
 /// Longest text, in characters.
-const MAX_BODY: usize = 1_600;
+pub(crate) const MAX_BODY: usize = 1_600;
 /// Longest sender or recipient, in bytes.
 const MAX_PARTY: usize = 254;
 /// Segments of the path between the account and a message, as links show them.
@@ -188,7 +188,7 @@ pub(crate) static ROUTES: &[Route] = &[
         .takes_headers()
         .status([200, 201])
         .answers(Answers::One(&MESSAGE))
-        .doc("Sends a text message by SIP, without a call."),
+        .doc("Sends a text message, without a call."),
     Route::get(ONE, |c, a, sid| Box::pin(get(c, a, sid)))
         .needs(Action::Read, TARGET)
         .answers(Answers::One(&MESSAGE))
@@ -259,7 +259,7 @@ const NEW: &[Param] = &[
     param(
         "Encoding",
         Is::Word(&["GSM", "UCS-2", "UTF-8"]),
-        "Has no effect: SIP carries UTF-8.",
+        "Has no effect: SIP carries UTF-8, and a route chooses its own alphabet.",
     )
     .within(RESTCOMM),
     param(
@@ -356,7 +356,11 @@ fn new_message(context: &Context<'_>, account: &Account) -> Result<NewMessage, F
 
 /// A sender or recipient.
 fn party(params: &Params, name: &str) -> Result<String, Failure> {
-    let text = params.required(name)?.trim();
+    party_of(name, params.required(name)?.trim())
+}
+
+/// A sender or recipient in a parameter.
+pub(crate) fn party_of(name: &str, text: &str) -> Result<String, Failure> {
     one_line(name, text)?;
     if text.len() > MAX_PARTY {
         let reason = format!("at most {MAX_PARTY} bytes are allowed");

@@ -83,7 +83,7 @@ const FIELDS: &[Field<Shown>] = &[
         "Emails",
         Kind::Number,
         Null::Never,
-        "Days that the addresses, texts and attachments of e-mails are kept; 0: for good.",
+        "Days that the addresses, texts and lists of attachments of e-mails are kept; 0: forever.",
         |s, _| s.days(Kept::Emails),
     ),
 ];
@@ -123,7 +123,7 @@ const DAYS: &[Param] = &[
     param(
         "Digits",
         Is::Text,
-        "Days that pressed keys are kept, as for `MessageBodies`. Traces and journals hold them, and callbacks with the parameter `Digits`: all of these are removed.",
+        "Days that pressed keys are kept, as for `MessageBodies`. Because journals contain them, all traces and journals are removed then, even if `Traces` is longer, and so are callbacks with the parameter `Digits`.",
     ),
     param(
         "Recordings",

@@ -11,6 +11,7 @@ use crate::context::{Answer, Context, now};
 use crate::dialect::Each;
 use crate::failure::Failure;
 use crate::params::shown;
+use crate::resources::messages::{MAX_BODY, party_of};
 use crate::resources::verify::sending::{self, Checked, Wanted};
 use crate::resources::verify::{KIND, LIMITED, recipient};
 use crate::roles::Action;
@@ -205,6 +206,10 @@ async fn send(context: &Context<'_>, account: &Account) -> Answer {
             "it must contain `{code}`, which is replaced by the code",
         ));
     }
+    if template.chars().count() > MAX_BODY {
+        let reason = format!("at most {MAX_BODY} characters are allowed");
+        return Err(Failure::parameter("body", &reason));
+    }
     let mut service = service_of(context, &account).await?;
     if let Some(repeat) = params.parsed::<i64>("repeat", "a whole number")? {
         let set = service.settings.set("Repeat", repeat);
@@ -245,7 +250,7 @@ async fn send(context: &Context<'_>, account: &Account) -> Answer {
         code: None,
         network: None,
         limits,
-        from: Some(params.required("from")?.trim().to_owned()),
+        from: Some(party_of("from", params.required("from")?.trim())?),
         template: Some(template.to_owned()),
         send_digits: None,
     };

@@ -130,3 +130,53 @@ async fn recordings_of_a_closed_account_are_removed_where_they_are() {
     assert_eq!((stays.unwrap(), left().await), (None, vec![false, false]));
     assert_eq!(std::fs::read_dir(folder).unwrap().count(), 0);
 }
+
+/// A sweep meets more recordings of other servers than it reads at once, and does not stop there.
+#[tokio::test]
+async fn old_recordings_are_removed_where_they_are() {
+    const ELSEWHERE: u16 = 501;
+    let Some((one, _two, _postgres)) = Server::two().await else {
+        return;
+    };
+    let account = one.account("a", one.admin).await;
+    let recording = |n: u16| Recording {
+        sid: RecordingSid::from_bytes([(n >> 8) as u8, n as u8].repeat(8).try_into().unwrap()),
+        account,
+        call: None,
+        conference: None,
+        kind: RecordingKind::default(),
+        duration_ms: 1,
+        size_bytes: 1,
+        created: Timestamp(i64::from(n)),
+        updated: Timestamp(1),
+    };
+    let rows: Vec<Recording> = (0..ELSEWHERE + 2).map(recording).collect();
+    let changes = rows.iter().map(|row| Change::Recording(row.clone()));
+    one.store.commit(changes.collect()).await.unwrap();
+    let [.., here, begun] = &rows[..] else {
+        unreachable!()
+    };
+    let folder = one.dir.path();
+    let file = |sid: RecordingSid, aside: &str| folder.join(format!("{sid}.wav{aside}"));
+    std::fs::write(file(here.sid, ""), "x").unwrap();
+    // The server died before the row said so.
+    std::fs::write(file(begun.sid, ".emptied"), "x").unwrap();
+    api::finish_removals(&one.store, folder).await.unwrap();
+    assert!(file(begun.sid, ".emptied").exists());
+
+    let days = store::Retention::default().with(store::Kept::Recordings, Some(1));
+    let now = model::Timestamp(i64::MAX / 2);
+    api::apply_retention(&one.store, folder, &days, now)
+        .await
+        .unwrap();
+    let why = async |row: &Recording| one.store.why_recording_is_gone(row.sid).await.unwrap();
+    assert_eq!(why(here).await.as_deref(), Some("retention"));
+    assert_eq!(why(begun).await.as_deref(), Some("retention"));
+    assert_eq!(why(&rows[0]).await, None);
+    assert_eq!(std::fs::read_dir(folder).unwrap().count(), 0);
+
+    // And before the file was deleted.
+    std::fs::write(file(begun.sid, ".emptied"), "x").unwrap();
+    api::finish_removals(&one.store, folder).await.unwrap();
+    assert_eq!(std::fs::read_dir(folder).unwrap().count(), 0);
+}

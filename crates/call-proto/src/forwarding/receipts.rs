@@ -49,6 +49,7 @@ pub fn receipt(
     Some(Move {
         message,
         expected: MessageStatus::Sent,
+        attempt: None,
         parts: Vec::new(),
         callback,
         notification: None,

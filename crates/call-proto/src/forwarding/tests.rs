@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use model::message_route::{RouteSettings, SmppSettings};
-use model::{HttpMethod, InstanceSid};
+use model::message_route::{Forwarding, RouteSettings, SmppSettings};
+use model::record::Message;
+use model::{HttpMethod, InstanceSid, MessageDirection};
 
 use super::*;
 use crate::callback::CallbackTarget;
 use crate::dialect::Dialect;
+use crate::farewell::MessageFarewell;
+use crate::message::message_params;
 
 const START: Timestamp = Timestamp(1_700_000_000_000_000);
 
@@ -113,7 +116,12 @@ impl World {
     }
 
     fn accept(&mut self, n: u16) {
-        let queued = queued(n, self.now);
+        self.accept_to(n, "+49");
+    }
+
+    fn accept_to(&mut self, n: u16, to: &str) {
+        let mut queued = queued(n, self.now);
+        to.clone_into(&mut queued.message.to);
         self.rows.insert(queued.message.sid, queued.clone());
         self.machine.accept(queued, self.now);
         self.carry_out();
@@ -165,6 +173,12 @@ impl World {
                         let is_last = page.len() < limit;
                         self.machine.handle_loaded(page, is_last, self.now);
                     }
+                    ForwardCommand::LoadInDoubt => {
+                        let is_sending =
+                            |row: &&Queued| row.message.status == MessageStatus::Sending;
+                        let rows = self.rows.values().filter(is_sending).cloned().collect();
+                        self.machine.handle_in_doubt(rows, self.now);
+                    }
                 }
             }
         }
@@ -172,7 +186,10 @@ impl World {
 
     fn commit(&mut self, moved: Move) -> bool {
         let row = self.rows.get_mut(&moved.message.sid).unwrap();
-        if row.message.status != moved.expected {
+        let attempts = row.message.forwarding.as_ref().unwrap().attempts;
+        if row.message.status != moved.expected
+            || moved.attempt.is_some_and(|attempt| attempt != attempts)
+        {
             return false;
         }
         row.message = *moved.message;
@@ -282,6 +299,125 @@ fn doubt_is_counted_and_sent_again_or_not() {
 }
 
 #[test]
+fn a_message_in_doubt_goes_to_another_route_and_at_last_fails() {
+    let mut world = World::new(vec![route(1, 1), route(2, 2)]);
+    world.up(1, 1);
+    world.up(2, 1);
+    world.accept(1);
+    let silent = || Outcome::Doubtful("silent".to_owned());
+    world.answer(1, silent());
+    assert_eq!(world.given, [(1, 1), (2, 1)]);
+    world.answer(1, silent());
+    assert_eq!(world.given.len(), 2, "all were tried: there is a pause");
+    world.pass(Duration::from_secs(1));
+    assert_eq!(world.given.len(), 3);
+    world.answer(1, silent());
+    world.pass(Duration::from_secs(600));
+    let record = world.record(1);
+    assert_eq!(
+        (record.status, record.error_code),
+        (MessageStatus::Failed, Some(error::MESSAGE_FAILED))
+    );
+    assert!(record.reason.as_ref().unwrap().ends_with("silent"));
+    assert_eq!(world.given.len(), 3);
+    assert_eq!(world.callbacks, [(1, "failed".to_owned())]);
+}
+
+/// What another route does when it is in doubt does not matter for a message that this one was given.
+#[test]
+fn the_route_that_was_given_a_message_decides_what_doubt_means() {
+    let mut second = route(2, 2);
+    second.on_doubt = OnDoubt::Fail;
+    let mut world = World::new(vec![route(1, 1), second]);
+    world.up(1, 1);
+    world.up(2, 1);
+    world.accept(1);
+    world.answer(1, Outcome::Doubtful("silent".to_owned()));
+    world.answer(1, busy());
+    assert_eq!(world.record(1).status, MessageStatus::Queued);
+}
+
+#[test]
+fn the_pause_is_on_record_and_grows_with_the_attempts() {
+    let mut world = World::new(vec![route(1, 1)]);
+    world.up(1, 1);
+    world.accept(1);
+    for seconds in [1, 2, 4, 8] {
+        world.answer(1, busy());
+        let due = world.record(1).forwarding.as_ref().unwrap().due;
+        assert_eq!(due, world.now + Duration::from_secs(seconds));
+        // Another server continues.
+        world.machine = Forwarder::new(seconds, world.now);
+        world.machine.set_routes(vec![route(1, 1)], world.now);
+        world.up(1, 1);
+        world.pass(Duration::from_secs(seconds + 1));
+    }
+    assert_eq!(world.given.len(), 5);
+}
+
+#[test]
+fn a_slow_route_keeps_no_message_of_another_one_waiting() {
+    let (mut slow, mut fast) = (route(1, 1), route(2, 1));
+    "49".clone_into(&mut slow.to_prefix);
+    "44".clone_into(&mut fast.to_prefix);
+    let mut world = World::new(vec![slow, fast]);
+    world.up(1, 1);
+    world.up(2, 1);
+    for n in 0..15_000 {
+        world.accept(n);
+    }
+    world.accept_to(20_000, "+44");
+    assert_eq!(world.given, [(1, 0), (2, 20_000)]);
+    let mut answered = 0;
+    for _ in 0..3_000 {
+        world.answer(answered, Outcome::Accepted(Vec::new()));
+        answered += 1;
+        world.pass(Duration::from_millis(10));
+        assert_eq!(
+            world.given.len(),
+            usize::from(answered) + 2,
+            "it never waits for its turn"
+        );
+    }
+}
+
+#[test]
+fn messages_of_an_account_that_is_not_active_end() {
+    let mut world = World::new(vec![route(1, 1)]);
+    world.up(1, 1);
+    for n in 1..=3 {
+        world.accept(n);
+    }
+    assert_eq!(world.machine.accounts(), BTreeSet::from([account()]));
+    let inactive = BTreeSet::from([account()]);
+    world.machine.set_inactive(inactive, world.now);
+    world.carry_out();
+    let code = |world: &World, n| world.record(n).error_code;
+    assert_eq!(
+        [code(&world, 2), code(&world, 3)],
+        [Some(error::MESSAGE_ACCOUNT); 2]
+    );
+    // It may have left already.
+    world.answer(1, Outcome::Accepted(Vec::new()));
+    assert_eq!(world.record(1).status, MessageStatus::Sent);
+}
+
+#[test]
+fn a_server_that_stops_completes_what_it_began() {
+    let mut world = World::new(vec![route(1, 1)]);
+    world.up(1, 1);
+    world.accept(1);
+    world.accept(2);
+    world.machine.stop();
+    assert!(!world.machine.is_idle());
+    world.answer(1, Outcome::Accepted(Vec::new()));
+    world.pass(Duration::from_secs(60));
+    assert!(world.machine.is_idle());
+    assert_eq!(world.given, [(1, 1)]);
+    assert_eq!(world.record(2).status, MessageStatus::Queued);
+}
+
+#[test]
 fn a_long_queue_is_in_the_database_and_leaves_in_time() {
     let mut world = World::new(vec![route(1, 1)]);
     for n in 0..15_000 {
@@ -367,12 +503,6 @@ fn property_nothing_is_lost_and_what_is_repeated_was_in_doubt() {
                 6 if next(20) == 0 => {
                     // A crash: only the rows remain.
                     crashed += 1;
-                    for row in world.rows.values_mut() {
-                        if row.message.status == MessageStatus::Sending {
-                            row.message.status = MessageStatus::Queued;
-                            row.message.forwarding.as_mut().unwrap().doubts += 1;
-                        }
-                    }
                     world.machine = Forwarder::new(seed, world.now);
                     world.machine.set_routes(routes.clone(), world.now);
                     answered = world.given.len();

@@ -5,7 +5,7 @@ use model::message_route::HttpSettings;
 use model::record::Message;
 use model::{EventSid, HttpMethod, error};
 use serde::{Deserialize, Serialize};
-use webhook::{AddressPolicy, FetchRequest, Fetcher, Secrets, Stamp};
+use webhook::{AddressPolicy, FetchRequest, Fetcher, Problem, Secrets, Stamp};
 
 #[derive(Serialize)]
 struct Body<'a> {
@@ -58,8 +58,13 @@ pub(super) fn request(
 pub(super) async fn submit(fetcher: &Fetcher, request: FetchRequest) -> Outcome {
     match fetcher.fetch(request).await {
         Ok(answer) => outcome(answer.status, &answer.body),
-        // The provider recognizes a repeated message by its identifier.
-        Err(error) => Outcome::Unavailable(error.to_string()),
+        Err(error) => match error.problem {
+            // It was asked, and may have taken the message.
+            Problem::Timeout { .. } | Problem::Protocol { .. } | Problem::Coding { .. } => {
+                Outcome::Doubtful(error.to_string())
+            }
+            _ => Outcome::Unavailable(error.to_string()),
+        },
     }
 }
 

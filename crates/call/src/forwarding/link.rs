@@ -14,7 +14,7 @@ use smpp_proto::{
     Tlv, receipt, status, text,
 };
 
-use super::receipts::Desk;
+use super::receipts::{About, Desk};
 
 /// How long connecting and binding may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -22,6 +22,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const RECONNECT_MIN: Duration = Duration::from_millis(500);
 /// Longest delay before the next connection.
 const RECONNECT_MAX: Duration = Duration::from_secs(60);
+/// Pause before a text is recorded for which the server was too busy.
+const BUSY_PAUSE: Duration = Duration::from_secs(1);
 /// How long an SMSC may ask us to wait, before another route is tried.
 const THROTTLE_PATIENCE: Duration = Duration::from_secs(120);
 
@@ -156,29 +158,61 @@ impl LinkHere {
         };
         let link = std::sync::Arc::clone(&self.link);
         if let Some(found) = receipt::parse(&message) {
-            let base = settings.id_base;
+            // A link that only sends gets its receipts through another one to the same SMSC.
+            let leads_there = |row: &&MessageRoute| match &row.settings {
+                RouteSettings::Smpp(other) => {
+                    (&other.host, &other.system_id) == (&settings.host, &settings.system_id)
+                }
+                RouteSettings::Http(_) | RouteSettings::Sip(_) | RouteSettings::Client => false,
+            };
+            let routes = rows.values().filter(leads_there).map(|row| row.sid);
+            let about = About {
+                routes: routes.collect(),
+                base: settings.id_base,
+                from: message.source.digits,
+            };
             tokio::spawn(async move {
-                let status = desk.receipt(&found, base, &message.source.digits).await;
+                let status = desk.receipt(&found, &about).await;
                 link.acknowledge(key, status);
             });
             return;
         }
-        let now = Instant::now();
-        let given_up = self.reassembly.handle_timeout(now);
         let arrived = self
             .reassembly
-            .handle(&message, settings.inbound_encoding, now);
-        if arrived.is_none() {
-            link.acknowledge(key, status::OK);
-        }
+            .handle(&message, settings.inbound_encoding, Instant::now());
+        let Some(text) = arrived else {
+            return link.acknowledge(key, status::OK);
+        };
         let via = row.name.clone();
         tokio::spawn(async move {
+            let status = desk.text(text, &via).await;
+            link.acknowledge(key, status);
+        });
+    }
+
+    /// The link is closed: the missing segments would come by another one.
+    pub(super) fn give_up_all(&mut self) {
+        self.reassembly.give_up_all();
+    }
+
+    /// Records the texts of which segments are missing for good, without them. The others were acknowledged, so a full server tries
+    /// again.
+    pub(super) fn give_up_texts(
+        &mut self,
+        desk: Desk,
+        rows: &BTreeMap<MessageRouteSid, MessageRoute>,
+    ) {
+        let given_up = self.reassembly.handle_timeout(Instant::now());
+        if given_up.is_empty() {
+            return;
+        }
+        let via = rows.get(&desk.route).map(|row| row.name.clone());
+        let via = via.unwrap_or_default();
+        tokio::spawn(async move {
             for text in given_up {
-                desk.text(text, &via).await;
-            }
-            if let Some(text) = arrived {
-                let status = desk.text(text, &via).await;
-                link.acknowledge(key, status);
+                while desk.text(text.clone(), &via).await == status::TEMPORARY {
+                    tokio::time::sleep(BUSY_PAUSE).await;
+                }
             }
         });
     }

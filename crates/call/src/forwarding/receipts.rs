@@ -33,6 +33,16 @@ pub(super) struct Desk {
     pub(super) health: HealthTable,
 }
 
+/// Which message a receipt may be about.
+pub(super) struct About {
+    /// The routes that lead to this provider.
+    pub(super) routes: Vec<MessageRouteSid>,
+    /// How it writes identifiers.
+    pub(super) base: IdBase,
+    /// The address that the receipt names as its source, which is the recipient of the message.
+    pub(super) from: String,
+}
+
 impl Desk {
     /// Records a text; returns the status of the acknowledgement.
     pub(super) async fn text(&self, text: Arrived, via: &str) -> u32 {
@@ -55,9 +65,7 @@ impl Desk {
     }
 
     /// Records a receipt; returns the status of the acknowledgement.
-    ///
-    /// - `from`: address that the receipt names as its source, which is the recipient of the message.
-    pub(super) async fn receipt(&self, found: &Receipt, base: IdBase, from: &str) -> u32 {
+    pub(super) async fn receipt(&self, found: &Receipt, about: &About) -> u32 {
         let (status, words) = match found.state {
             ReceiptState::Underway => return status::OK,
             ReceiptState::Delivered => (MessageStatus::Delivered, "delivered"),
@@ -79,7 +87,8 @@ impl Desk {
             code,
             reason: format!("{words}: {}{error}", found.word),
         };
-        match self.settle(&candidates(&found.id, base), &news, from).await {
+        let names = candidates(&found.id, about.base);
+        match self.settle(&names, &news, about).await {
             Ok(known) => {
                 count(&self.health, self.route, |health| {
                     if known {
@@ -100,13 +109,13 @@ impl Desk {
         &self,
         names: &[String],
         news: &ReceiptNews,
-        from: &str,
+        about: &About,
     ) -> Result<bool, StoreError> {
         for pause in LOOKS {
             tokio::time::sleep(pause).await;
             let store = &self.engine.shared.parts.store;
-            if let Some(part) = store.message_part(self.route, names).await? {
-                return self.apply(part, names, news, from).await;
+            if let Some(part) = store.message_part(&about.routes, names).await? {
+                return self.apply(part, names, news, &about.from).await;
             }
         }
         Ok(false)
@@ -124,26 +133,25 @@ impl Desk {
         let Some((mut queued, mut parts)) = store.forwarded_message(part.message).await? else {
             return Ok(false);
         };
-        // The receipts of the segments of one message must see each other.
-        let mut turn = None;
-        if parts.len() > 1 {
-            turn = Some(shared.receipts.lock().await);
-            let again = store.forwarded_message(part.message).await?;
-            let Some(found) = again else {
-                return Ok(false);
-            };
-            (queued, parts) = found;
-        }
         // An identifier that matches only in another base must not be that of another message.
         let digits = |text: &str| text.trim_start_matches('+').to_owned();
         let is_exact = names.first() == Some(&part.provider_id);
         if !is_exact && digits(from) != digits(&queued.message.to) {
             return Ok(false);
         }
-        let done = Change::MessagePartDone {
+        let mut changes = vec![Change::MessagePartDone {
             part: Box::new(part.clone()),
             state: news.status,
-        };
+        }];
+        // Receipts of other segments may arrive at the same moment, also at another server. Each is on record before the others
+        // are looked at, so that the last one sees them all; the message changes its status only once.
+        if parts.len() > 1 {
+            store.commit(std::mem::take(&mut changes)).await?;
+            let Some(found) = store.forwarded_message(part.message).await? else {
+                return Ok(false);
+            };
+            (queued, parts) = found;
+        }
         let others: Vec<Option<MessageStatus>> = parts
             .iter()
             .filter(|other| other.part != part.part && other.route == part.route)
@@ -159,11 +167,13 @@ impl Desk {
             rand::random(),
             now,
         );
-        let mut changes = vec![done];
+        let place = changes.len();
         changes.extend(moved.iter().flat_map(changes_of));
+        if changes.is_empty() {
+            return Ok(true);
+        }
         let committed = store.commit(changes).await?;
-        drop(turn);
-        if let Some(moved) = moved.filter(|_| committed.applied(1)) {
+        if let Some(moved) = moved.filter(|_| committed.applied(place)) {
             deliver(&shared.parts.callbacks, moved);
         }
         Ok(true)

@@ -24,7 +24,8 @@ Examples:
   patchcord serve --config /etc/patchcord.toml     `patchcord config --toml` prints one to start from
   PATCHCORD_LOG__LEVEL=debug patchcord serve
 
-Environment: PATCHCORD_SECTION__KEY for any setting except trunks, with two underscores;
+Environment: PATCHCORD_SECTION__KEY for any setting except the tables [[trunk]], [[siprec]] and
+[[role]], with two underscores;
 PATCHCORD_ADMIN_SID, PATCHCORD_ADMIN_TOKEN, PATCHCORD_ADMIN_EMAIL, PATCHCORD_ADMIN_PASSWORD,
 PATCHCORD_DOMAIN and PATCHCORD_SECRET_KEY. A flag overrides the environment, which overrides the file.
 

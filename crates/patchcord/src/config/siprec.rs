@@ -26,7 +26,7 @@ pub(super) const KEYS: &[Key] = &[
     key(
         "name",
         "a string",
-        "Name that documents write as `connectorName`; `Default` is used by those that write none; required.",
+        "Name that documents write as `connectorName`; required. A document without one uses the server called `Default`.",
     ),
     key(
         "uri",

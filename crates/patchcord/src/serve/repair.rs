@@ -144,15 +144,12 @@ async fn close_messages(store: &Store, now: Timestamp) -> Result<usize> {
     Ok(orphans.len())
 }
 
-/// Takes over the messages that no process forwards any more; returns how many there were. Their callbacks
+/// Takes over the messages that no process forwards any more; returns in how many batches. Their callbacks
 /// are adopted with them.
 async fn adopt_messages(store: &Store, now: Timestamp) -> Result<usize> {
     let adopted = store.adopt_queued_messages(now).await?;
     if adopted > 0 {
-        info!(
-            messages = adopted,
-            "took over messages that an earlier run was to forward"
-        );
+        info!("took over messages that an earlier run was to forward");
     }
     Ok(usize::try_from(adopted).unwrap_or(usize::MAX))
 }

@@ -177,11 +177,35 @@ fn a_text_of_several_parts_has_one_answer() {
     let ids = ["a", "b", "c"].map(str::to_owned).to_vec();
     assert_eq!(world.answers, [(1, Answer::Accepted(ids))]);
     // A part of the second is refused: the others are not sent.
-    world.answer(sent[3].sequence, 0x45, accepted(""));
-    assert_eq!(world.answers[1], (2, Answer::Refused(0x45)));
+    world.answer(sent[3].sequence, 0x0B, accepted(""));
+    assert_eq!(world.answers[1], (2, Answer::Refused(0x0B)));
     world.submit(3, 1);
     let more = world.requests();
     assert!(more.len() <= 3, "{more:?}");
+}
+
+/// Whoever sends such a text again may send a part of it twice.
+#[test]
+fn a_text_is_in_doubt_if_a_part_is_refused_for_now_and_another_is_taken() {
+    for (others, expected) in [
+        (&[0][..], Answer::Doubtful),
+        (&[], Answer::Doubtful),
+        (&[0x0B], Answer::Refused(0x0B)),
+    ] {
+        let mut world = World::bound(settings());
+        world.submit(1, 2);
+        let sent = world.requests();
+        for status in others {
+            world.answer(sent[0].sequence, *status, accepted("a"));
+        }
+        world.answer(sent[1].sequence, 0x45, accepted(""));
+        assert_eq!(world.answers, [(1, expected)]);
+    }
+    let mut world = World::bound(settings());
+    world.submit(1, 1);
+    let sent = world.requests();
+    world.answer(sent[0].sequence, 0x45, accepted(""));
+    assert_eq!(world.answers, [(1, Answer::Refused(0x45))]);
 }
 
 #[test]

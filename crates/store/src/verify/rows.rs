@@ -8,7 +8,7 @@ use ::verify::{
 use model::VerifyServiceSid;
 
 use crate::Result;
-use crate::row::Row;
+use crate::row::{Row, corrupt};
 use crate::sql::{Arg, Table, args};
 
 macro_rules! table {
@@ -50,7 +50,8 @@ pub(super) fn service_args(service: &Service) -> Vec<Arg> {
 }
 
 pub(super) fn read_service(row: &Row) -> Result<Service> {
-    let settings: Settings = serde_json::from_str(&row.text("settings")?).unwrap_or_default();
+    let settings: Settings =
+        serde_json::from_str(&row.text("settings")?).map_err(|error| corrupt("settings", error))?;
     Ok(Service {
         sid: row.word("sid")?,
         account: row.word("account")?,

@@ -123,12 +123,12 @@ pub(super) const OF_SMPP: &[Param] = &[
     param(
         "DestinationTonNpi",
         Is::Text,
-        "Of `smpp`: the same of recipients.",
+        "Of `smpp`: the same for recipients.",
     ),
     param(
         "Encoding",
         Is::Word(Encoding::WORDS),
-        "Of `smpp`: alphabet of the texts that it can write, `gsm` (the default), `gsm-packed`, `latin1` or `ucs2`; all others are sent in UCS-2.",
+        "Of `smpp`: alphabet of texts that it can represent: `gsm` (the default), `gsm-packed`, `latin1` or `ucs2`. All other texts are sent in UCS-2.",
     ),
     param(
         "DataCoding",
@@ -143,7 +143,7 @@ pub(super) const OF_SMPP: &[Param] = &[
     param(
         "Concatenation",
         Is::Word(Concatenation::WORDS),
-        "Of `smpp`: how long texts are sent, `udh8` (the default), `udh16`, `sar` or `payload`.",
+        "Of `smpp`: how texts of several segments are sent: `udh8` (the default), `udh16`, `sar` or `payload`.",
     ),
     param(
         "IdBase",

@@ -9,6 +9,7 @@ use crate::common;
 use crate::context::{ATTEMPTS, Answer, Context, Reply, after, now};
 use crate::failure::Failure;
 use crate::page::{Page, row_key};
+use crate::resources::messages::party_of;
 use crate::roles::Action;
 use crate::route::{Answers, Is, Param, Route, TWILIO_PAGING, param};
 use crate::value::{Field, Kind, Null, Resource, Value, field};
@@ -445,7 +446,10 @@ fn change(context: &Context<'_>, service: &mut Service) -> Result<(), Failure> {
         }
     }
     if let Some(from) = params.get("From") {
-        settings.from = from.trim().to_owned();
+        settings.from = match from.trim() {
+            "" => String::new(),
+            from => party_of("From", from)?,
+        };
     }
     if let Some(template) = params.get("Template") {
         if !template.is_empty() && (!template.contains("{code}") || template.len() > 300) {
