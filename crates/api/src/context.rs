@@ -119,7 +119,9 @@ impl Context<'_> {
         if self.state.roles.allow(&self.caller.role, action, target) {
             Ok(())
         } else {
-            Err(Failure::forbidden())
+            let (role, action) = (&self.caller.role, action.as_str());
+            let text = format!("The role {role} does not permit {action}:{target}.");
+            Err(Failure::forbidden().saying(text))
         }
     }
 

@@ -2,11 +2,12 @@
 //!
 //! **Invariant: the receipt does not hold the number.** The records stay, with a pseudonym, so that what was used can still be added up.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use model::record::{Account, AuditEntry};
 use model::{AccountSid, AuditSid, RecordingSid, Timestamp, number};
-use store::{Person, Reason, Store, StoreError, Trail};
+use store::{Named, Person, Reason, Store, StoreError, Trail};
 
 use crate::closing::{missing, remove_recordings};
 use crate::retention::remove_files;
@@ -130,8 +131,28 @@ pub async fn erase(
         let sids: Vec<_> = over.iter().map(|email| email.sid.clone()).collect();
         tally.erase_emails(store, &sids).await?;
     }
+    let mut last: Option<String> = None;
+    loop {
+        let (named, searched) = store
+            .notifications_of_person(&person, last.as_deref())
+            .await?;
+        let Some(searched) = searched else { break };
+        last = Some(searched);
+        for one in named {
+            match one {
+                // A number that was called in vain is in no record of a leg.
+                Named::Call { lanes, is_over } if is_over => {
+                    tally.lanes(store.erase_lanes(&lanes).await?);
+                }
+                Named::Call { lanes, .. } => tally.open.extend(lanes.into_iter().next()),
+                Named::Alone(sid) => {
+                    store.delete_notifications(&[sid]).await?;
+                    tally.lanes[1] += 1;
+                }
+            }
+        }
+    }
     let [verifications, safe_numbers, pending] = store.erase_verifications(&person, now).await?;
-    tally.not_over += pending;
     let [caller_ids, entries] = store.erase_elsewhere(&person).await?;
     let [traces, notifications, callbacks, waiting] = tally.lanes;
     Ok(Erased {
@@ -151,7 +172,7 @@ pub async fn erase(
             ("callbacks", callbacks),
             ("caller_ids", caller_ids),
             ("audit_entries", entries),
-            ("not_over", tally.not_over),
+            ("not_over", tally.open.len() as u64 + pending),
             ("callbacks_waiting", waiting),
             ("files_not_here", tally.files_not_here),
         ],
@@ -166,15 +187,19 @@ struct Tally {
     emails: u64,
     recordings: u64,
     lanes: [u64; 4],
-    not_over: u64,
+    /// What is not over, by the first of its lanes: a call and its messages are one.
+    open: BTreeSet<String>,
     files_not_here: u64,
 }
 
 impl Tally {
     /// Those that are over; counts the others.
     fn over<'t>(&mut self, trails: &'t [Trail]) -> Vec<&'t Trail> {
-        let over: Vec<_> = trails.iter().filter(|trail| trail.is_over).collect();
-        self.not_over += (trails.len() - over.len()) as u64;
+        let (over, open): (Vec<_>, Vec<_>) = trails.iter().partition(|trail| trail.is_over);
+        self.open.extend(
+            open.into_iter()
+                .filter_map(|trail| trail.lanes.first().cloned()),
+        );
         over
     }
 

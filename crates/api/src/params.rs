@@ -569,7 +569,7 @@ pub(crate) fn party_pattern(text: &str) -> String {
     let rest = text
         .split_at_checked("client:".len())
         .filter(|(prefix, _)| prefix.eq_ignore_ascii_case("client:"));
-    rest.map_or(text, |(_, login)| login.trim()).to_owned()
+    model::number::tidy(rest.map_or(text, |(_, login)| login.trim()))
 }
 
 /// The declared name with the most similar spelling.

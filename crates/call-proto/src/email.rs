@@ -51,6 +51,7 @@ pub(crate) fn compose(verb: &rcml::Email, occasion: Occasion<'_>) -> Option<Emai
         bcc: verb.bcc.clone(),
         subject: email::header(&filled(&verb.subject, str::to_owned)),
         body,
+        recorded_as: None,
         html: verb.html,
         recordings: last.into_iter().chain(attach.recordings.clone()).collect(),
         status: EmailStatus::Queued,

@@ -351,8 +351,10 @@ impl Forwarder {
                 held.queued.message.reason = Some(reason);
                 self.requeue(sid, now);
             }
-            Outcome::NotSent => {
-                held.tried.insert(by);
+            Outcome::NotSent | Outcome::Returned => {
+                if outcome == Outcome::NotSent {
+                    held.tried.insert(by);
+                }
                 if let Some(forwarding) = &mut held.queued.message.forwarding {
                     forwarding.attempts -= 1;
                 }

@@ -21,8 +21,10 @@ use call_proto::forwarding::{
 use call_proto::{MessageFarewell, NewMessage, SendError};
 use model::message_route::{MessageRoute, RouteHealth, RouteSettings};
 use model::profile::Traffic;
-use model::record::Message;
-use model::{AccountSid, AccountStatus, MessageRouteSid, MessageSid, Target, Timestamp};
+use model::record::{Message, Notification};
+use model::{
+    AccountSid, AccountStatus, MessageRouteSid, MessageSid, NotificationSid, Target, Timestamp,
+};
 use store::{Change, QueuedMessage, Store, StoreError};
 use tokio::sync::mpsc;
 use tracing::{error, info, warn};
@@ -38,6 +40,8 @@ use receipts::Desk;
 const REFRESH: Duration = Duration::from_secs(1);
 /// How often a shared database is searched for what was taken over from other servers.
 const SEARCH: Duration = Duration::from_secs(15);
+/// How soon an account is notified again that a route is down.
+const NOTIFY_AGAIN: Duration = Duration::from_secs(600);
 /// Pause before a failed commit is tried again.
 const AGAIN: Duration = Duration::from_millis(500);
 /// Inputs handled before the commands are carried out: their changes share a transaction.
@@ -102,6 +106,7 @@ impl Forwarding {
             links: BTreeMap::new(),
             next_link: 0,
             rows: BTreeMap::new(),
+            notified: BTreeMap::new(),
             tokens: BTreeMap::new(),
             next_token: 0,
             engine: engine.clone(),
@@ -159,14 +164,8 @@ pub(crate) async fn forward(
     };
     let segments = smpp_proto::text::segment_count(&new.body);
     let now = shared.forwarding.clock.now();
-    // Without the spaces and brackets that people write in numbers.
-    let to = Target::parse(&new.to, model::Bare::Number);
-    let new = NewMessage {
-        to: to.as_str().to_owned(),
-        ..new.clone()
-    };
     let (message, farewell, callback) =
-        forwarding::enqueue(&shared.settings, new, segments, rand::random(), now);
+        forwarding::enqueue(&shared.settings, new.clone(), segments, rand::random(), now);
     let mut changes = vec![Change::MessageCreated {
         message: Box::new(message.clone()),
         farewell: farewell.as_ref().and_then(kept),
@@ -253,6 +252,8 @@ struct Task {
     /// Distinguishes the events of a link from those of an earlier link of the same route.
     next_link: u64,
     rows: BTreeMap<MessageRouteSid, MessageRoute>,
+    /// When the account of a route was last notified that it is down.
+    notified: BTreeMap<MessageRouteSid, Timestamp>,
     /// The messages that links have now, by the token of their submission.
     tokens: BTreeMap<u64, MessageSid>,
     next_token: u64,
@@ -312,7 +313,7 @@ impl Task {
                 health.problem = Some(reason.clone());
             }
             Outcome::Doubtful(_) => health.doubtful += 1,
-            Outcome::NotSent => {}
+            Outcome::NotSent | Outcome::Returned => {}
         });
         self.machine.handle_outcome(sid, outcome, self.clock.now());
     }
@@ -377,6 +378,31 @@ impl Task {
             }
         }
         self.rows_gone();
+    }
+
+    /// Notifies the account of a route, but not again and again while it stays down.
+    fn notify_down(&mut self, route: MessageRouteSid, reason: &str) {
+        let now = self.clock.now();
+        let last = self.notified.get(&route);
+        let Some(row) = self
+            .rows
+            .get(&route)
+            .filter(|_| last.is_none_or(|last| now.since(*last) >= NOTIFY_AGAIN))
+        else {
+            return;
+        };
+        let sid = NotificationSid::new(now, rand::random());
+        let text = format!("the message route {} is down: {reason}", row.name);
+        let code = model::error::MESSAGE_ROUTE_DOWN;
+        let notification = Notification::of_account(sid, row.account, code, text, now);
+        self.notified.insert(route, now);
+        let engine = self.engine.clone();
+        tokio::spawn(async move {
+            let change = Change::Notification(Box::new(notification));
+            if let Err(error) = engine.shared.parts.store.commit(vec![change]).await {
+                warn!(%error, "a notification cannot be stored");
+            }
+        });
     }
 
     /// Has the messages of accounts end that were suspended or closed.
@@ -607,6 +633,7 @@ impl Task {
             }
             smpp_proto::Event::Down(reason) => {
                 warn!(%route, %reason, "a link is down");
+                self.notify_down(route, &reason);
                 self.machine.set_state(route, RouteState::default(), now);
                 self.count(route, |health| {
                     health.is_up = false;
@@ -618,7 +645,19 @@ impl Task {
                     self.outcome(sid, route, link::outcome(answer));
                 }
             }
-            smpp_proto::Event::Throttled => self.count(route, |health| health.throttled += 1),
+            smpp_proto::Event::Throttled => {
+                self.count(route, |health| health.throttled += 1);
+                let paused = RouteState {
+                    is_up: true,
+                    limit: 0,
+                };
+                self.machine.set_state(route, paused, now);
+            }
+            smpp_proto::Event::Resumed => {
+                let limit = link.limit();
+                self.machine
+                    .set_state(route, RouteState { is_up: true, limit }, now);
+            }
             smpp_proto::Event::Arrived(key, message) => {
                 link.arrived(key, *message, desk, &self.rows);
             }

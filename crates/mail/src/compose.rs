@@ -127,6 +127,7 @@ mod tests {
             bcc: vec!["secret@d.example".to_owned()],
             subject: "A voicemail".to_owned(),
             body: "Hello,\n.\nbye".to_owned(),
+            recorded_as: None,
             html: false,
             recordings: Vec::new(),
             status: EmailStatus::Queued,

@@ -45,6 +45,11 @@ pub enum Verdict {
         /// Wait that the server requested.
         asked: Option<Duration>,
     },
+    /// The same for a request that had failed before: perhaps the host only refuses this one.
+    StillFailing {
+        /// Wait that the server requested.
+        asked: Option<Duration>,
+    },
     /// The request was not sent.
     Unknown,
 }
@@ -118,7 +123,10 @@ impl Breaker {
                 self.state = State::Closed { failures: 0 };
                 Some(Change::Closed)
             }
-            (State::Closed { failures }, Verdict::Failing { asked }) => {
+            (
+                State::Closed { failures },
+                Verdict::Failing { asked } | Verdict::StillFailing { asked },
+            ) => {
                 let failures = failures.saturating_add(1);
                 if failures < self.settings.failures {
                     self.state = State::Closed { failures };
@@ -131,12 +139,19 @@ impl Breaker {
                 self.open(times.saturating_add(1), asked, now, random);
                 None
             }
+            (State::Probing { times }, Verdict::StillFailing { asked }) if probe => {
+                self.open(times, asked, now, random);
+                None
+            }
             (State::Probing { times }, Verdict::Unknown) if probe => {
                 self.state = State::Open { until: now, times };
                 None
             }
             // A request that was in progress when the breaker opened adds no information.
-            (State::Open { .. } | State::Probing { .. }, Verdict::Failing { .. })
+            (
+                State::Open { .. } | State::Probing { .. },
+                Verdict::Failing { .. } | Verdict::StillFailing { .. },
+            )
             | (_, Verdict::Unknown) => None,
         }
     }

@@ -30,6 +30,9 @@ pub struct Email {
     pub subject: String,
     /// Text or HTML.
     pub body: String,
+    /// What the record says instead, and keeps when the text is no longer needed to be sent: for one that holds a secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recorded_as: Option<String>,
     /// Whether the body is HTML.
     pub html: bool,
     /// Recordings that are attached.

@@ -215,6 +215,7 @@ table! {
     MESSAGE_CARRIER = 30007, Error, 0, "The message was not delivered: a carrier filtered it.", "Ask the provider why; often the sender must be registered for this country.";
     MESSAGE_FAILED = 30008, Error, 0, "The message was not delivered for another reason, or it is not known whether it was accepted.", "See the reason in the message's record.";
     MESSAGE_EXPIRED = 30036, Error, 0, "The message was not sent: no route accepted it before its validity period ended.", "See the reason in the message's record, and the health of the routes in `MessageRoutes`.";
+    MESSAGE_ROUTE_DOWN = 30090, Warning, 0, "A message route is down; its messages take another route, or wait.", "See `problem` of the route in `MessageRoutes`.";
     STREAM_TIMEOUT = 31901, Error, 0, "Stream: the WebSocket server did not answer in time.", "Check that the address leads to a WebSocket server that is running and reachable.";
     STREAM_REFUSED = 31902, Error, 0, "Stream: the WebSocket server could not be reached.", "Check that the server is running and that the address is correct.";
     STREAM_TLS = 31910, Error, 0, "Stream: the WebSocket server's TLS handshake failed.", "Check the server's certificate, and that the port speaks TLS; use ws for one that does not.";

@@ -74,6 +74,18 @@ pub fn plain(text: &str) -> String {
     }
 }
 
+/// A party as it is recorded: a number without the spaces and brackets that people write between its digits, and any other text as
+/// it is.
+#[must_use]
+pub fn tidy(text: &str) -> String {
+    let has_digits = text.chars().filter(char::is_ascii_digit).count() > 2;
+    if has_digits && text.chars().any(is_separator) {
+        plain(text)
+    } else {
+        text.to_owned()
+    }
+}
+
 /// Whether a text consists only of digits, `+`, `*`, `#` and visual separators.
 #[must_use]
 pub fn is_dialable(text: &str) -> bool {
@@ -89,6 +101,23 @@ fn is_separator(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_are_recorded_without_what_people_write_between_digits() {
+        let table = [
+            ("+49 170 5550 123", "+491705550123"),
+            ("+49 (151) 1234-5678", "+4915112345678"),
+            ("030/123 45", "03012345"),
+            ("1000", "1000"),
+            ("My Shop", "My Shop"),
+            ("Shop 24", "Shop 24"),
+            ("client:ann", "client:ann"),
+            ("sip:1 0 0 0@example.org", "sip:1 0 0 0@example.org"),
+        ];
+        for (text, expected) in table {
+            assert_eq!(tidy(text), expected);
+        }
+    }
 
     #[test]
     fn lists_spellings_in_order() {

@@ -137,7 +137,9 @@ fn absence(root: &CallRecord, children: &[CallRecord], server: Server) -> &'stat
     match (over, server.runs) {
         _ if is_stored => "the trace was removed: its retention time is over, or it was erased",
         (None, true) => "no trace yet: it is stored when the call is over",
-        (Some(_), true) => "the trace is not stored yet: try again in a moment",
+        (Some(_), true) => {
+            "no trace: it is stored within a minute of the end of the call, and may have been removed since"
+        }
         (_, false) => "no trace: the server ended before it could store it",
     }
 }
@@ -430,7 +432,7 @@ mod tests {
         server.commit(created).await.unwrap();
         assert_eq!(
             said().await,
-            "the trace is not stored yet: try again in a moment"
+            "no trace: it is stored within a minute of the end of the call, and may have been removed since"
         );
         server.close().await;
         let ended = "no trace: the server ended before it could store it";
@@ -456,7 +458,7 @@ mod tests {
         };
         let after = |minutes: u32| Some(start + minute * minutes);
         let removed = "the trace was removed: its retention time is over, or it was erased";
-        let soon = "the trace is not stored yet: try again in a moment";
+        let soon = "no trace: it is stored within a minute of the end of the call, and may have been removed since";
         // The ends of the first leg and of one that it dialled, whether the server runs, when it was last heard of.
         let table = [
             (after(1), after(1), true, after(2), soon),

@@ -65,8 +65,10 @@ pub enum Answer {
     Refused(u32),
     /// It is not known whether the SMSC took it.
     Doubtful,
-    /// Nothing of it was sent.
+    /// Nothing of it was sent, because there is no session.
     NotSent,
+    /// Nothing of it was sent, because the SMSC wants us to be slower: see [`Event::Resumed`].
+    Returned,
 }
 
 /// What to do.
@@ -93,8 +95,11 @@ pub enum Event {
     Answered(u64, Answer),
     /// A message or receipt came: [`Session::acknowledge`] must follow, with this key.
     Arrived(Key, Box<ShortMessage>),
-    /// The SMSC wants us to be slower.
+    /// The SMSC wants us to be slower. Submissions of which nothing was sent are answered [`Answer::Returned`] until
+    /// [`Event::Resumed`].
     Throttled,
+    /// The pause that the SMSC wanted is over.
+    Resumed,
 }
 
 /// A received request that is to be answered. Belongs to one connection.
@@ -161,6 +166,8 @@ pub struct Session {
     next_at: Instant,
     /// The SMSC wanted us to be slower: nothing is sent before this time.
     slow: Option<(Instant, Duration)>,
+    /// Whether this pause is not over.
+    is_paused: bool,
     /// When a PDU came last.
     heard: Instant,
     /// When an unanswered `enquire_link` was sent.
@@ -186,6 +193,7 @@ impl Session {
             unacknowledged: 0,
             next_at: now,
             slow: None,
+            is_paused: false,
             heard: now,
             enquired: None,
             reconnect,
@@ -221,6 +229,9 @@ impl Session {
         let can_send = self.is_bound() && self.settings.bind.mode != BindMode::Receiver;
         if !can_send || submission.parts.is_empty() {
             return self.event(Event::Answered(token, Answer::NotSent));
+        }
+        if self.is_paused {
+            return self.event(Event::Answered(token, Answer::Returned));
         }
         let parts = submission.parts.len();
         self.open.insert(
@@ -371,7 +382,8 @@ impl Session {
                 let give_up = give_up.map(|open| open.give_up_at);
                 let give_up = give_up.filter(|_| can_send && self.slow.is_some());
                 let expired = self.window.values().map(|pending| pending.until).min();
-                [Some(self.enquire_at()), send_at, expired, give_up]
+                let resume = self.slow.filter(|_| self.is_paused).map(|(until, _)| until);
+                [Some(self.enquire_at()), send_at, expired, give_up, resume]
                     .into_iter()
                     .flatten()
                     .min()
@@ -386,6 +398,9 @@ impl Session {
     }
 
     fn handle_bound_timeout(&mut self, now: Instant) {
+        if self.slow.is_none_or(|(until, _)| until <= now) {
+            self.resume();
+        }
         if self.enquire_at() <= now {
             if self.enquired.is_some() {
                 self.outputs.push_back(Output::Close);
@@ -483,6 +498,7 @@ impl Session {
         self.state = State::Bound;
         self.reconnect = self.settings.reconnect_min;
         self.slow = None;
+        self.is_paused = false;
         self.next_at = now;
         self.event(Event::Up);
     }
@@ -493,6 +509,7 @@ impl Session {
         };
         if status == status::OK {
             self.slow = None;
+            self.resume();
             return self.part_accepted(pending.token, pending.part, id);
         }
         let give_up_at = self.open.get(&pending.token).map(|open| open.give_up_at);
@@ -504,9 +521,13 @@ impl Session {
                 Some(_) | None => (before * 2).min(SLOW_MAX),
             };
             self.slow = Some((now + delay, delay));
-            let again = (pending.token, pending.part, pending.message);
-            self.queue.push_front(again);
-            return self.event(Event::Throttled);
+            self.event(Event::Throttled);
+            self.pause();
+            if self.is_partly_taken(pending.token) {
+                // The rest must follow here: nobody else can complete the text.
+                let again = (pending.token, pending.part, pending.message);
+                return self.queue.push_front(again);
+            }
         }
         self.refuse(pending.token, status);
     }
@@ -514,15 +535,35 @@ impl Session {
     /// Answers a submission of which a part was refused. If that was for now only, and other parts are taken or being taken, the
     /// text may arrive twice when it is sent again.
     fn refuse(&mut self, token: u64, status: u32) {
-        let is_taken = |open: &Open| open.missing < open.ids.len();
-        let is_partly_taken = self.open.get(&token).is_some_and(is_taken)
-            || self.window.values().any(|other| other.token == token);
         let is_final = status::refusal(status) == Refusal::Permanent;
-        let answer = match is_partly_taken && !is_final {
+        let answer = match self.is_partly_taken(token) && !is_final {
             true => Answer::Doubtful,
             false => Answer::Refused(status),
         };
         self.answer(token, answer);
+    }
+
+    /// Whether the SMSC has taken a part of a text, or has been sent another one.
+    fn is_partly_taken(&self, token: u64) -> bool {
+        let is_taken = |open: &Open| open.missing < open.ids.len();
+        self.open.get(&token).is_some_and(is_taken)
+            || self.window.values().any(|other| other.token == token)
+    }
+
+    /// Gives back what was not sent at all: it waits better where it is on record as waiting.
+    fn pause(&mut self) {
+        self.is_paused = true;
+        let unsent = self.open.iter().filter(|(_, open)| !open.is_sent);
+        let unsent: Vec<u64> = unsent.map(|(token, _)| *token).collect();
+        for token in unsent {
+            self.answer(token, Answer::Returned);
+        }
+    }
+
+    fn resume(&mut self) {
+        if std::mem::take(&mut self.is_paused) {
+            self.event(Event::Resumed);
+        }
     }
 
     fn part_accepted(&mut self, token: u64, part: usize, id: String) {
@@ -605,6 +646,7 @@ impl Session {
     ///
     /// - `reason`: `None` if it was asked to stop.
     fn end(&mut self, reason: Option<String>, now: Instant) {
+        self.is_paused = false;
         self.queue.clear();
         let in_window = std::mem::take(&mut self.window);
         for pending in in_window.into_values() {

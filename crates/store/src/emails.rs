@@ -29,6 +29,7 @@ pub(crate) static EMAILS: Table = Table {
         "bcc",
         "subject",
         "body",
+        "recorded_as",
         "html",
         "recordings",
         "status",
@@ -115,6 +116,7 @@ pub(crate) fn args_of(email: &Email) -> Vec<Arg> {
         email.bcc.join(SEPARATOR),
         email.subject.as_str(),
         email.body.as_str(),
+        email.recorded_as.clone(),
         email.html,
         recordings.join(SEPARATOR),
         email.status,
@@ -145,6 +147,7 @@ pub(crate) fn read(row: &Row) -> Result<Email> {
         bcc: list("bcc")?,
         subject: row.text("subject")?,
         body: row.text("body")?,
+        recorded_as: row.opt_text("recorded_as")?,
         html: row.flag("html")?,
         // Only identifiers were stored.
         recordings: recordings
@@ -163,7 +166,8 @@ pub(crate) fn read(row: &Row) -> Result<Email> {
 /// The end of a mail: its record after this attempt.
 pub(crate) fn end(email: &Email, attempt: i64) -> Sql {
     Sql::new(
-        "UPDATE emails SET status = $3, error_code = $4, reason = $5, updated = $6, sent = $7, due = NULL \
+        "UPDATE emails SET status = $3, error_code = $4, reason = $5, updated = $6, sent = $7, due = NULL, \
+         body = COALESCE(recorded_as, body), recorded_as = NULL \
          WHERE sid = $1 AND attempts = $2 AND due IS NOT NULL",
         args![
             email.sid,

@@ -38,6 +38,20 @@ pub struct Trail {
     pub is_over: bool,
 }
 
+/// What names the person in the text of a notification.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Named {
+    /// A call: its lanes, and whether it is over.
+    Call {
+        /// The lanes under which its traces, callbacks and notifications are filed.
+        lanes: Vec<String>,
+        /// Whether it is over, with the calls of its family.
+        is_over: bool,
+    },
+    /// A notification of no call.
+    Alone(String),
+}
+
 /// The columns that name a party.
 const CALL_PARTIES: [&str; 4] = ["from_user", "to_user", "answered_by", "forwarded_from"];
 const MESSAGE_PARTIES: [&str; 2] = ["from_user", "to_user"];
@@ -115,12 +129,10 @@ impl Store {
         let read = |row: &Row| Ok((row.word::<CallSid>("sid")?, row.opt_word("conference")?));
         let mut trails = Vec::new();
         for (sid, conference) in self.many(sql, read).await? {
-            let (root, has_ended) = self.root_of(sid).await?;
+            let (mut lanes, has_ended) = self.lanes_of_call(sid).await?;
             let is_over = has_ended && !self.has_waiting_emails(sid).await?;
             let conference: Option<ConferenceSid> = conference;
-            let mut lanes = vec![root, sid.to_string()];
             lanes.extend(conference.map(|conference| conference.to_string()));
-            lanes.dedup();
             trails.push(Trail {
                 sid: sid.to_string(),
                 lanes,
@@ -164,16 +176,73 @@ impl Store {
             .text(" AND ");
         person.is_any(&mut sql, &MESSAGE_PARTIES);
         sql.with(" ORDER BY sid LIMIT ?", AT_ONCE);
-        self.many(sql, |row| {
+        let read = |row: &Row| {
             let sid: MessageSid = row.word("sid")?;
-            Ok(Trail {
+            let call: Option<CallSid> = row.opt_word("call")?;
+            Ok((sid, call, row.opt_int("ended")?.is_some()))
+        };
+        let mut trails = Vec::new();
+        for (sid, call, has_ended) in self.many(sql, read).await? {
+            // What a call's document sent is also in its trace and callbacks.
+            let (mut lanes, is_over) = match call {
+                Some(call) => self.lanes_of_call(call).await?,
+                None => (Vec::new(), true),
+            };
+            lanes.push(sid.to_string());
+            trails.push(Trail {
                 sid: sid.to_string(),
-                lanes: vec![sid.to_string()],
+                lanes,
                 conference: None,
-                is_over: row.opt_int("ended")?.is_some(),
-            })
-        })
-        .await
+                is_over: is_over && has_ended,
+            });
+        }
+        Ok(trails)
+    }
+
+    /// A call and the root of its family, and whether all calls between them are over.
+    async fn lanes_of_call(&self, call: CallSid) -> Result<(Vec<String>, bool)> {
+        let (root, is_over) = self.root_of(call).await?;
+        let mut lanes = vec![root, call.to_string()];
+        lanes.dedup();
+        Ok((lanes, is_over))
+    }
+
+    /// What some notifications with the number in their text belong to, after one of them: a call that tried to reach it, or the
+    /// notification alone. With the last SID that was searched; none after the last.
+    ///
+    /// # Errors
+    /// As reported by the database.
+    pub async fn notifications_of_person(
+        &self,
+        person: &Person,
+        after: Option<&str>,
+    ) -> Result<(Vec<Named>, Option<String>)> {
+        let mut sql = Sql::default();
+        sql.text("SELECT sid, call, message FROM notifications WHERE account")
+            .with(TREE, person.account)
+            .with(" AND sid > ?", after.unwrap_or_default())
+            .text(" AND (1 = 0");
+        for spelling in &person.spellings {
+            sql.with(" OR message LIKE ?", format!("%{spelling}%"));
+        }
+        sql.with(") ORDER BY sid LIMIT ?", AT_ONCE);
+        let read = |row: &Row| {
+            let is_named = person.is_named_in(&row.text("message")?);
+            Ok((row.text("sid")?, row.opt_word("call")?, is_named))
+        };
+        let found: Vec<(String, Option<CallSid>, bool)> = self.many(sql, read).await?;
+        let last = found.last().map(|(sid, ..)| sid.clone());
+        let mut named = Vec::new();
+        for (sid, call, _) in found.into_iter().filter(|(.., is_named)| *is_named) {
+            named.push(match call {
+                Some(call) => {
+                    let (lanes, is_over) = self.lanes_of_call(call).await?;
+                    Named::Call { lanes, is_over }
+                }
+                None => Named::Alone(sid),
+            });
+        }
+        Ok((named, last))
     }
 
     async fn has_waiting_emails(&self, call: CallSid) -> Result<bool> {

@@ -84,7 +84,7 @@ pub use change::{CallUpdate, Change, Committed, KeptPhones};
 pub use deliveries::{Delivery, DeliveryFilter, DeliveryState, NoDeliveryState};
 pub use discarded::{Discarded, Kind as DiscardedKind};
 pub use emails::{ClaimedEmail, EmailClaim, EmailFilter};
-pub use erasure::{Person, Trail};
+pub use erasure::{Named, Person, Trail};
 pub use error::StoreError;
 pub use filter::{
     AccountFilter, CallFilter, CallKey, ConferenceFilter, MessageFilter, MessageKey,

@@ -244,6 +244,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         "verify-writes",
         include_str!("../../../migrations/0065-verify-writes/up.sql"),
     ),
+    (
+        70,
+        "email-records",
+        include_str!("../../../migrations/0070-email-records/up.sql"),
+    ),
 ];
 
 /// The version of the tables that this release works with.

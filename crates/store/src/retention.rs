@@ -290,8 +290,10 @@ impl Store {
         for column in ["sender", "recipient", "subject", "body"] {
             sql.with(&format!(", {column} = ?"), reason.instead_of_text());
         }
-        sql.text(", cc = '', bcc = '', html = 0, recordings = '', reason = NULL")
-            .text(" WHERE due IS NULL AND sid");
+        sql.text(
+            ", cc = '', bcc = '', html = 0, recordings = '', reason = NULL, recorded_as = NULL",
+        )
+        .text(" WHERE due IS NULL AND sid");
         self.execute_among(sql, sids).await
     }
 

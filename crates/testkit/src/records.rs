@@ -88,6 +88,7 @@ pub fn email(sid: EmailSid, account: AccountSid, created: Timestamp) -> Email {
         bcc: Vec::new(),
         subject: "Hello".to_owned(),
         body: "text".to_owned(),
+        recorded_as: None,
         html: false,
         recordings: Vec::new(),
         status: EmailStatus::Queued,

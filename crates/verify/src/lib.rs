@@ -18,4 +18,4 @@ pub use guard::{Limit, Seen, Watch, block_of, judge};
 pub use records::{Attempt, Bucket, RateLimit, SafeNumber, Service};
 pub use settings::{Settings, SettingsError};
 pub use verification::{Channel, Status, UnknownChannel, UnknownStatus, Verification};
-pub use words::{Spoken, document, is_code, message, question};
+pub use words::{Spoken, document, is_code, message, question, subject};

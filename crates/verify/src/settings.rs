@@ -18,6 +18,10 @@ pub struct Settings {
     pub resend_s: i64,
     /// Sender of texts and calls; empty for the account's oldest number.
     pub from: String,
+    /// Sender of e-mails; empty if there is none.
+    pub email_from: String,
+    /// Subject of e-mails, possibly with `{name}`; empty for the built-in ones.
+    pub email_subject: String,
     /// Text of the message with `{code}`, and possibly `{name}`; empty for the built-in ones.
     pub template: String,
     /// Whether a key must be pressed before the code is spoken, so that no answering machine hears it.
@@ -55,6 +59,8 @@ impl Default for Settings {
             max_sends: 5,
             resend_s: 30,
             from: String::new(),
+            email_from: String::new(),
+            email_subject: String::new(),
             template: String::new(),
             asks_for_key: false,
             repeat: 3,
@@ -132,10 +138,12 @@ impl Settings {
         Ok(())
     }
 
-    /// Whether codes are sent to numbers like this one.
+    /// Whether codes are sent to numbers like this one; to e-mail addresses always.
     #[must_use]
     pub fn allows(&self, to: &str) -> bool {
-        self.allowed.is_empty() || self.allowed.iter().any(|start| to.starts_with(start))
+        self.allowed.is_empty()
+            || to.contains('@')
+            || self.allowed.iter().any(|start| to.starts_with(start))
     }
 }
 
@@ -165,6 +173,7 @@ mod tests {
             ("+4930123", true),
             ("+12025550100", true),
             ("+13035550100", false),
+            ("kim@example.org", true),
             ("+881", false),
         ];
         for (to, expected) in table {

@@ -10,6 +10,8 @@ struct Words {
     voice: &'static str,
     /// `{name}` and `{code}` are replaced.
     text: &'static str,
+    /// Subject of an e-mail; without the code, which phones show to bystanders.
+    subject: &'static str,
     warning: &'static str,
     spoken: &'static str,
     press: &'static str,
@@ -21,6 +23,7 @@ const WORDS: &[Words] = &[
         tag: "en",
         voice: "en-US",
         text: "Your {name} code is {code}.",
+        subject: "Your {name} code",
         warning: " Never share it with anybody.",
         spoken: "Your {name} code is",
         press: "Press any key to hear your code.",
@@ -29,6 +32,7 @@ const WORDS: &[Words] = &[
         tag: "de",
         voice: "de-DE",
         text: "Ihr Code f\u{fc}r {name} lautet {code}.",
+        subject: "Ihr Code f\u{fc}r {name}",
         warning: " Geben Sie ihn niemals weiter.",
         spoken: "Ihr Code f\u{fc}r {name} lautet",
         press: "Dr\u{fc}cken Sie eine beliebige Taste, um Ihren Code zu h\u{f6}ren.",
@@ -37,6 +41,7 @@ const WORDS: &[Words] = &[
         tag: "es",
         voice: "es-ES",
         text: "Su c\u{f3}digo de {name} es {code}.",
+        subject: "Su c\u{f3}digo de {name}",
         warning: " No lo comparta con nadie.",
         spoken: "Su c\u{f3}digo de {name} es",
         press: "Pulse cualquier tecla para escuchar su c\u{f3}digo.",
@@ -45,6 +50,7 @@ const WORDS: &[Words] = &[
         tag: "fr",
         voice: "fr-FR",
         text: "Votre code {name} est {code}.",
+        subject: "Votre code {name}",
         warning: " Ne le communiquez \u{e0} personne.",
         spoken: "Votre code {name} est",
         press: "Appuyez sur une touche pour entendre votre code.",
@@ -53,6 +59,7 @@ const WORDS: &[Words] = &[
         tag: "it",
         voice: "it-IT",
         text: "Il tuo codice {name} \u{e8} {code}.",
+        subject: "Il tuo codice {name}",
         warning: " Non condividerlo con nessuno.",
         spoken: "Il tuo codice {name} \u{e8}",
         press: "Premi un tasto per ascoltare il codice.",
@@ -61,6 +68,7 @@ const WORDS: &[Words] = &[
         tag: "pt",
         voice: "pt-PT",
         text: "O seu c\u{f3}digo {name} \u{e9} {code}.",
+        subject: "O seu c\u{f3}digo {name}",
         warning: " N\u{e3}o o partilhe com ningu\u{e9}m.",
         spoken: "O seu c\u{f3}digo {name} \u{e9}",
         press: "Prima uma tecla para ouvir o seu c\u{f3}digo.",
@@ -92,6 +100,19 @@ pub fn message(locale: &str, template: &str, name: &str, code: &str, warns: bool
         text.push_str(words.warning);
     }
     text
+}
+
+/// The subject of an e-mail with the code.
+///
+/// - `template`: replaces the built-in text, unless it is empty; `{code}` in it stays as it is
+#[must_use]
+pub fn subject(locale: &str, template: &str, name: &str) -> String {
+    let text = if template.is_empty() {
+        words(locale).subject
+    } else {
+        template
+    };
+    filled(text, name, "{code}")
 }
 
 fn filled(text: &str, name: &str, code: &str) -> String {
@@ -205,6 +226,13 @@ mod tests {
         ];
         for (locale, template, warns, expected) in table {
             assert_eq!(message(locale, template, "Shop", "1234", warns), expected);
+        }
+        let subjects = [
+            ("de", "", "Ihr Code f\u{fc}r Shop"),
+            ("en", "{name}: {code}", "Shop: {code}"),
+        ];
+        for (locale, template, expected) in subjects {
+            assert_eq!(subject(locale, template, "Shop"), expected);
         }
         // A name is not a template.
         assert_eq!(message("en", "{name}", "{code}", "1234", false), "{code}");

@@ -462,7 +462,12 @@ impl Delivery {
         self.shares.land(place.account);
         host.flying = host.flying.saturating_sub(1);
         queue.flying = false;
-        let verdict = attempt.verdict();
+        let verdict = match attempt.verdict() {
+            Verdict::Failing { asked } if row.pending.attempts > 0 => {
+                Verdict::StillFailing { asked }
+            }
+            verdict => verdict,
+        };
         row.pending.attempts = row.pending.attempts.saturating_add(1);
         let (failure, asked) = match attempt {
             Attempt::Ended(outcome) => (Err(outcome), None),
@@ -612,7 +617,7 @@ impl Delivery {
             return self.plan_account(sid);
         }
         if let Some(host) = account.hosts.get_mut(&origin)
-            && let Some(row) = host.start()
+            && let Some(row) = host.start(now)
         {
             account.flying += 1;
             self.sent += 1;

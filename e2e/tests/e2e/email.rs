@@ -144,6 +144,56 @@ fn a_refused_mail_fails_with_a_notification_and_a_deferred_one_is_sent_later() -
     Ok(())
 }
 
+/// The text of the mail has the code, and nothing else has it afterwards.
+#[test]
+fn a_code_arrives_by_mail_and_is_on_no_record() -> anyhow::Result<()> {
+    let mail = MailServer::start()?;
+    let server = server(&mail)?;
+    let rest = server.rest();
+    let json = |path: &str, form: &str| -> anyhow::Result<(u16, Value)> {
+        let answer = rest.send("POST", path, Some(form))?;
+        Ok((answer.status(), serde_json::from_slice(&answer.body)?))
+    };
+    let form = "FriendlyName=Shop&EmailFrom=Shop+%3Cshop%40a.example%3E";
+    let (_, service) = json("/v2/Services", form)?;
+    let service = format!(
+        "/v2/Services/{}",
+        service["sid"].as_str().unwrap_or_default()
+    );
+    let to = "To=kim%40b.example";
+    let send = format!("Channel=email&Locale=de&{to}");
+    let (status, sent) = json(&format!("{service}/Verifications"), &send)?;
+    ensure!(
+        (status, &sent["status"]) == (201, &"pending".into()),
+        "{sent}"
+    );
+    let mails = mail.wait_for(1, SOON)?;
+    let text = mails[0].text()?;
+    let code: String = text.chars().filter(char::is_ascii_digit).collect();
+    ensure!(
+        mails[0].header("Subject") == Some("Ihr Code für Shop"),
+        "{mails:?}"
+    );
+    ensure!(
+        mails[0].header("From") == Some("Shop <shop@a.example>"),
+        "{mails:?}"
+    );
+    ensure!(
+        text.trim_end() == format!("Ihr Code für Shop lautet {code}."),
+        "{text}"
+    );
+    wait::until("the record", SOON, || {
+        let list = rest.get("Email/Messages").ok()?;
+        let body = list["messages"][0]["body"].as_str()?.to_owned();
+        assert!(!body.contains(&code), "{body}");
+        (list["messages"][0]["status"] == "sent").then_some(())
+    })?;
+    let check = format!("{service}/VerificationCheck");
+    let (_, checked) = json(&check, &format!("Code={code}&{to}"))?;
+    ensure!(checked["status"] == "approved", "{checked}");
+    Ok(())
+}
+
 /// Without a mail server, the API says so; with `--dev` alone, the mail can be read on a page.
 #[test]
 fn without_a_mail_server_nothing_is_accepted_except_for_a_developer() -> anyhow::Result<()> {

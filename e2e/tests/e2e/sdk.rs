@@ -190,6 +190,52 @@ fn the_node_library_walks_through_every_resource() -> anyhow::Result<()> {
     walk(program)
 }
 
+/// Runs a program that verifies a number with a library.
+fn verify(mut program: Command) -> anyhow::Result<()> {
+    let server = Server::start()?;
+    let base = server.ready()["http"].as_str().context("no address")?;
+    let output = program
+        .args([base, e2e::server::ADMIN_SID, e2e::server::ADMIN_TOKEN])
+        .output()
+        .with_context(|| format!("{program:?}: was scripts/setup run?"))?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    anyhow::ensure!(output.status.success(), "{said}\n{}", server.log());
+    let seen: Value = serde_json::from_slice(&output.stdout)?;
+    let expected = json!({
+        "service": ["Shop", 7],
+        "sent": ["pending", "+4915112345678", "sms", false],
+        "checks": ["pending", false, "approved", true],
+        "fetched": "approved",
+        "again": [404, 20_404],
+        "canceled": "canceled",
+        "limited": [429, 20_429],
+        "attempts": ["CONVERTED", "UNCONVERTED"],
+        "summary": [2, 1],
+        "limits": ["end_user_ip"],
+        "listed": [true],
+        "deleted": true,
+        "missing": [404, 20_404],
+    });
+    assert_eq!(seen, expected);
+    Ok(())
+}
+
+#[test]
+fn the_python_library_starts_and_checks_verifications() -> anyhow::Result<()> {
+    let mut program = Command::new(cache()?.join("venv/bin/python"));
+    program.arg(script("verify.py"));
+    verify(program)
+}
+
+#[test]
+fn the_node_library_starts_and_checks_verifications() -> anyhow::Result<()> {
+    let mut program = Command::new("node");
+    program
+        .env("NODE_PATH", cache()?.join("node/node_modules"))
+        .arg(script("verify.cjs"));
+    verify(program)
+}
+
 /// The script of `docs/test-mode.md` as written, except for the server's address.
 #[test]
 fn the_first_call_in_test_mode_is_busy() -> anyhow::Result<()> {

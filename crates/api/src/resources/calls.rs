@@ -482,7 +482,7 @@ pub(super) fn new_call_of(
     planned: Planned,
 ) -> Result<NewCall, Failure> {
     let params = &context.params;
-    let from = params.required("From")?.trim();
+    let from = &model::number::tidy(params.required("From")?.trim());
     let to = params.required("To")?.trim();
     one_line("From", from)?;
     if from.contains('@') && !model::address::is_sip_address(from) {

@@ -121,7 +121,7 @@ const FIELDS: &[Field<Email>] = &[
         Kind::Text,
         Null::Never,
         "The text, or HTML.",
-        |m, _| Value::text(&m.body),
+        |m, _| Value::text(m.recorded_as.as_ref().unwrap_or(&m.body)),
     ),
     field(
         "subject",
@@ -221,6 +221,7 @@ async fn new_mail(context: &Context<'_>, account: &Account) -> Result<Email, Fai
         bcc: copies(context, "BCC")?,
         subject: email::header(subject),
         body: body.to_owned(),
+        recorded_as: None,
         html: is_html(context)?,
         recordings: recordings(context, account).await?,
         status: EmailStatus::Queued,

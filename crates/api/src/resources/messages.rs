@@ -373,7 +373,7 @@ pub(crate) fn party_of(name: &str, text: &str) -> Result<String, Failure> {
         }
         Target::Client(login) if login.is_empty() => Err(refusal("names no client")),
         Target::Sip(_) | Target::Client(_) | Target::Named(_) | Target::Number(_) => {
-            Ok(text.to_owned())
+            Ok(model::number::tidy(text))
         }
     }
 }

@@ -119,7 +119,12 @@ const SEND: &[Param] = &[
         "Name of your service, which recipients read.",
     )
     .required(),
-    param("from", Is::Party, "Number that sends the text or calls.").required(),
+    param(
+        "from",
+        Is::Party,
+        "Number that sends the text or calls, or the address that sends the e-mail.",
+    )
+    .required(),
     param(
         "to",
         Is::Party,
@@ -217,6 +222,9 @@ async fn send(context: &Context<'_>, account: &Account) -> Answer {
     }
     if channel != Channel::Email {
         context.warn_unused(&["subject"], "the channel `email`");
+    } else if params.filled("subject").is_none() {
+        let reason = "an e-mail needs a subject";
+        return Err(Failure::parameter("subject", reason));
     }
     let limit = params.filled("limit").map(str::to_owned);
     let key = params.filled("key").map(str::to_owned);
@@ -250,7 +258,11 @@ async fn send(context: &Context<'_>, account: &Account) -> Answer {
         code: None,
         network: None,
         limits,
-        from: Some(party_of("from", params.required("from")?.trim())?),
+        from: Some(match channel {
+            Channel::Email => params.required("from")?.trim().to_owned(),
+            Channel::Sms | Channel::Call => party_of("from", params.required("from")?.trim())?,
+        }),
+        subject: params.name("subject")?,
         template: Some(template.to_owned()),
         send_digits: None,
     };

@@ -257,8 +257,8 @@ async fn a_person_is_erased_with_a_receipt() {
     let receipt = receipt.json();
     let counts = [
         ("calls", 2),
-        // Those of the live call are messages of their own, which are over.
-        ("messages", 3),
+        // That of the live call is still in its trace.
+        ("messages", 2),
         ("recordings", 2),
         ("traces", 2),
         ("notifications", 2),
@@ -473,4 +473,76 @@ fn verification(
         updated: at,
     };
     (one, attempt)
+}
+
+/// A call between others that tried to reach the person, or sent a text to the person, names the number in its trace.
+#[tokio::test]
+async fn calls_that_only_tried_to_reach_a_person_are_erased_too() {
+    let server = Server::start().await;
+    let p = server.account("p", server.admin).await;
+    let at = now() - DAY;
+    let instance = server.store.instance();
+    let mut changes = Vec::new();
+    let mut calls = Vec::new();
+    for n in 1..=3 {
+        let sid = CallSid::new(at, [n; 10]);
+        let call = CallRecord {
+            from: "1000".to_owned(),
+            to: "1001".to_owned(),
+            status: CallStatus::Completed,
+            ended: Some(at),
+            ..testkit::records::call(sid, instance, p, at)
+        };
+        changes.push(Change::CallCreated(Box::new(call)));
+        changes.push(Change::Trace {
+            lane: sid.into(),
+            blob: vec![1, 2],
+        });
+        calls.push(sid);
+    }
+    let notification = |n: u8, call: Option<CallSid>, text: &str| {
+        let sid = NotificationSid::new(at, [n; 10]);
+        let row = Notification::of_account(sid, p, 11_008, text.to_owned(), at);
+        Change::Notification(Box::new(Notification {
+            lane: call.map_or(row.lane, model::Lane::from),
+            call,
+            ..row
+        }))
+    };
+    let reason = format!("no trunk leads to {PERSON}");
+    changes.push(notification(1, Some(calls[0]), &reason));
+    changes.push(notification(2, None, &reason));
+    // A longer number is another person.
+    changes.push(notification(3, Some(calls[2]), &format!("{reason}9")));
+    let sent = Message {
+        to: PERSON.to_owned(),
+        ..testkit::records::message(MessageSid::new(at, [1; 10]), instance, p, calls[1], at)
+    };
+    let over = Message {
+        status: MessageStatus::Sent,
+        ..sent.clone()
+    };
+    changes.push(Change::MessageCreated {
+        message: Box::new(sent),
+        farewell: None,
+    });
+    changes.push(Change::MessageEnded {
+        message: Box::new(over),
+        tells: None,
+    });
+    server.store.commit(changes).await.unwrap();
+
+    let path = format!("/Accounts/{p}/Erasures.json");
+    let form = "PhoneNumber=%2B493012345678";
+    let receipt = server.post(&of("p"), &path, form).await.json();
+    let found = ["messages", "traces", "notifications", "not_over"].map(|kind| &receipt[kind]);
+    assert_eq!(found, [1, 2, 2, 0].map(Value::from).each_ref(), "{receipt}");
+    let mut left = Vec::new();
+    for call in calls {
+        left.push(server.store.trace(call.into()).await.unwrap().is_some());
+    }
+    assert_eq!(left, [false, false, true]);
+    let list = format!("/Accounts/{p}/Notifications.json");
+    let list = server.get(&of("p"), &list).await.json();
+    assert_eq!(list["total"], 1, "{list}");
 }

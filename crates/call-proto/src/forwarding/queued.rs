@@ -39,6 +39,8 @@ pub enum Outcome {
     Doubtful(String),
     /// Nothing was sent: the link went down first.
     NotSent,
+    /// Nothing was sent, since the provider asked for a pause: it waits for the same route.
+    Returned,
 }
 
 /// A change of a message's record, and what follows from it; all of it in one commit.

@@ -6,7 +6,7 @@
 use model::profile::Traffic;
 use model::record::Message;
 use model::{
-    AccountSid, Bare, MessageDirection, MessageSid, MessageStatus, Target, Timestamp, error,
+    AccountSid, Bare, MessageDirection, MessageSid, MessageStatus, Target, Timestamp, error, number,
 };
 
 use super::{End, Sending, Step, message_params, problem, without_password};
@@ -56,14 +56,14 @@ impl Messages {
         } else {
             (&profile.to, &profile.from)
         };
-        let to = sms.to.as_ref().unwrap_or(theirs);
+        let to = &number::tidy(sms.to.as_ref().unwrap_or(theirs));
         let targets = vec![Target::parse(to, Bare::ClientOrNumber)];
         let record = Message {
             sid: cx.message_sid(),
             instance: cx.settings.instance,
             account: profile.account,
             call: Some(profile.sid),
-            from: without_password(sms.from.as_ref().unwrap_or(ours)),
+            from: without_password(&number::tidy(sms.from.as_ref().unwrap_or(ours))),
             to: without_password(to),
             body: sms.text.clone(),
             direction: MessageDirection::OutboundCall,

@@ -12,7 +12,7 @@ use model::address::redacted;
 use model::record::Message;
 use model::{
     AccountSid, HttpMethod, MessageDirection, MessageSid, MessageStatus, NumberSid, Timestamp,
-    error, text,
+    error, number, text,
 };
 use rcml::{Sms, Verb};
 use serde::{Deserialize, Serialize};
@@ -340,8 +340,8 @@ impl TextRun {
         self.sent += 1;
         let new = NewMessage {
             account: self.record.account,
-            from: sms.from.clone().unwrap_or_else(|| self.arrival.to.clone()),
-            to: sms.to.clone().unwrap_or_else(|| self.arrival.from.clone()),
+            from: number::tidy(sms.from.as_ref().unwrap_or(&self.arrival.to)),
+            to: number::tidy(sms.to.as_ref().unwrap_or(&self.arrival.from)),
             body: sms.text.clone(),
             recorded_as: None,
             direction: MessageDirection::OutboundReply,

@@ -233,6 +233,7 @@ pub(super) fn outcome(answer: Answer) -> Outcome {
         },
         Answer::Doubtful => Outcome::Doubtful("the SMSC did not answer".to_owned()),
         Answer::NotSent => Outcome::NotSent,
+        Answer::Returned => Outcome::Returned,
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::mail::Carrier;
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use api::{NumberProvider, Trunks};
 use call::{
     Engine, EngineConfig, Refusals, StoreDirectory, StoreKeyring, StoreOutbox, StrangerLimits,
@@ -28,10 +28,14 @@ use super::carrier::HttpCarrier;
 use super::http::{Limits, share_of_descriptors};
 use super::proxies::Proxies;
 use super::{dev_mail, files};
+use crate::archive::KEY;
 use crate::config::Config;
 use crate::health;
 use crate::shutdown::Stage;
 use crate::usage;
+
+/// The embedded database in the data folder.
+const DATABASE: &str = "patchcord.db";
 
 /// Maximum families of calls.
 const MAX_CALLS: usize = 20_000;
@@ -40,11 +44,21 @@ pub(super) async fn store(config: &Config) -> Result<Store> {
     let data = &config.server.data;
     let key = match &config.server.secret_key {
         Some(secret) => SecretKey::from_hex(secret.expose())?,
-        None => SecretKey::load_or_create(data)?,
+        None => {
+            let is_embedded = config.database.url.is_none();
+            if is_embedded && data.join(DATABASE).exists() && !data.join(KEY).exists() {
+                bail!(
+                    "{} has a database, but its secret key, `{KEY}`, is missing: put it back from your backup, or set \
+                     `server.secret_key` (`PATCHCORD_SECRET_KEY`) to it",
+                    data.display()
+                );
+            }
+            SecretKey::load_or_create(data)?
+        }
     };
     let url = match &config.database.url {
         Some(url) => url.expose().to_owned(),
-        None => format!("sqlite:{}", data.join("patchcord.db").display()),
+        None => format!("sqlite:{}", data.join(DATABASE).display()),
     };
     Ok(Store::open(&url, key).await?)
 }

@@ -84,6 +84,7 @@ impl World {
                 Output::Event(Event::Down(why)) => self.log.push(format!("{at} down: {why}")),
                 Output::Event(Event::Answered(token, answer)) => self.answers.push((token, answer)),
                 Output::Event(Event::Throttled) => self.log.push(format!("{at} throttled")),
+                Output::Event(Event::Resumed) => self.log.push(format!("{at} resumed")),
                 Output::Event(Event::Arrived(key, message)) => {
                     self.log
                         .push(format!("{at} arrived {}", message.text.len()));
@@ -209,27 +210,60 @@ fn a_text_is_in_doubt_if_a_part_is_refused_for_now_and_another_is_taken() {
 }
 
 #[test]
-fn throttling_waits_longer_each_time_and_sends_the_same_again() {
+fn throttling_waits_longer_each_time_and_gives_back_what_was_not_sent() {
     let mut world = World::bound(settings());
-    world.submit(1, 1);
-    for wait in [500, 1_000, 2_000] {
+    let resumed = |world: &World| {
+        let lines = world.log.iter().filter(|line| line.ends_with("resumed"));
+        lines.count()
+    };
+    for (round, wait) in [500, 1_000, 2_000].into_iter().enumerate() {
+        let token = round as u64 * 10;
+        for more in 0..6 {
+            world.submit(token + more, 1);
+        }
         let sent = world.requests();
-        assert_eq!(sent.len(), 1, "before {wait}");
-        world.answer(sent[0].sequence, status::THROTTLED, accepted(""));
+        assert_eq!(sent.len(), 4, "as many as the window takes");
+        for pdu in sent {
+            world.answer(pdu.sequence, status::THROTTLED, accepted(""));
+        }
+        let answers = world.answers.split_off(0);
+        let returned = answers.iter().filter(|(_, a)| *a == Answer::Returned);
+        let returned: Vec<u64> = returned.map(|(of, _)| *of).collect();
+        assert_eq!(returned, [token + 4, token + 5]);
+        assert_eq!(answers.len(), 6, "the others are refused");
+        world.submit(99, 1);
+        assert_eq!(world.answers.pop(), Some((99, Answer::Returned)));
         world.pass(Duration::from_millis(wait - 1));
-        assert!(world.requests().is_empty());
+        assert_eq!(resumed(&world), round, "before {wait}");
         world.pass(Duration::from_millis(1));
+        assert_eq!(resumed(&world), round + 1);
+        assert!(world.requests().is_empty());
     }
+}
+
+#[test]
+fn a_text_of_which_a_part_was_taken_is_completed_after_the_pause() {
+    let mut world = World::bound(settings());
+    world.submit(1, 2);
     let sent = world.requests();
-    world.answer(sent[0].sequence, 0, accepted("x"));
-    assert_eq!(world.answers, [(1, Answer::Accepted(vec!["x".to_owned()]))]);
+    world.answer(sent[0].sequence, 0, accepted("a"));
+    world.answer(sent[1].sequence, status::THROTTLED, accepted(""));
+    world.pass(Duration::from_millis(500));
+    let again = world.requests();
+    assert_eq!(again.len(), 1);
+    world.answer(again[0].sequence, 0, accepted("b"));
+    let ids = ["a", "b"].map(str::to_owned).to_vec();
+    assert_eq!(world.answers, [(1, Answer::Accepted(ids))]);
 }
 
 #[test]
 fn throttling_ends_with_the_time_of_the_submission() {
     let mut world = World::bound(settings());
-    world.submit(1, 1);
-    for _ in 0..30 {
+    world.submit(1, 2);
+    let sent = world.requests();
+    world.answer(sent[0].sequence, 0, accepted("a"));
+    world.answer(sent[1].sequence, status::QUEUE_FULL, accepted(""));
+    for _ in 0..60 {
         for pdu in world.requests() {
             if matches!(pdu.body, Body::Submit(_)) {
                 world.answer(pdu.sequence, status::QUEUE_FULL, accepted(""));
@@ -240,7 +274,7 @@ fn throttling_ends_with_the_time_of_the_submission() {
         world.pass(Duration::from_secs(3));
     }
     assert_eq!(world.answers.len(), 1);
-    assert!(matches!(world.answers[0], (1, Answer::Refused(_))));
+    assert!(matches!(world.answers[0], (1, Answer::Doubtful)));
 }
 
 #[test]

@@ -12,6 +12,9 @@ use model::{EventSid, Lane, Timestamp, error};
 use super::Output;
 use crate::outbox::{Failure, Outcome, PendingCallback};
 
+/// Due queues among which a probe is chosen.
+const PROBE_CANDIDATES: usize = 1_000;
+
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Stage {
     Waiting,
@@ -75,9 +78,9 @@ impl Host {
         }
     }
 
-    /// The first row of the first due queue; a host without queues forgets its history.
-    pub(super) fn start(&mut self) -> Option<PendingCallback> {
-        let Some((_, lane)) = self.idle.first().copied() else {
+    /// The first row of the first due queue, or of one that shows whether the host is up; a host without queues forgets its history.
+    pub(super) fn start(&mut self, now: Timestamp) -> Option<PendingCallback> {
+        let Some((_, lane)) = self.to_start(now) else {
             self.breaker
                 .handle_verdict(Verdict::Alive, false, Timestamp(0), 0.0);
             return None;
@@ -91,6 +94,24 @@ impl Host {
         self.flying += 1;
         self.settle(lane);
         Some(pending)
+    }
+
+    /// The queue to send from. A probe is a row that has failed as seldom as possible: the host may be up, and refuse only
+    /// what is sent to one of its addresses.
+    fn to_start(&self, now: Timestamp) -> Option<(Timestamp, Lane)> {
+        let first = self.idle.first().copied();
+        if self.breaker.is_closed() {
+            return first;
+        }
+        let attempts = |lane: &Lane| {
+            let row = self.queues.get(lane)?.rows.first_key_value();
+            row.map(|(_, row)| row.pending.attempts)
+        };
+        let due = self.idle.iter().take_while(|(at, _)| *at <= now);
+        let due = due.take(PROBE_CANDIDATES);
+        due.min_by_key(|(at, lane)| (attempts(lane), *at))
+            .copied()
+            .or(first)
     }
 
     /// Updates a queue's place among the idle ones; an empty one is dropped.

@@ -184,12 +184,20 @@ pub(super) fn change(params: &Params, route: &mut MessageRoute) -> Result<(), Fa
     );
     keep(&mut route.from_prefix, line(params, "FromPrefix")?);
     keep(&mut route.to_prefix, line(params, "ToPrefix")?);
+    let digits = route.to_prefix.trim_start_matches('+');
+    if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        let reason = "a recipient begins with `+` and digits, or with digits";
+        return Err(Failure::parameter("ToPrefix", reason));
+    }
     keep(&mut route.price, integer(params, "Price", 0, 100_000_000)?);
     keep(&mut route.on_doubt, word(params, "OnDoubt")?);
     if let Some(secret) = line(params, "Secret")? {
         route.secret = Some(secret).filter(|secret| !secret.is_empty());
     }
     refuse_foreign(params, route.kind())?;
+    if let (RouteSettings::Smpp(_), Some(password)) = (&route.settings, &route.secret) {
+        fits("Secret", password, 8)?;
+    }
     match &mut route.settings {
         RouteSettings::Smpp(link) => change_link(params, link),
         RouteSettings::Sip(trunk) => {
@@ -242,6 +250,9 @@ fn change_link(params: &Params, link: &mut SmppSettings) -> Result<(), Failure> 
     keep(&mut link.system_id, line(params, "SystemId")?);
     keep(&mut link.system_type, line(params, "SystemType")?);
     keep(&mut link.service_type, line(params, "ServiceType")?);
+    fits("SystemId", &link.system_id, 15)?;
+    fits("SystemType", &link.system_type, 12)?;
+    fits("ServiceType", &link.service_type, 5)?;
     keep(
         &mut link.version,
         integer(params, "InterfaceVersion", 0x33, 0x50)?,
@@ -328,6 +339,15 @@ fn line(params: &Params, name: &str) -> Result<Option<String>, Failure> {
         return Err(Failure::parameter(name, &reason));
     }
     Ok(Some(text.trim().to_owned()))
+}
+
+/// Refuses what an SMPP field has no room for (SMPP 3.4 §5.2, without the octet that ends it).
+fn fits(name: &str, text: &str, longest: usize) -> Result<(), Failure> {
+    if text.len() <= longest && text.is_ascii() {
+        return Ok(());
+    }
+    let reason = format!("SMPP allows at most {longest} ASCII characters");
+    Err(Failure::parameter(name, &reason))
 }
 
 /// Type of number and numbering plan; empty: by the form of the address.

@@ -41,10 +41,21 @@ impl Shown {
         }
     }
 
-    /// What the operator said, or else what holds: every number takes calls, and none anything else.
+    /// What the operator said, or else what holds: every number takes calls, one with a document for texts takes texts, and none
+    /// anything else.
     fn can(&self, name: &str) -> Value {
         let said = self.number.extra.get(name);
-        Value::Flag(said.map_or(name == "VoiceCapable", |text| text == "true"))
+        let holds = match name {
+            "VoiceCapable" => true,
+            "SmsCapable" => ["SmsUrl", "SmsApplicationSid"].iter().any(|given| {
+                self.number
+                    .extra
+                    .get(*given)
+                    .is_some_and(|text| !text.is_empty())
+            }),
+            _ => false,
+        };
+        Value::Flag(said.map_or(holds, |text| text == "true"))
     }
 }
 

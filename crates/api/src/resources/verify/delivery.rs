@@ -1,7 +1,7 @@
-//! Hands a code to its channel: a text message, a call, or a call because the message was not sent.
+//! Hands a code to its channel: a text message, a call, an e-mail, or a call because the message was not sent.
 //!
-//! **Invariant: the code is in no address, and in no record of a message, except of one that a message route stores
-//! to send it.** Left to others: whether the code may be sent, and its record.
+//! **Invariant: the code is in no address, and in no record of a message or e-mail, except of one that is stored
+//! until it is sent.** Left to others: whether the code may be sent, and its record.
 
 use std::time::Duration;
 
@@ -11,8 +11,11 @@ use axum::response::Response;
 use call_proto::{Dialect, Document, Legs, NewCall, NewMessage};
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, StatusCode};
+use model::email::{self, Email, Mailbox};
 use model::record::Account;
-use model::{AccountSid, Bare, MessageDirection, Target, VerificationSid, error};
+use model::{
+    AccountSid, Bare, EmailSid, EmailStatus, MessageDirection, Target, VerificationSid, error,
+};
 use tracing::warn;
 use url::form_urlencoded::parse;
 use verify::{Channel, Service, Spoken, Status};
@@ -22,6 +25,7 @@ use crate::ApiState;
 use crate::context::{Context, now};
 use crate::failure::Failure;
 use crate::messages::MessageOutcome;
+use crate::params::shown;
 use crate::resources::caller_ids::validation::{own_number, top};
 use crate::resources::calls;
 
@@ -55,6 +59,15 @@ impl Delivery {
         service: &Service,
         wanted: &Wanted,
     ) -> Result<Self, Failure> {
+        if wanted.channel == Channel::Email {
+            return Ok(Self {
+                account: account.sid,
+                author: account.sid,
+                from: email_sender(context.state, service, wanted)?,
+                service: service.clone(),
+                wanted: wanted.clone(),
+            });
+        }
         let from = match (&wanted.from, service.settings.from.as_str()) {
             (Some(from), _) => from.clone(),
             (None, "") => own_number(context.state, account.sid).await?.ok_or_else(|| {
@@ -90,9 +103,30 @@ impl Delivery {
         match sending.delivery.wanted.channel {
             Channel::Sms => sending.text(state).await,
             Channel::Call => sending.call(state).await,
-            Channel::Email => Err(Failure::of(error::VERIFY_NO_CHANNEL)),
+            Channel::Email => sending.email(state).await,
         }
     }
+}
+
+/// The sender of e-mails with codes, from whom this server sends.
+fn email_sender(state: &ApiState, service: &Service, wanted: &Wanted) -> Result<String, Failure> {
+    let Some(senders) = &state.mail else {
+        let text = "this server sends no e-mail: set `mail.server`, or use sms or call";
+        return Err(Failure::of(error::VERIFY_NO_CHANNEL).saying(text));
+    };
+    let from = wanted.from.as_ref().unwrap_or(&service.settings.email_from);
+    if from.is_empty() {
+        let text = "EmailFrom: the service has no sender for e-mails; set it";
+        return Err(Failure::of(error::VERIFY_PARAMETER).saying(text));
+    }
+    if Mailbox::parse(from).is_none() {
+        let text = format!("From: `{}` is not an e-mail address", shown(from));
+        return Err(Failure::of(error::VERIFY_PARAMETER).saying(text));
+    }
+    if !senders.allow(from) {
+        return Err(Failure::of(error::EMAIL_SENDER));
+    }
+    Ok(from.clone())
 }
 
 /// A code on its way.
@@ -111,21 +145,53 @@ impl Sending {
             .unwrap_or(&self.delivery.service.name)
     }
 
+    /// The text with the code, or with what replaces it.
+    fn body(&self, code: &str) -> String {
+        let (wanted, settings) = (&self.delivery.wanted, &self.delivery.service.settings);
+        let template = wanted.template.as_deref().unwrap_or(&settings.template);
+        verify::message(&wanted.locale, template, self.name(), code, settings.warns)
+    }
+
+    /// Stores an e-mail, which the outbox sends.
+    async fn email(self, state: &ApiState) -> Result<(), Failure> {
+        let (wanted, settings) = (&self.delivery.wanted, &self.delivery.service.settings);
+        let template = wanted.subject.as_deref().unwrap_or(&settings.email_subject);
+        let subject = verify::subject(&wanted.locale, template, self.name());
+        let now = now();
+        let mail = Email {
+            sid: EmailSid::new(now, rand::random()),
+            account: self.delivery.account,
+            call: None,
+            from: self.delivery.from.clone(),
+            to: wanted.to.clone(),
+            cc: Vec::new(),
+            bcc: Vec::new(),
+            subject: email::header(&subject),
+            body: self.body(&self.code),
+            recorded_as: Some(self.body(REMOVED)),
+            html: false,
+            recordings: Vec::new(),
+            status: EmailStatus::Queued,
+            error_code: None,
+            reason: None,
+            created: now,
+            updated: now,
+            sent: None,
+        };
+        Ok(state.store.insert_email(&mail).await?)
+    }
+
     async fn text(self, state: &ApiState) -> Result<(), Failure> {
         let Delivery {
             service, wanted, ..
         } = &self.delivery;
         let settings = &service.settings;
-        let template = wanted.template.as_deref().unwrap_or(&settings.template);
-        let body = |code: &str| {
-            verify::message(&wanted.locale, template, self.name(), code, settings.warns)
-        };
         let new = NewMessage {
             account: self.delivery.account,
             from: self.delivery.from.clone(),
             to: wanted.to.clone(),
-            body: body(&self.code),
-            recorded_as: Some(body(REMOVED)),
+            body: self.body(&self.code),
+            recorded_as: Some(self.body(REMOVED)),
             direction: MessageDirection::OutboundApi,
             headers: Vec::new(),
             callback: None,

@@ -42,6 +42,8 @@ pub(crate) struct Wanted {
     pub(crate) from: Option<String>,
     /// Text, instead of the service's.
     pub(crate) template: Option<String>,
+    /// Subject of an e-mail, instead of the service's.
+    pub(crate) subject: Option<String>,
     /// Keys to press when a call is answered.
     pub(crate) send_digits: Option<String>,
 }
@@ -195,10 +197,6 @@ async fn plan(
 /// Refuses what the service does not allow, whatever was sent before.
 fn check_wanted(service: &Service, wanted: &Wanted) -> Result<(), Failure> {
     let settings = &service.settings;
-    if wanted.channel == Channel::Email {
-        let text = "this server sends no e-mail for verifications; use sms or call";
-        return Err(Failure::of(error::VERIFY_NO_CHANNEL).saying(text));
-    }
     if !settings.allows(&wanted.to) {
         return Err(Failure::of(error::VERIFY_COUNTRY));
     }

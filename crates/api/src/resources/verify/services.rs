@@ -1,7 +1,8 @@
 //! Services: applications that verify, with their settings.
 
-use model::VerifyServiceSid;
+use model::email::{MAX_SUBJECT, Mailbox};
 use model::record::Account;
+use model::{VerifyServiceSid, error};
 use verify::{Channel, Service, Settings};
 
 use super::{KIND, service_of, url};
@@ -9,6 +10,7 @@ use crate::common;
 use crate::context::{ATTEMPTS, Answer, Context, Reply, after, now};
 use crate::failure::Failure;
 use crate::page::{Page, row_key};
+use crate::params::{one_line, shown};
 use crate::resources::messages::party_of;
 use crate::roles::Action;
 use crate::route::{Answers, Is, Param, Route, TWILIO_PAGING, param};
@@ -79,6 +81,22 @@ const FIELDS: &[Field<Service>] = &[
         Null::Explicit,
         "Sender of texts and calls.",
         |s, _| Value::maybe(Some(&s.settings.from).filter(|from| !from.is_empty())),
+    ),
+    field(
+        "email_from",
+        "EmailFrom",
+        Kind::Text,
+        Null::Explicit,
+        "Sender of e-mails.",
+        |s, _| Value::maybe(Some(&s.settings.email_from).filter(|from| !from.is_empty())),
+    ),
+    field(
+        "email_subject",
+        "EmailSubject",
+        Kind::Text,
+        Null::Explicit,
+        "Subject of e-mails.",
+        |s, _| Value::maybe(Some(&s.settings.email_subject).filter(|text| !text.is_empty())),
     ),
     field(
         "template",
@@ -296,6 +314,16 @@ const SETTINGS: &[Param] = &[
         "Sender of texts and calls; if not given, the account's oldest number.",
     ),
     param(
+        "EmailFrom",
+        Is::Text,
+        "Sender of e-mails: an address, alone or in angle brackets after a name. The operator may restrict it.",
+    ),
+    param(
+        "EmailSubject",
+        Is::Text,
+        "Subject of e-mails, possibly with `{name}`, at most 160 characters; empty for the built-in ones.",
+    ),
+    param(
         "Template",
         Is::Text,
         "Text of the message with `{code}`, and possibly `{name}`, at most 300 characters; empty for the built-in texts in the language of the request.",
@@ -327,8 +355,8 @@ const SETTINGS: &[Param] = &[
     ),
     param(
         "FallbackChannel",
-        Is::Word(&["sms", "call", "email"]),
-        "The channel that is used at once when the message could not be sent.",
+        Is::Word(&["call"]),
+        "`call` to call the recipient when the text message could not be sent; empty for nothing.",
     ),
     param(
         "AllowedPrefixes",
@@ -388,6 +416,15 @@ async fn create(context: &Context<'_>, account: &Account) -> Answer {
     };
     change(context, &mut service)?;
     let store = &context.state.store;
+    let same = store
+        .verify_service_of_name(account.sid, &service.name)
+        .await?;
+    if same.is_some() {
+        let text = "FriendlyName: another service has this name; `/2fa` uses the older one";
+        context
+            .warnings
+            .add(error::REQUEST_WARNING, text.to_owned());
+    }
     store.insert_verify_service(service.clone()).await?;
     Ok(context.show(&SERVICE, &service))
 }
@@ -451,6 +488,22 @@ fn change(context: &Context<'_>, service: &mut Service) -> Result<(), Failure> {
             from => party_of("From", from)?,
         };
     }
+    if let Some(from) = params.get("EmailFrom") {
+        let from = from.trim();
+        if !from.is_empty() && Mailbox::parse(from).is_none() {
+            let reason = format!("`{}` is not an e-mail address", shown(from));
+            return Err(Failure::parameter("EmailFrom", &reason));
+        }
+        settings.email_from = from.to_owned();
+    }
+    if let Some(subject) = params.get("EmailSubject") {
+        one_line("EmailSubject", subject)?;
+        if subject.chars().count() > MAX_SUBJECT {
+            let reason = format!("at most {MAX_SUBJECT} characters are allowed");
+            return Err(Failure::parameter("EmailSubject", &reason));
+        }
+        settings.email_subject = subject.trim().to_owned();
+    }
     if let Some(template) = params.get("Template") {
         if !template.is_empty() && (!template.contains("{code}") || template.len() > 300) {
             let reason = "it needs `{code}`, and may have 300 characters";
@@ -468,10 +521,11 @@ fn change(context: &Context<'_>, service: &mut Service) -> Result<(), Failure> {
     if let Some(text) = params.get("FallbackChannel") {
         settings.fallback = match text.trim().to_ascii_lowercase().as_str() {
             "" => String::new(),
-            word => word
-                .parse::<Channel>()
-                .map_err(|error| Failure::parameter("FallbackChannel", &error.to_string()))?
-                .to_string(),
+            "call" => Channel::Call.to_string(),
+            _ => {
+                let reason = "only `call` is supported, after a text message";
+                return Err(Failure::parameter("FallbackChannel", reason));
+            }
         };
     }
     if params.get("AllowedPrefixes").is_some() {

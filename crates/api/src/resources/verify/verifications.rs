@@ -245,6 +245,7 @@ async fn create(context: &Context<'_>, account: &Account, service: &str) -> Answ
             .unwrap_or_default(),
         from: None,
         template: None,
+        subject: None,
         send_digits: calls::keys(params, "SendDigits")?,
     };
     let sent = sending::start(context, account, &service, wanted).await?;
