@@ -16,18 +16,20 @@ class Local extends twilio.RequestClient {
   }
 }
 
-// A request that the library does not know.
-async function post(path, form) {
+// A request that the library does not know: GET, or POST with a form.
+async function ask(path, form) {
   const credentials = Buffer.from(`${account}:${token}`).toString("base64");
   const headers = { Authorization: `Basic ${credentials}` };
-  const answer = await fetch(base + path, { method: "POST", headers, body: new URLSearchParams(form) });
+  const options = form ? { method: "POST", headers, body: new URLSearchParams(form) } : { headers };
+  const answer = await fetch(base + path, options);
   if (!answer.ok) throw new Error(await answer.text());
+  return answer.json();
 }
 
 // Asks until there is an answer that counts; fails after 15 seconds.
-async function until(what, ask) {
+async function until(what, probe) {
   for (const end = Date.now() + 15_000; Date.now() < end; ) {
-    const found = ask();
+    const found = await probe();
     if (found) return found;
     await new Promise((done) => setTimeout(done, 50));
   }
@@ -51,12 +53,14 @@ async function main() {
   });
   await new Promise((done) => provider.listen(0, "127.0.0.1", done));
   const url = `http://127.0.0.1:${provider.address().port}/`;
-  await post(`/restcomm/2012-04-24/Accounts/${account}/MessageRoutes.json`, { Kind: "http", Url: url, Secret: "whsec" });
+  const routes = `/restcomm/2012-04-24/Accounts/${account}/MessageRoutes`;
+  const route = await ask(`${routes}.json`, { Kind: "http", Url: url, Secret: "whsec" });
+  await until("the route", async () => (await ask(`${routes}/${route.sid}.json`)).up);
 
   const verify = twilio(account, token, { httpClient: new Local() }).verify.v2;
   const made = await verify.services.create({ friendlyName: "Shop", codeLength: 7 });
   const service = verify.services(made.sid);
-  await post(`/v2/Services/${made.sid}`, { From: "+15550001", ResendSeconds: 0 });
+  await ask(`/v2/Services/${made.sid}`, { From: "+15550001", ResendSeconds: 0 });
   const limit = await service.rateLimits.create({ uniqueName: "end_user_ip", description: "addresses" });
   await service.rateLimits(limit.sid).buckets.create({ max: 2, interval: 3600 });
 

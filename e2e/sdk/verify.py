@@ -28,27 +28,27 @@ class Local(TwilioHttpClient):
         return super().request(method, url.replace("https://verify.twilio.com", base), **rest)
 
 
-def post(path, **form):
-    """A request that the library does not know."""
-    request = urllib.request.Request(base + path, urllib.parse.urlencode(form).encode())
+def ask(path, **form):
+    """A request that the library does not know: GET, or POST with a form."""
+    request = urllib.request.Request(base + path, urllib.parse.urlencode(form).encode() if form else None)
     request.add_header("Authorization", "Basic " + base64.b64encode(f"{account}:{token}".encode()).decode())
     with urllib.request.urlopen(request) as answer:
         return json.load(answer)
 
 
-def until(what, ask):
+def until(what, probe):
     """The first answer that counts; fails after 15 seconds."""
     end = time.monotonic() + 15
-    while not (found := ask()):
+    while not (found := probe()):
         assert time.monotonic() < end, f"it did not happen: {what}"
         time.sleep(0.05)
     return found
 
 
-def refused(ask):
+def refused(request):
     """Status and number of a refusal."""
     try:
-        ask()
+        request()
     except TwilioRestException as error:
         return [error.status, error.code]
     return None
@@ -71,13 +71,14 @@ class Provider(http.server.BaseHTTPRequestHandler):
 
 provider = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Provider)
 threading.Thread(target=provider.serve_forever, daemon=True).start()
-routes = f"/restcomm/2012-04-24/Accounts/{account}/MessageRoutes.json"
-post(routes, Kind="http", Url=f"http://127.0.0.1:{provider.server_port}/", Secret="whsec")
+routes = f"/restcomm/2012-04-24/Accounts/{account}/MessageRoutes"
+route = ask(f"{routes}.json", Kind="http", Url=f"http://127.0.0.1:{provider.server_port}/", Secret="whsec")["sid"]
+until("the route", lambda: ask(f"{routes}/{route}.json")["up"])
 
 verify = Client(account, token, http_client=Local()).verify.v2
 made = verify.services.create(friendly_name="Shop", code_length=7)
 service = verify.services(made.sid)
-post(f"/v2/Services/{made.sid}", From="+15550001", ResendSeconds=0)
+ask(f"/v2/Services/{made.sid}", From="+15550001", ResendSeconds=0)
 limit = service.rate_limits.create(unique_name="end_user_ip", description="addresses")
 service.rate_limits(limit.sid).buckets.create(max=2, interval=3600)
 

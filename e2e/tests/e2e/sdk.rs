@@ -209,7 +209,7 @@ fn verify(mut program: Command) -> anyhow::Result<()> {
         "again": [404, 20_404],
         "canceled": "canceled",
         "limited": [429, 20_429],
-        "attempts": ["CONVERTED", "UNCONVERTED"],
+        "attempts": ["converted", "unconverted"],
         "summary": [2, 1],
         "limits": ["end_user_ip"],
         "listed": [true],
