@@ -14,8 +14,7 @@ use std::time::Duration;
 use model::message_route::{Forwarding, MessageRoute, OnDoubt};
 use model::record::{Callback, Message, Notification};
 use model::{
-    AccountSid, MessageDirection, MessageRouteSid, MessageSid, MessageStatus, NotificationSid,
-    Timestamp, error,
+    AccountSid, MessageRouteSid, MessageSid, MessageStatus, NotificationSid, Timestamp, error,
 };
 
 use crate::context::Settings;
@@ -160,14 +159,14 @@ pub fn enqueue(
     let mut ids = Ids::new(seed);
     let validity = new.validity.unwrap_or(VALIDITY);
     let record = Message {
-        sid: MessageSid::new(now, ids.bytes()),
+        sid: (new.answers_keyword).unwrap_or_else(|| MessageSid::new(now, ids.bytes())),
         instance: settings.instance,
         account: new.account,
         call: None,
         from: without_password(&new.from),
         to: without_password(&new.to),
         body: new.body,
-        direction: MessageDirection::OutboundApi,
+        direction: new.direction,
         status: MessageStatus::Queued,
         error_code: None,
         reason: None,

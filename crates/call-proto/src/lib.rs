@@ -83,7 +83,7 @@ pub use membership::{
     Beep, Departure, Place, RoomCallback, RoomEnd, RoomEvent, RoomRecording, RoomRefusal, Terms,
     Wish,
 };
-pub use message::{MessageCommand, RunCommand, TextArrival, TextMessage, TextRun};
+pub use message::{Keyword, MessageCommand, RunCommand, TextArrival, TextMessage, TextRun};
 pub use queue::{Queue, QueueTell};
 pub use queueing::{Note, Parting, QueueEvent, QueueRequest, Rendezvous, Standing};
 pub use rcml::{Inputs, ReplyKind, RingTone, Sides};

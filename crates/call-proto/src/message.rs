@@ -25,7 +25,7 @@ use crate::params::{Headers, Params};
 
 pub use alone::{MessageCommand, TextMessage};
 pub(crate) use of_call::Messages;
-pub use run::{RunCommand, TextArrival, TextRun};
+pub use run::{Keyword, RunCommand, TextArrival, TextRun};
 
 /// The SIP side stops waiting for an answer after 32 s (RFC 3261 §17.1.2.2, timer F), and again as
 /// long if it is challenged; no answer comes after this time.
@@ -107,6 +107,9 @@ impl Sending {
             Err(why) if why.is_unknown => {
                 let code = error::MESSAGE_UNKNOWN_RECIPIENT;
                 self.end(End::failed(code, why.text), now)
+            }
+            Err(why) if why.code == error::OPTED_OUT => {
+                self.end(End::failed(why.code, why.text), now)
             }
             Err(why) => self.end(End::unreachable(&why.text), now),
         }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use model::{AccountSid, CallSid, HttpMethod, MessageDirection, RecordingSid};
+use model::{AccountSid, CallSid, HttpMethod, MessageDirection, MessageSid, RecordingSid};
 
 use crate::callback::{CallbackTarget, LegCallback};
 use crate::command::Target;
@@ -169,6 +169,8 @@ pub struct NewMessage {
     pub validity: Option<Duration>,
     /// The dialect of the base path of the request.
     pub dialect: Dialect,
+    /// Identifier of a message that answers a keyword: it is sent even if the recipient has opted out.
+    pub answers_keyword: Option<MessageSid>,
 }
 
 /// Why a text message was not sent.

@@ -126,7 +126,7 @@ impl Engine {
 }
 
 /// Stores a message that a route is to take. `None` if it is for a client, a SIP address or a party
-/// of test mode, if the profile of its account does not allow it, or if no route is for it: then it goes to SIP at once,
+/// of test mode, if its recipient has opted out, if the profile of its account does not allow it, or if no route is for it: then it goes to SIP at once,
 /// which also reports why it is refused.
 ///
 /// # Errors
@@ -189,6 +189,11 @@ async fn accepting_accounts(
         account: new.account,
         traffic: Traffic::OutboundTexts,
     };
+    if new.answers_keyword.is_none()
+        && let Some(_) = resolve::opted_out(shared, new.account, &new.from, &target).await?
+    {
+        return Ok(None);
+    }
     let may_leave = resolve::may_leave(shared, &target, by).await?;
     Ok(may_leave.then_some(accounts))
 }

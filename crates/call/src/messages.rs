@@ -91,11 +91,13 @@ pub(crate) async fn send(
         return Ok((record, outcome));
     }
     let clock = Clock::start();
+    let answers_keyword = new.answers_keyword.is_some();
     let machine = TextMessage::new(&shared.settings, new, rand::random(), clock.now());
     let record = machine.record().clone();
     let span = info_span!("message", sid = %record.sid);
     let (committed, done) = oneshot::channel();
-    tokio::spawn(run(place, (machine, clock), committed, over).instrument(span));
+    let running = run(place, (machine, clock), (committed, over), answers_keyword);
+    tokio::spawn(running.instrument(span));
     done.await.map_err(|_| SendError::Store)?;
     Ok((record, outcome))
 }
@@ -114,13 +116,15 @@ struct Task {
     look_ups: JoinSet<Found>,
     /// Notified once the record is stored.
     committed: Option<oneshot::Sender<()>>,
+    /// It answers a keyword, so opt-outs do not stop it.
+    answers_keyword: bool,
 }
 
 async fn run(
     place: Place,
     (machine, clock): (TextMessage, Clock),
-    committed: oneshot::Sender<()>,
-    over: oneshot::Sender<Outcome>,
+    (committed, over): (oneshot::Sender<()>, oneshot::Sender<Outcome>),
+    answers_keyword: bool,
 ) {
     let shared = Arc::clone(&place.0);
     let (sip_events, mut from_sip) = mpsc::unbounded_channel();
@@ -133,6 +137,7 @@ async fn run(
         peers: Peers::new(),
         look_ups: JoinSet::new(),
         committed: Some(committed),
+        answers_keyword,
         shared,
     };
     let lived = AssertUnwindSafe(task.live(&mut from_sip))
@@ -233,16 +238,19 @@ impl Task {
             account,
             traffic: Traffic::OutboundTexts,
         };
+        let from = self.machine.record().from.clone();
+        let from = Some(from).filter(|_| !self.answers_keyword);
         self.look_ups.spawn(async move {
             let mut peers = Peers::new();
-            let routes = resolve::resolve(
+            let routes = resolve::text(
                 &shared,
                 (&target, routing::Place::Parameter),
-                by,
+                (by, from.as_deref()),
                 &mut peers,
-            )
-            .await
-            .unwrap_or_else(|error| Err(resolve::unknown(&target, &error)));
+            );
+            let routes = routes
+                .await
+                .unwrap_or_else(|error| Err(resolve::unknown(&target, &error)));
             (routes, peers)
         });
     }

@@ -16,7 +16,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use model::census::Census;
 use model::record::Callback;
-use model::{CallSid, CallStatus, Direction, Lane, MessageDirection, Timestamp};
+use model::{CallSid, CallStatus, Direction, Lane, MessageDirection, MessageSid, Timestamp};
 use store::{Change, Committed, Store, StoreError};
 use tokio::sync::mpsc;
 use tracing::{error, info};
@@ -353,7 +353,10 @@ fn lane_of(change: &Change) -> Option<Lane> {
         Change::MessagePart { part, .. } | Change::MessagePartDone { part, .. } => {
             Some(part.message.into())
         }
+        // The opt-out has the identifier of the text that began it.
+        Change::OptedOut(opt_out) => Some(MessageSid::from_bytes(*opt_out.sid.as_bytes()).into()),
         Change::Notification(_)
+        | Change::OptedIn(_)
         | Change::EmailEnded { .. }
         | Change::RecordingChanged { .. }
         | Change::Transcription(_)

@@ -65,11 +65,17 @@ impl Engine {
                 .farewell
                 .as_deref()
                 .map(serde_json::from_str::<TextArrival>);
-            let Some(Ok(arrival)) = arrival else {
+            let Some(Ok(mut arrival)) = arrival else {
                 warn!(message.sid = %record.sid, "a text message cannot be read; its document does not run");
                 shared.parts.store.commit(vec![given_up(record)]).await?;
                 continue;
             };
+            if let Some(keyword) = &mut arrival.keyword
+                && let Some((reply, _)) = keyword.reply
+                && shared.parts.store.message(reply).await?.is_some()
+            {
+                keyword.reply = None;
+            }
             resumed.push((record, arrival));
         }
         let count = resumed.len();

@@ -88,6 +88,8 @@ impl Engine {
             TextDecision::Run(arrival) => text_runs::start(shared, *arrival, None)
                 .await
                 .map_err(|_| ArrivalError::Busy),
+            // `decide` has settled it.
+            TextDecision::Keyword(_, refusal) => Err(ArrivalError::Refused(refusal.text)),
             TextDecision::Refuse(refusal) => {
                 let text = refusal.text.clone();
                 refuse_for(shared, None, refusal).await;
@@ -127,6 +129,8 @@ pub(crate) async fn admit(shared: Arc<Shared>, text: IncomingText) {
         }
         TextDecision::Refuse(refusal) => refuse(&shared, &text, refusal).await,
         TextDecision::Run(arrival) => run(&shared, &text, *arrival).await,
+        // `decide` has settled it.
+        TextDecision::Keyword(_, refusal) => refuse(&shared, &text, refusal).await,
         TextDecision::Relay(relay) => pass_on(&shared, &text, relay, body).await,
         TextDecision::Forward(forward) => send_out(&shared, leg, forward, body).await,
     }
@@ -142,10 +146,43 @@ async fn decide(
         has_outbound_proxy: shared.parts.sip.outbound_proxy().is_some(),
     };
     let text = (body, via);
-    rows::settle(shared, |rows| {
+    let decision = rows::settle(shared, |rows| {
         routing::route_text(invitation, text, house, rows)
     })
-    .await
+    .await?;
+    Ok(match decision {
+        TextDecision::Run(mut arrival) => {
+            settle_keyword(shared, &mut arrival).await?;
+            TextDecision::Run(arrival)
+        }
+        TextDecision::Keyword(mut arrival, refusal) => {
+            settle_keyword(shared, &mut arrival).await?;
+            if arrival.keyword.is_some() {
+                TextDecision::Run(arrival)
+            } else {
+                TextDecision::Refuse(refusal)
+            }
+        }
+        TextDecision::Challenge(_)
+        | TextDecision::Refuse(_)
+        | TextDecision::Relay(_)
+        | TextDecision::Forward(_) => decision,
+    })
+}
+
+/// Fetches the rows on which the effect of a keyword depends.
+async fn settle_keyword(shared: &Shared, arrival: &mut TextArrival) -> Result<(), StoreError> {
+    if arrival.keyword.is_none() {
+        return Ok(());
+    }
+    let store = &shared.parts.store;
+    let settings = store.opt_out_settings(arrival.account).await?;
+    let known = store
+        .opt_outs_between(arrival.account, &arrival.to, &arrival.from)
+        .await?;
+    let reply = MessageSid::new(crate::now(), rand::random());
+    arrival.settle_keyword(&settings, known, reply);
+    Ok(())
 }
 
 async fn invitation(shared: &Shared, text: &IncomingText) -> Result<Invitation, StoreError> {
@@ -252,6 +289,7 @@ async fn send_out(shared: &Arc<Shared>, leg: LegId, forward: Forward, body: Stri
         callback: None,
         validity: None,
         dialect: Dialect::of(DialectName::default()),
+        answers_keyword: None,
     };
     let sent = match messages::send(shared, new).await {
         Ok((_, sent)) => sent,

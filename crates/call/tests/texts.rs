@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use call::{ArrivalError, Engine, InboundText};
+use model::opt_out::{HELP_REPLY, OptOutSettings, START_REPLY, STOP_REPLY};
 use model::record::{Client, Message};
 use model::{AccountSid, AccountStatus, ClientSid, MessageStatus, Timestamp};
 use sip::{Sip, Trunk};
@@ -20,7 +21,7 @@ use sip_proto::digest::{Client as Digest, Secret, ha1_md5, ha1_sha256};
 use sip_proto::message::{Method, Request, Response};
 use sip_proto::parse::parse_bytes;
 use speech::{SpeakRequest, SpeechError, Synthesizer, Voice};
-use store::{MessageFilter, NotificationFilter, Scope, SecretKey, Store};
+use store::{MessageFilter, NotificationFilter, OptOutFilter, Scope, SecretKey, Store, Window};
 use support::{SOON, server_for};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, UdpSocket};
@@ -535,4 +536,81 @@ async fn a_text_of_a_provider_runs_the_application() {
         world.engine.message_arrived(text("1000")).await,
         Err(ArrivalError::Busy)
     );
+}
+
+/// STOP is answered once, stops what documents send, and reaches the application; START undoes it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keywords_begin_and_end_an_opt_out() {
+    let world = World::start().await;
+    world.app.document("/m", "<Sms to=\"+1999\">more</Sms>");
+    let says = async |body: &str| {
+        let text = InboundText {
+            from: "+1999".to_owned(),
+            to: "1000".to_owned(),
+            body: body.to_owned(),
+            via: "link".to_owned(),
+            headers: Vec::new(),
+        };
+        world.engine.message_arrived(text).await.unwrap()
+    };
+    // At a number in Restcomm's dialect, keywords are texts like others unless the account wants it.
+    says("STOP").await;
+    assert_eq!(at_gateway(&world, 202).await, "more");
+    world.messages().await;
+    let settings = OptOutSettings {
+        keywords: Some(true),
+        ..OptOutSettings::default()
+    };
+    let store = &world.store;
+    let at = Timestamp(3);
+    store
+        .set_opt_out_settings(world.account, &settings, at)
+        .await
+        .unwrap();
+    let stop = says(" stop. ").await;
+    assert_eq!(at_gateway(&world, 202).await, STOP_REPLY);
+    let failed = |messages: &[Message]| {
+        let codes = messages.iter().filter_map(|one| one.error_code);
+        codes.collect::<Vec<u16>>()
+    };
+    assert_eq!(failed(&world.messages().await), [21_610]);
+    let filter = OptOutFilter {
+        account: world.account,
+        number: Some("1000".to_owned()),
+        recipient: Some("1999".to_owned()),
+        window: Window::at(0, 10),
+    };
+    let found = store.opt_outs(&filter).await.unwrap().items;
+    assert_eq!(found[0].sid.as_bytes(), stop.as_bytes());
+    assert_eq!(found[0].keyword.as_deref(), Some("STOP"));
+    assert!(
+        world
+            .app
+            .asked()
+            .last()
+            .unwrap()
+            .contains("OptOutType=STOP")
+    );
+    // The next one changes nothing, and is not answered.
+    says("QUIT").await;
+    assert_eq!(failed(&world.messages().await), [21_610, 21_610]);
+    says("HELP").await;
+    assert_eq!(at_gateway(&world, 202).await, HELP_REPLY);
+    world.messages().await;
+    says("start").await;
+    let mut texts = [at_gateway(&world, 202).await, at_gateway(&world, 202).await];
+    texts.sort();
+    assert_eq!(texts, [START_REPLY, "more"]);
+    assert_eq!(
+        failed(&world.messages().await),
+        [21_610; 3],
+        "after STOP, QUIT and HELP"
+    );
+    assert_eq!(store.opt_outs(&filter).await.unwrap().items, []);
+    // YES is a common answer: without an opt-out, it is not a keyword that is answered.
+    says("yes").await;
+    assert_eq!(at_gateway(&world, 202).await, "more");
+    let messages = world.messages().await;
+    let replies = messages.iter().filter(|one| one.body == START_REPLY);
+    assert_eq!(replies.count(), 1);
 }

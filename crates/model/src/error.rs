@@ -206,6 +206,7 @@ table! {
     NUMBER_TAKEN = 21452, Error, 400, "At `/restcomm/2012-04-24`: the number already exists here or is not for sale, or no number with this area code is for sale.", "Change the existing number, or choose one that `AvailablePhoneNumbers` lists; for one of your own, add `isSIP=true`.";
     PROVIDER_FAILED = 21460, Error, 500, "The carrier that sells numbers failed, or did not answer in time.", "Try again later. Nothing was bought: if the carrier allocated a number anyway, it is given back.";
     RECORDING_FORMAT = 21480, Error, 406, "The recording is not available in the requested format.", "Request it as WAV: `.wav` after the SID of the recording. For MP3, install `lame` or `ffmpeg` on the server.";
+    OPTED_OUT = 21610, Error, 400, "The recipient does not want texts from this number: it has sent STOP or another such word, or the opt-out was added through the API.", "Do not text this recipient from this number. `OptOuts` lists the opt-outs of the account; one ends when the recipient sends START, or when it is deleted.";
     MESSAGE_OVERFLOW = 30001, Error, 0, "The message was not sent: the call has too many messages in transit.", "Send fewer at the same time.";
     MESSAGE_UNREACHABLE = 30003, Error, 0, "The message was not accepted: the recipient cannot be reached now.", "Check that the phone is registered, or that the trunk is up.";
     MESSAGE_BLOCKED = 30004, Error, 0, "The message was not accepted: the recipient or its provider refused it.", "Ask the recipient or the provider why.";

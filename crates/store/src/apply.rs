@@ -18,6 +18,7 @@ use crate::deliveries;
 use crate::emails;
 use crate::forwarding;
 use crate::operation::{Context, Operation};
+use crate::opt_outs;
 use crate::queues;
 use crate::row::Row;
 use crate::rows;
@@ -216,6 +217,8 @@ async fn change(
         | Change::ConferenceLeft { .. }
         | Change::QueueEntered { .. }
         | Change::QueueLeft { .. }
+        | Change::OptedOut(_)
+        | Change::OptedIn(_)
         | Change::MessagePart { .. }
         | Change::MessagePartDone { .. }
         | Change::TextClaimed { .. }
@@ -438,6 +441,8 @@ fn statement(context: Context, change: &Change) -> Sql {
         Change::MessageMoved {
             message, expected, ..
         } => forwarding::moved(message, *expected, context.repeated),
+        Change::OptedOut(opt_out) => opt_outs::insert(opt_out),
+        Change::OptedIn(sids) => opt_outs::remove(sids),
         Change::MessagePart { part, at } => forwarding::insert_part(part, *at),
         Change::MessagePartDone { part, state } => forwarding::part_done(part, *state),
         Change::ConferenceCreated(conference) => conferences::create(conference),

@@ -3,14 +3,15 @@
 use std::collections::BTreeSet;
 
 use model::email::Email;
+use model::opt_out::OptOut;
 use model::record::{
     CallRecord, Callback, Conference, MediaCounts, Membership, Message, Notification, Recording,
     Refusal, StartedRecording, Transcription,
 };
 use model::{
     CallSid, CallStatus, ConferenceSid, ConferenceStatus, EventSid, HangupBy, InstanceSid, Lane,
-    MessageSid, MessageStatus, OrganizationSid, QueueSid, RecordingSid, RecordingStatus, ServerSid,
-    Timestamp,
+    MessageSid, MessageStatus, OptOutSid, OrganizationSid, QueueSid, RecordingSid, RecordingStatus,
+    ServerSid, Timestamp,
 };
 
 use crate::{DeliveryFilter, MessagePart};
@@ -131,6 +132,10 @@ pub enum Change {
         /// Event of the callback about it.
         tells: Option<EventSid>,
     },
+    /// A recipient wants no more texts from a number. Without effect if that is on record.
+    OptedOut(Box<OptOut>),
+    /// A recipient wants texts from a number again: these end. Without effect on those that are gone.
+    OptedIn(Vec<OptOutSid>),
     /// A provider took a part of a message. Repeating it has no effect.
     MessagePart {
         /// The part.

@@ -312,6 +312,14 @@ async fn send(context: &Context<'_>, account: &Account) -> Answer {
         return Err(Failure::busy(StatusCode::SERVICE_UNAVAILABLE)
             .saying("the server is stopping and accepts no new messages"));
     }
+    let store = &context.state.store;
+    let target = Target::parse(&new.to, Bare::ClientOrNumber);
+    if store
+        .is_opted_out(new.account, &new.from, target.as_str())
+        .await?
+    {
+        return Err(Failure::of(error::OPTED_OUT));
+    }
     let sent = context.state.messages.send(new).await;
     let record = sent.map_err(not_sent)?;
     Ok(context.show(&MESSAGE, &record))
@@ -351,6 +359,7 @@ fn new_message(context: &Context<'_>, account: &Account) -> Result<NewMessage, F
         }),
         validity: None,
         dialect: Dialect::of(context.dialect.runs),
+        answers_keyword: None,
     })
 }
 

@@ -140,6 +140,7 @@ async fn a_message_is_sent_without_a_call() {
         }),
         validity: None,
         dialect: Dialect::RESTCOMM,
+        answers_keyword: None,
     };
     assert_eq!(asked, [new]);
     let alias = path.replace("SMS/", "");

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use model::message_route::{RouteSettings, SmppSettings};
-use model::{HttpMethod, InstanceSid};
+use model::{HttpMethod, InstanceSid, MessageDirection};
 
 use super::*;
 use crate::callback::CallbackTarget;

@@ -53,7 +53,7 @@ impl TextMessage {
             None => (new.body, None),
         };
         let record = Message {
-            sid: MessageSid::new(now, ids.bytes()),
+            sid: (new.answers_keyword).unwrap_or_else(|| MessageSid::new(now, ids.bytes())),
             instance: settings.instance,
             account: new.account,
             call: None,
