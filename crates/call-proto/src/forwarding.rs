@@ -7,6 +7,7 @@
 
 mod receipts;
 pub mod router;
+mod schedule;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -24,6 +25,7 @@ use crate::message::{message_params, problem, without_password};
 use crate::request::NewMessage;
 
 pub use receipts::{ReceiptNews, receipt};
+pub use schedule::{schedule, unsent, validity_left};
 
 /// Most messages in memory; the others wait in the database.
 const MAX_HELD: usize = 10_000;
@@ -158,8 +160,9 @@ pub fn enqueue(
 ) -> (Message, Option<MessageFarewell>, Option<Callback>) {
     let mut ids = Ids::new(seed);
     let validity = new.validity.unwrap_or(VALIDITY);
+    let (sid, created) = (new.sid(now, &mut ids), new.created(now));
     let record = Message {
-        sid: (new.answers_keyword).unwrap_or_else(|| MessageSid::new(now, ids.bytes())),
+        sid,
         instance: settings.instance,
         account: new.account,
         call: None,
@@ -170,7 +173,7 @@ pub fn enqueue(
         status: MessageStatus::Queued,
         error_code: None,
         reason: None,
-        created: now,
+        created,
         updated: now,
         sent: None,
         forwarding: Some(Forwarding {

@@ -94,7 +94,7 @@ pub use relay_news::{
     ToAgent,
 };
 pub use request::{
-    Changed, CreateError, ModifyError, NewCall, NewMessage, NewParticipant, SendError,
+    Changed, CreateError, ModifyError, NewCall, NewMessage, NewParticipant, Released, SendError,
 };
 pub use room::{LONGEST_CONFERENCE, Room, RoomCommand, RoomInput, RoomOpening};
 pub use stand_in::{Conduct, StandIn};

@@ -44,6 +44,8 @@ struct Sending {
     response: Option<(u16, String)>,
     /// The wait ends at this time.
     until: Timestamp,
+    /// Its validity period ends then.
+    expires: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -80,7 +82,17 @@ impl Sending {
             state: State::Routing,
             response: None,
             until: now + PATIENCE,
+            expires: false,
         }
+    }
+
+    /// The same, given up after this time if that is sooner.
+    fn within(mut self, validity: Option<Duration>, now: Timestamp) -> Self {
+        if let Some(validity) = validity.filter(|validity| *validity < PATIENCE) {
+            self.until = now + validity;
+            self.expires = true;
+        }
+        self
     }
 
     /// The routes to the recipient, or why there are none. Ignored once they are known.
@@ -130,7 +142,13 @@ impl Sending {
         if self.poll_timeout()? > now {
             return None;
         }
-        self.end(End::unreachable("no response came"), now)
+        let reason = "no response came";
+        let end = if self.expires {
+            End::failed(error::MESSAGE_EXPIRED, reason.to_owned())
+        } else {
+            End::unreachable(reason)
+        };
+        self.end(end, now)
     }
 
     fn poll_timeout(&self) -> Option<Timestamp> {

@@ -143,17 +143,18 @@ pub(crate) async fn forward(
     let now = shared.forwarding.clock.now();
     let (message, farewell, callback) =
         forwarding::enqueue(&shared.settings, new.clone(), segments, rand::random(), now);
-    let mut changes = vec![Change::MessageCreated {
-        message: Box::new(message.clone()),
-        farewell: farewell.as_ref().and_then(kept),
-    }];
+    let (record, kept) = (Box::new(message.clone()), farewell.as_ref().and_then(kept));
+    let mut changes = vec![stored(record, kept, new.released.is_some())];
     changes.extend(
         callback
             .clone()
             .map(|told| Change::CallbackQueued(Box::new(told))),
     );
-    let stored = shared.parts.store.commit(changes).await;
-    stored.map_err(|_| SendError::Store)?;
+    let committed = shared.parts.store.commit(changes).await;
+    // It was canceled, or another server sends it.
+    if !committed.map_err(|_| SendError::Store)?.applied(0) && new.released.is_some() {
+        return Ok(Some(message));
+    }
     callback
         .into_iter()
         .for_each(|told| shared.parts.callbacks.deliver(told));
@@ -164,6 +165,15 @@ pub(crate) async fn forward(
     });
     let _ = shared.forwarding.inputs.send(Input::Accepted(queued));
     Ok(Some(message))
+}
+
+/// The change that makes a message one of this server: a new record, or that of one that waited for its time.
+pub(crate) fn stored(message: Box<Message>, farewell: Option<String>, is_released: bool) -> Change {
+    if is_released {
+        Change::MessageReleased { message, farewell }
+    } else {
+        Change::MessageCreated { message, farewell }
+    }
 }
 
 /// The accounts of a message, if a route may take it.
@@ -554,7 +564,7 @@ fn count(health: &HealthTable, route: MessageRouteSid, change: impl FnOnce(&mut 
 }
 
 /// The facts of one change.
-fn changes_of(moved: &Move) -> Vec<Change> {
+pub(crate) fn changes_of(moved: &Move) -> Vec<Change> {
     let message = &moved.message;
     let mut changes = vec![Change::MessageMoved {
         message: message.clone(),
@@ -603,7 +613,7 @@ async fn page(
 }
 
 /// Delivers a callback that was stored.
-fn deliver(callbacks: &Callbacks, moved: Move) {
+pub(crate) fn deliver(callbacks: &Callbacks, moved: Move) {
     if let Some(callback) = moved.callback {
         callbacks.deliver(callback);
     }

@@ -18,7 +18,7 @@ use model::profile::Traffic;
 use model::record::Message;
 use model::{Lane, Target};
 use sip::LegId;
-use store::StoreError;
+use store::{Change, StoreError};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tracing::{Instrument, error, info_span};
@@ -91,12 +91,15 @@ pub(crate) async fn send(
         return Ok((record, outcome));
     }
     let clock = Clock::start();
-    let answers_keyword = new.answers_keyword.is_some();
+    let kind = Kind {
+        answers_keyword: new.answers_keyword.is_some(),
+        is_released: new.released.is_some(),
+    };
     let machine = TextMessage::new(&shared.settings, new, rand::random(), clock.now());
     let record = machine.record().clone();
     let span = info_span!("message", sid = %record.sid);
     let (committed, done) = oneshot::channel();
-    let running = run(place, (machine, clock), (committed, over), answers_keyword);
+    let running = run(place, (machine, clock), (committed, over), kind);
     tokio::spawn(running.instrument(span));
     done.await.map_err(|_| SendError::Store)?;
     Ok((record, outcome))
@@ -116,15 +119,23 @@ struct Task {
     look_ups: JoinSet<Found>,
     /// Notified once the record is stored.
     committed: Option<oneshot::Sender<()>>,
+    kind: Kind,
+}
+
+/// What is special about a message.
+#[derive(Clone, Copy)]
+struct Kind {
     /// It answers a keyword, so opt-outs do not stop it.
     answers_keyword: bool,
+    /// It has a record already, because it waited for its time.
+    is_released: bool,
 }
 
 async fn run(
     place: Place,
     (machine, clock): (TextMessage, Clock),
     (committed, over): (oneshot::Sender<()>, oneshot::Sender<Outcome>),
-    answers_keyword: bool,
+    kind: Kind,
 ) {
     let shared = Arc::clone(&place.0);
     let (sip_events, mut from_sip) = mpsc::unbounded_channel();
@@ -137,7 +148,7 @@ async fn run(
         peers: Peers::new(),
         look_ups: JoinSet::new(),
         committed: Some(committed),
-        answers_keyword,
+        kind,
         shared,
     };
     let lived = AssertUnwindSafe(task.live(&mut from_sip))
@@ -216,9 +227,21 @@ impl Task {
 
     async fn commit(&mut self, facts: Vec<Fact>) -> bool {
         facts.iter().for_each(facts::log);
-        let changes = facts::changes(facts, &mut std::collections::BTreeMap::new());
+        let mut changes = facts::changes(facts, &mut std::collections::BTreeMap::new());
+        if self.kind.is_released {
+            let of_record = |change| match change {
+                Change::MessageCreated { message, farewell } => {
+                    forwarding::stored(message, farewell, true)
+                }
+                change => change,
+            };
+            changes = changes.into_iter().map(of_record).collect();
+        }
+        let is_first = self.committed.is_some();
         let kept = match self.books.write(changes, self.lane).await {
-            Kept::Now | Kept::Lost(_) => true,
+            Kept::Now => true,
+            // One that waited for its time was canceled, or another server sends it.
+            Kept::Lost(lost) => !(self.kind.is_released && is_first && lost.contains(&self.lane)),
             Kept::Late(refused) | Kept::Never(refused) => !refused.contains(&self.lane),
         };
         // Dropping it reports that the message does not exist.
@@ -239,7 +262,7 @@ impl Task {
             traffic: Traffic::OutboundTexts,
         };
         let from = self.machine.record().from.clone();
-        let from = Some(from).filter(|_| !self.answers_keyword);
+        let from = Some(from).filter(|_| !self.kind.answers_keyword);
         self.look_ups.spawn(async move {
             let mut peers = Peers::new();
             let routes = resolve::text(

@@ -290,6 +290,7 @@ async fn send_out(shared: &Arc<Shared>, leg: LegId, forward: Forward, body: Stri
         validity: None,
         dialect: Dialect::of(DialectName::default()),
         answers_keyword: None,
+        released: None,
     };
     let sent = match messages::send(shared, new).await {
         Ok((_, sent)) => sent,

@@ -10,12 +10,14 @@ mod support;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use call::{ArrivalError, Engine, InboundText};
+use call_proto::{Dialect, NewMessage};
 use model::opt_out::{HELP_REPLY, OptOutSettings, START_REPLY, STOP_REPLY};
 use model::record::{Client, Message};
-use model::{AccountSid, AccountStatus, ClientSid, MessageStatus, Timestamp};
+use model::{AccountSid, AccountStatus, ClientSid, MessageDirection, MessageStatus, Timestamp};
 use sip::{Sip, Trunk};
 use sip_proto::digest::{Client as Digest, Secret, ha1_md5, ha1_sha256};
 use sip_proto::message::{Method, Request, Response};
@@ -613,4 +615,60 @@ async fn keywords_begin_and_end_an_opt_out() {
     let messages = world.messages().await;
     let replies = messages.iter().filter(|one| one.body == START_REPLY);
     assert_eq!(replies.count(), 1);
+}
+
+/// A message whose time has come is sent once, by whichever server is there; a canceled one never is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn messages_are_sent_at_their_time_or_not_at_all() {
+    let world = World::start().await;
+    let new = |body: &str, validity: u64| NewMessage {
+        account: world.account,
+        from: "+1999".to_owned(),
+        to: "+1555".to_owned(),
+        body: body.to_owned(),
+        recorded_as: None,
+        direction: MessageDirection::OutboundApi,
+        headers: Vec::new(),
+        callback: None,
+        validity: Some(Duration::from_secs(validity)),
+        dialect: Dialect::RESTCOMM,
+        answers_keyword: None,
+        released: None,
+    };
+    let start = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap();
+    let start = Timestamp::from_unix(start);
+    let far = start + Duration::from_secs(3_600);
+    let past = start - Duration::from_secs(60);
+    let plan = async |body: &str, validity: u64, at: Timestamp| {
+        let planned = world.engine.schedule_message(new(body, validity), at).await;
+        planned.unwrap().sid
+    };
+    let canceled = plan("never", 60, far).await;
+    assert!(world.engine.cancel_message(canceled).await.unwrap());
+    assert!(!world.engine.cancel_message(canceled).await.unwrap());
+    let waits = plan("later", 60, far).await;
+    let late = plan("too late", 30, past).await;
+    let due = plan("now", 300, past).await;
+    assert_eq!(at_gateway(&world, 202).await, "now");
+    assert!(!world.engine.cancel_message(due).await.unwrap());
+    let status = async |sid| {
+        let found = world.store.message(sid).await.unwrap().unwrap();
+        (found.status, found.error_code)
+    };
+    tokio::time::timeout(SOON, async {
+        while status(late).await.0 == MessageStatus::Scheduled
+            || status(due).await.0 != MessageStatus::Sent
+        {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await
+    .unwrap();
+    assert_eq!(status(late).await, (MessageStatus::Failed, Some(30_036)));
+    assert_eq!(status(canceled).await, (MessageStatus::Canceled, None));
+    assert_eq!(status(waits).await, (MessageStatus::Scheduled, None));
+    let sent = world.store.message(due).await.unwrap().unwrap();
+    assert!(sent.created >= start && sent.sent.is_some());
 }

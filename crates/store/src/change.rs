@@ -122,6 +122,23 @@ pub enum Change {
         /// Event of the callback about it.
         tells: Option<EventSid>,
     },
+    /// A message that was just created is sent later.
+    MessagePlanned {
+        /// The message, with status `scheduled`.
+        sid: MessageSid,
+        /// When.
+        send_at: Timestamp,
+        /// What is sent then, in the call engine's format.
+        plan: String,
+    },
+    /// A message that waited for its time is about to be sent, by this server. Applied only to a message that is `scheduled`;
+    /// otherwise it was canceled or another server sends it, and its callbacks later in the same commit are dropped.
+    MessageReleased {
+        /// The message, with status `sending` or `queued`.
+        message: Box<Message>,
+        /// As for [`Change::MessageCreated`].
+        farewell: Option<String>,
+    },
     /// A forwarded message has another status, and the values of this record. Applied only if its status
     /// is the expected one; otherwise the callback `tells` later in the same commit is dropped.
     MessageMoved {

@@ -68,7 +68,7 @@ pub(crate) fn moved(message: &Message, expected: MessageStatus, repeated: bool) 
     let mut sql = Sql::new(
         "UPDATE messages SET status = $2, updated = $3, ended = $4, sent = $5, error_code = $6, \
          reason = $7, due = $8, attempts = $9, doubts = $10, segments = $11, route = $12, \
-         provider_id = $13, price = $14 WHERE sid = $1 AND (status = $15",
+         provider_id = $13, price = $14, plan = NULL WHERE sid = $1 AND (status = $15",
         args![
             message.sid,
             message.status,

@@ -249,6 +249,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         "opt-outs",
         include_str!("../../../migrations/0066-opt-outs/up.sql"),
     ),
+    (
+        67,
+        "messaging",
+        include_str!("../../../migrations/0067-messaging/up.sql"),
+    ),
 ];
 
 /// The version of the tables that this release works with.

@@ -25,7 +25,7 @@ use model::message_route::RouteHealth;
 use model::record::{Account, CallRecord, Message, Organization, RecordingKind, StartedRecording};
 use model::{
     AccountSid, AccountStatus, CallSid, CallStatus, ConferenceSid, ConferenceStatus, GatewaySid,
-    InstanceSid, MessageDirection, MessageRouteSid, MessageSid, OrganizationSid,
+    InstanceSid, MessageDirection, MessageRouteSid, MessageSid, MessageStatus, OrganizationSid,
     OrganizationStatus, RecordingSid, RecordingSource, RecordingStatus, Timestamp,
 };
 use serde_json::Value;
@@ -540,6 +540,48 @@ impl Messages for TestEngine {
         };
         self.messages.lock().unwrap().push(new);
         Ok(message)
+    }
+
+    async fn schedule(&self, new: NewMessage, send_at: Timestamp) -> Result<Message, SendError> {
+        let sid = MessageSid::new(now(), rand::random());
+        let message = Message {
+            call: None,
+            from: new.from.clone(),
+            to: new.to.clone(),
+            body: new.body.clone(),
+            direction: MessageDirection::OutboundApi,
+            status: MessageStatus::Scheduled,
+            ..testkit::records::message(sid, self.store.instance(), new.account, call_sid(1), now())
+        };
+        let changes = vec![
+            Change::MessageCreated {
+                message: Box::new(message.clone()),
+                farewell: None,
+            },
+            Change::MessagePlanned {
+                sid,
+                send_at,
+                plan: "{}".to_owned(),
+            },
+        ];
+        self.store.commit(changes).await.unwrap();
+        self.messages.lock().unwrap().push(new);
+        Ok(message)
+    }
+
+    async fn cancel(&self, sid: MessageSid) -> Result<bool, SendError> {
+        let Some(found) = self.store.scheduled_message(sid).await.unwrap() else {
+            return Ok(false);
+        };
+        let change = Change::MessageMoved {
+            message: Box::new(Message {
+                status: MessageStatus::Canceled,
+                ..found.message
+            }),
+            expected: MessageStatus::Scheduled,
+            tells: None,
+        };
+        Ok(self.store.commit(vec![change]).await.unwrap().applied(0))
     }
 
     fn route_health(&self, _: MessageRouteSid) -> RouteHealth {

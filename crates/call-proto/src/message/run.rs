@@ -280,6 +280,7 @@ impl TextRun {
             validity: None,
             dialect: self.arrival.dialect,
             answers_keyword: Some(sid),
+            released: None,
         };
         let req = self.cx.req();
         self.flush();
@@ -496,6 +497,7 @@ impl TextRun {
             validity: None,
             dialect: self.arrival.dialect,
             answers_keyword: None,
+            released: None,
         };
         let req = self.cx.req();
         self.flush();

@@ -122,6 +122,7 @@ fn new(callback: bool) -> NewMessage {
         validity: None,
         dialect: Dialect::TWILIO,
         answers_keyword: None,
+        released: None,
     }
 }
 

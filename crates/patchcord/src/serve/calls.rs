@@ -9,7 +9,7 @@ use call_proto::{
 use model::census::Figures;
 use model::message_route::RouteHealth;
 use model::record::{CallRecord, Message};
-use model::{CallSid, ConferenceSid, MessageRouteSid};
+use model::{CallSid, ConferenceSid, MessageRouteSid, MessageSid, Timestamp};
 
 /// The engine behind the API.
 pub(super) struct LiveCalls(pub(super) Engine);
@@ -41,6 +41,14 @@ impl Calls for LiveCalls {
 impl Messages for LiveCalls {
     async fn send(&self, new: NewMessage) -> Result<Message, SendError> {
         self.0.send_message(new).await
+    }
+
+    async fn schedule(&self, new: NewMessage, send_at: Timestamp) -> Result<Message, SendError> {
+        self.0.schedule_message(new, send_at).await
+    }
+
+    async fn cancel(&self, sid: MessageSid) -> Result<bool, SendError> {
+        self.0.cancel_message(sid).await
     }
 
     fn route_health(&self, route: MessageRouteSid) -> RouteHealth {

@@ -133,6 +133,7 @@ impl Sending {
             validity: Some(Duration::from_secs(settings.valid_s.unsigned_abs())),
             dialect: Dialect::TWILIO,
             answers_keyword: None,
+            released: None,
         };
         let sent = state.messages.send_and_watch(new).await;
         let (_, outcome) = sent.map_err(crate::resources::messages::not_sent)?;
