@@ -5,6 +5,7 @@
 //! limited**, since all of them are also in the database, from which the forwarder asks for more. Left to others:
 //! links, records, and receipts, except for what a receipt means ([`receipt`]).
 
+mod posts;
 mod receipts;
 pub mod router;
 mod schedule;
@@ -24,6 +25,7 @@ use crate::ids::Ids;
 use crate::message::{message_params, problem, without_password};
 use crate::request::NewMessage;
 
+pub use posts::{ProviderPost, ProviderRefusal};
 pub use receipts::{ReceiptNews, receipt};
 pub use schedule::{schedule, unsent, validity_left};
 

@@ -7,6 +7,7 @@
 
 mod http;
 mod link;
+mod provider;
 mod receipts;
 mod sip_route;
 

@@ -245,7 +245,7 @@ impl Task {
         let changes = facts::changes(facts, &mut std::collections::BTreeMap::new());
         let kept = match self.books.write(changes, self.lane).await {
             Kept::Now => true,
-            // Another server took this one for dead, and runs the document.
+            // Another server took this one for dead, and runs the document; or the provider repeated the text.
             Kept::Lost(lost) => !lost.contains(&self.lane),
             Kept::Late(refused) | Kept::Never(refused) => !refused.contains(&self.lane),
         };

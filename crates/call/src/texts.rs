@@ -32,6 +32,8 @@ const FORWARD_PATIENCE: Duration = Duration::from_secs(20);
 /// A text message from a provider.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct InboundText {
+    /// Identifier of its record, so that a repeated one is recognized; `None`: a new one.
+    pub sid: Option<MessageSid>,
     /// The sender: a number or a name.
     pub from: String,
     /// The number that it was sent to.
@@ -79,7 +81,10 @@ impl Engine {
             body_type_ok: true,
         };
         let decision = decide(shared, &invitation, (&text.body, &text.via)).await;
-        let decision = decision.map_err(|_| ArrivalError::Busy)?;
+        let mut decision = decision.map_err(|_| ArrivalError::Busy)?;
+        if let TextDecision::Run(arrival) = &mut decision {
+            arrival.sid = text.sid;
+        }
         let no_application = |name: &str| {
             let text = format!("`{name}` is not a number with an application for texts");
             ArrivalError::Refused(text)

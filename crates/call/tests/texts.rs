@@ -515,6 +515,7 @@ async fn a_text_of_a_provider_runs_the_application() {
     let world = World::start().await;
     world.app.document("/f", "<Sms to=\"+1999\">sorry</Sms>");
     let text = |to: &str| InboundText {
+        sid: None,
         from: "+1999".to_owned(),
         to: to.to_owned(),
         body: "hi".to_owned(),
@@ -547,6 +548,7 @@ async fn keywords_begin_and_end_an_opt_out() {
     world.app.document("/m", "<Sms to=\"+1999\">more</Sms>");
     let says = async |body: &str| {
         let text = InboundText {
+            sid: None,
             from: "+1999".to_owned(),
             to: "1000".to_owned(),
             body: body.to_owned(),

@@ -72,6 +72,7 @@ impl Conversation<'_> {
             via: "SIP".to_owned(),
             document: self.script.application.document.clone(),
             dialect: text.dialect,
+            sid: None,
             keyword: None,
         };
         let seed = self.next_seed();

@@ -142,6 +142,9 @@ async fn change(
         Change::MessageCreated { message, .. } => {
             let (account, at) = (message.account, message.created);
             let new = inserted(db, context, counts, change, (account, "messages")).await?;
+            if !new && !context.repeated && message.direction == MessageDirection::Inbound {
+                lost.live.insert(message.lane());
+            }
             // One that is sent later may be canceled.
             if new && message.status != MessageStatus::Scheduled {
                 let used = Used::of_message(message.direction);

@@ -21,19 +21,28 @@ struct Smsc {
 
 impl Smsc {
     fn start() -> anyhow::Result<Self> {
+        let mut node = Command::new("node");
+        let modules = e2e::process::cache()?.join("node/node_modules");
+        node.env("NODE_PATH", modules);
+        Self::run(node, "smsc.js")
+    }
+
+    /// An HTTP provider.
+    fn http() -> anyhow::Result<Self> {
+        let python = e2e::process::cache()?.join("venv/bin/python");
+        Self::run(Command::new(python), "provider.py")
+    }
+
+    fn run(mut program: Command, script: &str) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
-        let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("smsc/smsc.js");
-        let process = Command::new("node")
-            .env(
-                "NODE_PATH",
-                e2e::process::cache()?.join("node/node_modules"),
-            )
-            .arg(script)
+        let scripts = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("smsc");
+        let process = program
+            .arg(scripts.join(script))
             .arg(folder.path().join("log"))
             .arg(folder.path().join("orders"))
             .stdout(Stdio::null())
             .spawn()
-            .context("cannot start node")?;
+            .context("cannot start it: was scripts/setup run?")?;
         let mut smsc = Self {
             process,
             folder,
@@ -260,6 +269,93 @@ fn texts_arrive_from_a_link() -> anyhow::Result<()> {
     for to in ["4915199", "4915198"] {
         wait::until("reply", SOON, || (smsc.given(to) == "thanks").then_some(()))?;
     }
+    Ok(())
+}
+
+/// An HTTP provider with an implementation of the signature of its own: messages leave, receipts and texts come back, each once.
+#[test]
+fn an_http_provider_takes_messages_and_posts_receipts_and_texts() -> anyhow::Result<()> {
+    let (server, app, provider) = (Server::start()?, App::start()?, Smsc::http()?);
+    let rest = server.rest();
+    app.on("/text", Reply::document(""));
+    let text = app.url("/text");
+    rest.number_with("4930777", &app.url("/v"), &[("SmsUrl", &text)])?;
+    let url = format!("http://127.0.0.1:{}/send", provider.port);
+    let form = [("Kind", "http"), ("Url", url.as_str()), ("Secret", "quiet")];
+    let route = rest.post("MessageRoutes", &form)?;
+    let inbound = &route["inbound_url"];
+    provider.sends(&serde_json::json!({"inbound": inbound, "secret": "quiet"}))?;
+    let path = format!("MessageRoutes/{}", route["sid"].as_str().context("no sid")?);
+    wait::until("route", SOON, || {
+        (rest.get(&path).ok()?["up"] == true).then_some(())
+    })?;
+    let delivered = send(&rest, "4915100011", "words", None)?;
+    let lost = send(&rest, "4915100022", "words", None)?;
+    let blocked = send(&rest, "4915100033", "words", None)?;
+    ends_as(&rest, &delivered, "delivered")?;
+    ensure!(ends_as(&rest, &lost, "undelivered")?["error_code"] == 30_005);
+    ensure!(ends_as(&rest, &blocked, "failed")?["error_code"] == 30_004);
+    let taken = provider.events("message");
+    ensure!(
+        taken.iter().all(|event| event["signed"] == true),
+        "{taken:?}"
+    );
+
+    let text = |id: &str, to: &str| serde_json::json!({"id": id, "from": "+4915199", "to": to, "body": "hello €"});
+    for order in [
+        serde_json::json!({"post": text("t1", "4930777")}),
+        serde_json::json!({"post": text("t1", "4930777")}),
+        serde_json::json!({"post": text("t2", "4900")}),
+        serde_json::json!({"post": text("t3", "4930777"), "secret": "loud"}),
+        serde_json::json!({"post": {"id": "t4", "status": "lost"}}),
+        serde_json::json!({"post": {"id": "t5"}}),
+    ] {
+        provider.sends(&order)?;
+    }
+    let answers = wait::until("answers", SOON, || {
+        let posted = provider.events("posted");
+        let texts = posted
+            .into_iter()
+            .filter(|event| event["id"].as_str().is_some_and(|id| id.starts_with('t')));
+        let texts: Vec<Value> = texts.collect();
+        (texts.len() == 6).then_some(texts)
+    })?;
+    let told: Vec<(&Value, &Value)> = answers
+        .iter()
+        .map(|event| (&event["status"], &event["answer"]["code"]))
+        .collect();
+    let null = Value::Null;
+    let expected = [
+        (200, &null),
+        (200, &null),
+        (422, &12_003.into()),
+        (401, &20_003.into()),
+        (400, &21_100.into()),
+        (400, &21_100.into()),
+    ];
+    ensure!(
+        told.len() == expected.len()
+            && told
+                .iter()
+                .zip(expected)
+                .all(|((status, code), (s, c))| **status == s && *code == c),
+        "{answers:?}"
+    );
+    ensure!(
+        answers[0]["answer"]["message"] == answers[1]["answer"]["message"],
+        "{answers:?}"
+    );
+    let asked = app.wait_for("/text", 1, SOON)?;
+    ensure!(asked[0].param("Body") == Some("hello €"));
+    let list = rest.get("SMS/Messages")?;
+    let messages = list["messages"].as_array().context("no list")?;
+    let inbound = messages
+        .iter()
+        .filter(|message| message["direction"] == "inbound");
+    ensure!(
+        inbound.count() == 1 && app.requests("/text").len() == 1,
+        "{list}"
+    );
     Ok(())
 }
 

@@ -14,6 +14,7 @@ use axum::body::{Body, to_bytes};
 use axum::{Extension, Router};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use call_proto::forwarding::{ProviderPost, ProviderRefusal};
 use call_proto::{
     Changed, CreateError, Modify, ModifyError, NewCall, NewMessage, RecordingChange,
     RecordingRefusal, SendError, Turn, Unreachable,
@@ -582,6 +583,35 @@ impl Messages for TestEngine {
             tells: None,
         };
         Ok(self.store.commit(vec![change]).await.unwrap().applied(0))
+    }
+
+    /// The signature is the body.
+    async fn check_provider(
+        &self,
+        route: MessageRouteSid,
+        post: &ProviderPost,
+    ) -> Result<AccountSid, ProviderRefusal> {
+        let found = self.store.message_route(route).await.unwrap();
+        let found = found.ok_or(ProviderRefusal::NoRoute)?;
+        if post.signature == post.body {
+            Ok(found.account)
+        } else {
+            Err(ProviderRefusal::NotSigned("it is wrong"))
+        }
+    }
+
+    async fn provider_posted(
+        &self,
+        _: MessageRouteSid,
+        body: &str,
+    ) -> Result<MessageSid, ProviderRefusal> {
+        match body {
+            "odd" => Err(ProviderRefusal::NotUnderstood("odd".to_owned())),
+            "lost" => Err(ProviderRefusal::NoMessage),
+            "vain" => Err(ProviderRefusal::NoApplication("vain".to_owned())),
+            "busy" => Err(ProviderRefusal::Busy),
+            _ => Ok(MessageSid::from_bytes([0x55; 16])),
+        }
     }
 
     fn route_health(&self, _: MessageRouteSid) -> RouteHealth {

@@ -57,6 +57,9 @@ pub struct TextArrival {
     /// Dialect of the run: that in which the document's address was set.
     #[serde(with = "crate::journal::serde_as::dialect")]
     pub dialect: Dialect,
+    /// Identifier of its record, so that a repeated text is recognized; `None`: a new one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sid: Option<MessageSid>,
     /// What its text means as a keyword such as STOP; `None` if it is none, or keywords have no effect.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keyword: Option<Keyword>,
@@ -201,7 +204,7 @@ impl TextRun {
     pub fn new(settings: &Arc<Settings>, arrival: TextArrival, seed: u64, now: Timestamp) -> Self {
         let mut cx = Context::new(Arc::clone(settings), seed, now);
         let record = Message {
-            sid: cx.message_sid(),
+            sid: arrival.sid.unwrap_or_else(|| cx.message_sid()),
             instance: settings.instance,
             account: arrival.account,
             call: None,

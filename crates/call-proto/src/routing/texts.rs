@@ -251,6 +251,7 @@ impl<'a> Routing<'a> {
             via: via.to_owned(),
             document,
             dialect: Dialect::of(dialect),
+            sid: None,
             keyword,
         });
         Ok(match refusal {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use call_proto::forwarding::{ReceiptNews, receipt};
 use model::message_route::IdBase;
-use model::{MessageRouteSid, MessageStatus};
+use model::{MessageRouteSid, MessageSid, MessageStatus};
 use smpp_proto::receipt::{candidates, error_code};
 use smpp_proto::{Arrived, Receipt, ReceiptState, status};
 use store::{Change, MessagePart, StoreError};
@@ -36,8 +36,9 @@ pub(super) struct Desk {
 impl Desk {
     /// Records a text; returns the status of the acknowledgement.
     pub(super) async fn text(&self, text: Arrived, via: &str) -> u32 {
-        count(&self.health, self.route, |health| health.arrived += 1);
+        self.count_text();
         let arrived = self.engine.message_arrived(InboundText {
+            sid: None,
             from: text.from,
             to: text.to,
             body: text.text,
@@ -80,36 +81,60 @@ impl Desk {
             reason: format!("{words}: {}{error}", found.word),
         };
         match self.settle(&candidates(&found.id, base), &news, from).await {
-            Ok(known) => {
-                count(&self.health, self.route, |health| {
-                    if known {
-                        health.receipts += 1;
-                    } else {
-                        health.unknown_receipts += 1;
-                    }
-                });
-                status::OK
-            }
+            Ok(_) => status::OK,
             // The SMSC repeats it.
             Err(_) => status::TEMPORARY,
         }
     }
 
-    /// Finds the message of a receipt and records the news; `false` if there is none.
+    /// Records a receipt that names its message exactly. Returns the message; `None` if there is none.
+    pub(super) async fn news(
+        &self,
+        id: &str,
+        news: &ReceiptNews,
+    ) -> Result<Option<MessageSid>, StoreError> {
+        self.settle(&[id.to_owned()], news, "").await
+    }
+
+    /// Counts a text that arrived.
+    pub(super) fn count_text(&self) {
+        count(&self.health, self.route, |health| health.arrived += 1);
+    }
+
     async fn settle(
         &self,
         names: &[String],
         news: &ReceiptNews,
         from: &str,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Option<MessageSid>, StoreError> {
+        let found = self.look_for(names, news, from).await?;
+        count(&self.health, self.route, |health| {
+            if found.is_some() {
+                health.receipts += 1;
+            } else {
+                health.unknown_receipts += 1;
+            }
+        });
+        Ok(found)
+    }
+
+    /// Finds the message of a receipt and records the news; `None` if there is none.
+    async fn look_for(
+        &self,
+        names: &[String],
+        news: &ReceiptNews,
+        from: &str,
+    ) -> Result<Option<MessageSid>, StoreError> {
         for pause in LOOKS {
             tokio::time::sleep(pause).await;
             let store = &self.engine.shared.parts.store;
             if let Some(part) = store.message_part(self.route, names).await? {
-                return self.apply(part, names, news, from).await;
+                let message = part.message;
+                let known = self.apply(part, names, news, from).await?;
+                return Ok(known.then_some(message));
             }
         }
-        Ok(false)
+        Ok(None)
     }
 
     async fn apply(
