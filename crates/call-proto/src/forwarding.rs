@@ -53,6 +53,8 @@ pub struct Queued {
     pub farewell: Option<MessageFarewell>,
     /// Its account and those above it.
     pub accounts: Vec<AccountSid>,
+    /// The text to send, if it is not that of the record.
+    pub text: Option<String>,
 }
 
 /// What a provider said.
@@ -170,7 +172,7 @@ pub fn enqueue(
         call: None,
         from: without_password(&new.from),
         to: without_password(&new.to),
-        body: new.body,
+        body: new.recorded_as.unwrap_or(new.body),
         direction: new.direction,
         status: MessageStatus::Queued,
         error_code: None,
@@ -329,7 +331,10 @@ impl Forwarder {
             return;
         };
         if applied {
-            let message = Box::new(held.queued.message.clone());
+            let mut message = Box::new(held.queued.message.clone());
+            if let Some(text) = &held.queued.text {
+                message.body.clone_from(text);
+            }
             self.commands.push(ForwardCommand::Submit(route, message));
         } else {
             self.forget(sid);

@@ -22,14 +22,15 @@ use call_proto::{MessageFarewell, NewMessage, SendError};
 use model::message_route::{MessageRoute, RouteHealth, RouteSettings};
 use model::profile::Traffic;
 use model::record::Message;
-use model::{AccountSid, MessageRouteSid, MessageSid, Target, Timestamp};
+use model::{AccountSid, MessageRouteSid, MessageSid, MessageStatus, Target, Timestamp};
 use store::{Change, QueuedMessage, Store, StoreError};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tracing::{error, info, warn};
 use webhook::Callbacks;
 
 use crate::clock::Clock;
 use crate::engine::{Engine, Shared};
+use crate::messages;
 use crate::resolve;
 use link::LinkHere;
 
@@ -48,8 +49,11 @@ type HealthTable = Arc<Mutex<BTreeMap<MessageRouteSid, RouteHealth>>>;
 
 type RoutesRead = Arc<RwLock<Option<Arc<Vec<MessageRoute>>>>>;
 
+/// Learns the outcome of a message.
+type Watcher = oneshot::Sender<messages::Outcome>;
+
 enum Input {
-    Accepted(Box<Queued>),
+    Accepted(Box<Queued>, Option<Watcher>),
     Link(MessageRouteSid, u64, smpp_proto::Event),
     Outcome(MessageSid, MessageRouteSid, Outcome),
     Loaded(Result<(Vec<Queued>, bool), StoreError>),
@@ -97,6 +101,7 @@ impl Forwarding {
             rows: BTreeMap::new(),
             tokens: BTreeMap::new(),
             next_token: 0,
+            watchers: BTreeMap::new(),
             engine: engine.clone(),
         };
         tokio::spawn(task.run(waiting.inbox));
@@ -135,6 +140,7 @@ impl Engine {
 pub(crate) async fn forward(
     shared: &Shared,
     new: &NewMessage,
+    over: &mut Option<Watcher>,
 ) -> Result<Option<Message>, SendError> {
     let accounts = accepting_accounts(shared, new).await;
     let Some(accounts) = accounts.map_err(|_| SendError::Store)? else {
@@ -146,6 +152,11 @@ pub(crate) async fn forward(
         forwarding::enqueue(&shared.settings, new.clone(), segments, rand::random(), now);
     let (record, kept) = (Box::new(message.clone()), farewell.as_ref().and_then(kept));
     let mut changes = vec![stored(record, kept, new.released.is_some())];
+    let text = new.recorded_as.as_ref().map(|_| new.body.clone());
+    changes.extend(text.as_ref().map(|text| Change::MessageUnsent {
+        sid: message.sid,
+        sealed: shared.parts.store.seal_text(message.sid, text),
+    }));
     changes.extend(
         callback
             .clone()
@@ -163,8 +174,10 @@ pub(crate) async fn forward(
         message: message.clone(),
         farewell,
         accounts,
+        text,
     });
-    let _ = shared.forwarding.inputs.send(Input::Accepted(queued));
+    let accepted = Input::Accepted(queued, over.take());
+    let _ = shared.forwarding.inputs.send(accepted);
     Ok(Some(message))
 }
 
@@ -247,6 +260,8 @@ struct Task {
     /// The messages that links have now, by the token of their submission.
     tokens: BTreeMap<u64, MessageSid>,
     next_token: u64,
+    /// Who wants to know what becomes of a message.
+    watchers: BTreeMap<MessageSid, Watcher>,
     engine: Engine,
 }
 
@@ -279,7 +294,11 @@ impl Task {
     fn handle(&mut self, input: Input) {
         let now = self.clock.now();
         match input {
-            Input::Accepted(queued) => self.machine.accept(*queued, now),
+            Input::Accepted(queued, watcher) => {
+                self.watchers
+                    .extend(watcher.map(|watcher| (queued.message.sid, watcher)));
+                self.machine.accept(*queued, now);
+            }
             Input::Outcome(sid, route, outcome) => self.outcome(sid, route, outcome),
             Input::Link(route, link, event) => self.link_event(route, link, event),
             Input::Loaded(Ok((page, is_last))) => self.machine.handle_loaded(page, is_last, now),
@@ -310,6 +329,7 @@ impl Task {
 
     /// Reads the rows of routes, and starts and stops links.
     async fn refresh(&mut self) {
+        self.watchers.retain(|_, watcher| !watcher.is_closed());
         let store = &self.engine.shared.parts.store;
         let found = match store.all_message_routes().await {
             Ok(found) => found,
@@ -443,6 +463,9 @@ impl Task {
         };
         let applied = |at: usize| committed.applied(starts[at]);
         for (at, moved) in moves.into_iter().enumerate() {
+            if applied(at) {
+                tell(&mut self.watchers, &moved.message);
+            }
             if let Some(callback) = moved.callback.filter(|_| applied(at)) {
                 parts.callbacks.deliver(callback);
             }
@@ -564,6 +587,18 @@ fn count(health: &HealthTable, route: MessageRouteSid, change: impl FnOnce(&mut 
     change(table.entry(route).or_default());
 }
 
+/// Reports the outcome of a message to whatever waits for it: as if the provider had answered by SIP.
+fn tell(watchers: &mut BTreeMap<MessageSid, Watcher>, message: &Message) {
+    let status = match message.status {
+        MessageStatus::Queued | MessageStatus::Sending => return,
+        MessageStatus::Sent => 202,
+        _ => 480,
+    };
+    if let Some(watcher) = watchers.remove(&message.sid) {
+        let _ = watcher.send((status, message.reason.clone().unwrap_or_default()));
+    }
+}
+
 /// The facts of one change.
 pub(crate) fn changes_of(moved: &Move) -> Vec<Change> {
     let message = &moved.message;
@@ -602,12 +637,18 @@ async fn page(
         .await?;
     let is_last = rows.len() < limit;
     let mut page = Vec::with_capacity(rows.len());
-    for QueuedMessage { message, farewell } in rows {
+    for row in rows {
+        let QueuedMessage {
+            message,
+            farewell,
+            text,
+        } = row;
         let accounts = chain(store, message.account).await?;
         page.push(Queued {
             farewell: farewell.as_deref().and_then(read_back),
             message,
             accounts,
+            text,
         });
     }
     Ok((page, is_last))

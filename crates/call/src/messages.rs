@@ -68,7 +68,7 @@ impl Engine {
         &self,
         new: NewMessage,
     ) -> Result<(Message, oneshot::Receiver<Outcome>), SendError> {
-        send(&self.shared, new).await
+        send_to(&self.shared, new, true).await
     }
 }
 
@@ -84,12 +84,29 @@ pub(crate) async fn send(
     shared: &Arc<Shared>,
     new: NewMessage,
 ) -> Result<(Message, oneshot::Receiver<Outcome>), SendError> {
+    send_to(shared, new, false).await
+}
+
+/// The same.
+///
+/// - `watches`: whether the outcome of a message that waits for a route is wanted, too
+async fn send_to(
+    shared: &Arc<Shared>,
+    new: NewMessage,
+    watches: bool,
+) -> Result<(Message, oneshot::Receiver<Outcome>), SendError> {
     let place = Place::take(shared).ok_or(SendError::Busy)?;
     let (over, outcome) = oneshot::channel();
-    if let Some(record) = forwarding::forward(shared, &new).await? {
-        let _ = over.send((202, String::new()));
+    let (mut over, mut unwatched) = (Some(over), None);
+    let watcher = if watches { &mut over } else { &mut unwatched };
+    if let Some(record) = forwarding::forward(shared, &new, watcher).await? {
+        // Otherwise the forwarder has it.
+        if let Some(over) = over {
+            let _ = over.send((202, String::new()));
+        }
         return Ok((record, outcome));
     }
+    let over = over.ok_or(SendError::Store)?;
     let clock = Clock::start();
     let kind = Kind {
         answers_keyword: new.answers_keyword.is_some(),

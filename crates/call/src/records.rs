@@ -345,7 +345,9 @@ fn lane_of(change: &Change) -> Option<Lane> {
         | Change::MessageEnded { message, .. }
         | Change::MessageReleased { message, .. }
         | Change::MessageMoved { message, .. } => Some(message.lane()),
-        Change::MessagePlanned { sid, .. } => Some((*sid).into()),
+        Change::MessagePlanned { sid, .. } | Change::MessageUnsent { sid, .. } => {
+            Some((*sid).into())
+        }
         Change::EmailQueued(email) => Some(email.lane()),
         Change::Trace { lane, .. } => Some(*lane),
         Change::ConferenceJoined { call, .. }

@@ -15,9 +15,13 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use call::{ArrivalError, Engine, InboundText};
 use call_proto::{Dialect, NewMessage};
+use model::message_route::{HttpSettings, MessageRoute, OnDoubt, RouteSettings};
 use model::opt_out::{HELP_REPLY, OptOutSettings, START_REPLY, STOP_REPLY};
 use model::record::{Client, Message};
-use model::{AccountSid, AccountStatus, ClientSid, MessageDirection, MessageStatus, Timestamp};
+use model::{
+    AccountSid, AccountStatus, ClientSid, MessageDirection, MessageRouteSid, MessageStatus,
+    Timestamp,
+};
 use sip::{Sip, Trunk};
 use sip_proto::digest::{Client as Digest, Secret, ha1_md5, ha1_sha256};
 use sip_proto::message::{Method, Request, Response};
@@ -52,6 +56,15 @@ struct App {
 }
 
 impl App {
+    /// A page that refuses the request.
+    fn fails(&self, path: &str, body: &str) {
+        let length = body.len();
+        let page = format!(
+            "HTTP/1.1 400 No\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+        );
+        self.pages.lock().unwrap().insert(path.to_owned(), page);
+    }
+
     /// A page with the rest of its header and its body; without one, 500.
     fn on(&self, path: &str, header: &str, body: &str) {
         let page = format!(
@@ -251,6 +264,7 @@ struct World {
     store: Store,
     app: App,
     account: AccountSid,
+    app_address: SocketAddr,
     gateway: UdpSocket,
     _folder: tempfile::TempDir,
 }
@@ -279,6 +293,7 @@ impl World {
             sip,
             store,
             app,
+            app_address: address,
             gateway,
             _folder: folder,
         };
@@ -673,4 +688,65 @@ async fn messages_are_sent_at_their_time_or_not_at_all() {
     assert_eq!(status(waits).await, (MessageStatus::Scheduled, None));
     let sent = world.store.message(due).await.unwrap().unwrap();
     assert!(sent.created >= start && sent.sent.is_some());
+}
+
+/// A text that must not be kept leaves by a route, is in no record, and its outcome is reported.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_code_leaves_by_a_route_and_its_outcome_is_known() {
+    let world = World::start().await;
+    world.app.on("/send", "", r#"{"id":"7"}"#);
+    let route = MessageRoute {
+        sid: MessageRouteSid::from_bytes([9; 16]),
+        account: world.account,
+        name: "provider".to_owned(),
+        enabled: true,
+        priority: 1,
+        from_prefix: String::new(),
+        to_prefix: String::new(),
+        price: 0,
+        on_doubt: OnDoubt::Resend,
+        settings: RouteSettings::Http(HttpSettings {
+            url: format!("http://{}/send", world.app_address),
+        }),
+        secret: None,
+        created: Timestamp(1),
+        updated: Timestamp(1),
+    };
+    world.store.insert_message_route(&route).await.unwrap();
+    let until_up = async {
+        while !world.engine.route_health(route.sid).is_up {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(SOON, until_up).await.unwrap();
+    let send = async || {
+        let new = NewMessage {
+            account: world.account,
+            from: "+4930123456".to_owned(),
+            to: "+4915112345678".to_owned(),
+            body: "Your code is 1234.".to_owned(),
+            recorded_as: Some("Your code is [code removed].".to_owned()),
+            direction: MessageDirection::OutboundApi,
+            headers: Vec::new(),
+            callback: None,
+            validity: None,
+            dialect: Dialect::TWILIO,
+            answers_keyword: None,
+            released: None,
+        };
+        let (record, outcome) = world.engine.send_and_watch(new).await.unwrap();
+        assert_eq!(record.status, MessageStatus::Queued);
+        let (status, _) = tokio::time::timeout(SOON, outcome).await.unwrap().unwrap();
+        let kept = world.store.message(record.sid).await.unwrap().unwrap();
+        assert_eq!(kept.body, "Your code is [code removed].");
+        (status, kept.status, kept.error_code)
+    };
+    assert_eq!(send().await, (202, MessageStatus::Sent, None));
+    let asked = world.app.asked();
+    assert!(
+        asked.last().unwrap().contains("Your code is 1234."),
+        "{asked:?}"
+    );
+    world.app.fails("/send", r#"{"error":"unknown-recipient"}"#);
+    assert_eq!(send().await, (480, MessageStatus::Failed, Some(30_005)));
 }

@@ -236,6 +236,7 @@ async fn change(
         | Change::OptedOut(_)
         | Change::OptedIn(_)
         | Change::MessagePlanned { .. }
+        | Change::MessageUnsent { .. }
         | Change::MessagePart { .. }
         | Change::MessagePartDone { .. }
         | Change::TextClaimed { .. }
@@ -436,6 +437,7 @@ fn statement(context: Context, change: &Change) -> Sql {
         Change::MessageCreated { message, farewell } => {
             rows::MESSAGES.insert_once(rows::message_args(message, farewell.as_deref()))
         }
+        Change::MessageUnsent { sid, sealed } => forwarding::unsent(*sid, sealed),
         Change::MessagePlanned { sid, send_at, plan } => scheduled::planned(*sid, *send_at, plan),
         Change::MessageReleased { message, farewell } => {
             scheduled::released(message, farewell.as_deref(), context.repeated)

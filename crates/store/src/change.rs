@@ -122,6 +122,14 @@ pub enum Change {
         /// Event of the callback about it.
         tells: Option<EventSid>,
     },
+    /// The text of a message that was just created is not that of its record, which must not show it. It is forgotten when the
+    /// message has been sent, or has failed.
+    MessageUnsent {
+        /// The message.
+        sid: MessageSid,
+        /// The text, as [`crate::Store::seal_text`] seals it.
+        sealed: Vec<u8>,
+    },
     /// A message that was just created is sent later.
     MessagePlanned {
         /// The message, with status `scheduled`.

@@ -7,8 +7,9 @@ use model::record::Message;
 use model::{MessageRouteSid, MessageSid, MessageStatus, Timestamp};
 
 use crate::admin::Admin;
-use crate::row::Row;
+use crate::row::{Row, corrupt};
 use crate::rows;
+use crate::secret::SecretKey;
 use crate::sql::{Sql, args};
 use crate::{Change, Result, Store};
 
@@ -19,6 +20,8 @@ pub struct QueuedMessage {
     pub message: Message,
     /// The callbacks to come, in the call engine's format.
     pub farewell: Option<String>,
+    /// The text to send, if it is not that of the record.
+    pub text: Option<String>,
 }
 
 /// Where the search through a queue continues.
@@ -55,7 +58,26 @@ fn queued(row: &Row) -> Result<QueuedMessage> {
     Ok(QueuedMessage {
         message: rows::message(row)?,
         farewell: row.opt_text("farewell")?,
+        text: None,
     })
+}
+
+/// The same with the text to send.
+fn waiting(row: &Row, key: &SecretKey) -> Result<QueuedMessage> {
+    let mut queued = queued(row)?;
+    if let Some(sealed) = row.opt_blob("unsent")? {
+        let text = String::from_utf8(key.open(&sealed, queued.message.sid.as_bytes())?);
+        queued.text = Some(text.map_err(|error| corrupt("unsent", error))?);
+    }
+    Ok(queued)
+}
+
+/// The statement of [`Change::MessageUnsent`].
+pub(crate) fn unsent(sid: MessageSid, sealed: &[u8]) -> Sql {
+    Sql::new(
+        "UPDATE messages SET unsent = $2 WHERE sid = $1 AND ended IS NULL",
+        args![sid, sealed.to_vec()],
+    )
 }
 
 /// The statement of [`Change::MessageMoved`].
@@ -68,7 +90,7 @@ pub(crate) fn moved(message: &Message, expected: MessageStatus, repeated: bool) 
     let mut sql = Sql::new(
         "UPDATE messages SET status = $2, updated = $3, ended = $4, sent = $5, error_code = $6, \
          reason = $7, due = $8, attempts = $9, doubts = $10, segments = $11, route = $12, \
-         provider_id = $13, price = $14, plan = NULL WHERE sid = $1 AND (status = $15",
+         provider_id = $13, price = $14, plan = NULL",
         args![
             message.sid,
             message.status,
@@ -87,6 +109,10 @@ pub(crate) fn moved(message: &Message, expected: MessageStatus, repeated: bool) 
             expected
         ],
     );
+    if !on_its_way {
+        sql.text(", unsent = NULL");
+    }
+    sql.text(" WHERE sid = $1 AND (status = $15");
     if repeated {
         sql.text(" OR (status = $2 AND updated = $3)");
     }
@@ -125,6 +151,12 @@ pub(crate) fn part_done(part: &MessagePart, state: MessageStatus) -> Sql {
 }
 
 impl Store {
+    /// Seals the text of a message, for [`Change::MessageUnsent`].
+    #[must_use]
+    pub fn seal_text(&self, sid: MessageSid, text: &str) -> Vec<u8> {
+        self.key().seal(text.as_bytes(), sid.as_bytes())
+    }
+
     /// Messages of this server that wait for a route, in the order in which they are due.
     ///
     /// - `after`: only those after this place
@@ -136,14 +168,18 @@ impl Store {
         after: Option<QueuePlace>,
         limit: i64,
     ) -> Result<Vec<QueuedMessage>> {
-        let mut sql = rows::MESSAGES.select();
+        let columns = rows::MESSAGES.columns.join(", ");
+        let mut sql = Sql::new(
+            format!("SELECT {columns}, unsent FROM messages"),
+            Vec::new(),
+        );
         sql.with(" WHERE instance = ?", self.instance());
         sql.text(" AND status = 'queued'");
         if let Some((due, sid)) = after {
             sql.with(" AND (due, sid) > (?", due).with(", ?)", sid);
         }
         sql.with(" ORDER BY due, sid LIMIT ?", limit);
-        self.many(sql, queued).await
+        self.many(sql, |row| waiting(row, self.key())).await
     }
 
     /// Takes over the messages that dead servers were to forward; returns how many there were. Those

@@ -218,6 +218,29 @@ pub(crate) async fn a_queue_is_read_in_order_and_left_once(db: &Database) {
     let page = store.queued_messages(None, 2).await.unwrap();
     assert_eq!([&page[0].message, &page[1].message], [&all[1], &all[2]]);
     assert_eq!(page[0].farewell.as_deref(), Some("{}"));
+    // A text that the record must not show is kept until the message is sent.
+    let text = "Your code is 1234.";
+    let sealed = store.seal_text(all[1].sid, text);
+    assert!(!sealed.windows(4).any(|part| part == b"1234"));
+    let unsent = |sealed| Change::MessageUnsent {
+        sid: all[1].sid,
+        sealed,
+    };
+    store_all(&store, vec![unsent(sealed)]).await;
+    let page = store.queued_messages(None, 2).await.unwrap();
+    assert_eq!(page[0].text.as_deref(), Some(text));
+    assert_eq!(page[1].text, None);
+    let back = [
+        moved(&all[1], Sending, Queued),
+        moved(&all[1], Queued, Sending),
+    ];
+    store_all(&store, back.to_vec()).await;
+    let page = store.queued_messages(None, 2).await.unwrap();
+    assert_eq!(page[0].text.as_deref(), Some(text), "it was tried in vain");
+    let sent = [moved(&all[1], Sending, Queued), moved(&all[1], Sent, Sending)];
+    store_all(&store, sent.to_vec()).await;
+    let late = store.commit(vec![unsent(vec![1])]).await.unwrap();
+    assert!(!late.applied(0), "it has been sent");
     let after = Some((start, all[2].sid));
     let page = store.queued_messages(after, 2).await.unwrap();
     assert_eq!((page.len(), &page[0].message), (1, &all[0]));

@@ -1,7 +1,6 @@
 //! Hands a code to its channel: a text message, a call, or a call because the message was not sent.
 //!
-//! **Invariant: the code is in no address, and in no record of a message, except of one that a message route stores
-//! to send it.** Left to others: whether the code may be sent, and its record.
+//! **Invariant: the code is in no address, and in no record of a message.** Left to others: whether the code may be sent, and its record.
 
 use std::time::Duration;
 
