@@ -291,7 +291,7 @@ async fn a_message_is_scheduled_and_canceled() {
         let soon = in_minutes(6);
         let made = server.post(&who, &list, &form(&soon)).await;
         made.is(created);
-        let made = made.json();
+        let made: serde_json::Value = serde_json::from_str(&made.body).unwrap();
         assert_eq!(made["status"], "scheduled", "{made}");
         let one = list.replace(".json", &format!("/{}.json", made["sid"].as_str().unwrap()));
         let pending = |answer: Answer| {

@@ -237,7 +237,10 @@ pub(crate) async fn a_queue_is_read_in_order_and_left_once(db: &Database) {
     store_all(&store, back.to_vec()).await;
     let page = store.queued_messages(None, 2).await.unwrap();
     assert_eq!(page[0].text.as_deref(), Some(text), "it was tried in vain");
-    let sent = [moved(&all[1], Sending, Queued), moved(&all[1], Sent, Sending)];
+    let sent = [
+        moved(&all[1], Sending, Queued),
+        moved(&all[1], Sent, Sending),
+    ];
     store_all(&store, sent.to_vec()).await;
     let late = store.commit(vec![unsent(vec![1])]).await.unwrap();
     assert!(!late.applied(0), "it has been sent");
@@ -364,6 +367,8 @@ pub(crate) async fn a_scheduled_message_leaves_once(db: &Database) {
 
 pub(crate) async fn opt_outs_are_known_by_any_spelling(db: &Database) {
     let store = db.open().await;
+    let organization = organization(&store, 1).await;
+    insert_account(&store, 1, None, organization).await;
     let opt_out = |n: u32, recipient: &str| OptOut {
         sid: OptOutSid::from_bytes(bytes(n)),
         account: account_sid(1),
