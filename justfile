@@ -102,9 +102,9 @@ soak minutes="240" rate="20": build-server
 soak-smoke: build-server
     PATCHCORD_SOAK_SECONDS=80 PATCHCORD_SOAK_RATE=50 cargo nextest run --locked {{ with-server }} --profile soak --run-ignored only -E 'package(e2e) & test(/^soak::/)'
 
-# kill -9 at many points of many calls; after a restart, no record, callback, BYE or recording may be missing
+# kill -9 at many points of many calls and messages; after a restart, no record, callback, BYE or recording may be missing
 kill rounds="20": build-server
-    PATCHCORD_KILLS={{ rounds }} cargo nextest run --locked {{ with-server }} --profile long --run-ignored only -E 'package(e2e) & test(/^(kill|shared)::/)'
+    PATCHCORD_KILLS={{ rounds }} cargo nextest run --locked {{ with-server }} --profile long --run-ignored only -E 'package(e2e) & test(/^(kill|shared|smpp)::/)'
 
 # floods and exhaustion of resources during ordinary calls, longer than in the suite
 attack seconds="20": build-server
@@ -143,6 +143,11 @@ bench-calls *args:
     cargo build --locked --quiet --release --package patchcord
     PATCHCORD_BIN={{ CARGO_TARGET_DIR }}/release/patchcord cargo run --locked --quiet --release --package e2e --bin bench-calls -- {{ args }}
 
+# text messages with receipts and callbacks through an SMPP link, compared with reading one over REST in the same run
+bench-messages *args:
+    cargo build --locked --quiet --release --package patchcord
+    PATCHCORD_BIN={{ CARGO_TARGET_DIR }}/release/patchcord cargo run --locked --quiet --release --package e2e --bin bench-messages -- {{ args }}
+
 # requests to the API with a million calls on record, compared with a bare handler that reads one row, on both databases
 bench-api *args:
     cargo build --locked --quiet --release --package patchcord
@@ -157,5 +162,5 @@ package-test: package
     packaging/test
 
 # everything that takes too long to run on each change
-nightly: check test (fuzz-smoke "120") attack kill outage soak package-test bench-bridge bench-conference bench-rooms bench-stream bench-calls bench-api
+nightly: check test (fuzz-smoke "120") attack kill outage soak package-test bench-bridge bench-conference bench-rooms bench-stream bench-calls bench-messages bench-api
     cargo deny --locked check advisories

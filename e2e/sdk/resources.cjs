@@ -308,6 +308,16 @@ async function main() {
   await until("failed", async () => (await textState(1)) === "failed");
   await listed(client.messages, sids(texts));
   assert.equal((await client.messages.list({ to: parties[0] }))[0].body, "hello 0");
+  const soon = new Date(Date.now() + 3600e3);
+  const plan = { to: parties[0], from: parties[0], body: "later", scheduleType: "fixed", sendAt: soon };
+  const planned = await client.messages.create({ ...plan, validityPeriod: 60 });
+  assert.equal(planned.status, "scheduled");
+  const cancel = () => client.messages(planned.sid).update({ status: "canceled" });
+  assert.equal((await cancel()).status, "canceled");
+  assert.deepEqual(await refused(cancel()), [409, 30409]);
+  const now = client.messages.create({ ...plan, sendAt: new Date() });
+  assert.deepEqual(await refused(now), [400, 35114]);
+  assert(await client.messages(planned.sid).remove());
   const gone = client.messages(texts[1].sid);
   assert.equal((await gone.update({ body: "" })).body, "");
   assert(await gone.remove());

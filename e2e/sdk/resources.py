@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 import urllib.parse
+from datetime import datetime, timedelta, timezone
 
 from twilio.base.exceptions import TwilioRestException
 from twilio.http.http_client import TwilioHttpClient
@@ -285,6 +286,13 @@ until("sent", lambda: client.messages(texts["+15005550006"]).fetch().status == "
 until("failed", lambda: client.messages(texts["+15005550101"]).fetch().status == "failed")
 listed(client.messages, set(texts.values()))
 assert client.messages.list(to="+15005550006")[0].body == "hello 0"
+later = datetime.now(timezone.utc) + timedelta(hours=1)
+planned = client.messages.create(to="+15005550006", from_="+15005550006", body="later", schedule_type="fixed", send_at=later, validity_period=60)
+assert planned.status == "scheduled" and planned.date_sent is None
+assert client.messages(planned.sid).update(status="canceled").status == "canceled"
+assert refused(lambda: client.messages(planned.sid).update(status="canceled")) == [409, 30409]
+assert refused(lambda: client.messages.create(to="+1", from_="+1", body="x", schedule_type="fixed", send_at=later - timedelta(hours=1))) == [400, 35114]
+assert client.messages(planned.sid).delete()
 gone = client.messages(texts["+15005550101"])
 assert gone.update(body="").body == ""
 assert gone.delete()

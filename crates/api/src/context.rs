@@ -404,6 +404,7 @@ owned!(
     Message,
     Notification,
     Number,
+    model::opt_out::OptOut,
     Queue,
     Recording,
     Transcription,

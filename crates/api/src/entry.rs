@@ -32,6 +32,7 @@ use crate::guard::Guard;
 use crate::media;
 use crate::pages;
 use crate::params::{Params, shown as shown_name};
+use crate::provider_posts;
 use crate::rates::{Rates, Standing};
 use crate::replays;
 use crate::resources::caller_ids::validation;
@@ -62,7 +63,8 @@ pub fn router(state: ApiState) -> Router {
         .route("/restcomm/recordings/{file}", any(media_file))
         .route("/restcomm/errors/{page}", any(error_page))
         .route(validation::PATH, any(validated))
-        .route(delivery::PATH, any(spoken));
+        .route(delivery::PATH, any(spoken))
+        .route(provider_posts::PATH, any(posted));
     for dialect in RestDialect::ALL {
         // At some base paths, links in answers omit part of the base path. They are accepted
         // unchanged.
@@ -574,6 +576,11 @@ async fn validated(State(entry): State<Arc<Entry>>, request: Request) -> Respons
 /// The request of a call that is to speak a code.
 async fn spoken(State(entry): State<Arc<Entry>>, request: Request) -> Response {
     delivery::speak(&entry.state, request).await
+}
+
+/// A text or receipt of an HTTP provider.
+async fn posted(State(entry): State<Arc<Entry>>, request: Request) -> Response {
+    provider_posts::posted(&entry.state, &entry.rates, request).await
 }
 
 /// The page that `more_info` links to.

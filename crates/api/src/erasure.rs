@@ -153,6 +153,7 @@ pub async fn erase(
         }
     }
     let [verifications, safe_numbers, pending] = store.erase_verifications(&person, now).await?;
+    let opt_outs = store.erase_opt_outs(&person).await?;
     let [caller_ids, entries] = store.erase_elsewhere(&person).await?;
     let [traces, notifications, callbacks, waiting] = tally.lanes;
     Ok(Erased {
@@ -171,6 +172,7 @@ pub async fn erase(
             ("notifications", notifications),
             ("callbacks", callbacks),
             ("caller_ids", caller_ids),
+            ("opt_outs", opt_outs),
             ("audit_entries", entries),
             ("not_over", tally.open.len() as u64 + pending),
             ("callbacks_waiting", waiting),

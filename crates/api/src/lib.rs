@@ -35,6 +35,7 @@ mod pages;
 mod params;
 mod password;
 mod provider;
+mod provider_posts;
 mod rates;
 mod reference;
 mod replays;

@@ -140,6 +140,7 @@ const DEVELOPER: &[&str] = &[
     "RestComm:*:IncomingPhoneNumbers",
     "RestComm:*:Keys",
     "RestComm:Read:Notifications",
+    "RestComm:*:OptOuts",
     "RestComm:*:OutgoingCallerIds",
     "RestComm:Read:Profiles",
     "RestComm:*:Queues",

@@ -43,6 +43,8 @@ pub enum Command {
         account: AccountSid,
         /// What goes there.
         traffic: Traffic,
+        /// Sender of a text message, from which the recipient may not want any.
+        from: Option<String>,
         /// In order; the answer has one entry for each.
         targets: Vec<Target>,
     },

@@ -106,6 +106,7 @@ impl Fork {
                 author,
                 account: common.account,
                 traffic: Traffic::OutboundCalls,
+                from: None,
                 targets,
             },
         );

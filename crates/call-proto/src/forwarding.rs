@@ -5,9 +5,11 @@
 //! limited**, since all of them are also in the database, from which the forwarder asks for more. Left to others:
 //! links, records, and receipts, except for what a receipt means ([`receipt`]).
 
+mod posts;
 mod queued;
 mod receipts;
 pub mod router;
+mod schedule;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -21,8 +23,10 @@ use model::{
 use crate::ids::Ids;
 use crate::message::problem;
 
+pub use posts::{ProviderPost, ProviderRefusal};
 pub use queued::{ForwardCommand, Move, Outcome, Queued, RouteState, VALIDITY, enqueue};
 pub use receipts::{ReceiptNews, receipt};
+pub use schedule::{schedule, unsent, validity_left};
 
 /// Most messages in memory; the others wait in the database.
 const MAX_HELD: usize = 10_000;
@@ -308,7 +312,10 @@ impl Forwarder {
         };
         if applied {
             held.attempts += 1;
-            let message = Box::new(held.queued.message.clone());
+            let mut message = Box::new(held.queued.message.clone());
+            if let Some(text) = &held.queued.text {
+                message.body.clone_from(text);
+            }
             self.commands.push(ForwardCommand::Submit(route, message));
         } else {
             self.forget(sid);

@@ -83,7 +83,7 @@ pub use membership::{
     Beep, Departure, Place, RoomCallback, RoomEnd, RoomEvent, RoomRecording, RoomRefusal, Terms,
     Wish,
 };
-pub use message::{MessageCommand, RunCommand, TextArrival, TextMessage, TextRun};
+pub use message::{Keyword, MessageCommand, RunCommand, TextArrival, TextMessage, TextRun};
 pub use queue::{Queue, QueueTell};
 pub use queueing::{Note, Parting, QueueEvent, QueueRequest, Rendezvous, Standing};
 pub use rcml::{Inputs, ReplyKind, RingTone, Sides};
@@ -94,7 +94,7 @@ pub use relay_news::{
     ToAgent,
 };
 pub use request::{
-    Changed, CreateError, ModifyError, NewCall, NewMessage, NewParticipant, SendError,
+    Changed, CreateError, ModifyError, NewCall, NewMessage, NewParticipant, Released, SendError,
 };
 pub use room::{LONGEST_CONFERENCE, Room, RoomCommand, RoomInput, RoomOpening};
 pub use stand_in::{Conduct, StandIn};

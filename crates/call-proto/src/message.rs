@@ -25,7 +25,7 @@ use crate::params::{Headers, Params};
 
 pub use alone::{MessageCommand, TextMessage};
 pub(crate) use of_call::Messages;
-pub use run::{RunCommand, TextArrival, TextRun};
+pub use run::{Keyword, RunCommand, TextArrival, TextRun};
 
 /// The SIP side stops waiting for an answer after 32 s (RFC 3261 §17.1.2.2, timer F), and again as
 /// long if it is challenged; no answer comes after this time.
@@ -44,6 +44,8 @@ struct Sending {
     response: Option<(u16, String)>,
     /// The wait ends at this time.
     until: Timestamp,
+    /// Its validity period ends then.
+    expires: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -80,7 +82,17 @@ impl Sending {
             state: State::Routing,
             response: None,
             until: now + PATIENCE,
+            expires: false,
         }
+    }
+
+    /// The same, given up after this time if that is sooner.
+    fn within(mut self, validity: Option<Duration>, now: Timestamp) -> Self {
+        if let Some(validity) = validity.filter(|validity| *validity < PATIENCE) {
+            self.until = now + validity;
+            self.expires = true;
+        }
+        self
     }
 
     /// The routes to the recipient, or why there are none. Ignored once they are known.
@@ -108,6 +120,9 @@ impl Sending {
                 let code = error::MESSAGE_UNKNOWN_RECIPIENT;
                 self.end(End::failed(code, why.text), now)
             }
+            Err(why) if why.code == error::OPTED_OUT => {
+                self.end(End::failed(why.code, why.text), now)
+            }
             Err(why) => self.end(End::unreachable(&why.text), now),
         }
     }
@@ -127,7 +142,13 @@ impl Sending {
         if self.poll_timeout()? > now {
             return None;
         }
-        self.end(End::unreachable("no response came"), now)
+        let reason = "no response came";
+        let end = if self.expires {
+            End::failed(error::MESSAGE_EXPIRED, reason.to_owned())
+        } else {
+            End::unreachable(reason)
+        };
+        self.end(end, now)
     }
 
     fn poll_timeout(&self) -> Option<Timestamp> {

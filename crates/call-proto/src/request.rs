@@ -3,13 +3,17 @@
 
 use std::time::Duration;
 
-use model::{AccountSid, CallSid, HttpMethod, MessageDirection, RecordingSid};
+use model::{
+    AccountSid, CallSid, HttpMethod, MessageDirection, MessageSid, RecordingSid, Timestamp,
+};
+use serde::{Deserialize, Serialize};
 
 use crate::callback::{CallbackTarget, LegCallback};
 use crate::command::Target;
 use crate::detection::Detection;
 use crate::dialect::{Dialect, Legs};
 use crate::event::{Headers, Planned, Unreachable};
+use crate::ids::Ids;
 use crate::interjection::InterjectionRefusal;
 use crate::recording_request::{NewRecording, RecordingRefusal};
 
@@ -147,7 +151,7 @@ pub enum ModifyError {
 }
 
 /// A text message to send.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct NewMessage {
     /// Account it is sent for.
     pub account: AccountSid,
@@ -168,7 +172,37 @@ pub struct NewMessage {
     /// How long a route to the outside may be tried; `None`: [`crate::forwarding::VALIDITY`].
     pub validity: Option<Duration>,
     /// The dialect of the base path of the request.
+    #[serde(with = "crate::journal::serde_as::dialect")]
     pub dialect: Dialect,
+    /// Identifier of a message that answers a keyword: it is sent even if the recipient has opted out.
+    #[serde(default)]
+    pub answers_keyword: Option<MessageSid>,
+    /// The record that it has already, if it waited for its time.
+    #[serde(default)]
+    pub released: Option<Released>,
+}
+
+/// The record of a message that waited for its time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Released {
+    /// Its identifier.
+    pub sid: MessageSid,
+    /// When it was created.
+    pub created: Timestamp,
+}
+
+impl NewMessage {
+    /// The identifier of its record.
+    pub(crate) fn sid(&self, now: Timestamp, ids: &mut Ids) -> MessageSid {
+        let known = self.released.map(|released| released.sid);
+        let known = known.or(self.answers_keyword);
+        known.unwrap_or_else(|| MessageSid::new(now, ids.bytes()))
+    }
+
+    /// When its record was created.
+    pub(crate) fn created(&self, now: Timestamp) -> Timestamp {
+        self.released.map_or(now, |released| released.created)
+    }
 }
 
 /// Why a text message was not sent.

@@ -443,6 +443,7 @@ impl Actor {
                 author,
                 account,
                 traffic,
+                from,
                 targets,
             } => {
                 let by = By {
@@ -450,7 +451,7 @@ impl Actor {
                     account,
                     traffic,
                 };
-                self.resolve((call, req), by, targets);
+                self.resolve((call, req), (by, from), targets);
             }
             Command::Fetch { req, request } => self.fetch(call, req, request),
             Command::Speak {

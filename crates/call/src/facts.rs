@@ -21,10 +21,10 @@ pub(crate) fn created(changes: &[Change]) -> Vec<CallRecord> {
 ///
 /// `dialogs` holds the dialog snapshots not yet stored, as JSON.
 pub(crate) fn changes(facts: Vec<Fact>, dialogs: &mut BTreeMap<CallSid, String>) -> Vec<Change> {
-    let mut early = Vec::new();
+    let mut further = Vec::new();
     let change = |fact| match fact {
         Fact::Created(record) => {
-            early.extend(dialogs.remove(&record.sid).map(|dialog| {
+            further.extend(dialogs.remove(&record.sid).map(|dialog| {
                 Change::CallUpdated(Box::new(CallUpdate {
                     sid: record.sid,
                     at: record.created,
@@ -84,11 +84,18 @@ pub(crate) fn changes(facts: Vec<Fact>, dialogs: &mut BTreeMap<CallSid, String>)
             farewell: farewell.map(|kept| serde_json::to_string(&kept).unwrap_or_default()),
         },
         Fact::EmailQueued(email) => Change::EmailQueued(email),
-        Fact::MessageArrived { message, arrival } => Change::MessageCreated {
-            message,
-            // As above.
-            farewell: Some(serde_json::to_string(&arrival).unwrap_or_default()),
-        },
+        Fact::MessageArrived { message, arrival } => {
+            let opt_out = arrival.opt_out(&message);
+            further.extend(opt_out.map(|opt_out| Change::OptedOut(Box::new(opt_out))));
+            let ends = arrival.keyword.as_ref().map(|keyword| keyword.ends.clone());
+            let ends = ends.filter(|ends| !ends.is_empty());
+            further.extend(ends.map(Change::OptedIn));
+            Change::MessageCreated {
+                message,
+                // As above.
+                farewell: Some(serde_json::to_string(&arrival).unwrap_or_default()),
+            }
+        }
         Fact::MessageEnded { message, tells } => Change::MessageEnded { message, tells },
         Fact::ConferenceCreated(conference) => Change::ConferenceCreated(conference),
         Fact::ConferenceStarted { conference, at } => Change::ConferenceStarted {
@@ -171,7 +178,7 @@ pub(crate) fn changes(facts: Vec<Fact>, dialogs: &mut BTreeMap<CallSid, String>)
         Fact::Callback(callback) => Change::CallbackQueued(Box::new(callback)),
     };
     let mut changes: Vec<Change> = facts.into_iter().map(change).collect();
-    changes.append(&mut early);
+    changes.append(&mut further);
     changes
 }
 

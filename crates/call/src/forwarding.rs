@@ -7,6 +7,7 @@
 
 mod http;
 mod link;
+mod provider;
 mod receipts;
 mod sip_route;
 
@@ -23,15 +24,17 @@ use model::message_route::{MessageRoute, RouteHealth, RouteSettings};
 use model::profile::Traffic;
 use model::record::{Message, Notification};
 use model::{
-    AccountSid, AccountStatus, MessageRouteSid, MessageSid, NotificationSid, Target, Timestamp,
+    AccountSid, AccountStatus, MessageRouteSid, MessageSid, MessageStatus, NotificationSid, Target,
+    Timestamp,
 };
 use store::{Change, QueuedMessage, Store, StoreError};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tracing::{error, info, warn};
 use webhook::Callbacks;
 
 use crate::clock::Clock;
 use crate::engine::{Engine, Shared};
+use crate::messages;
 use crate::resolve;
 use link::LinkHere;
 use receipts::Desk;
@@ -53,8 +56,11 @@ type HealthTable = Arc<Mutex<BTreeMap<MessageRouteSid, RouteHealth>>>;
 
 type RoutesRead = Arc<RwLock<Option<Arc<Vec<MessageRoute>>>>>;
 
+/// Learns the outcome of a message.
+type Watcher = oneshot::Sender<messages::Outcome>;
+
 enum Input {
-    Accepted(Box<Queued>),
+    Accepted(Box<Queued>, Option<Watcher>),
     Link(MessageRouteSid, u64, smpp_proto::Event),
     Outcome(MessageSid, MessageRouteSid, Outcome),
     Loaded(Result<(Vec<Queued>, bool), StoreError>),
@@ -109,6 +115,7 @@ impl Forwarding {
             notified: BTreeMap::new(),
             tokens: BTreeMap::new(),
             next_token: 0,
+            watchers: BTreeMap::new(),
             engine: engine.clone(),
         };
         tokio::spawn(task.run(waiting.inbox));
@@ -149,7 +156,7 @@ impl Engine {
 }
 
 /// Stores a message that a route is to take. `None` if it is for a client, a SIP address or a party
-/// of test mode, if the profile of its account does not allow it, or if no route is for it: then it goes to SIP at once,
+/// of test mode, if its recipient has opted out, if the profile of its account does not allow it, or if no route is for it: then it goes to SIP at once,
 /// which also reports why it is refused.
 ///
 /// # Errors
@@ -157,6 +164,7 @@ impl Engine {
 pub(crate) async fn forward(
     shared: &Shared,
     new: &NewMessage,
+    over: &mut Option<Watcher>,
 ) -> Result<Option<Message>, SendError> {
     let accounts = accepting_accounts(shared, new).await;
     let Some(accounts) = accounts.map_err(|_| SendError::Store)? else {
@@ -166,17 +174,23 @@ pub(crate) async fn forward(
     let now = shared.forwarding.clock.now();
     let (message, farewell, callback) =
         forwarding::enqueue(&shared.settings, new.clone(), segments, rand::random(), now);
-    let mut changes = vec![Change::MessageCreated {
-        message: Box::new(message.clone()),
-        farewell: farewell.as_ref().and_then(kept),
-    }];
+    let (record, kept) = (Box::new(message.clone()), farewell.as_ref().and_then(kept));
+    let mut changes = vec![stored(record, kept, new.released.is_some())];
+    let text = new.recorded_as.as_ref().map(|_| new.body.clone());
+    changes.extend(text.as_ref().map(|text| Change::MessageUnsent {
+        sid: message.sid,
+        sealed: shared.parts.store.seal_text(message.sid, text),
+    }));
     changes.extend(
         callback
             .clone()
             .map(|told| Change::CallbackQueued(Box::new(told))),
     );
-    let stored = shared.parts.store.commit(changes).await;
-    stored.map_err(|_| SendError::Store)?;
+    let committed = shared.parts.store.commit(changes).await;
+    // It was canceled, or another server sends it.
+    if !committed.map_err(|_| SendError::Store)?.applied(0) && new.released.is_some() {
+        return Ok(Some(message));
+    }
     callback
         .into_iter()
         .for_each(|told| shared.parts.callbacks.deliver(told));
@@ -184,9 +198,20 @@ pub(crate) async fn forward(
         message: message.clone(),
         farewell,
         accounts,
+        text,
     });
-    let _ = shared.forwarding.inputs.send(Input::Accepted(queued));
+    let accepted = Input::Accepted(queued, over.take());
+    let _ = shared.forwarding.inputs.send(accepted);
     Ok(Some(message))
+}
+
+/// The change that makes a message one of this server: a new record, or that of one that waited for its time.
+pub(crate) fn stored(message: Box<Message>, farewell: Option<String>, is_released: bool) -> Change {
+    if is_released {
+        Change::MessageReleased { message, farewell }
+    } else {
+        Change::MessageCreated { message, farewell }
+    }
 }
 
 /// The accounts of a message, if a route may take it.
@@ -212,6 +237,11 @@ async fn accepting_accounts(
         account: new.account,
         traffic: Traffic::OutboundTexts,
     };
+    if new.answers_keyword.is_none()
+        && let Some(_) = resolve::opted_out(shared, new.account, &new.from, &target).await?
+    {
+        return Ok(None);
+    }
     let may_leave = resolve::may_leave(shared, &target, by).await?;
     Ok(may_leave.then_some(accounts))
 }
@@ -257,6 +287,8 @@ struct Task {
     /// The messages that links have now, by the token of their submission.
     tokens: BTreeMap<u64, MessageSid>,
     next_token: u64,
+    /// Who wants to know what becomes of a message.
+    watchers: BTreeMap<MessageSid, Watcher>,
     engine: Engine,
 }
 
@@ -291,7 +323,11 @@ impl Task {
     fn handle(&mut self, input: Input) {
         let now = self.clock.now();
         match input {
-            Input::Accepted(queued) => self.machine.accept(*queued, now),
+            Input::Accepted(queued, watcher) => {
+                self.watchers
+                    .extend(watcher.map(|watcher| (queued.message.sid, watcher)));
+                self.machine.accept(*queued, now);
+            }
             Input::Outcome(sid, route, outcome) => self.outcome(sid, route, outcome),
             Input::Link(route, link, event) => self.link_event(route, link, event),
             Input::InDoubt(found) => self.machine.handle_in_doubt(found, now),
@@ -324,6 +360,7 @@ impl Task {
 
     /// Reads the rows of routes, and starts and stops links.
     async fn refresh(&mut self) {
+        self.watchers.retain(|_, watcher| !watcher.is_closed());
         let store = &self.engine.shared.parts.store;
         let found = match store.all_message_routes().await {
             Ok(found) => found,
@@ -522,6 +559,9 @@ impl Task {
         };
         let applied = |at: usize| committed.applied(starts[at]);
         for (at, moved) in moves.into_iter().enumerate() {
+            if applied(at) {
+                tell(&mut self.watchers, &moved.message);
+            }
             if let Some(callback) = moved.callback.filter(|_| applied(at)) {
                 parts.callbacks.deliver(callback);
             }
@@ -670,8 +710,20 @@ fn count(health: &HealthTable, route: MessageRouteSid, change: impl FnOnce(&mut 
     change(table.entry(route).or_default());
 }
 
+/// Reports the outcome of a message to whatever waits for it: as if the provider had answered by SIP.
+fn tell(watchers: &mut BTreeMap<MessageSid, Watcher>, message: &Message) {
+    let status = match message.status {
+        MessageStatus::Queued | MessageStatus::Sending => return,
+        MessageStatus::Sent => 202,
+        _ => 480,
+    };
+    if let Some(watcher) = watchers.remove(&message.sid) {
+        let _ = watcher.send((status, message.reason.clone().unwrap_or_default()));
+    }
+}
+
 /// The facts of one change.
-fn changes_of(moved: &Move) -> Vec<Change> {
+pub(crate) fn changes_of(moved: &Move) -> Vec<Change> {
     let message = &moved.message;
     let mut changes = vec![Change::MessageMoved {
         message: message.clone(),
@@ -714,12 +766,18 @@ async fn page(
 /// Rows with the accounts of their messages.
 async fn with_accounts(store: &Store, rows: Vec<QueuedMessage>) -> Result<Vec<Queued>, StoreError> {
     let mut page = Vec::with_capacity(rows.len());
-    for QueuedMessage { message, farewell } in rows {
+    for row in rows {
+        let QueuedMessage {
+            message,
+            farewell,
+            text,
+        } = row;
         let accounts = chain(store, message.account).await?;
         page.push(Queued {
             farewell: farewell.as_deref().and_then(read_back),
             message,
             accounts,
+            text,
         });
     }
     Ok(page)
@@ -731,7 +789,7 @@ fn is_same_link(old: &MessageRoute, new: &MessageRoute) -> bool {
 }
 
 /// Delivers a callback that was stored.
-fn deliver(callbacks: &Callbacks, moved: Move) {
+pub(crate) fn deliver(callbacks: &Callbacks, moved: Move) {
     if let Some(callback) = moved.callback {
         callbacks.deliver(callback);
     }

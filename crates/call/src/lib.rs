@@ -33,6 +33,7 @@ mod relays;
 mod resolve;
 mod rooms;
 mod rows;
+mod scheduling;
 mod sip_side;
 mod siprec;
 mod stand_ins;

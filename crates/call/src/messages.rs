@@ -18,7 +18,7 @@ use model::profile::Traffic;
 use model::record::Message;
 use model::{Lane, Target};
 use sip::LegId;
-use store::StoreError;
+use store::{Change, StoreError};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tracing::{Instrument, error, info_span};
@@ -68,7 +68,7 @@ impl Engine {
         &self,
         new: NewMessage,
     ) -> Result<(Message, oneshot::Receiver<Outcome>), SendError> {
-        send(&self.shared, new).await
+        send_to(&self.shared, new, true).await
     }
 }
 
@@ -84,18 +84,40 @@ pub(crate) async fn send(
     shared: &Arc<Shared>,
     new: NewMessage,
 ) -> Result<(Message, oneshot::Receiver<Outcome>), SendError> {
+    send_to(shared, new, false).await
+}
+
+/// The same.
+///
+/// - `watches`: whether the outcome of a message that waits for a route is wanted, too
+async fn send_to(
+    shared: &Arc<Shared>,
+    new: NewMessage,
+    watches: bool,
+) -> Result<(Message, oneshot::Receiver<Outcome>), SendError> {
     let place = Place::take(shared).ok_or(SendError::Busy)?;
     let (over, outcome) = oneshot::channel();
-    if let Some(record) = forwarding::forward(shared, &new).await? {
-        let _ = over.send((202, String::new()));
+    let (mut over, mut unwatched) = (Some(over), None);
+    let watcher = if watches { &mut over } else { &mut unwatched };
+    if let Some(record) = forwarding::forward(shared, &new, watcher).await? {
+        // Otherwise the forwarder has it.
+        if let Some(over) = over {
+            let _ = over.send((202, String::new()));
+        }
         return Ok((record, outcome));
     }
+    let over = over.ok_or(SendError::Store)?;
     let clock = Clock::start();
+    let kind = Kind {
+        answers_keyword: new.answers_keyword.is_some(),
+        is_released: new.released.is_some(),
+    };
     let machine = TextMessage::new(&shared.settings, new, rand::random(), clock.now());
     let record = machine.record().clone();
     let span = info_span!("message", sid = %record.sid);
     let (committed, done) = oneshot::channel();
-    tokio::spawn(run(place, (machine, clock), committed, over).instrument(span));
+    let running = run(place, (machine, clock), (committed, over), kind);
+    tokio::spawn(running.instrument(span));
     done.await.map_err(|_| SendError::Store)?;
     Ok((record, outcome))
 }
@@ -114,13 +136,23 @@ struct Task {
     look_ups: JoinSet<Found>,
     /// Notified once the record is stored.
     committed: Option<oneshot::Sender<()>>,
+    kind: Kind,
+}
+
+/// What is special about a message.
+#[derive(Clone, Copy)]
+struct Kind {
+    /// It answers a keyword, so opt-outs do not stop it.
+    answers_keyword: bool,
+    /// It has a record already, because it waited for its time.
+    is_released: bool,
 }
 
 async fn run(
     place: Place,
     (machine, clock): (TextMessage, Clock),
-    committed: oneshot::Sender<()>,
-    over: oneshot::Sender<Outcome>,
+    (committed, over): (oneshot::Sender<()>, oneshot::Sender<Outcome>),
+    kind: Kind,
 ) {
     let shared = Arc::clone(&place.0);
     let (sip_events, mut from_sip) = mpsc::unbounded_channel();
@@ -133,6 +165,7 @@ async fn run(
         peers: Peers::new(),
         look_ups: JoinSet::new(),
         committed: Some(committed),
+        kind,
         shared,
     };
     let lived = AssertUnwindSafe(task.live(&mut from_sip))
@@ -211,9 +244,21 @@ impl Task {
 
     async fn commit(&mut self, facts: Vec<Fact>) -> bool {
         facts.iter().for_each(facts::log);
-        let changes = facts::changes(facts, &mut std::collections::BTreeMap::new());
+        let mut changes = facts::changes(facts, &mut std::collections::BTreeMap::new());
+        if self.kind.is_released {
+            let of_record = |change| match change {
+                Change::MessageCreated { message, farewell } => {
+                    forwarding::stored(message, farewell, true)
+                }
+                change => change,
+            };
+            changes = changes.into_iter().map(of_record).collect();
+        }
+        let is_first = self.committed.is_some();
         let kept = match self.books.write(changes, self.lane).await {
-            Kept::Now | Kept::Lost(_) => true,
+            Kept::Now => true,
+            // One that waited for its time was canceled, or another server sends it.
+            Kept::Lost(lost) => !(self.kind.is_released && is_first && lost.contains(&self.lane)),
             Kept::Late(refused) | Kept::Never(refused) => !refused.contains(&self.lane),
         };
         // Dropping it reports that the message does not exist.
@@ -233,16 +278,19 @@ impl Task {
             account,
             traffic: Traffic::OutboundTexts,
         };
+        let from = self.machine.record().from.clone();
+        let from = Some(from).filter(|_| !self.kind.answers_keyword);
         self.look_ups.spawn(async move {
             let mut peers = Peers::new();
-            let routes = resolve::resolve(
+            let routes = resolve::text(
                 &shared,
                 (&target, routing::Place::Parameter),
-                by,
+                (by, from.as_deref()),
                 &mut peers,
-            )
-            .await
-            .unwrap_or_else(|error| Err(resolve::unknown(&target, &error)));
+            );
+            let routes = routes
+                .await
+                .unwrap_or_else(|error| Err(resolve::unknown(&target, &error)));
             (routes, peers)
         });
     }

@@ -16,7 +16,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use model::census::Census;
 use model::record::Callback;
-use model::{CallSid, CallStatus, Direction, Lane, MessageDirection, Timestamp};
+use model::{
+    CallSid, CallStatus, Direction, Lane, MessageDirection, MessageSid, MessageStatus, Timestamp,
+};
 use store::{Change, Committed, Store, StoreError};
 use tokio::sync::mpsc;
 use tracing::{error, info};
@@ -296,7 +298,12 @@ impl Countable {
                     at,
                 ))
             }
-            Change::MessageCreated { message, .. } => {
+            Change::MessageCreated { message, .. }
+                if message.status == MessageStatus::Scheduled =>
+            {
+                None
+            }
+            Change::MessageCreated { message, .. } | Change::MessageReleased { message, .. } => {
                 Some(Self::Message(message.lane(), message.direction))
             }
             _ => None,
@@ -336,7 +343,11 @@ fn lane_of(change: &Change) -> Option<Lane> {
         Change::CallbackQueued(callback) => Some(callback.lane),
         Change::MessageCreated { message, .. }
         | Change::MessageEnded { message, .. }
+        | Change::MessageReleased { message, .. }
         | Change::MessageMoved { message, .. } => Some(message.lane()),
+        Change::MessagePlanned { sid, .. } | Change::MessageUnsent { sid, .. } => {
+            Some((*sid).into())
+        }
         Change::EmailQueued(email) => Some(email.lane()),
         Change::Trace { lane, .. } => Some(*lane),
         Change::ConferenceJoined { call, .. }
@@ -353,7 +364,10 @@ fn lane_of(change: &Change) -> Option<Lane> {
         Change::MessagePart { part, .. } | Change::MessagePartDone { part, .. } => {
             Some(part.message.into())
         }
+        // The opt-out has the identifier of the text that began it.
+        Change::OptedOut(opt_out) => Some(MessageSid::from_bytes(*opt_out.sid.as_bytes()).into()),
         Change::Notification(_)
+        | Change::OptedIn(_)
         | Change::EmailEnded { .. }
         | Change::RecordingChanged { .. }
         | Change::Transcription(_)

@@ -82,6 +82,26 @@ pub(crate) async fn resolve(
     })
 }
 
+/// Finds the routes to a target, as [`resolve`], unless it wants no texts from a sender.
+///
+/// - `from`: the sender of a text; `None` for what is none, and for a text that opt-outs do not stop
+///
+/// # Errors
+/// As [`resolve`].
+pub(crate) async fn text(
+    shared: &Shared,
+    (target, place): (&Target, Place),
+    (by, from): (By, Option<&str>),
+    peers: &mut Peers,
+) -> Result<Result<Vec<Route>, Unreachable>, StoreError> {
+    if let Some(from) = from
+        && let Some(refused) = opted_out(shared, by.account, from, target).await?
+    {
+        return Ok(Err(refused));
+    }
+    resolve(shared, (target, place), by, peers).await
+}
+
 /// The organization of an account.
 async fn home(shared: &Shared, account: AccountSid) -> Result<OrganizationSid, StoreError> {
     let found = shared.parts.store.account(account).await?;
@@ -124,6 +144,24 @@ pub(crate) async fn chosen(
             trunk(shared, number, (home, Place::Parameter), peers).await
         }
     })
+}
+
+/// Why a text message must not be sent: its recipient wants none from its sender.
+pub(crate) async fn opted_out(
+    shared: &Shared,
+    account: AccountSid,
+    from: &str,
+    target: &Target,
+) -> Result<Option<Unreachable>, StoreError> {
+    let store = &shared.parts.store;
+    let to = target.as_str();
+    Ok(store.is_opted_out(account, from, to).await?.then(|| {
+        let text = "the recipient wants no texts from this number (see `OptOuts`)".to_owned();
+        Unreachable {
+            code: error::OPTED_OUT,
+            ..unreachable(text)
+        }
+    }))
 }
 
 /// Whether the profile of the account lets something go to a number; a call then counts against its rate.

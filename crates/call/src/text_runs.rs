@@ -65,11 +65,17 @@ impl Engine {
                 .farewell
                 .as_deref()
                 .map(serde_json::from_str::<TextArrival>);
-            let Some(Ok(arrival)) = arrival else {
+            let Some(Ok(mut arrival)) = arrival else {
                 warn!(message.sid = %record.sid, "a text message cannot be read; its document does not run");
                 shared.parts.store.commit(vec![given_up(record)]).await?;
                 continue;
             };
+            if let Some(keyword) = &mut arrival.keyword
+                && let Some((reply, _)) = keyword.reply
+                && shared.parts.store.message(reply).await?.is_some()
+            {
+                keyword.reply = None;
+            }
             resumed.push((record, arrival));
         }
         let count = resumed.len();
@@ -239,7 +245,7 @@ impl Task {
         let changes = facts::changes(facts, &mut std::collections::BTreeMap::new());
         let kept = match self.books.write(changes, self.lane).await {
             Kept::Now => true,
-            // Another server took this one for dead, and runs the document.
+            // Another server took this one for dead, and runs the document; or the provider repeated the text.
             Kept::Lost(lost) => !lost.contains(&self.lane),
             Kept::Late(refused) | Kept::Never(refused) => !refused.contains(&self.lane),
         };

@@ -32,6 +32,8 @@ const FORWARD_PATIENCE: Duration = Duration::from_secs(20);
 /// A text message from a provider.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct InboundText {
+    /// Identifier of its record, so that a repeated one is recognized; `None`: a new one.
+    pub sid: Option<MessageSid>,
     /// The sender: a number or a name.
     pub from: String,
     /// The number that it was sent to.
@@ -79,7 +81,10 @@ impl Engine {
             body_type_ok: true,
         };
         let decision = decide(shared, &invitation, (&text.body, &text.via)).await;
-        let decision = decision.map_err(|_| ArrivalError::Busy)?;
+        let mut decision = decision.map_err(|_| ArrivalError::Busy)?;
+        if let TextDecision::Run(arrival) = &mut decision {
+            arrival.sid = text.sid;
+        }
         let no_application = |name: &str| {
             let text = format!("`{name}` is not a number with an application for texts");
             ArrivalError::Refused(text)
@@ -88,6 +93,8 @@ impl Engine {
             TextDecision::Run(arrival) => text_runs::start(shared, *arrival, None)
                 .await
                 .map_err(|_| ArrivalError::Busy),
+            // `decide` has settled it.
+            TextDecision::Keyword(_, refusal) => Err(ArrivalError::Refused(refusal.text)),
             TextDecision::Refuse(refusal) => {
                 let text = refusal.text.clone();
                 refuse_for(shared, None, refusal).await;
@@ -127,6 +134,8 @@ pub(crate) async fn admit(shared: Arc<Shared>, text: IncomingText) {
         }
         TextDecision::Refuse(refusal) => refuse(&shared, &text, refusal).await,
         TextDecision::Run(arrival) => run(&shared, &text, *arrival).await,
+        // `decide` has settled it.
+        TextDecision::Keyword(_, refusal) => refuse(&shared, &text, refusal).await,
         TextDecision::Relay(relay) => pass_on(&shared, &text, relay, body).await,
         TextDecision::Forward(forward) => send_out(&shared, leg, forward, body).await,
     }
@@ -142,10 +151,43 @@ async fn decide(
         has_outbound_proxy: shared.parts.sip.outbound_proxy().is_some(),
     };
     let text = (body, via);
-    rows::settle(shared, |rows| {
+    let decision = rows::settle(shared, |rows| {
         routing::route_text(invitation, text, house, rows)
     })
-    .await
+    .await?;
+    Ok(match decision {
+        TextDecision::Run(mut arrival) => {
+            settle_keyword(shared, &mut arrival).await?;
+            TextDecision::Run(arrival)
+        }
+        TextDecision::Keyword(mut arrival, refusal) => {
+            settle_keyword(shared, &mut arrival).await?;
+            if arrival.keyword.is_some() {
+                TextDecision::Run(arrival)
+            } else {
+                TextDecision::Refuse(refusal)
+            }
+        }
+        TextDecision::Challenge(_)
+        | TextDecision::Refuse(_)
+        | TextDecision::Relay(_)
+        | TextDecision::Forward(_) => decision,
+    })
+}
+
+/// Fetches the rows on which the effect of a keyword depends.
+async fn settle_keyword(shared: &Shared, arrival: &mut TextArrival) -> Result<(), StoreError> {
+    if arrival.keyword.is_none() {
+        return Ok(());
+    }
+    let store = &shared.parts.store;
+    let settings = store.opt_out_settings(arrival.account).await?;
+    let known = store
+        .opt_outs_between(arrival.account, &arrival.to, &arrival.from)
+        .await?;
+    let reply = MessageSid::new(crate::now(), rand::random());
+    arrival.settle_keyword(&settings, known, reply);
+    Ok(())
 }
 
 async fn invitation(shared: &Shared, text: &IncomingText) -> Result<Invitation, StoreError> {
@@ -252,6 +294,8 @@ async fn send_out(shared: &Arc<Shared>, leg: LegId, forward: Forward, body: Stri
         callback: None,
         validity: None,
         dialect: Dialect::of(DialectName::default()),
+        answers_keyword: None,
+        released: None,
     };
     let sent = match messages::send(shared, new).await {
         Ok((_, sent)) => sent,

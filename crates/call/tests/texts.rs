@@ -10,17 +10,24 @@ mod support;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use call::{ArrivalError, Engine, InboundText};
+use call_proto::{Dialect, NewMessage};
+use model::message_route::{HttpSettings, MessageRoute, OnDoubt, RouteSettings};
+use model::opt_out::{HELP_REPLY, OptOutSettings, START_REPLY, STOP_REPLY};
 use model::record::{Client, Message};
-use model::{AccountSid, AccountStatus, ClientSid, MessageStatus, Timestamp};
+use model::{
+    AccountSid, AccountStatus, ClientSid, MessageDirection, MessageRouteSid, MessageStatus,
+    Timestamp,
+};
 use sip::{Sip, Trunk};
 use sip_proto::digest::{Client as Digest, Secret, ha1_md5, ha1_sha256};
 use sip_proto::message::{Method, Request, Response};
 use sip_proto::parse::parse_bytes;
 use speech::{SpeakRequest, SpeechError, Synthesizer, Voice};
-use store::{MessageFilter, NotificationFilter, Scope, SecretKey, Store};
+use store::{MessageFilter, NotificationFilter, OptOutFilter, Scope, SecretKey, Store, Window};
 use support::{SOON, server_for};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, UdpSocket};
@@ -49,6 +56,15 @@ struct App {
 }
 
 impl App {
+    /// A page that refuses the request.
+    fn fails(&self, path: &str, body: &str) {
+        let length = body.len();
+        let page = format!(
+            "HTTP/1.1 400 No\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+        );
+        self.pages.lock().unwrap().insert(path.to_owned(), page);
+    }
+
     /// A page with the rest of its header and its body; without one, 500.
     fn on(&self, path: &str, header: &str, body: &str) {
         let page = format!(
@@ -248,6 +264,7 @@ struct World {
     store: Store,
     app: App,
     account: AccountSid,
+    app_address: SocketAddr,
     gateway: UdpSocket,
     _folder: tempfile::TempDir,
 }
@@ -276,6 +293,7 @@ impl World {
             sip,
             store,
             app,
+            app_address: address,
             gateway,
             _folder: folder,
         };
@@ -512,6 +530,7 @@ async fn a_text_of_a_provider_runs_the_application() {
     let world = World::start().await;
     world.app.document("/f", "<Sms to=\"+1999\">sorry</Sms>");
     let text = |to: &str| InboundText {
+        sid: None,
         from: "+1999".to_owned(),
         to: to.to_owned(),
         body: "hi".to_owned(),
@@ -535,4 +554,199 @@ async fn a_text_of_a_provider_runs_the_application() {
         world.engine.message_arrived(text("1000")).await,
         Err(ArrivalError::Busy)
     );
+}
+
+/// STOP is answered once, stops what documents send, and reaches the application; START undoes it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keywords_begin_and_end_an_opt_out() {
+    let world = World::start().await;
+    world.app.document("/m", "<Sms to=\"+1999\">more</Sms>");
+    let says = async |body: &str| {
+        let text = InboundText {
+            sid: None,
+            from: "+1999".to_owned(),
+            to: "1000".to_owned(),
+            body: body.to_owned(),
+            via: "link".to_owned(),
+            headers: Vec::new(),
+        };
+        world.engine.message_arrived(text).await.unwrap()
+    };
+    // At a number in Restcomm's dialect, keywords are texts like others unless the account wants it.
+    says("STOP").await;
+    assert_eq!(at_gateway(&world, 202).await, "more");
+    world.messages().await;
+    let settings = OptOutSettings {
+        keywords: Some(true),
+        ..OptOutSettings::default()
+    };
+    let store = &world.store;
+    let at = Timestamp(3);
+    store
+        .set_opt_out_settings(world.account, &settings, at)
+        .await
+        .unwrap();
+    let stop = says(" stop. ").await;
+    assert_eq!(at_gateway(&world, 202).await, STOP_REPLY);
+    let failed = |messages: &[Message]| {
+        let codes = messages.iter().filter_map(|one| one.error_code);
+        codes.collect::<Vec<u16>>()
+    };
+    assert_eq!(failed(&world.messages().await), [21_610]);
+    let filter = OptOutFilter {
+        account: world.account,
+        number: Some("1000".to_owned()),
+        recipient: Some("1999".to_owned()),
+        window: Window::at(0, 10),
+    };
+    let found = store.opt_outs(&filter).await.unwrap().items;
+    assert_eq!(found[0].sid.as_bytes(), stop.as_bytes());
+    assert_eq!(found[0].keyword.as_deref(), Some("STOP"));
+    assert!(
+        world
+            .app
+            .asked()
+            .last()
+            .unwrap()
+            .contains("OptOutType=STOP")
+    );
+    // The next one changes nothing, and is not answered.
+    says("QUIT").await;
+    assert_eq!(failed(&world.messages().await), [21_610, 21_610]);
+    says("HELP").await;
+    assert_eq!(at_gateway(&world, 202).await, HELP_REPLY);
+    world.messages().await;
+    says("start").await;
+    let mut texts = [at_gateway(&world, 202).await, at_gateway(&world, 202).await];
+    texts.sort();
+    assert_eq!(texts, [START_REPLY, "more"]);
+    assert_eq!(
+        failed(&world.messages().await),
+        [21_610; 3],
+        "after STOP, QUIT and HELP"
+    );
+    assert_eq!(store.opt_outs(&filter).await.unwrap().items, []);
+    // YES is a common answer: without an opt-out, it is not a keyword that is answered.
+    says("yes").await;
+    assert_eq!(at_gateway(&world, 202).await, "more");
+    let messages = world.messages().await;
+    let replies = messages.iter().filter(|one| one.body == START_REPLY);
+    assert_eq!(replies.count(), 1);
+}
+
+/// A message whose time has come is sent once, by whichever server is there; a canceled one never is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn messages_are_sent_at_their_time_or_not_at_all() {
+    let world = World::start().await;
+    let new = |body: &str, validity: u64| NewMessage {
+        account: world.account,
+        from: "+1999".to_owned(),
+        to: "+1555".to_owned(),
+        body: body.to_owned(),
+        recorded_as: None,
+        direction: MessageDirection::OutboundApi,
+        headers: Vec::new(),
+        callback: None,
+        validity: Some(Duration::from_secs(validity)),
+        dialect: Dialect::RESTCOMM,
+        answers_keyword: None,
+        released: None,
+    };
+    let start = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap();
+    let start = Timestamp::from_unix(start);
+    let far = start + Duration::from_secs(3_600);
+    let past = start - Duration::from_secs(60);
+    let plan = async |body: &str, validity: u64, at: Timestamp| {
+        let planned = world.engine.schedule_message(new(body, validity), at).await;
+        planned.unwrap().sid
+    };
+    let canceled = plan("never", 60, far).await;
+    assert!(world.engine.cancel_message(canceled).await.unwrap());
+    assert!(!world.engine.cancel_message(canceled).await.unwrap());
+    let waits = plan("later", 60, far).await;
+    let late = plan("too late", 30, past).await;
+    let due = plan("now", 300, past).await;
+    assert_eq!(at_gateway(&world, 202).await, "now");
+    assert!(!world.engine.cancel_message(due).await.unwrap());
+    let status = async |sid| {
+        let found = world.store.message(sid).await.unwrap().unwrap();
+        (found.status, found.error_code)
+    };
+    tokio::time::timeout(SOON, async {
+        while status(late).await.0 == MessageStatus::Scheduled
+            || status(due).await.0 != MessageStatus::Sent
+        {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await
+    .unwrap();
+    assert_eq!(status(late).await, (MessageStatus::Failed, Some(30_036)));
+    assert_eq!(status(canceled).await, (MessageStatus::Canceled, None));
+    assert_eq!(status(waits).await, (MessageStatus::Scheduled, None));
+    let sent = world.store.message(due).await.unwrap().unwrap();
+    assert!(sent.created >= start && sent.sent.is_some());
+}
+
+/// A text that must not be kept leaves by a route, is in no record, and its outcome is reported.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_code_leaves_by_a_route_and_its_outcome_is_known() {
+    let world = World::start().await;
+    world.app.on("/send", "", r#"{"id":"7"}"#);
+    let route = MessageRoute {
+        sid: MessageRouteSid::from_bytes([9; 16]),
+        account: world.account,
+        name: "provider".to_owned(),
+        enabled: true,
+        priority: 1,
+        from_prefix: String::new(),
+        to_prefix: String::new(),
+        price: 0,
+        on_doubt: OnDoubt::Resend,
+        settings: RouteSettings::Http(HttpSettings {
+            url: format!("http://{}/send", world.app_address),
+        }),
+        secret: None,
+        created: Timestamp(1),
+        updated: Timestamp(1),
+    };
+    world.store.insert_message_route(&route).await.unwrap();
+    let until_up = async {
+        while !world.engine.route_health(route.sid).is_up {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(SOON, until_up).await.unwrap();
+    let send = async || {
+        let new = NewMessage {
+            account: world.account,
+            from: "+4930123456".to_owned(),
+            to: "+4915112345678".to_owned(),
+            body: "Your code is 1234.".to_owned(),
+            recorded_as: Some("Your code is [code removed].".to_owned()),
+            direction: MessageDirection::OutboundApi,
+            headers: Vec::new(),
+            callback: None,
+            validity: None,
+            dialect: Dialect::TWILIO,
+            answers_keyword: None,
+            released: None,
+        };
+        let (record, outcome) = world.engine.send_and_watch(new).await.unwrap();
+        assert_eq!(record.status, MessageStatus::Queued);
+        let (status, _) = tokio::time::timeout(SOON, outcome).await.unwrap().unwrap();
+        let kept = world.store.message(record.sid).await.unwrap().unwrap();
+        assert_eq!(kept.body, "Your code is [code removed].");
+        (status, kept.status, kept.error_code)
+    };
+    assert_eq!(send().await, (202, MessageStatus::Sent, None));
+    let asked = world.app.asked();
+    assert!(
+        asked.last().unwrap().contains("Your code is 1234."),
+        "{asked:?}"
+    );
+    world.app.fails("/send", r#"{"error":"unknown-recipient"}"#);
+    assert_eq!(send().await, (480, MessageStatus::Failed, Some(30_005)));
 }

@@ -206,6 +206,7 @@ table! {
     NUMBER_TAKEN = 21452, Error, 400, "At `/restcomm/2012-04-24`: the number already exists here or is not for sale, or no number with this area code is for sale.", "Change the existing number, or choose one that `AvailablePhoneNumbers` lists; for one of your own, add `isSIP=true`.";
     PROVIDER_FAILED = 21460, Error, 500, "The carrier that sells numbers failed, or did not answer in time.", "Try again later. Nothing was bought: if the carrier allocated a number anyway, it is given back.";
     RECORDING_FORMAT = 21480, Error, 406, "The recording is not available in the requested format.", "Request it as WAV: `.wav` after the SID of the recording. For MP3, install `lame` or `ffmpeg` on the server.";
+    OPTED_OUT = 21610, Error, 400, "The recipient does not want texts from this number: it has sent STOP or another such word, or the opt-out was added through the API.", "Do not text this recipient from this number. `OptOuts` lists the opt-outs of the account; one ends when the recipient sends START, or when it is deleted.";
     MESSAGE_OVERFLOW = 30001, Error, 0, "The message was not sent: the call has too many messages in transit.", "Send fewer at the same time.";
     MESSAGE_ACCOUNT = 30002, Error, 0, "The message was not sent: its account was suspended or closed before a provider accepted it.", "Send it again once the account is active.";
     MESSAGE_UNREACHABLE = 30003, Error, 0, "The message was not delivered: the recipient could not be reached.", "Check that the phone is registered, or that the trunk is up.";
@@ -216,6 +217,7 @@ table! {
     MESSAGE_FAILED = 30008, Error, 0, "The message was not delivered for another reason, or it is not known whether it was accepted.", "See the reason in the message's record.";
     MESSAGE_EXPIRED = 30036, Error, 0, "The message was not sent: no route accepted it before its validity period ended.", "See the reason in the message's record, and the health of the routes in `MessageRoutes`.";
     MESSAGE_ROUTE_DOWN = 30090, Warning, 0, "A message route is down; its messages take another route, or wait.", "See `problem` of the route in `MessageRoutes`.";
+    MESSAGE_NOT_SCHEDULED = 30409, Error, 409, "The message cannot be canceled: it is not `scheduled`.", "Only a message that was created with `SendAt` can be canceled, and only until its time comes. Read its status.";
     STREAM_TIMEOUT = 31901, Error, 0, "Stream: the WebSocket server did not answer in time.", "Check that the address leads to a WebSocket server that is running and reachable.";
     STREAM_REFUSED = 31902, Error, 0, "Stream: the WebSocket server could not be reached.", "Check that the server is running and that the address is correct.";
     STREAM_TLS = 31910, Error, 0, "Stream: the WebSocket server's TLS handshake failed.", "Check the server's certificate, and that the port speaks TLS; use ws for one that does not.";
@@ -239,6 +241,7 @@ table! {
     SIPREC_REFUSED = 31996, Error, 0, "Siprec: the recording server could not be reached, or did not accept the session.", "See the text for the reason, and check the connector's address, credentials and the log of the recording server.";
     SIPREC_LOST = 31997, Error, 0, "Siprec: the recording server ended the session, or no longer answers; from then on, it gets no audio.", "Check the log of the recording server.";
     SIPREC_TRACK = 31998, Warning, 0, "Siprec: the track is not known; both_tracks was used.", "Write inbound_track, outbound_track or both_tracks.";
+    MESSAGE_SEND_AT = 35114, Error, 400, "`SendAt` is not a time at which a message can be sent.", "Write a time in UTC as in 2030-05-15T14:30:00Z, from 5 minutes to 35 days after the request.";
     VERIFY_CODE_WRONG = 60022, Error, 403, "The code is wrong; the text says how many guesses are left.", "Ask the person for the code again.";
     VERIFY_PARAMETER = 60200, Error, 400, "A parameter of a verification is missing or unusable.", "See the text for the parameter and the reason.";
     VERIFY_CHECKED_OUT = 60202, Error, 429, "Too many wrong codes were given for this verification.", "Start a new verification when this one has expired, or cancel it first.";

@@ -23,6 +23,7 @@ pub mod message_route;
 pub mod naming;
 pub mod news;
 pub mod number;
+pub mod opt_out;
 pub mod profile;
 pub mod record;
 pub mod sid;
@@ -42,10 +43,10 @@ pub use message_route::{Forwarding, MessageRoute};
 pub use sid::{
     AccountSid, ApplicationSid, AuditSid, CallSid, ClientSid, ConferenceSid, EmailSid, EventSid,
     ExtensionSid, GatewaySid, GeolocationSid, InstanceSid, KeySid, LiveTranscriptionSid,
-    MessageRouteSid, MessageSid, NotificationSid, NumberSid, OrganizationSid, ProfileSid, QueueSid,
-    RecordingSid, ServerSid, SessionSid, SidError, SiprecSid, StreamSid, TranscriptionSid,
-    UsageTriggerSid, VerificationSid, VerifyAttemptSid, VerifyBucketSid, VerifyLimitSid,
-    VerifySafeSid, VerifyServiceSid,
+    MessageRouteSid, MessageSid, NotificationSid, NumberSid, OptOutSid, OrganizationSid,
+    ProfileSid, QueueSid, RecordingSid, ServerSid, SessionSid, SidError, SiprecSid, StreamSid,
+    TranscriptionSid, UsageTriggerSid, VerificationSid, VerifyAttemptSid, VerifyBucketSid,
+    VerifyLimitSid, VerifySafeSid, VerifyServiceSid,
 };
 pub use source::Source;
 pub use status::{

@@ -132,6 +132,9 @@ sid!(
     /// One event sent to a customer; the same on every delivery attempt.
     EventSid, "EV");
 sid!(
+    /// An opt-out: a recipient that does not want texts from a number.
+    OptOutSid, "OO");
+sid!(
     /// A running server.
     InstanceSid, "ID");
 sid!(

@@ -222,6 +222,10 @@ words!(
         Undelivered = "undelivered",
         /// It arrived here.
         Received = "received",
+        /// Recorded; its time has not come.
+        Scheduled = "scheduled",
+        /// It was not sent, because a request said so before its time came.
+        Canceled = "canceled",
     }
 );
 

@@ -20,7 +20,7 @@ use crate::sql::{Arg, ROWS_AT_ONCE, Sql, Table, args};
 use crate::verify;
 
 /// Tables whose rows are removed with their account, few for each.
-const OWNED: [&str; 14] = [
+const OWNED: [&str; 16] = [
     "applications",
     "numbers",
     "caller_ids",
@@ -28,6 +28,8 @@ const OWNED: [&str; 14] = [
     "queues",
     "api_keys",
     "message_routes",
+    "opt_outs",
+    "opt_out_settings",
     "usage_triggers",
     "verify_services",
     "verify_limits",

@@ -6,8 +6,8 @@ use std::time::Duration;
 use model::record::{Callback, Recording, Refusal};
 use model::usage::{Amount, Used};
 use model::{
-    AccountSid, CallSid, Direction, EventSid, InstanceSid, Lane, MessageDirection, RecordingStatus,
-    Timestamp,
+    AccountSid, CallSid, Direction, EventSid, InstanceSid, Lane, MessageDirection, MessageStatus,
+    RecordingStatus, Timestamp,
 };
 
 use crate::administer;
@@ -18,9 +18,11 @@ use crate::deliveries;
 use crate::emails;
 use crate::forwarding;
 use crate::operation::{Context, Operation};
+use crate::opt_outs;
 use crate::queues;
 use crate::row::Row;
 use crate::rows;
+use crate::scheduled;
 use crate::sql::{ROWS_AT_ONCE, Sql, args};
 use crate::transcriptions;
 use crate::{Change, Committed, KeptPhones};
@@ -140,11 +142,26 @@ async fn change(
         Change::MessageCreated { message, .. } => {
             let (account, at) = (message.account, message.created);
             let new = inserted(db, context, counts, change, (account, "messages")).await?;
-            if new {
+            if !new && !context.repeated && message.direction == MessageDirection::Inbound {
+                lost.live.insert(message.lane());
+            }
+            // One that is sent later may be canceled.
+            if new && message.status != MessageStatus::Scheduled {
                 let used = Used::of_message(message.direction);
                 counts.add_used(account, at, used, Amount::one(0));
             }
             Ok(new)
+        }
+        Change::MessageReleased { message, .. } => {
+            let first = db.execute(statement(context, change)).await? > 0;
+            if first {
+                let used = Used::of_message(message.direction);
+                counts.add_used(message.account, message.updated, used, Amount::one(0));
+            } else {
+                lost.lanes.insert(message.lane());
+                lost.live.insert(message.lane());
+            }
+            Ok(first)
         }
         Change::MessageEnded { message, tells } => {
             let first = db.execute(statement(context, change)).await? > 0;
@@ -216,6 +233,10 @@ async fn change(
         | Change::ConferenceLeft { .. }
         | Change::QueueEntered { .. }
         | Change::QueueLeft { .. }
+        | Change::OptedOut(_)
+        | Change::OptedIn(_)
+        | Change::MessagePlanned { .. }
+        | Change::MessageUnsent { .. }
         | Change::MessagePart { .. }
         | Change::MessagePartDone { .. }
         | Change::TextClaimed { .. }
@@ -416,6 +437,11 @@ fn statement(context: Context, change: &Change) -> Sql {
         Change::MessageCreated { message, farewell } => {
             rows::MESSAGES.insert_once(rows::message_args(message, farewell.as_deref()))
         }
+        Change::MessageUnsent { sid, sealed } => forwarding::unsent(*sid, sealed),
+        Change::MessagePlanned { sid, send_at, plan } => scheduled::planned(*sid, *send_at, plan),
+        Change::MessageReleased { message, farewell } => {
+            scheduled::released(message, farewell.as_deref(), context.repeated)
+        }
         Change::TextClaimed { sid, from } => Sql::new(
             "UPDATE messages SET instance = $3 WHERE sid = $1 AND instance = $2 AND ended IS NULL",
             args![*sid, *from, context.instance],
@@ -441,6 +467,8 @@ fn statement(context: Context, change: &Change) -> Sql {
             attempt,
             ..
         } => forwarding::moved(message, *expected, *attempt, context.repeated),
+        Change::OptedOut(opt_out) => opt_outs::insert(opt_out),
+        Change::OptedIn(sids) => opt_outs::remove(sids),
         Change::MessagePart { part, at } => forwarding::insert_part(part, *at),
         Change::MessagePartDone { part, state } => forwarding::part_done(part, *state),
         Change::ConferenceCreated(conference) => conferences::create(conference),

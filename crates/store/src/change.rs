@@ -3,14 +3,15 @@
 use std::collections::BTreeSet;
 
 use model::email::Email;
+use model::opt_out::OptOut;
 use model::record::{
     CallRecord, Callback, Conference, MediaCounts, Membership, Message, Notification, Recording,
     Refusal, StartedRecording, Transcription,
 };
 use model::{
     CallSid, CallStatus, ConferenceSid, ConferenceStatus, EventSid, HangupBy, InstanceSid, Lane,
-    MessageSid, MessageStatus, OrganizationSid, QueueSid, RecordingSid, RecordingStatus, ServerSid,
-    Timestamp,
+    MessageSid, MessageStatus, OptOutSid, OrganizationSid, QueueSid, RecordingSid, RecordingStatus,
+    ServerSid, Timestamp,
 };
 
 use crate::{DeliveryFilter, MessagePart};
@@ -121,6 +122,31 @@ pub enum Change {
         /// Event of the callback about it.
         tells: Option<EventSid>,
     },
+    /// The text of a message that was just created is not that of its record, which must not show it. It is forgotten when the
+    /// message has been sent, or has failed.
+    MessageUnsent {
+        /// The message.
+        sid: MessageSid,
+        /// The text, as [`crate::Store::seal_text`] seals it.
+        sealed: Vec<u8>,
+    },
+    /// A message that was just created is sent later.
+    MessagePlanned {
+        /// The message, with status `scheduled`.
+        sid: MessageSid,
+        /// When.
+        send_at: Timestamp,
+        /// What is sent then, in the call engine's format.
+        plan: String,
+    },
+    /// A message that waited for its time is about to be sent, by this server. Applied only to a message that is `scheduled`;
+    /// otherwise it was canceled or another server sends it, and its callbacks later in the same commit are dropped.
+    MessageReleased {
+        /// The message, with status `sending` or `queued`.
+        message: Box<Message>,
+        /// As for [`Change::MessageCreated`].
+        farewell: Option<String>,
+    },
     /// A forwarded message has another status, and the values of this record. Applied only if its status
     /// is the expected one; otherwise the callback `tells` later in the same commit is dropped.
     MessageMoved {
@@ -134,6 +160,10 @@ pub enum Change {
         /// Event of the callback about it.
         tells: Option<EventSid>,
     },
+    /// A recipient wants no more texts from a number. Without effect if that is on record.
+    OptedOut(Box<OptOut>),
+    /// A recipient wants texts from a number again: these end. Without effect on those that are gone.
+    OptedIn(Vec<OptOutSid>),
     /// A provider took a part of a message. Repeating it has no effect.
     MessagePart {
         /// The part.

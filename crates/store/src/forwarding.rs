@@ -7,8 +7,9 @@ use model::record::Message;
 use model::{InstanceSid, MessageRouteSid, MessageSid, MessageStatus, Timestamp};
 
 use crate::admin::Admin;
-use crate::row::Row;
+use crate::row::{Row, corrupt};
 use crate::rows;
+use crate::secret::SecretKey;
 use crate::sql::{Sql, args};
 use crate::{Change, Result, Store};
 
@@ -19,6 +20,8 @@ pub struct QueuedMessage {
     pub message: Message,
     /// The callbacks to come, in the call engine's format.
     pub farewell: Option<String>,
+    /// The text to send, if it is not that of the record.
+    pub text: Option<String>,
 }
 
 /// Where the search through a queue continues.
@@ -55,6 +58,7 @@ fn queued(row: &Row) -> Result<QueuedMessage> {
     Ok(QueuedMessage {
         message: rows::message(row)?,
         farewell: row.opt_text("farewell")?,
+        text: None,
     })
 }
 
@@ -65,6 +69,23 @@ pub(crate) const WITHOUT_FAREWELL: &str =
 
 /// Most messages that are taken over in one transaction.
 const ADOPTED_AT_ONCE: i64 = 500;
+/// The same with the text to send.
+fn waiting(row: &Row, key: &SecretKey) -> Result<QueuedMessage> {
+    let mut queued = queued(row)?;
+    if let Some(sealed) = row.opt_blob("unsent")? {
+        let text = String::from_utf8(key.open(&sealed, queued.message.sid.as_bytes())?);
+        queued.text = Some(text.map_err(|error| corrupt("unsent", error))?);
+    }
+    Ok(queued)
+}
+
+/// The statement of [`Change::MessageUnsent`].
+pub(crate) fn unsent(sid: MessageSid, sealed: &[u8]) -> Sql {
+    Sql::new(
+        "UPDATE messages SET unsent = $2 WHERE sid = $1 AND ended IS NULL",
+        args![sid, sealed.to_vec()],
+    )
+}
 
 /// The statement of [`Change::MessageMoved`].
 pub(crate) fn moved(
@@ -81,7 +102,7 @@ pub(crate) fn moved(
     let mut sql = Sql::new(
         "UPDATE messages SET status = $2, updated = $3, ended = $4, sent = $5, error_code = $6, \
          reason = $7, due = $8, attempts = $9, doubts = $10, segments = $11, route = $12, \
-         provider_id = $13, price = $14 WHERE sid = $1 AND ((status = $15",
+         provider_id = $13, price = $14, plan = NULL",
         args![
             message.sid,
             message.status,
@@ -100,6 +121,10 @@ pub(crate) fn moved(
             expected
         ],
     );
+    if !on_its_way {
+        sql.text(", unsent = NULL");
+    }
+    sql.text(" WHERE sid = $1 AND ((status = $15");
     if let Some(attempt) = attempt {
         sql.with(" AND attempts = ?", attempt)
             .with(" AND instance = ?", message.instance);
@@ -143,6 +168,12 @@ pub(crate) fn part_done(part: &MessagePart, state: MessageStatus) -> Sql {
 }
 
 impl Store {
+    /// Seals the text of a message, for [`Change::MessageUnsent`].
+    #[must_use]
+    pub fn seal_text(&self, sid: MessageSid, text: &str) -> Vec<u8> {
+        self.key().seal(text.as_bytes(), sid.as_bytes())
+    }
+
     /// Messages of this server that wait for a route, in the order in which they are due.
     ///
     /// - `after`: only those after this place
@@ -154,14 +185,18 @@ impl Store {
         after: Option<QueuePlace>,
         limit: i64,
     ) -> Result<Vec<QueuedMessage>> {
-        let mut sql = rows::MESSAGES.select();
+        let columns = rows::MESSAGES.columns.join(", ");
+        let mut sql = Sql::new(
+            format!("SELECT {columns}, unsent FROM messages"),
+            Vec::new(),
+        );
         sql.with(" WHERE instance = ?", self.instance());
         sql.text(" AND status = 'queued'");
         if let Some((due, sid)) = after {
             sql.with(" AND (due, sid) > (?", due).with(", ?)", sid);
         }
         sql.with(" ORDER BY due, sid LIMIT ?", limit);
-        self.many(sql, queued).await
+        self.many(sql, |row| waiting(row, self.key())).await
     }
 
     /// Takes over the messages that dead servers were to forward; returns how many batches there were. The status of each stays
@@ -219,7 +254,7 @@ impl Store {
         let mut sql = rows::MESSAGES.select();
         sql.with(" WHERE instance = ?", self.instance())
             .text(" AND ended IS NULL AND expires IS NOT NULL AND status = 'sending' ORDER BY sid");
-        self.many(sql, queued).await
+        self.many(sql, |row| waiting(row, self.key())).await
     }
 
     /// What a provider's receipt is about: the part that it calls by one of these names, the first one first.

@@ -245,6 +245,16 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         include_str!("../../../migrations/0065-verify-writes/up.sql"),
     ),
     (
+        66,
+        "opt-outs",
+        include_str!("../../../migrations/0066-opt-outs/up.sql"),
+    ),
+    (
+        67,
+        "messaging",
+        include_str!("../../../migrations/0067-messaging/up.sql"),
+    ),
+    (
         70,
         "email-records",
         include_str!("../../../migrations/0070-email-records/up.sql"),

@@ -101,7 +101,7 @@ impl Store {
             let mut sql = rows::MESSAGES.select();
             sql.with(" WHERE (call = ?", *lane)
                 .with(" OR sid = ?) AND ended IS NULL AND expires IS NULL", *lane)
-                .text(" AND direction <> 'inbound'")
+                .text(" AND direction <> 'inbound' AND status <> 'scheduled'")
                 .with(" AND instance = ? ORDER BY created, sid", self.instance());
             let read = |row: &Row| orphan_message(row, now, FAILED_HERE);
             found.extend(self.many(sql, read).await?);
@@ -285,7 +285,8 @@ impl Store {
             Vec::new(),
         );
         sql.with(
-            " WHERE m.ended IS NULL AND m.expires IS NULL AND m.instance <> ?",
+            " WHERE m.ended IS NULL AND m.expires IS NULL AND m.status <> 'scheduled' \
+             AND m.instance <> ?",
             self.instance(),
         )
         .with(

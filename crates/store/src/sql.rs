@@ -11,10 +11,10 @@ use model::{
     ConferenceSid, ConferenceStatus, DialectName, Direction, EmailSid, EmailStatus, EventSid,
     ExtensionSid, GatewaySid, GeolocationSid, HangupBy, HttpMethod, InstanceSid, KeySid, Lane,
     MessageDirection, MessageRouteSid, MessageSid, MessageStatus, NotificationSid, NumberSid,
-    OrganizationSid, OrganizationStatus, ProfileSid, QueueSid, RecordingSid, RecordingSource,
-    RecordingStatus, ServerSid, Timestamp, TranscriptionSid, TranscriptionStatus, UsageTriggerSid,
-    VerificationSid, VerifyAttemptSid, VerifyBucketSid, VerifyLimitSid, VerifySafeSid,
-    VerifyServiceSid,
+    OptOutSid, OrganizationSid, OrganizationStatus, ProfileSid, QueueSid, RecordingSid,
+    RecordingSource, RecordingStatus, ServerSid, Timestamp, TranscriptionSid, TranscriptionStatus,
+    UsageTriggerSid, VerificationSid, VerifyAttemptSid, VerifyBucketSid, VerifyLimitSid,
+    VerifySafeSid, VerifyServiceSid,
 };
 
 use crate::filter::RowKey;
@@ -118,6 +118,7 @@ sids_into_arg!(
     MessageSid,
     NotificationSid,
     NumberSid,
+    OptOutSid,
     OrganizationSid,
     ProfileSid,
     QueueSid,

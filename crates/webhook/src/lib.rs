@@ -45,6 +45,6 @@ pub use model::egress::AddressPolicy;
 pub use outbox::{
     Failure, MemoryOutbox, OutboxError, OutboxStore, Outcome, PendingCallback, RowPlace,
 };
-pub use signature::{Secrets, Stamp};
+pub use signature::{Secrets, Signed, Stamp};
 pub use socket::{MAX_MESSAGE, SocketError, SocketRequest, WebSocket};
 pub use tokio_tungstenite;

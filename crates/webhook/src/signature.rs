@@ -124,6 +124,63 @@ fn hex(bytes: &[u8]) -> String {
     })
 }
 
+/// A request that someone else has signed, as we sign ours.
+#[derive(Clone, Copy, Debug)]
+pub struct Signed<'a> {
+    /// Its header field `X-Patchcord-Event`.
+    pub event: &'a str,
+    /// Its method.
+    pub method: HttpMethod,
+    /// The signed address.
+    pub url: &'a str,
+    /// Its body.
+    pub body: &'a str,
+}
+
+/// How far a signature's time may be from ours, in seconds.
+const FRESH_S: u64 = 300;
+
+impl Signed<'_> {
+    /// Whether a signature was made with a secret, not more than five minutes from now. Takes the same time for any wrong one.
+    ///
+    /// - `header`: the field `X-Patchcord-Signature`, `t=SECONDS,v1=HEX` with one or more `v1`
+    /// - `now_s`: seconds since 1970
+    #[must_use]
+    pub fn is_genuine(&self, secret: &str, header: &str, now_s: i64) -> bool {
+        let mut parts = header.split(',').map(str::trim);
+        let stamp = parts.next().and_then(|part| part.strip_prefix("t="));
+        let Some((stamp, at_s)) = stamp.and_then(|text| Some((text, text.parse::<i64>().ok()?)))
+        else {
+            return false;
+        };
+        if at_s.abs_diff(now_s) > FRESH_S {
+            return false;
+        }
+        let Self {
+            event,
+            method,
+            url,
+            body,
+        } = self;
+        let text = format!("{stamp}\n{event}\n{}\n{url}\n{body}", method.as_str());
+        let marks = parts.filter_map(|part| bytes_of(part.strip_prefix("v1=")?));
+        // Each mark is compared: how many there are is not a secret.
+        marks.fold(false, |found, mark| {
+            let mut mac = <Hmac<Sha256> as Mac>::new_from_slice(secret.as_bytes())
+                .expect("HMAC takes any key");
+            mac.update(text.as_bytes());
+            found | mac.verify_slice(&mark).is_ok()
+        })
+    }
+}
+
+fn bytes_of(hex: &str) -> Option<Vec<u8>> {
+    let is_hex = hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let pairs = is_hex.then(|| hex.as_bytes().chunks(2))?;
+    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    pairs.map(byte).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,6 +190,46 @@ mod tests {
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect()
+    }
+
+    #[test]
+    fn a_signature_of_ours_is_genuine_and_no_other() {
+        let (event, url) = (EventSid::from_bytes([7; 16]), "https://pbx.example/x");
+        let secrets = |secret: &str| Secrets {
+            primary: secret.to_owned(),
+            secondary: Some("another".to_owned()),
+        };
+        let sent = |body| Sent {
+            method: HttpMethod::Post,
+            url,
+            form: &[],
+            body,
+            at_s: 1_700_000_000,
+        };
+        let header = ours(&secrets("right"), event, &sent("{}"));
+        let now = 1_700_000_299;
+        for (secret, header, body, now, expected) in [
+            ("right", header.as_str(), "{}", now, true),
+            ("another", &header, "{}", now, true),
+            ("wrong", &header, "{}", now, false),
+            ("right", &header, "{ }", now, false),
+            ("right", &header, "{}", now + 2, false),
+            ("right", &header, "{}", 1_699_999_699, false),
+            ("right", "", "{}", now, false),
+            ("right", "t=1700000000", "{}", now, false),
+            ("right", "t=1700000000,v1=00", "{}", now, false),
+            ("right", "t=x,v1=é", "{}", now, false),
+        ] {
+            let name = event.to_string();
+            let signed = Signed {
+                event: &name,
+                method: HttpMethod::Post,
+                url,
+                body,
+            };
+            let found = signed.is_genuine(secret, header, now);
+            assert_eq!(found, expected, "{secret} {header} {body} {now}");
+        }
     }
 
     #[test]

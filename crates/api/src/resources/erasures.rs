@@ -128,6 +128,14 @@ const FIELDS: &[Field<Erased>] = &[
         |e, _| count(e, "caller_ids"),
     ),
     field(
+        "opt_outs",
+        "OptOuts",
+        Kind::Number,
+        Null::Never,
+        "Opt-outs that still hold, but no longer show the number.",
+        |e, _| count(e, "opt_outs"),
+    ),
+    field(
         "audit_entries",
         "AuditEntries",
         Kind::Number,

@@ -13,6 +13,7 @@ use model::record::Account;
 use crate::context::{ATTEMPTS, Answer, Context, Reply, after, now};
 use crate::failure::Failure;
 use crate::page::{Page, row_key};
+use crate::provider_posts;
 use crate::roles::Action;
 use crate::route::{Answers, PAGING, Route};
 use crate::value::{Field, Kind, Null, Resource, Value, field};
@@ -27,6 +28,8 @@ const TARGET: &str = "MessageRoutes";
 struct Shown {
     route: MessageRoute,
     health: RouteHealth,
+    /// Where an HTTP provider posts.
+    inbound: Option<String>,
 }
 
 impl Shown {
@@ -135,6 +138,12 @@ const FIELDS: &[Field<Shown>] = &[
             RouteSettings::Http(settings) => Value::text(&settings.url),
             RouteSettings::Smpp(_) | RouteSettings::Sip(_) | RouteSettings::Client => Value::Absent,
         },
+    ),
+    text(
+        "inbound_url",
+        "InboundUrl",
+        "Where an HTTP provider posts texts and receipts, signed with `Secret`.",
+        |s, _| Value::maybe(s.inbound.as_ref()),
     ),
     text(
         "prefix",
@@ -424,7 +433,13 @@ async fn list(context: &Context<'_>, account: &Account) -> Answer {
 
 fn with_health(context: &Context<'_>, route: MessageRoute) -> Shown {
     let health = context.state.messages.route_health(route.sid);
-    Shown { route, health }
+    let is_http = matches!(route.settings, RouteSettings::Http(_));
+    let address = || provider_posts::address(&context.state.public_base, route.sid);
+    Shown {
+        inbound: is_http.then(address),
+        route,
+        health,
+    }
 }
 
 async fn find(

@@ -1,9 +1,11 @@
 //! `/Accounts/{sid}/SMS/Messages`, also as `/Accounts/{sid}/Messages`: text messages.
 
+use std::time::Duration;
+
 use call_proto::{CallbackTarget, Dialect, NewMessage, SendError};
 use http::StatusCode;
 use model::record::{Account, Message};
-use model::{Bare, HttpMethod, MessageDirection, Target, error};
+use model::{Bare, HttpMethod, MessageDirection, Target, Timestamp, error};
 use store::{MessageFilter, MessageKey};
 
 use crate::common;
@@ -19,6 +21,11 @@ use crate::value::{Entry, Field, Kind, Null, Resource, Value, field};
 const TARGET: &str = "SmsMessages";
 /// Longest text, in characters.
 pub(crate) const MAX_BODY: usize = 1_600;
+/// Longest validity period, in seconds.
+const MAX_VALIDITY_S: u64 = 36_000;
+/// How soon, and how late, a message may be scheduled.
+const SOONEST: Duration = Duration::from_secs(5 * 60);
+const LATEST: Duration = Duration::from_secs(35 * 86_400);
 /// Longest sender or recipient, in bytes.
 const MAX_PARTY: usize = 254;
 /// Segments of the path between the account and a message, as links show them.
@@ -70,7 +77,7 @@ const FIELDS: &[Field<Message>] = &[
         "Status",
         Kind::Text,
         Null::Never,
-        "`queued` (waits for a route), `sending`, `sent` (accepted by the phone or the next server), `failed`, or what the receipt says: `delivered`, `undelivered`. `received` for one that arrived here.",
+        "`queued` (waits for a route), `sending`, `sent` (accepted by the phone or the next server), `failed`, or what the receipt says: `delivered`, `undelivered`. `received` for one that arrived here; `scheduled` for one whose time has not come, `canceled` if it is not sent then.",
         |m, _| Value::text(m.status),
     ),
     field(
@@ -188,7 +195,7 @@ pub(crate) static ROUTES: &[Route] = &[
         .takes_headers()
         .status([200, 201])
         .answers(Answers::One(&MESSAGE))
-        .doc("Sends a text message, without a call."),
+        .doc("Sends a text message without a call, now or at a time (`SendAt`)."),
     Route::get(ONE, |c, a, sid| Box::pin(get(c, a, sid)))
         .needs(Action::Read, TARGET)
         .answers(Answers::One(&MESSAGE))
@@ -198,7 +205,7 @@ pub(crate) static ROUTES: &[Route] = &[
         .params(&[CHANGE])
         .answers(Answers::One(&MESSAGE))
         .refuses([&[409], &[409]])
-        .doc("Removes the text of a message that has ended."),
+        .doc("Removes the text of a message that has ended, or cancels one that is `scheduled`."),
     Route::delete(ONE, |c, a, sid| Box::pin(delete(c, a, sid)))
         .needs(Action::Delete, TARGET)
         .status([204, 204])
@@ -207,11 +214,18 @@ pub(crate) static ROUTES: &[Route] = &[
         .doc("Deletes a text message that has ended."),
 ];
 
-const CHANGE: &[Param] = &[param(
-    "Body",
-    Is::Text,
-    "Must be empty: the text is removed, and the rest of the record stays.",
-)];
+const CHANGE: &[Param] = &[
+    param(
+        "Body",
+        Is::Text,
+        "Must be empty: the text is removed, and the rest of the record stays.",
+    ),
+    param(
+        "Status",
+        Is::Word(&["canceled"]),
+        "`canceled`: a message that is `scheduled` is not sent.",
+    ),
+];
 
 /// Parameters of other servers, with what to use instead.
 const INSTEAD: &[(&str, &str)] = &[
@@ -272,6 +286,21 @@ const NEW: &[Param] = &[
         Is::Method,
         "Method for `StatusCallback`; POST if not given.",
     ),
+    param(
+        "ValidityPeriod",
+        Is::Number,
+        "Seconds after which the message fails (30036) if nothing has taken it, from 1 to 36000; 14400 if not given. They count from `SendAt`, if that is given.",
+    ),
+    param(
+        "ScheduleType",
+        Is::Word(&["fixed"]),
+        "`fixed`: the message is sent at `SendAt`.",
+    ),
+    param(
+        "SendAt",
+        Is::Text,
+        "When it is sent, as in `2030-05-15T14:30:00Z`: from 5 minutes to 35 days from now (35114). Needs `ScheduleType=fixed`.",
+    ),
 ];
 
 /// Why it was not accepted.
@@ -312,9 +341,49 @@ async fn send(context: &Context<'_>, account: &Account) -> Answer {
         return Err(Failure::busy(StatusCode::SERVICE_UNAVAILABLE)
             .saying("the server is stopping and accepts no new messages"));
     }
-    let sent = context.state.messages.send(new).await;
+    let store = &context.state.store;
+    let target = Target::parse(&new.to, Bare::ClientOrNumber);
+    if store
+        .is_opted_out(new.account, &new.from, target.as_str())
+        .await?
+    {
+        return Err(Failure::of(error::OPTED_OUT));
+    }
+    let messages = &context.state.messages;
+    let sent = match send_at(context)? {
+        Some(at) => messages.schedule(new, at).await,
+        None => messages.send(new).await,
+    };
     let record = sent.map_err(not_sent)?;
     Ok(context.show(&MESSAGE, &record))
+}
+
+/// When the message is to be sent, if not now.
+fn send_at(context: &Context<'_>) -> Result<Option<Timestamp>, Failure> {
+    let params = &context.params;
+    match (params.filled("SendAt"), params.word("ScheduleType")) {
+        (None, None) => Ok(None),
+        (None, Some(_)) => Err(Failure::parameter(
+            "SendAt",
+            "write when the message is to be sent, as in 2030-05-15T14:30:00Z",
+        )),
+        (Some(_), None) => Err(Failure::parameter(
+            "ScheduleType",
+            "write `fixed`, so that the message is sent at `SendAt`",
+        )),
+        (Some(text), Some(_)) => {
+            let now = now();
+            let is_possible = |at: &Timestamp| (now + SOONEST..=now + LATEST).contains(at);
+            let at = Timestamp::from_rfc3339(text.trim()).filter(is_possible);
+            at.map(Some).ok_or_else(|| {
+                let reason = format!(
+                    "SendAt: `{}` is not a time from 5 minutes to 35 days from now, written as in 2030-05-15T14:30:00Z",
+                    shown(text)
+                );
+                Failure::of(error::MESSAGE_SEND_AT).saying(reason)
+            })
+        }
+    }
 }
 
 /// The refusal for a message that was not sent.
@@ -349,9 +418,23 @@ fn new_message(context: &Context<'_>, account: &Account) -> Result<NewMessage, F
             method: method.unwrap_or(HttpMethod::Post),
             author: context.caller.sid,
         }),
-        validity: None,
+        validity: validity(params)?,
         dialect: Dialect::of(context.dialect.runs),
+        answers_keyword: None,
+        released: None,
     })
+}
+
+/// How long the message may be tried.
+fn validity(params: &Params) -> Result<Option<Duration>, Failure> {
+    let Some(seconds) = params.parsed::<u64>("ValidityPeriod", "a whole number of seconds")? else {
+        return Ok(None);
+    };
+    if !(1..=MAX_VALIDITY_S).contains(&seconds) {
+        let reason = format!("write a number of seconds from 1 to {MAX_VALIDITY_S}");
+        return Err(Failure::parameter("ValidityPeriod", &reason));
+    }
+    Ok(Some(Duration::from_secs(seconds)))
 }
 
 /// A sender or recipient.
@@ -406,6 +489,15 @@ async fn get(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
 
 async fn change(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
     let found = find(context, account, sid).await?;
+    if context.params.word("Status").is_some() {
+        let canceled = context.state.messages.cancel(found.sid).await;
+        if !canceled.map_err(not_sent)? {
+            return Err(Failure::of(error::MESSAGE_NOT_SCHEDULED));
+        }
+        if context.params.get("Body").is_none() {
+            return get(context, account, sid).await;
+        }
+    }
     match context.params.get("Body") {
         None => return Ok(context.show(&MESSAGE, &found)),
         Some("") => {}

@@ -20,6 +20,7 @@ pub(crate) mod message_routes;
 pub(crate) mod messages;
 pub(crate) mod notifications;
 pub(crate) mod numbers;
+pub(crate) mod opt_outs;
 pub(crate) mod organizations;
 pub(crate) mod outbound_proxy;
 pub(crate) mod profiles;
@@ -64,6 +65,7 @@ pub(crate) static ROUTES: &[&[Route]] = &[
     caller_ids::ROUTES,
     message_routes::ROUTES,
     messages::ROUTES,
+    opt_outs::ROUTES,
     emails::ROUTES,
     notifications::ROUTES,
     recordings::ROUTES,

@@ -33,6 +33,7 @@ mod mistakes;
 mod naming;
 mod notifications;
 mod openapi;
+mod opt_outs;
 mod organizations;
 mod privacy;
 mod profiles;

@@ -92,3 +92,53 @@ async fn only_the_administrator_of_the_platform_changes_routes() {
     server.post(&own, &path, "Priority=1").await.is(403);
     server.delete(&own, &path).await.is(403);
 }
+
+/// Nothing is recorded before the signature is right, and every refusal has its number.
+#[tokio::test]
+async fn a_provider_posts_to_a_signed_address() {
+    let server = Server::start().await;
+    let admin = server.admin();
+    let list = format!("/Accounts/{}/MessageRoutes.json", server.admin);
+    let form = "Kind=http&Url=http://provider.example/&Secret=hush-hush";
+    let made = server.post(&admin, &list, form).await.json();
+    let url = made["inbound_url"].as_str().unwrap();
+    let path = &url[url.find("/restcomm/").unwrap()..];
+    let post = async |path: &str, signature: &str, body: &str| {
+        let headers = [
+            ("content-type", "application/json"),
+            ("x-patchcord-signature", signature),
+        ];
+        server.ask("POST", None, path, &headers, body).await
+    };
+    for (body, status, code) in [
+        ("odd", 400, 21_100),
+        ("lost", 404, 20_404),
+        ("vain", 422, 12_003),
+        ("busy", 503, 20_429),
+    ] {
+        let answer = post(path, body, body).await;
+        answer.is(status);
+        assert_eq!(answer.error()["code"], code, "{}", answer.body);
+    }
+    let taken = post(path, "fine", "fine").await;
+    taken.is(200);
+    assert_eq!(taken.json()["message"], format!("SM{}", "55".repeat(16)));
+    post(path, "wrong", "fine").await.is(401);
+    let unknown = path.replace(&path[path.len() - 4..], "0000");
+    post(&unknown, "fine", "fine").await.is(404);
+    server.ask("GET", None, path, &[], "").await.is(405);
+    let huge = "x".repeat(300 * 1024);
+    post(path, &huge[..9], &huge).await.is(413);
+    let headers = [
+        ("content-type", "application/json"),
+        ("x-patchcord-signature", "fine"),
+        (
+            "x-patchcord-signed-url",
+            "http://pbx/restcomm/message-routes/MR0",
+        ),
+    ];
+    server
+        .ask("POST", None, path, &headers, "fine")
+        .await
+        .is(401);
+}

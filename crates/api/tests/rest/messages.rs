@@ -7,7 +7,7 @@ use model::record::Message;
 use model::{HttpMethod, MessageDirection, MessageSid, MessageStatus, Timestamp};
 use store::Change;
 
-use crate::server::{Server, call_sid};
+use crate::server::{Answer, Server, call_sid, now, of};
 
 fn message(server: &Server, n: u8) -> Message {
     let created =
@@ -140,6 +140,8 @@ async fn a_message_is_sent_without_a_call() {
         }),
         validity: None,
         dialect: Dialect::RESTCOMM,
+        answers_keyword: None,
+        released: None,
     };
     assert_eq!(asked, [new]);
     let alias = path.replace("SMS/", "");
@@ -272,4 +274,66 @@ async fn a_message_that_has_ended_can_be_redacted_and_deleted() {
     server.delete(&who, &path(&over)).await.is(404);
     let left = server.get(&who, &format!("{list}.json")).await.json();
     assert_eq!(left["total"], 1);
+}
+
+/// A message waits for its time, and can be canceled until then; only what has ended can be changed or deleted.
+#[tokio::test]
+async fn a_message_is_scheduled_and_canceled() {
+    let server = Server::start().await;
+    server.account("p", server.admin).await;
+    let who = of("p");
+    for (prefix, created) in [("", 200), ("/2010-04-01", 201)] {
+        let list = format!("{prefix}/Accounts/{}/Messages.json", who.0);
+        let in_minutes =
+            |minutes: u64| (now() + Duration::from_secs(minutes * 60)).iso8601_seconds();
+        let form =
+            |at: &str| format!("From=%2B1999&To=%2B1555&Body=hi&ScheduleType=fixed&SendAt={at}");
+        let soon = in_minutes(6);
+        let made = server.post(&who, &list, &form(&soon)).await;
+        made.is(created);
+        let made: serde_json::Value = serde_json::from_str(&made.body).unwrap();
+        assert_eq!(made["status"], "scheduled", "{made}");
+        let one = list.replace(".json", &format!("/{}.json", made["sid"].as_str().unwrap()));
+        let pending = |answer: Answer| {
+            answer.is(409);
+            assert_eq!(answer.error()["code"], 20_410, "{}", answer.body);
+        };
+        pending(server.post(&who, &one, "Body=").await);
+        pending(server.delete(&who, &one).await);
+        let canceled = server.post(&who, &one, "Status=canceled").await.json();
+        assert_eq!(canceled["status"], "canceled");
+        let again = server.post(&who, &one, "Status=canceled").await;
+        again.is(409);
+        assert_eq!(again.error()["code"], 30_409);
+        server.post(&who, &one, "Status=sent").await.is(400);
+        assert_eq!(server.post(&who, &one, "Body=").await.json()["body"], "");
+        server.delete(&who, &one).await.is(204);
+        for (at, code) in [
+            (in_minutes(4), 35_114),
+            (in_minutes(35 * 24 * 60 + 1), 35_114),
+            ("tomorrow".to_owned(), 35_114),
+            ("2030-05-15".to_owned(), 35_114),
+        ] {
+            let refused = server.post(&who, &list, &form(&at)).await;
+            refused.is(400);
+            assert_eq!(refused.error()["code"], code, "{at}");
+        }
+        for more in [
+            "ScheduleType=fixed",
+            &format!("SendAt={soon}"),
+            "ScheduleType=later",
+            "ValidityPeriod=0",
+            "ValidityPeriod=36001",
+            "ValidityPeriod=x",
+        ] {
+            let form = format!("From=%2B1999&To=%2B1555&Body=hi&{more}");
+            server.post(&who, &list, &form).await.is(400);
+        }
+        let form = "From=%2B1999&To=%2B1555&Body=hi&ValidityPeriod=36000";
+        server.post(&who, &list, form).await.is(created);
+    }
+    let asked = server.engine.messages.lock().unwrap().clone();
+    let validity = asked.iter().map(|new| new.validity).collect::<Vec<_>>();
+    let longest = Some(Duration::from_secs(36_000));
+    assert_eq!(validity, [None, longest, None, longest]);
 }

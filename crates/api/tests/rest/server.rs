@@ -14,6 +14,7 @@ use axum::body::{Body, to_bytes};
 use axum::{Extension, Router};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use call_proto::forwarding::{ProviderPost, ProviderRefusal};
 use call_proto::{
     Changed, CreateError, Modify, ModifyError, NewCall, NewMessage, RecordingChange,
     RecordingRefusal, SendError, Turn, Unreachable,
@@ -25,7 +26,7 @@ use model::message_route::RouteHealth;
 use model::record::{Account, CallRecord, Message, Organization, RecordingKind, StartedRecording};
 use model::{
     AccountSid, AccountStatus, CallSid, CallStatus, ConferenceSid, ConferenceStatus, GatewaySid,
-    InstanceSid, MessageDirection, MessageRouteSid, MessageSid, OrganizationSid,
+    InstanceSid, MessageDirection, MessageRouteSid, MessageSid, MessageStatus, OrganizationSid,
     OrganizationStatus, RecordingSid, RecordingSource, RecordingStatus, Timestamp,
 };
 use serde_json::Value;
@@ -540,6 +541,77 @@ impl Messages for TestEngine {
         };
         self.messages.lock().unwrap().push(new);
         Ok(message)
+    }
+
+    async fn schedule(&self, new: NewMessage, send_at: Timestamp) -> Result<Message, SendError> {
+        let sid = MessageSid::new(now(), rand::random());
+        let message = Message {
+            call: None,
+            from: new.from.clone(),
+            to: new.to.clone(),
+            body: new.body.clone(),
+            direction: MessageDirection::OutboundApi,
+            status: MessageStatus::Scheduled,
+            ..testkit::records::message(sid, self.store.instance(), new.account, call_sid(1), now())
+        };
+        let changes = vec![
+            Change::MessageCreated {
+                message: Box::new(message.clone()),
+                farewell: None,
+            },
+            Change::MessagePlanned {
+                sid,
+                send_at,
+                plan: "{}".to_owned(),
+            },
+        ];
+        self.store.commit(changes).await.unwrap();
+        self.messages.lock().unwrap().push(new);
+        Ok(message)
+    }
+
+    async fn cancel(&self, sid: MessageSid) -> Result<bool, SendError> {
+        let Some(found) = self.store.scheduled_message(sid).await.unwrap() else {
+            return Ok(false);
+        };
+        let change = Change::MessageMoved {
+            message: Box::new(Message {
+                status: MessageStatus::Canceled,
+                ..found.message
+            }),
+            expected: MessageStatus::Scheduled,
+            tells: None,
+        };
+        Ok(self.store.commit(vec![change]).await.unwrap().applied(0))
+    }
+
+    /// The signature is the body.
+    async fn check_provider(
+        &self,
+        route: MessageRouteSid,
+        post: &ProviderPost,
+    ) -> Result<AccountSid, ProviderRefusal> {
+        let found = self.store.message_route(route).await.unwrap();
+        let found = found.ok_or(ProviderRefusal::NoRoute)?;
+        if post.signature == post.body {
+            Ok(found.account)
+        } else {
+            Err(ProviderRefusal::NotSigned("it is wrong"))
+        }
+    }
+
+    async fn provider_posted(
+        &self,
+        _: MessageRouteSid,
+        body: &str,
+    ) -> Result<MessageSid, ProviderRefusal> {
+        match body {
+            "odd" => Err(ProviderRefusal::NotUnderstood("odd".to_owned())),
+            "lost" => Err(ProviderRefusal::NoMessage),
+            "vain" => Err(ProviderRefusal::NoApplication("vain".to_owned())),
+            "busy" => Err(ProviderRefusal::Busy),
+            _ => Ok(MessageSid::from_bytes([0x55; 16])),
+        }
     }
 
     fn route_health(&self, _: MessageRouteSid) -> RouteHealth {

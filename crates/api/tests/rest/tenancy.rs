@@ -69,6 +69,10 @@ pub(crate) async fn items(server: &Server, account: AccountSid, n: u8) -> Vec<St
         ("Applications", "FriendlyName=x".to_owned()),
         ("Queues", format!("FriendlyName=q{n}")),
         ("OutgoingCallerIds", format!("PhoneNumber=%2B1501555010{n}")),
+        (
+            "OptOuts",
+            format!("Number=%2B493012345{n}&Recipient=%2B4915112345678"),
+        ),
         ("Keys", "FriendlyName=x".to_owned()),
         (
             "Usage/Triggers",

@@ -24,6 +24,8 @@ pub struct Queued {
     pub farewell: Option<MessageFarewell>,
     /// Its account and those above it.
     pub accounts: Vec<AccountSid>,
+    /// The text to send, if it is not that of the record.
+    pub text: Option<String>,
 }
 
 /// What a provider said.
@@ -100,19 +102,20 @@ pub fn enqueue(
 ) -> (Message, Option<MessageFarewell>, Option<Callback>) {
     let mut ids = Ids::new(seed);
     let validity = new.validity.unwrap_or(VALIDITY);
+    let (sid, created) = (new.sid(now, &mut ids), new.created(now));
     let record = Message {
-        sid: MessageSid::new(now, ids.bytes()),
+        sid,
         instance: settings.instance,
         account: new.account,
         call: None,
         from: without_password(&new.from),
         to: without_password(&new.to),
-        body: new.body,
+        body: new.recorded_as.unwrap_or(new.body),
         direction: new.direction,
         status: MessageStatus::Queued,
         error_code: None,
         reason: None,
-        created: now,
+        created,
         updated: now,
         sent: None,
         forwarding: Some(Forwarding {

@@ -108,6 +108,7 @@ pub(super) fn start(refer: Refer, site: &mut Site<'_>, cx: &mut Context) -> Step
         author: site.author(),
         account: site.leg.profile.account,
         traffic: Traffic::OutboundCalls,
+        from: None,
         targets: vec![Target::parse(without_headers(&target), Bare::Number)],
     };
     cx.command(site.leg.profile.sid, check);

@@ -6,9 +6,7 @@
 
 use model::address::redacted_sip;
 use model::record::{Callback, Message, Notification};
-use model::{
-    Bare, MessageDirection, MessageSid, MessageStatus, NotificationSid, Target, Timestamp, error,
-};
+use model::{Bare, MessageDirection, MessageStatus, NotificationSid, Target, Timestamp, error};
 
 use super::{End, Sending, Step, message_params, problem, without_password};
 use crate::command::OutgoingMessage;
@@ -48,12 +46,14 @@ impl TextMessage {
     pub fn new(settings: &Settings, new: NewMessage, seed: u64, now: Timestamp) -> Self {
         let mut ids = Ids::new(seed);
         let target = Target::parse(&new.to, Bare::ClientOrNumber);
+        let (sid, created) = (new.sid(now, &mut ids), new.created(now));
+        let validity = new.validity;
         let (body, unrecorded) = match new.recorded_as {
             Some(shown) => (shown, Some(new.body)),
             None => (new.body, None),
         };
         let record = Message {
-            sid: MessageSid::new(now, ids.bytes()),
+            sid,
             instance: settings.instance,
             account: new.account,
             call: None,
@@ -64,7 +64,7 @@ impl TextMessage {
             status: MessageStatus::Sending,
             error_code: None,
             reason: None,
-            created: now,
+            created,
             updated: now,
             sent: None,
             forwarding: None,
@@ -86,7 +86,7 @@ impl TextMessage {
         let mut message = Self {
             sending: Sending {
                 text: unrecorded,
-                ..Sending::new(record, new.headers, last, now)
+                ..Sending::new(record, new.headers, last, now).within(validity, now)
             },
             ids,
             commands: vec![MessageCommand::Commit(facts)],

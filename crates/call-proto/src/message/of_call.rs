@@ -83,7 +83,7 @@ impl Messages {
             message: Box::new(record.clone()),
             farewell: farewell.clone().map(Box::new),
         });
-        let (sid, req) = (record.sid, cx.req());
+        let (sid, req, from) = (record.sid, cx.req(), record.from.clone());
         let mut sending = Sending::new(record, Headers::new(), farewell, cx.now);
         if self.open.len() >= MAX_OPEN {
             let text = format!("{MAX_OPEN} messages of the call are in transit");
@@ -101,6 +101,7 @@ impl Messages {
                 author,
                 account: leg.profile.account,
                 traffic: Traffic::OutboundTexts,
+                from: Some(from),
                 targets,
             },
         );

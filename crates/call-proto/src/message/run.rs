@@ -9,10 +9,11 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use model::address::redacted;
+use model::opt_out::{self, OptOut, OptOutSettings, OptOutType};
 use model::record::Message;
 use model::{
-    AccountSid, HttpMethod, MessageDirection, MessageSid, MessageStatus, NumberSid, Timestamp,
-    error, number, text,
+    AccountSid, HttpMethod, MessageDirection, MessageSid, MessageStatus, NumberSid, OptOutSid,
+    Timestamp, error, number, text,
 };
 use rcml::{Sms, Verb};
 use serde::{Deserialize, Serialize};
@@ -56,6 +57,97 @@ pub struct TextArrival {
     /// Dialect of the run: that in which the document's address was set.
     #[serde(with = "crate::journal::serde_as::dialect")]
     pub dialect: Dialect,
+    /// Identifier of its record, so that a repeated text is recognized; `None`: a new one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sid: Option<MessageSid>,
+    /// What its text means as a keyword such as STOP; `None` if it is none, or keywords have no effect.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keyword: Option<Keyword>,
+}
+
+/// A text that is a keyword, and what follows from it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Keyword {
+    /// The keyword itself.
+    pub word: String,
+    /// What it means.
+    pub kind: OptOutType,
+    /// Whether it begins an opt-out.
+    pub begins: bool,
+    /// The opt-outs that it ends.
+    pub ends: Vec<OptOutSid>,
+    /// The answer: the identifier of its message, and its text.
+    pub reply: Option<(MessageSid, String)>,
+}
+
+impl Keyword {
+    /// The keyword that a text is.
+    #[must_use]
+    pub fn of(text: &str) -> Option<Self> {
+        let (word, kind) = opt_out::keyword(text)?;
+        Some(Self {
+            word: word.to_owned(),
+            kind,
+            begins: false,
+            ends: Vec::new(),
+            reply: None,
+        })
+    }
+}
+
+impl TextArrival {
+    /// Decides what the keyword brings about, if it has an effect here: of several equal ones, only the first is
+    /// answered, unless it is a question.
+    ///
+    /// - `known`: the opt-outs of the sender from the number
+    /// - `reply`: identifier of the answer
+    pub fn settle_keyword(
+        &mut self,
+        settings: &OptOutSettings,
+        known: Vec<OptOutSid>,
+        reply: MessageSid,
+    ) {
+        let is_on = settings
+            .keywords
+            .unwrap_or(self.dialect.name == Dialect::TWILIO.name);
+        let Some(keyword) = self.keyword.as_mut().filter(|_| is_on) else {
+            self.keyword = None;
+            return;
+        };
+        let is_answered = match keyword.kind {
+            OptOutType::Stop => {
+                keyword.begins = known.is_empty();
+                keyword.begins
+            }
+            OptOutType::Start => {
+                keyword.ends = known;
+                !keyword.ends.is_empty()
+            }
+            OptOutType::Help => true,
+        };
+        if is_answered {
+            let text = settings.replies.to(keyword.kind);
+            keyword.reply = text.map(|text| (reply, text.to_owned()));
+        }
+    }
+
+    /// The opt-out that the text begins.
+    ///
+    /// - `message`: its record
+    #[must_use]
+    pub fn opt_out(&self, message: &Message) -> Option<OptOut> {
+        let keyword = self.keyword.as_ref().filter(|keyword| keyword.begins)?;
+        Some(OptOut {
+            // The message and the opt-out name each other.
+            sid: OptOutSid::from_bytes(*message.sid.as_bytes()),
+            account: self.account,
+            number: opt_out::party(&self.to),
+            recipient: opt_out::party(&self.from),
+            keyword: Some(keyword.word.clone()),
+            created: message.created,
+            updated: message.created,
+        })
+    }
 }
 
 /// The commands of a run, in order.
@@ -93,6 +185,8 @@ pub struct TextRun {
 
 /// What a run waits for.
 enum State {
+    /// The answer to a keyword is being stored; then the document is fetched.
+    Replying(Req),
     Fetching(Box<Fetching>),
     /// A message is being stored; then the document continues here, if the verb says so.
     Sending {
@@ -110,7 +204,7 @@ impl TextRun {
     pub fn new(settings: &Arc<Settings>, arrival: TextArrival, seed: u64, now: Timestamp) -> Self {
         let mut cx = Context::new(Arc::clone(settings), seed, now);
         let record = Message {
-            sid: cx.message_sid(),
+            sid: arrival.sid.unwrap_or_else(|| cx.message_sid()),
             instance: settings.instance,
             account: arrival.account,
             call: None,
@@ -165,12 +259,59 @@ impl TextRun {
         let from = run.record.from.clone();
         let what = format!("text by {}", run.arrival.via);
         run.trace(Lane::Sip, Way::In, &what, &from);
-        let document = run.arrival.document.clone();
-        let params = (run.params(), None);
-        let fetching = Fetching::first(document, params, about(&run.record), &mut run.cx);
-        run.state = State::Fetching(Box::new(fetching.for_message()));
+        let keyword = run.arrival.keyword.as_ref();
+        match keyword.and_then(|keyword| keyword.reply.clone()) {
+            Some((sid, text)) => run.reply(sid, text),
+            None => run.begin(),
+        }
         run.flush();
         run
+    }
+
+    /// Answers the keyword. The document follows once that is stored, so that a later process that repeats the run
+    /// finds the answer.
+    fn reply(&mut self, sid: MessageSid, text: String) {
+        let new = NewMessage {
+            account: self.record.account,
+            from: self.arrival.to.clone(),
+            to: self.arrival.from.clone(),
+            body: text,
+            recorded_as: None,
+            direction: MessageDirection::OutboundReply,
+            headers: Headers::new(),
+            callback: None,
+            validity: None,
+            dialect: self.arrival.dialect,
+            answers_keyword: Some(sid),
+            released: None,
+        };
+        let req = self.cx.req();
+        self.flush();
+        self.commands.push(RunCommand::Send(req, Box::new(new)));
+        self.state = State::Replying(req);
+    }
+
+    /// Requests the document. A number without one has its texts recorded only if they are keywords.
+    fn begin(&mut self) {
+        if self.arrival.document.text.is_some() {
+            self.state = State::Over;
+            return self.read();
+        }
+        let document = self.arrival.document.clone();
+        let params = (self.params(), None);
+        let fetching = Fetching::first(document, params, about(&self.record), &mut self.cx);
+        self.state = State::Fetching(Box::new(fetching.for_message()));
+    }
+
+    /// Nothing will be repeated.
+    fn read(&mut self) {
+        self.cx.fact(Fact::MessageEnded {
+            message: Box::new(Message {
+                updated: self.cx.now,
+                ..self.record.clone()
+            }),
+            tells: None,
+        });
     }
 
     /// The record of the message.
@@ -216,6 +357,17 @@ impl TextRun {
             } if waited == req => {
                 self.after_message(outcome, action);
             }
+            State::Replying(waited) if waited == req => {
+                match outcome {
+                    Ok(sid) => self.trace(Lane::Fact, Way::Here, "answered", &sid.to_string()),
+                    Err(refusal) => {
+                        let text = format!("a keyword was not answered: {refusal}");
+                        let who = about(&self.record);
+                        self.cx.notify(who, error::MESSAGE_OVERFLOW, &text);
+                    }
+                }
+                self.begin();
+            }
             state => self.state = state,
         }
         self.flush();
@@ -254,13 +406,7 @@ impl TextRun {
             return;
         }
         if is_first {
-            self.cx.fact(Fact::MessageEnded {
-                message: Box::new(Message {
-                    updated: self.cx.now,
-                    ..self.record.clone()
-                }),
-                tells: None,
-            });
+            self.read();
         }
         match answer {
             Answer::Document { url, document } => {
@@ -353,6 +499,8 @@ impl TextRun {
             }),
             validity: None,
             dialect: self.arrival.dialect,
+            answers_keyword: None,
+            released: None,
         };
         let req = self.cx.req();
         self.flush();
@@ -489,6 +637,9 @@ impl TextRun {
         add("NumMedia", "0".to_owned());
         add("NumSegments", text::segments(&self.record.body).to_string());
         add("ApiVersion", arrival.dialect.api_version.to_owned());
+        if let Some(keyword) = &arrival.keyword {
+            add("OptOutType", keyword.kind.as_str().to_owned());
+        }
         for (name, value) in sip_headers(&arrival.headers) {
             add(&format!("SipHeader_{name}"), value.clone());
         }

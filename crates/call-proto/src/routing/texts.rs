@@ -17,7 +17,7 @@ use super::rows::{Rows, Want};
 use super::{Called, Challenged, House, Refusal, Routing, absolute};
 use crate::dialect::Dialect;
 use crate::event::{Document, Fallback, Headers, SetIn};
-use crate::message::TextArrival;
+use crate::message::{Keyword, TextArrival};
 
 /// Text of the Reason header for a body that is not a text.
 pub const NOT_TEXT: &str = "Content Type is not text plain";
@@ -31,6 +31,8 @@ pub enum TextDecision {
     Refuse(Refusal),
     /// The application of a number runs.
     Run(Box<TextArrival>),
+    /// A keyword for a number without an application: it is carried out if keywords have an effect there, else refused.
+    Keyword(Box<TextArrival>, Refusal),
     /// It goes to every phone of a client, whose response is that to the sender.
     Relay(Relay),
     /// It goes to the outside, for a client.
@@ -231,10 +233,15 @@ impl<'a> Routing<'a> {
         if self.invite.caller == Caller::Unknown && !number.public {
             return Ok(TextDecision::Challenge(Challenged::Stranger));
         }
-        let Some((document, dialect)) = self.text_document(number)? else {
-            return Ok(TextDecision::Refuse(no_application(number)));
-        };
-        Ok(TextDecision::Run(Box::new(TextArrival {
+        let keyword = Keyword::of(text);
+        let found = self.text_document(number)?;
+        let refusal = found.is_none().then(|| no_application(number));
+        let (document, dialect) = found.unwrap_or_else(|| {
+            let nothing = Document::of_text(String::new(), number.account);
+            (nothing, number.voice.dialect)
+        });
+        let is_keyword = keyword.is_some();
+        let arrival = Box::new(TextArrival {
             account: number.account,
             number: number.sid,
             from: from.to_owned(),
@@ -244,7 +251,14 @@ impl<'a> Routing<'a> {
             via: via.to_owned(),
             document,
             dialect: Dialect::of(dialect),
-        })))
+            sid: None,
+            keyword,
+        });
+        Ok(match refusal {
+            None => TextDecision::Run(arrival),
+            Some(refusal) if is_keyword => TextDecision::Keyword(arrival, refusal),
+            Some(refusal) => TextDecision::Refuse(refusal),
+        })
     }
 
     fn text_to_outside(self, client: &Client) -> TextDecision {

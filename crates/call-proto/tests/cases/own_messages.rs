@@ -121,6 +121,8 @@ fn new(callback: bool) -> NewMessage {
         }),
         validity: None,
         dialect: Dialect::TWILIO,
+        answers_keyword: None,
+        released: None,
     }
 }
 

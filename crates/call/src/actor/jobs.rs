@@ -18,7 +18,7 @@ impl Actor {
     pub(super) fn resolve(
         &mut self,
         (call, req): (CallSid, Req),
-        by: By,
+        (by, from): (By, Option<String>),
         targets: Vec<call_proto::Target>,
     ) {
         let shared = Arc::clone(&self.shared);
@@ -26,13 +26,13 @@ impl Actor {
         self.jobs.spawn(async move {
             // Concurrently: a name that cannot be found must not delay the others.
             let found = futures_util::future::join_all(targets.iter().map(|target| {
-                let shared = Arc::clone(&shared);
+                let (shared, from) = (Arc::clone(&shared), from.as_deref());
                 async move {
                     let mut peers = Peers::new();
-                    let routes =
-                        resolve::resolve(&shared, (target, Place::Document), by, &mut peers)
-                            .await
-                            .unwrap_or_else(|error| Err(resolve::unknown(target, &error)));
+                    let place = (target, Place::Document);
+                    let routes = resolve::text(&shared, place, (by, from), &mut peers)
+                        .await
+                        .unwrap_or_else(|error| Err(resolve::unknown(target, &error)));
                     (routes, peers)
                 }
             }))

@@ -77,17 +77,19 @@ fn outcome(status: u16, body: &[u8]) -> Outcome {
     match status {
         200..=299 => Outcome::Accepted(reply.id.into_iter().collect()),
         408 | 425 | 429 | 500..=599 => Outcome::Unavailable(reason),
-        _ => {
-            let code = match reply.error.as_deref() {
-                Some("unreachable") => error::MESSAGE_UNREACHABLE,
-                Some("blocked") => error::MESSAGE_BLOCKED,
-                Some("unknown-recipient") => error::MESSAGE_UNKNOWN_RECIPIENT,
-                Some("no-texts") => error::MESSAGE_NO_TEXTS,
-                Some("carrier") => error::MESSAGE_CARRIER,
-                Some(_) | None => error::MESSAGE_FAILED,
-            };
-            Outcome::Refused(code, reason)
-        }
+        _ => Outcome::Refused(code_of(reply.error.as_deref()), reason),
+    }
+}
+
+/// The number of the error table for a provider's word.
+pub(super) fn code_of(word: Option<&str>) -> u16 {
+    match word {
+        Some("unreachable") => error::MESSAGE_UNREACHABLE,
+        Some("blocked") => error::MESSAGE_BLOCKED,
+        Some("unknown-recipient") => error::MESSAGE_UNKNOWN_RECIPIENT,
+        Some("no-texts") => error::MESSAGE_NO_TEXTS,
+        Some("carrier") => error::MESSAGE_CARRIER,
+        Some(_) | None => error::MESSAGE_FAILED,
     }
 }
 

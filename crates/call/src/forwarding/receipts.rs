@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use call_proto::forwarding::{ReceiptNews, receipt};
 use model::message_route::IdBase;
-use model::{MessageRouteSid, MessageStatus};
+use model::{MessageRouteSid, MessageSid, MessageStatus};
 use smpp_proto::receipt::{candidates, error_code};
 use smpp_proto::{Arrived, Receipt, ReceiptState, status};
 use store::{Change, MessagePart, StoreError};
@@ -46,8 +46,9 @@ pub(super) struct About {
 impl Desk {
     /// Records a text; returns the status of the acknowledgement.
     pub(super) async fn text(&self, text: Arrived, via: &str) -> u32 {
-        count(&self.health, self.route, |health| health.arrived += 1);
+        self.count_text();
         let arrived = self.engine.message_arrived(InboundText {
+            sid: None,
             from: text.from,
             to: text.to,
             body: text.text,
@@ -89,36 +90,65 @@ impl Desk {
         };
         let names = candidates(&found.id, about.base);
         match self.settle(&names, &news, about).await {
-            Ok(known) => {
-                count(&self.health, self.route, |health| {
-                    if known {
-                        health.receipts += 1;
-                    } else {
-                        health.unknown_receipts += 1;
-                    }
-                });
-                status::OK
-            }
+            Ok(_) => status::OK,
             // The SMSC repeats it.
             Err(_) => status::TEMPORARY,
         }
     }
 
-    /// Finds the message of a receipt and records the news; `false` if there is none.
+    /// Records a receipt that names its message exactly. Returns the message; `None` if there is none.
+    pub(super) async fn news(
+        &self,
+        id: &str,
+        news: &ReceiptNews,
+    ) -> Result<Option<MessageSid>, StoreError> {
+        let about = About {
+            routes: vec![self.route],
+            base: IdBase::default(),
+            from: String::new(),
+        };
+        self.settle(&[id.to_owned()], news, &about).await
+    }
+
+    /// Counts a text that arrived.
+    pub(super) fn count_text(&self) {
+        count(&self.health, self.route, |health| health.arrived += 1);
+    }
+
     async fn settle(
         &self,
         names: &[String],
         news: &ReceiptNews,
         about: &About,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Option<MessageSid>, StoreError> {
+        let found = self.look_for(names, news, about).await?;
+        count(&self.health, self.route, |health| {
+            if found.is_some() {
+                health.receipts += 1;
+            } else {
+                health.unknown_receipts += 1;
+            }
+        });
+        Ok(found)
+    }
+
+    /// Finds the message of a receipt and records the news; `None` if there is none.
+    async fn look_for(
+        &self,
+        names: &[String],
+        news: &ReceiptNews,
+        about: &About,
+    ) -> Result<Option<MessageSid>, StoreError> {
         for pause in LOOKS {
             tokio::time::sleep(pause).await;
             let store = &self.engine.shared.parts.store;
             if let Some(part) = store.message_part(&about.routes, names).await? {
-                return self.apply(part, names, news, &about.from).await;
+                let message = part.message;
+                let known = self.apply(part, names, news, &about.from).await?;
+                return Ok(known.then_some(message));
             }
         }
-        Ok(false)
+        Ok(None)
     }
 
     async fn apply(

@@ -3,13 +3,14 @@
 use api::{Calls, MessageOutcome, Messages, Monitor};
 use async_trait::async_trait;
 use call::Engine;
+use call_proto::forwarding::{ProviderPost, ProviderRefusal};
 use call_proto::{
     Changed, CreateError, Modify, ModifyError, NewCall, NewMessage, RecordingChange, SendError,
 };
 use model::census::Figures;
 use model::message_route::RouteHealth;
 use model::record::{CallRecord, Message};
-use model::{CallSid, ConferenceSid, MessageRouteSid};
+use model::{AccountSid, CallSid, ConferenceSid, MessageRouteSid, MessageSid, Timestamp};
 
 /// The engine behind the API.
 pub(super) struct LiveCalls(pub(super) Engine);
@@ -41,6 +42,30 @@ impl Calls for LiveCalls {
 impl Messages for LiveCalls {
     async fn send(&self, new: NewMessage) -> Result<Message, SendError> {
         self.0.send_message(new).await
+    }
+
+    async fn schedule(&self, new: NewMessage, send_at: Timestamp) -> Result<Message, SendError> {
+        self.0.schedule_message(new, send_at).await
+    }
+
+    async fn cancel(&self, sid: MessageSid) -> Result<bool, SendError> {
+        self.0.cancel_message(sid).await
+    }
+
+    async fn check_provider(
+        &self,
+        route: MessageRouteSid,
+        post: &ProviderPost,
+    ) -> Result<AccountSid, ProviderRefusal> {
+        self.0.check_provider(route, post).await
+    }
+
+    async fn provider_posted(
+        &self,
+        route: MessageRouteSid,
+        body: &str,
+    ) -> Result<MessageSid, ProviderRefusal> {
+        self.0.provider_posted(route, body).await
     }
 
     fn route_health(&self, route: MessageRouteSid) -> RouteHealth {

@@ -3,9 +3,14 @@
 use std::time::Duration;
 
 use model::message_route::Forwarding;
+use model::opt_out::OptOut;
 use model::record::Message;
-use model::{MessageDirection, MessageRouteSid, MessageSid, MessageStatus, Timestamp, error};
-use store::{Change, MessageFilter, MessageKey, QueuedMessage, Scope, Sort, Store, parts_taken};
+use model::{
+    MessageDirection, MessageRouteSid, MessageSid, MessageStatus, OptOutSid, Timestamp, error,
+};
+use store::{
+    Change, MessageFilter, MessageKey, Person, QueuedMessage, Scope, Sort, Store, parts_taken,
+};
 use testkit::records;
 
 use super::Database;
@@ -216,6 +221,32 @@ pub(crate) async fn a_queue_is_read_in_order_and_left_once(db: &Database) {
     let page = store.queued_messages(None, 2).await.unwrap();
     assert_eq!([&page[0].message, &page[1].message], [&all[1], &all[2]]);
     assert_eq!(page[0].farewell.as_deref(), Some("{}"));
+    // A text that the record must not show is kept until the message is sent.
+    let text = "Your code is 1234.";
+    let sealed = store.seal_text(all[1].sid, text);
+    assert!(!sealed.windows(4).any(|part| part == b"1234"));
+    let unsent = |sealed| Change::MessageUnsent {
+        sid: all[1].sid,
+        sealed,
+    };
+    store_all(&store, vec![unsent(sealed)]).await;
+    let page = store.queued_messages(None, 2).await.unwrap();
+    assert_eq!(page[0].text.as_deref(), Some(text));
+    assert_eq!(page[1].text, None);
+    let back = [
+        moved(&all[1], Sending, Queued),
+        moved(&all[1], Queued, Sending),
+    ];
+    store_all(&store, back.to_vec()).await;
+    let page = store.queued_messages(None, 2).await.unwrap();
+    assert_eq!(page[0].text.as_deref(), Some(text), "it was tried in vain");
+    let sent = [
+        moved(&all[1], Sending, Queued),
+        moved(&all[1], Sent, Sending),
+    ];
+    store_all(&store, sent.to_vec()).await;
+    let late = store.commit(vec![unsent(vec![1])]).await.unwrap();
+    assert!(!late.applied(0), "it has been sent");
     let after = Some((start, all[2].sid));
     let page = store.queued_messages(after, 2).await.unwrap();
     assert_eq!((page.len(), &page[0].message), (1, &all[0]));
@@ -307,4 +338,124 @@ pub(crate) async fn a_queue_outlives_its_server(db: &Database) {
         tells: None,
     };
     assert!(!store.commit(vec![other]).await.unwrap().applied(0));
+}
+
+/// A message that waits for its time: of two servers that send it and a request that cancels it, one is first.
+pub(crate) async fn a_scheduled_message_leaves_once(db: &Database) {
+    let before = db.open().await;
+    let scheduled = |n: u32| Message {
+        status: MessageStatus::Scheduled,
+        ..message(&before, n)
+    };
+    let send_at = now() + Duration::from_secs(60);
+    let planned = |message: &Message| {
+        let plan = Change::MessagePlanned {
+            sid: message.sid,
+            send_at,
+            plan: "{}".to_owned(),
+        };
+        vec![created(message, None), plan]
+    };
+    let (sent, canceled) = (scheduled(1), scheduled(2));
+    store_all(&before, planned(&sent)).await;
+    store_all(&before, planned(&canceled)).await;
+    assert_eq!(before.due_messages(now(), 9).await.unwrap(), []);
+    before.close().await;
+
+    // It belongs to no server: a later one finds it, and does not take it for abandoned.
+    let after = db.open().await;
+    let later = send_at + Duration::from_secs(600);
+    assert_eq!(after.orphan_messages(later).await.unwrap(), []);
+    assert_eq!(after.adopt_queued_messages(later).await.unwrap(), 0);
+    let due = after.due_messages(send_at, 9).await.unwrap();
+    assert_eq!(due.len(), 2);
+    assert_eq!((due[0].send_at, due[0].plan.as_str()), (send_at, "{}"));
+    let release = |status: MessageStatus, sequence: i64| {
+        let told = callback(sent.lane(), sequence);
+        let message = Box::new(Message {
+            status,
+            instance: after.instance(),
+            updated: later,
+            ..sent.clone()
+        });
+        let farewell = Some("kept".to_owned());
+        vec![
+            Change::MessageReleased { message, farewell },
+            Change::CallbackQueued(Box::new(told)),
+        ]
+    };
+    let mut changes = release(MessageStatus::Sending, 1);
+    changes.extend(release(MessageStatus::Queued, 2));
+    let committed = after.commit(changes).await.unwrap();
+    let applied: Vec<bool> = (0..4).map(|at| committed.applied(at)).collect();
+    assert_eq!(applied, [true, true, false, false]);
+    let cancel = |of: &Message| Change::MessageMoved {
+        message: Box::new(Message {
+            status: MessageStatus::Canceled,
+            ..of.clone()
+        }),
+        expected: MessageStatus::Scheduled,
+        attempt: None,
+        tells: None,
+    };
+    let committed = after
+        .commit(vec![cancel(&sent), cancel(&canceled)])
+        .await
+        .unwrap();
+    assert!(!committed.applied(0) && committed.applied(1));
+    assert_eq!(after.due_messages(later, 9).await.unwrap(), []);
+    let kept = after.message(sent.sid).await.unwrap().unwrap();
+    assert_eq!(
+        (kept.status, kept.instance),
+        (MessageStatus::Sending, after.instance())
+    );
+    assert!(after.delete_message(canceled.sid).await.unwrap());
+}
+
+pub(crate) async fn opt_outs_are_known_by_any_spelling(db: &Database) {
+    let store = db.open().await;
+    let organization = organization(&store, 1).await;
+    insert_account(&store, 1, None, organization).await;
+    let opt_out = |n: u32, recipient: &str| OptOut {
+        sid: OptOutSid::from_bytes(bytes(n)),
+        account: account_sid(1),
+        number: "+4930123456".to_owned(),
+        recipient: recipient.to_owned(),
+        keyword: Some("STOP".to_owned()),
+        created: now(),
+        updated: now(),
+    };
+    let one = opt_out(1, "+4915112345678");
+    let twice = vec![
+        Change::OptedOut(Box::new(one.clone())),
+        Change::OptedOut(Box::new(opt_out(2, "+4915112345678"))),
+    ];
+    let committed = store.commit(twice).await.unwrap();
+    assert!(committed.applied(0) && !committed.applied(1));
+    let is_out =
+        async |from: &str, to: &str| store.is_opted_out(account_sid(1), from, to).await.unwrap();
+    assert!(is_out("4930123456", "00 49 1511 2345678").await);
+    assert!(!is_out("+4930123457", "+4915112345678").await);
+    let person = Person {
+        account: account_sid(1),
+        spellings: vec!["+4915112345678".to_owned(), "4915112345678".to_owned()],
+        pseudonym: "person".to_owned(),
+    };
+    assert_eq!(store.erase_opt_outs(&person).await.unwrap(), 1);
+    assert_eq!(store.erase_opt_outs(&person).await.unwrap(), 0);
+    let kept = store.opt_out(one.sid).await.unwrap().unwrap();
+    assert!(kept.recipient.starts_with("erased:"), "{kept:?}");
+    assert!(is_out("+4930123456", "+4915112345678").await);
+    // The person says STOP again, and is erased again; then START ends both.
+    store_all(
+        &store,
+        vec![Change::OptedOut(Box::new(opt_out(3, "+4915112345678")))],
+    )
+    .await;
+    assert_eq!(store.erase_opt_outs(&person).await.unwrap(), 1);
+    let found = store.opt_outs_between(account_sid(1), "+4930123456", "+4915112345678");
+    let found = found.await.unwrap();
+    assert_eq!(found, [OptOutSid::from_bytes(bytes(3))]);
+    store_all(&store, vec![Change::OptedIn(found)]).await;
+    assert!(!is_out("+4930123456", "+4915112345678").await);
 }

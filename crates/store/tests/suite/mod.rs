@@ -86,6 +86,8 @@ macro_rules! for_each_case {
             a_queue_is_read_in_order_and_left_once,
             a_queue_outlives_its_server,
             messages_on_their_way_are_closed_once_after_a_crash,
+            a_scheduled_message_leaves_once,
+            opt_outs_are_known_by_any_spelling,
             texts_without_a_document_are_claimed_once,
             an_email_comes_back_as_it_was,
             an_email_is_claimed_for_one_attempt_at_a_time,

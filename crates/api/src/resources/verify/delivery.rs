@@ -1,7 +1,7 @@
 //! Hands a code to its channel: a text message, a call, an e-mail, or a call because the message was not sent.
 //!
-//! **Invariant: the code is in no address, and in no record of a message or e-mail, except of one that is stored
-//! until it is sent.** Left to others: whether the code may be sent, and its record.
+//! **Invariant: the code is in no address, and in no record of a message; one of an e-mail has it until it is sent.** Left to others: whether the
+//! code may be sent, and its record.
 
 use std::time::Duration;
 
@@ -198,6 +198,8 @@ impl Sending {
             // A code that comes too late is worth nothing.
             validity: Some(Duration::from_secs(settings.valid_s.unsigned_abs())),
             dialect: Dialect::TWILIO,
+            answers_keyword: None,
+            released: None,
         };
         let sent = state.messages.send_and_watch(new).await;
         let (_, outcome) = sent.map_err(crate::resources::messages::not_sent)?;

@@ -30,6 +30,9 @@ fn said(decision: &TextDecision) -> String {
             assert_eq!(arrival.body, "hi");
             line
         }
+        TextDecision::Keyword(arrival, refusal) => {
+            format!("{} or {}", arrival.body, refusal.sip_status)
+        }
         TextDecision::Relay(relay) => {
             let of = relay.account.as_bytes()[0];
             format!("{of}: {} to client {}", relay.from, relay.login)
@@ -58,6 +61,22 @@ fn texting(settings: &[(&str, &str)]) -> Number {
         .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
         .collect();
     number
+}
+
+/// A number from which texts are only sent must still understand STOP.
+#[test]
+fn a_keyword_needs_no_application() {
+    let settings = super::super::House {
+        public_base: BASE,
+        has_outbound_proxy: false,
+    };
+    for (text, expected) in [("Stop.", "Stop. or 404"), ("hi", "404 12003")] {
+        let mut house = House::new();
+        house.numbers = vec![texting(&[])];
+        let message = invite(&Caller::Trunk, "+12025550100");
+        let decision = house.settle(|rows| route_text(&message, (text, "SIP"), settings, rows));
+        assert_eq!(said(&decision), expected);
+    }
 }
 
 #[test]
