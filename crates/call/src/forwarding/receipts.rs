@@ -104,7 +104,7 @@ impl Desk {
     ) -> Result<Option<MessageSid>, StoreError> {
         let about = About {
             routes: vec![self.route],
-            base: IdBase::default(),
+            base: IdBase::Any,
             from: String::new(),
         };
         self.settle(&[id.to_owned()], news, &about).await
