@@ -353,7 +353,9 @@ fn lane_of(change: &Change) -> Option<Lane> {
         Change::MessagePart { part, .. } | Change::MessagePartDone { part, .. } => {
             Some(part.message.into())
         }
+        Change::Interacted(interaction) => interaction.inbound.parse().ok(),
         Change::Notification(_)
+        | Change::InteractionSent { .. }
         | Change::EmailEnded { .. }
         | Change::RecordingChanged { .. }
         | Change::Transcription(_)

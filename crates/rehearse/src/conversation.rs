@@ -72,6 +72,8 @@ impl Conversation<'_> {
             via: "SIP".to_owned(),
             document: self.script.application.document.clone(),
             dialect: text.dialect,
+            contact: None,
+            interaction: None,
         };
         let seed = self.next_seed();
         let mut run = TextRun::new(&self.settings, arrival, seed, self.now);

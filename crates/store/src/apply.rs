@@ -17,6 +17,7 @@ use crate::counts::Counts;
 use crate::deliveries;
 use crate::emails;
 use crate::forwarding;
+use crate::masking;
 use crate::operation::{Context, Operation};
 use crate::queues;
 use crate::row::Row;
@@ -209,7 +210,9 @@ async fn change(
             }
             Ok(first)
         }
+        Change::Interacted(interaction) => masking::add_interaction(db, interaction).await,
         Change::ConferenceCreated(_)
+        | Change::InteractionSent { .. }
         | Change::ConferenceStarted { .. }
         | Change::ConferenceFarewell { .. }
         | Change::ConferenceJoined { .. }
@@ -411,6 +414,8 @@ fn statement(context: Context, change: &Change) -> Sql {
             ],
         ),
         Change::Transcription(row) => transcriptions::keep(row),
+        Change::Interacted(interaction) => masking::insert_interaction(interaction),
+        Change::InteractionSent { sid, message, at } => masking::name_outbound(*sid, *message, *at),
         Change::EmailQueued(email) => emails::EMAILS.insert_once(emails::args_of(email)),
         Change::EmailEnded { email, attempt, .. } => emails::end(email, *attempt),
         Change::MessageCreated { message, farewell } => {

@@ -244,6 +244,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         "verify-writes",
         include_str!("../../../migrations/0065-verify-writes/up.sql"),
     ),
+    (
+        68,
+        "masking",
+        include_str!("../../../migrations/0068-masking/up.sql"),
+    ),
 ];
 
 /// The version of the tables that this release works with.

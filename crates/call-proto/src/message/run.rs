@@ -11,7 +11,7 @@ use std::sync::Arc;
 use model::address::redacted;
 use model::record::Message;
 use model::{
-    AccountSid, HttpMethod, MessageDirection, MessageSid, MessageStatus, NumberSid, Timestamp,
+    AccountSid, HttpMethod, InteractionSid, MessageDirection, MessageSid, MessageStatus, NumberSid, Timestamp,
     error, text,
 };
 use rcml::{Sms, Verb};
@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use super::without_password;
 use crate::callback::CallbackTarget;
 use crate::command::{Command, FetchRequest};
+use crate::contacts;
 use crate::context::{About, Context, Settings};
 use crate::dialect::Dialect;
 use crate::email::{Occasion, compose};
@@ -56,6 +57,12 @@ pub struct TextArrival {
     /// Dialect of the run: that in which the document's address was set.
     #[serde(with = "crate::journal::serde_as::dialect")]
     pub dialect: Dialect,
+    /// Who meets whom, if the number is a mask.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contact: Option<masking::Contact>,
+    /// The interaction of the two, once it is recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interaction: Option<InteractionSid>,
 }
 
 /// The commands of a run, in order.
@@ -107,7 +114,12 @@ impl TextRun {
     ///
     /// `seed` must not be predictable: identifiers are generated from it.
     #[must_use]
-    pub fn new(settings: &Arc<Settings>, arrival: TextArrival, seed: u64, now: Timestamp) -> Self {
+    pub fn new(
+        settings: &Arc<Settings>,
+        mut arrival: TextArrival,
+        seed: u64,
+        now: Timestamp,
+    ) -> Self {
         let mut cx = Context::new(Arc::clone(settings), seed, now);
         let record = Message {
             sid: cx.message_sid(),
@@ -126,10 +138,15 @@ impl TextRun {
             sent: None,
             forwarding: None,
         };
+        let interaction = arrival.contact.clone().map(|contact| (cx.interaction_sid(), contact));
+        arrival.interaction = interaction.as_ref().map(|(sid, _)| *sid);
         cx.fact(Fact::MessageArrived {
             message: Box::new(record.clone()),
             arrival: Box::new(arrival.clone()),
         });
+        if let Some((sid, contact)) = interaction {
+            contacts::begin(sid, contact, record.sid, &mut cx);
+        }
         Self::start(record, arrival, cx)
     }
 
@@ -166,6 +183,11 @@ impl TextRun {
         let what = format!("text by {}", run.arrival.via);
         run.trace(Lane::Sip, Way::In, &what, &from);
         let document = run.arrival.document.clone();
+        if let Some(text) = &document.text {
+            run.begin_at_once(text);
+            run.flush();
+            return run;
+        }
         let params = (run.params(), None);
         let fetching = Fetching::first(document, params, about(&run.record), &mut run.cx);
         run.state = State::Fetching(Box::new(fetching.for_message()));
@@ -241,6 +263,28 @@ impl TextRun {
     #[must_use]
     pub const fn is_over(&self) -> bool {
         matches!(self.state, State::Over)
+    }
+
+    /// Runs the document with this text, which needs not be fetched.
+    fn begin_at_once(&mut self, text: &str) {
+        self.cx.fact(Fact::MessageEnded {
+            message: Box::new(self.record.clone()),
+            tells: None,
+        });
+        let who = about(&self.record);
+        match rcml::Document::from_message_reply(Some("application/xml"), text) {
+            Ok(document) => {
+                self.told.tell("", &document, who, &mut self.cx);
+                self.verbs = document.verbs.into();
+            }
+            // The server has written it.
+            Err(_) => self.cx.notify(
+                who,
+                error::DOCUMENT_PARSE,
+                "the document of a message is not one",
+            ),
+        }
+        self.proceed();
     }
 
     fn fetched(&mut self, fetching: Fetching, result: &Result<Fetched, FetchFailure>) {
@@ -417,6 +461,13 @@ impl TextRun {
             }
         };
         self.trace(Lane::Fact, Way::Here, "stored", &sid.to_string());
+        if let Some(interaction) = self.arrival.interaction.take() {
+            self.cx.fact(Fact::InteractionSent {
+                interaction,
+                message: sid,
+                at: self.cx.now,
+            });
+        }
         let Some((url, method)) = action else {
             return self.proceed();
         };

@@ -14,7 +14,7 @@ use model::{
 
 use super::invitation::{Caller, Invitation};
 use super::rows::{Rows, Want};
-use super::{Called, Challenged, House, Refusal, Routing, absolute};
+use super::{Called, Challenged, House, Refusal, Routing, absolute, masks};
 use crate::dialect::Dialect;
 use crate::event::{Document, Fallback, Headers, SetIn};
 use crate::message::TextArrival;
@@ -166,7 +166,7 @@ impl<'a> Routing<'a> {
         let by = by.filter(|_| matches!(self.invite.caller, Caller::Client { .. }));
         let from = by.map_or(&self.invite.from_user, |client| &client.login);
         match recipient {
-            Some(Called::Number(number)) => self.text_to_number(number, (from, to), text),
+            Some(Called::Number(number)) => self.text_to_number(by, number, (from, to), text),
             Some(Called::Client(callee)) => {
                 if self.rows.account(callee.account)? != AccountStatus::Active {
                     let refusal = inactive(callee.account, &callee.login);
@@ -217,6 +217,7 @@ impl<'a> Routing<'a> {
 
     fn text_to_number(
         self,
+        by: Option<&Client>,
         number: &Number,
         (from, to): (&str, &str),
         (text, via): (&str, &str),
@@ -231,8 +232,16 @@ impl<'a> Routing<'a> {
         if self.invite.caller == Caller::Unknown && !number.public {
             return Ok(TextDecision::Challenge(Challenged::Stranger));
         }
-        let Some((document, dialect)) = self.text_document(number)? else {
-            return Ok(TextDecision::Refuse(no_application(number)));
+        let found = self.rows.mask(number.sid, self.trusted_from(by, number))?;
+        let (document, dialect, contact) = match found {
+            Some(found) => {
+                let (document, contact) = masks::text(found, text);
+                (document, DialectName::Twilio, contact)
+            }
+            None => match self.text_document(number)? {
+                Some((document, dialect)) => (document, dialect, None),
+                None => return Ok(TextDecision::Refuse(no_application(number))),
+            },
         };
         Ok(TextDecision::Run(Box::new(TextArrival {
             account: number.account,
@@ -244,6 +253,8 @@ impl<'a> Routing<'a> {
             via: via.to_owned(),
             document,
             dialect: Dialect::of(dialect),
+            contact,
+            interaction: None,
         })))
     }
 

@@ -157,6 +157,8 @@ fn arrival(dialect: DialectName) -> TextArrival {
             set_in: SetIn::NumberSms,
         },
         dialect: Dialect::of(dialect),
+        contact: None,
+        interaction: None,
     }
 }
 
