@@ -56,9 +56,6 @@ const FIELDS: &[Field<Service>] = &[
         "Always null: not supported.",
         |_, _| Value::Null,
     ),
-    maybe(["", "chat_instance_sid"], "Always null: not supported.", |_, _| {
-        Value::Null
-    }),
     text(
         ["unknownCallers", "unknown_callers"],
         "What happens to callers who are in no open session: `reject`, `announce` or `pin`.",
@@ -103,7 +100,7 @@ const FIELDS: &[Field<Service>] = &[
         |s, _| Value::Number(s.settings.retention_days),
     ),
     maybe(
-        ["accountEmail", ""],
+        ["accountEmail", "account_email"],
         "Address of the application's owner, as it was given.",
         |s, _| filled(&s.settings.account_email),
     ),
@@ -176,13 +173,13 @@ pub(super) static ROUTES: &[Route] = &[
     Route::post(CREATE, |c, a, _| Box::pin(create(c, a)))
         .within(RESTCOMM)
         .needs(Action::Create, KIND)
-        .params(&[NAME, SETTINGS, OF_APPLICATIONS])
+        .params(&[NAME, SETTINGS])
         .answers(Answers::One(&SERVICE))
         .doc("Creates an application."),
     Route::put(CHANGE, |c, a, sid| Box::pin(update(c, a, sid)))
         .within(RESTCOMM)
         .needs(Action::Modify, KIND)
-        .params(&[NEW_NAME, SETTINGS, OF_APPLICATIONS])
+        .params(&[NEW_NAME, SETTINGS])
         .answers(Answers::One(&SERVICE))
         .doc("Changes an application: what is not sent stays as it is."),
     Route::delete(CHANGE, |c, a, sid| Box::pin(delete(c, a, sid)))
@@ -198,7 +195,8 @@ pub(super) static ROUTES: &[Route] = &[
     Route::post(LIST, |c, a, _| Box::pin(create(c, a)))
         .within(TWILIO)
         .needs(Action::Create, KIND)
-        .params(&[NAME, SETTINGS, OF_SERVICES])
+        .params(&[NAME, SETTINGS])
+        .instead(INSTEAD)
         .answers(Answers::One(&SERVICE))
         .status([200, 201])
         .doc("Creates a service."),
@@ -210,7 +208,8 @@ pub(super) static ROUTES: &[Route] = &[
     Route::post(ONE, |c, a, sid| Box::pin(update(c, a, sid)))
         .within(TWILIO)
         .needs(Action::Modify, KIND)
-        .params(&[NEW_NAME, SETTINGS, OF_SERVICES])
+        .params(&[NEW_NAME, SETTINGS])
+        .instead(INSTEAD)
         .answers(Answers::One(&SERVICE))
         .doc("Changes a service: what is not sent stays as it is."),
     Route::delete(ONE, |c, a, sid| Box::pin(delete(c, a, sid)))
@@ -254,22 +253,13 @@ const SETTINGS: &[Param] = both! {
     "How many interactions a session may have; 0, if not given, for no limit.";
     "retentionDays" | "RetentionDays": Is::Number,
     "How long a closed session is kept with its participants and interactions, in days, from 1 to 3650; 90 if not given.";
+    "accountEmail" | "AccountEmail": Is::Text,
+    "Address of the application's owner; it is only kept.";
+    "interceptCallbackUrl" | "InterceptCallbackUrl": Is::Text,
+    "Refused with 62606: calls and texts are never held back until an application has answered.";
 };
-const OF_APPLICATIONS: &[Param] = &[param(
-    "accountEmail",
-    Is::Text,
-    "Address of the application's owner; it is only kept.",
-)
-.within(RESTCOMM)];
-const OF_SERVICES: &[Param] = &[
-    param(
-        "InterceptCallbackUrl",
-        Is::Text,
-        "Refused with 62606: calls and texts are never held back until an application has answered.",
-    )
-    .within(TWILIO),
-    param("ChatInstanceSid", Is::Text, "Refused with 62606: there are no chats.").within(TWILIO),
-];
+/// What Twilio has besides.
+const INSTEAD: &[(&str, &str)] = &[("ChatInstanceSid", "there are no chats")];
 
 async fn list(context: &Context<'_>, account: &Account) -> Answer {
     let page = Page::read(context)?;
@@ -340,13 +330,12 @@ pub(super) fn taken(failure: StoreError, name: &str) -> Failure {
 fn change(context: &Context<'_>, service: &mut Service) -> Result<(), Failure> {
     let params = &context.params;
     let named = |names: [&'static str; 2]| context.dialect.pick(names);
-    for name in ["InterceptCallbackUrl", "ChatInstanceSid"] {
-        if params.filled(name).is_some() {
-            let text = format!(
-                "{name}: this is not supported; CallbackUrl receives each interaction when it is over, and UnknownCallers decides about strangers"
-            );
-            return Err(Failure::of(error::MASK_UNSUPPORTED).saying(text));
-        }
+    let name = named(["interceptCallbackUrl", "InterceptCallbackUrl"]);
+    if params.filled(name).is_some() {
+        let text = format!(
+            "{name}: this is not supported; CallbackUrl receives each interaction when it is over, and UnknownCallers decides about strangers"
+        );
+        return Err(Failure::of(error::MASK_UNSUPPORTED).saying(text));
     }
     if let Some(name) = params.name(named(["name", "UniqueName"]))? {
         if name.trim().is_empty() {
@@ -390,7 +379,7 @@ fn change(context: &Context<'_>, service: &mut Service) -> Result<(), Failure> {
     if let Some(record) = params.flag(named(["record", "Record"]))? {
         settings.record = record;
     }
-    if let Some(email) = params.get("accountEmail") {
+    if let Some(email) = params.get(named(["accountEmail", "AccountEmail"])) {
         email.trim().clone_into(&mut settings.account_email);
     }
     let name = named(["announcement", "Announcement"]);
