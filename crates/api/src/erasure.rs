@@ -132,6 +132,8 @@ pub async fn erase(
     }
     let [verifications, safe_numbers, pending] = store.erase_verifications(&person, now).await?;
     tally.not_over += pending;
+    let [participants, open] = store.erase_participants(&person, now).await?;
+    tally.not_over += open;
     let [caller_ids, entries] = store.erase_elsewhere(&person).await?;
     let [traces, notifications, callbacks, waiting] = tally.lanes;
     Ok(Erased {
@@ -145,6 +147,7 @@ pub async fn erase(
             ("emails", tally.emails),
             ("verifications", verifications),
             ("safe_numbers", safe_numbers),
+            ("participants", participants),
             ("recordings", tally.recordings),
             ("traces", traces),
             ("notifications", notifications),
