@@ -338,3 +338,78 @@ async fn a_session_ends_when_its_time_is_over_and_its_account_is_closed() {
     assert_eq!(closed.reason.as_deref(), Some("account-closed"));
     assert_eq!(closed.status, masking::Status::Closed);
 }
+
+/// A participant keeps its number as long as its session is open; then it has a pseudonym.
+#[tokio::test]
+async fn the_erasure_of_a_number_covers_participants() {
+    let server = Server::start().await;
+    let p = server.account("p", server.admin).await;
+    let who = of("p");
+    let service = service(&server, &who, 1, "").await;
+    let path = session(&server, &who, &service, "").await;
+    let ann = shown(&join(&server, &who, &path, ANN).await);
+    let ben = shown(&join(&server, &who, &path, BEN).await);
+    let erase = async || {
+        let path = format!("/Accounts/{p}/Erasures.json");
+        let form = format!("PhoneNumber={ANN}");
+        server.post(&who, &path, &form).await.json()
+    };
+    let receipt = erase().await;
+    assert_eq!((&receipt["participants"], &receipt["not_over"]), (&0.into(), &1.into()));
+    server.post(&who, &path, "Status=closed").await.is(200);
+    let receipt = erase().await;
+    assert_eq!((&receipt["participants"], &receipt["not_over"]), (&1.into(), &0.into()));
+    let read = async |one: &Value| {
+        let own = format!("{path}/Participants/{}", sid(one));
+        shown(&server.get(&who, &own).await)["identifier"].clone()
+    };
+    assert_eq!(read(&ann).await, receipt["pseudonym"]);
+    assert_eq!(read(&ben).await, "+49170000202");
+}
+
+/// Someone who calls from another number enters the PIN of a participant, and reaches the other one.
+#[tokio::test]
+async fn a_pin_stands_for_the_number_of_a_participant() {
+    let server = Server::start().await;
+    let who = server.admin();
+    let service = service(&server, &who, 1, "UnknownCallers=pin").await;
+    let path = session(&server, &who, &service, "").await;
+    let form = format!("Identifier={ANN}&Pin=471147");
+    let joined = server.post(&who, &format!("{path}/Participants"), &form).await;
+    joined.is(201);
+    assert_eq!(shown(&joined)["has_pin"], true);
+    assert!(!joined.body.contains("471147"), "{}", joined.body);
+    join(&server, &who, &path, BEN).await.is(201);
+    // Two participants with one mask have different PINs.
+    let second = session(&server, &who, &service, "").await;
+    let form = "Identifier=%2B49170000303&Pin=471147";
+    let refused = server.post(&who, &format!("{second}/Participants"), form).await;
+    refused.is(400);
+    assert!(refused.body.contains("has this PIN"), "{}", refused.body);
+
+    let mask: model::NumberSid = shown(&joined)["proxy_identifier_sid"].as_str().unwrap().parse().unwrap();
+    let query = masking::pin_query(mask);
+    let signature = server.store.key().sign(masking::PIN, &query);
+    let call = model::CallSid::from_bytes([7; 16]);
+    let enter = async |signature: &str, pin: &str| {
+        let path = format!("{}?{query}&Signature={signature}", masking::PIN_PATH);
+        let form = format!("CallSid={call}&Digits={pin}");
+        server.ask("POST", None, &path, &[], &form).await.body
+    };
+    assert!(enter("forged", "471147").await.contains("<Hangup/>"));
+    let wrong = enter(&signature, "1234").await;
+    assert!(wrong.contains("<Say>") && !wrong.contains("<Dial"), "{wrong}");
+    let right = enter(&signature, "471147").await;
+    assert!(right.contains("<Number>+49170000202</Number>"), "{right}");
+    assert!(!right.contains("170000101"), "{right}");
+    let list = shown(&server.get(&who, &format!("{path}/Interactions")).await);
+    assert_eq!(list["interactions"][0]["inbound_resource_sid"], call.to_string());
+    assert_eq!(list["interactions"][0]["status"], "in-progress");
+    let own = format!("{path}/Interactions/{}", sid(&list["interactions"][0]));
+    server.delete(&who, &own).await.is(409);
+    // After too many wrong ones, the right one is not taken any more.
+    for _ in 0..19 {
+        enter(&signature, "1234").await;
+    }
+    assert!(!enter(&signature, "471147").await.contains("<Dial"));
+}

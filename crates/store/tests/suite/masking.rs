@@ -20,7 +20,7 @@ use super::values::*;
 const POOL: usize = 5;
 const TTL_S: i64 = 600;
 const PEOPLE: usize = 4;
-const STEPS: usize = 9;
+const STEPS: usize = 8;
 
 fn start() -> Timestamp {
     Timestamp(1_700_000_000_000_000)
