@@ -19,8 +19,8 @@ CREATE TABLE mask_numbers (
     created BIGINT NOT NULL,
     updated BIGINT NOT NULL
 );
-CREATE INDEX mask_numbers_account ON mask_numbers (account, created, sid);
-CREATE INDEX mask_numbers_service ON mask_numbers (service, created, sid);
+CREATE INDEX mask_numbers_list ON mask_numbers (account, service, created, sid);
+CREATE INDEX mask_numbers_service ON mask_numbers (service);
 -- Sessions. `expires` is when one ends unless something happens in it.
 CREATE TABLE mask_sessions (
     sid TEXT PRIMARY KEY,
@@ -41,8 +41,7 @@ CREATE TABLE mask_sessions (
     updated BIGINT NOT NULL
 );
 CREATE UNIQUE INDEX mask_sessions_name ON mask_sessions (service, name);
-CREATE INDEX mask_sessions_account ON mask_sessions (account, created, sid);
-CREATE INDEX mask_sessions_service ON mask_sessions (service, created, sid);
+CREATE INDEX mask_sessions_list ON mask_sessions (account, service, created, sid);
 CREATE INDEX mask_sessions_expires ON mask_sessions (expires) WHERE status <> 'closed';
 CREATE INDEX mask_sessions_ended ON mask_sessions (ended) WHERE ended IS NOT NULL;
 -- Participants. `pair` is the mask and the real number while the session is open, so that no call has two meanings; null from
@@ -62,7 +61,6 @@ CREATE TABLE mask_participants (
     updated BIGINT NOT NULL
 );
 CREATE UNIQUE INDEX mask_participants_pair ON mask_participants (pair);
-CREATE INDEX mask_participants_account ON mask_participants (account, created, sid);
 CREATE INDEX mask_participants_session ON mask_participants (session, created, sid);
 CREATE INDEX mask_participants_mask ON mask_participants (mask) WHERE pair IS NOT NULL;
 CREATE INDEX mask_participants_number ON mask_participants (phone_number, mask, created);
@@ -85,6 +83,6 @@ CREATE TABLE mask_interactions (
     updated BIGINT NOT NULL,
     ended BIGINT
 );
-CREATE INDEX mask_interactions_account ON mask_interactions (account, created, sid);
-CREATE INDEX mask_interactions_session ON mask_interactions (session, created, sid);
+CREATE INDEX mask_interactions_list ON mask_interactions (account, session, created, sid);
+CREATE INDEX mask_interactions_session ON mask_interactions (session);
 CREATE INDEX mask_interactions_open ON mask_interactions (created, sid) WHERE ended IS NULL;

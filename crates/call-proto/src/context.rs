@@ -8,8 +8,8 @@ use std::time::Duration;
 use model::address::redacted;
 use model::record::Notification;
 use model::{
-    AccountSid, CallSid, EmailSid, EventSid, InstanceSid, Lane as Owner, Level,
-    InteractionSid, LiveTranscriptionSid, MessageSid, NotificationSid, QueueSid, RecordingSid, SessionSid,
+    AccountSid, CallSid, EmailSid, EventSid, InstanceSid, InteractionSid, Lane as Owner, Level,
+    LiveTranscriptionSid, MessageSid, NotificationSid, QueueSid, RecordingSid, SessionSid,
     StreamSid, Timestamp,
 };
 

@@ -454,7 +454,7 @@ impl<'a> Routing<'a> {
         if self.invite.caller == Caller::Unknown && !number.public {
             return Ok(Verdict::Challenge(Challenged::Stranger));
         }
-        if let Some(found) = self.rows.mask(number.sid, self.trusted_from(by, number))? {
+        if let Some(found) = self.masked(by, number)? {
             return Ok(masks::call(number, found));
         }
         if !has_application(&number.voice) {

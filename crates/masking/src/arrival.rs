@@ -148,7 +148,10 @@ mod tests {
     }
 
     fn found() -> Found {
-        let (account, service) = (AccountSid::from_bytes([1; 16]), MaskServiceSid::from_bytes([2; 16]));
+        let (account, service) = (
+            AccountSid::from_bytes([1; 16]),
+            MaskServiceSid::from_bytes([2; 16]),
+        );
         Found {
             service: Service {
                 sid: service,
@@ -208,13 +211,21 @@ mod tests {
         type Change = fn(&mut Found);
         let table: &[(Change, Kind, Why)] = &[
             (|f| f.talk = None, Kind::Voice, Why::NoSession),
-            (|f| f.at = Timestamp(60_000_000), Kind::Voice, Why::NoSession),
+            (
+                |f| f.at = Timestamp(60_000_000),
+                Kind::Voice,
+                Why::NoSession,
+            ),
             (
                 |f| f.talk.as_mut().unwrap().session.status = Status::Closed,
                 Kind::Message,
                 Why::NoSession,
             ),
-            (|f| f.talk.as_mut().unwrap().other = None, Kind::Voice, Why::Alone),
+            (
+                |f| f.talk.as_mut().unwrap().other = None,
+                Kind::Voice,
+                Why::Alone,
+            ),
             (
                 |f| f.talk.as_mut().unwrap().session.mode = Mode::MessageOnly,
                 Kind::Voice,

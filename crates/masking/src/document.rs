@@ -122,7 +122,10 @@ mod tests {
         assert_eq!(call(&settings, &connection()), expected);
         settings.record = true;
         let recorded = call(&settings, &connection());
-        assert!(recorded.contains(" record=\"record-from-answer\">"), "{recorded}");
+        assert!(
+            recorded.contains(" record=\"record-from-answer\">"),
+            "{recorded}"
+        );
     }
 
     #[test]

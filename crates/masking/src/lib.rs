@@ -17,14 +17,10 @@ mod report;
 mod settings;
 mod words;
 
-pub use arrival::{
-    Connection, Contact, Found, Kind, PIN, PIN_PATH, Talk, Why, decide, pin_query,
-};
+pub use arrival::{Connection, Contact, Found, Kind, PIN, PIN_PATH, Talk, Why, decide, pin_query};
 pub use pool::{Candidate, NoMask, choose};
-pub use records::{
-    Interaction, Participant, PoolNumber, Service, Session, State, pair, reason,
-};
+pub use records::Status;
+pub use records::{Interaction, Participant, PoolNumber, Service, Session, State, pair, reason};
 pub use report::report;
 pub use settings::{Bounds, Geo, Mode, Selection, Settings, Strangers};
-pub use records::Status;
 pub use words::UnknownWord;

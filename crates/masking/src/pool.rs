@@ -78,7 +78,11 @@ pub fn choose<'c>(
     if let Some(wanted) = wanted {
         let found = candidates.iter().find(|one| one.number.sid == wanted);
         let found = found.ok_or(NoMask::NotInPool)?;
-        return if found.is_taken { Err(NoMask::Taken) } else { Ok(found) };
+        return if found.is_taken {
+            Err(NoMask::Taken)
+        } else {
+            Ok(found)
+        };
     }
     let near = |one: &&Candidate| {
         !one.number.is_reserved && settings.geo.allows(&one.number.phone_number, number)
@@ -167,7 +171,11 @@ mod tests {
         one
     }
 
-    fn chosen(settings: &Settings, pool: &[Candidate], wanted: Option<u8>) -> Result<String, NoMask> {
+    fn chosen(
+        settings: &Settings,
+        pool: &[Candidate],
+        wanted: Option<u8>,
+    ) -> Result<String, NoMask> {
         let wanted = wanted.map(|last| NumberSid::from_bytes([last; 16]));
         let found = choose(settings, pool, ANN, wanted)?;
         Ok(found.number.phone_number.clone())
@@ -185,17 +193,33 @@ mod tests {
         let table = [
             (&prefer, vec![candidate(far), candidate(near)], near),
             (&prefer, vec![had(far, 5), candidate(near)], far),
-            (&prefer, vec![had(far, 5), had(near, 4), candidate(third)], far),
+            (
+                &prefer,
+                vec![had(far, 5), had(near, 4), candidate(third)],
+                far,
+            ),
             (&avoid, vec![had(near, 5), candidate(far)], far),
             (&avoid, vec![had(near, 4), had(far, 5)], near),
             (&avoid, vec![had(near, 5), had(far, 4)], far),
             (&prefer, vec![taken(near), candidate(far)], far),
             (&prefer, vec![reserved(near), candidate(far)], far),
-            (&prefer, vec![busy("+12125550001", 2), busy("+12125550002", 1)], "+12125550002"),
-            (&prefer, vec![candidate("+12125550002"), candidate("+12125550001")], "+12125550001"),
+            (
+                &prefer,
+                vec![busy("+12125550001", 2), busy("+12125550002", 1)],
+                "+12125550002",
+            ),
+            (
+                &prefer,
+                vec![candidate("+12125550002"), candidate("+12125550001")],
+                "+12125550001",
+            ),
         ];
         for (settings, pool, expected) in table {
-            assert_eq!(chosen(settings, &pool, None).as_deref(), Ok(expected), "{pool:?}");
+            assert_eq!(
+                chosen(settings, &pool, None).as_deref(),
+                Ok(expected),
+                "{pool:?}"
+            );
         }
     }
 
@@ -203,7 +227,10 @@ mod tests {
     fn a_requested_number_may_be_reserved_and_far_away() {
         let settings = Settings::default();
         let pool = [reserved("+4930555001"), taken("+12025550002")];
-        assert_eq!(chosen(&settings, &pool, Some(b'1')).as_deref(), Ok("+4930555001"));
+        assert_eq!(
+            chosen(&settings, &pool, Some(b'1')).as_deref(),
+            Ok("+4930555001")
+        );
         assert_eq!(chosen(&settings, &pool, Some(b'2')), Err(NoMask::Taken));
         assert_eq!(chosen(&settings, &pool, Some(b'3')), Err(NoMask::NotInPool));
     }
@@ -211,17 +238,30 @@ mod tests {
     #[test]
     fn the_refusal_names_the_size_that_the_pool_needs() {
         let settings = Settings::default();
-        let pool = [taken("+12025550001"), taken("+12025550002"), candidate("+4930555003")];
+        let pool = [
+            taken("+12025550001"),
+            taken("+12025550002"),
+            candidate("+4930555003"),
+        ];
         let refused = chosen(&settings, &pool, None).unwrap_err();
         assert_eq!(refused, NoMask::Exhausted { have: 2, needed: 3 });
         assert!(refused.to_string().contains("at least 3"), "{refused}");
         let abroad = chosen(&settings, &pool[2..], None).unwrap_err();
-        assert_eq!(abroad, NoMask::NoneNear { have: 1, geo: "country" });
+        assert_eq!(
+            abroad,
+            NoMask::NoneNear {
+                have: 1,
+                geo: "country"
+            }
+        );
         let anywhere = Settings {
             geo: Geo::Any,
             ..Settings::default()
         };
         assert_eq!(chosen(&anywhere, &pool, None).as_deref(), Ok("+4930555003"));
-        assert_eq!(chosen(&settings, &[candidate(ANN)], None), Err(NoMask::OwnNumber));
+        assert_eq!(
+            chosen(&settings, &[candidate(ANN)], None),
+            Err(NoMask::OwnNumber)
+        );
     }
 }

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use model::{
-    AccountSid, InteractionSid, MaskServiceSid, MaskSessionSid, NumberSid, ParticipantSid, Timestamp,
+    AccountSid, InteractionSid, MaskServiceSid, MaskSessionSid, NumberSid, ParticipantSid,
+    Timestamp,
 };
 
 use crate::arrival::Kind;
@@ -116,8 +117,9 @@ impl Session {
     #[must_use]
     pub fn expires(&self) -> Option<Timestamp> {
         let ttl = u64::try_from(self.ttl_s).unwrap_or(0);
-        let by_ttl = (ttl > 0)
-            .then(|| self.last.unwrap_or(self.created).max(self.created) + Duration::from_secs(ttl));
+        let by_ttl = (ttl > 0).then(|| {
+            self.last.unwrap_or(self.created).max(self.created) + Duration::from_secs(ttl)
+        });
         self.expiry.or(by_ttl)
     }
 

@@ -24,8 +24,14 @@ pub fn report(interaction: &Interaction) -> Vec<(String, String)> {
         ("interactionType", interaction.kind.to_string()),
         ("interactionStatus", interaction.state.to_string()),
         ("interactionData", data),
-        ("interactionDateCreated", interaction.created.iso8601_seconds()),
-        ("interactionDateUpdated", interaction.updated.iso8601_seconds()),
+        (
+            "interactionDateCreated",
+            interaction.created.iso8601_seconds(),
+        ),
+        (
+            "interactionDateUpdated",
+            interaction.updated.iso8601_seconds(),
+        ),
         ("inboundParticipantSid", interaction.from.to_string()),
         ("inboundResourceSid", interaction.inbound.clone()),
         ("inboundResourceType", resource.to_owned()),
@@ -33,7 +39,10 @@ pub fn report(interaction: &Interaction) -> Vec<(String, String)> {
         ("outboundParticipantSid", interaction.to.to_string()),
         ("outboundResourceSid", maybe(&interaction.outbound)),
         ("outboundResourceType", resource.to_owned()),
-        ("outboundResourceStatus", maybe(&interaction.outbound_status)),
+        (
+            "outboundResourceStatus",
+            maybe(&interaction.outbound_status),
+        ),
     ];
     params
         .into_iter()

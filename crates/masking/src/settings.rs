@@ -95,15 +95,30 @@ pub struct Bounds {
 
 impl Bounds {
     /// Of a time to live, in seconds: up to ten years.
-    pub const TTL: Self = Self { least: 0, most: 315_360_000 };
+    pub const TTL: Self = Self {
+        least: 0,
+        most: 315_360_000,
+    };
     /// Of the length of a call, in seconds.
-    pub const TIME_LIMIT: Self = Self { least: 1, most: 86_400 };
+    pub const TIME_LIMIT: Self = Self {
+        least: 1,
+        most: 86_400,
+    };
     /// Of the ring time, in seconds.
-    pub const TIMEOUT: Self = Self { least: 5, most: 600 };
+    pub const TIMEOUT: Self = Self {
+        least: 5,
+        most: 600,
+    };
     /// Of the number of interactions.
-    pub const INTERACTIONS: Self = Self { least: 0, most: 1_000_000 };
+    pub const INTERACTIONS: Self = Self {
+        least: 0,
+        most: 1_000_000,
+    };
     /// Of the days for which closed sessions are kept.
-    pub const RETENTION: Self = Self { least: 1, most: 3_650 };
+    pub const RETENTION: Self = Self {
+        least: 1,
+        most: 3_650,
+    };
 
     /// The value, if it is within these bounds.
     ///

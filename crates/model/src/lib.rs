@@ -40,7 +40,13 @@ pub use error::{ErrorEntry, Level};
 pub use lane::Lane;
 pub use message_route::{Forwarding, MessageRoute};
 pub use sid::{
-    AccountSid, ApplicationSid, AuditSid, CallSid, ClientSid, ConferenceSid, EmailSid, EventSid, ExtensionSid, GatewaySid, GeolocationSid, InstanceSid, InteractionSid, KeySid, LiveTranscriptionSid, MaskServiceSid, MaskSessionSid, MessageRouteSid, MessageSid, NotificationSid, NumberSid, OrganizationSid, ParticipantSid, ProfileSid, QueueSid, RecordingSid, ServerSid, SessionSid, SidError, SiprecSid, StreamSid, TranscriptionSid, UsageTriggerSid, VerificationSid, VerifyAttemptSid, VerifyBucketSid, VerifyLimitSid, VerifySafeSid, VerifyServiceSid,
+    AccountSid, ApplicationSid, AuditSid, CallSid, ClientSid, ConferenceSid, EmailSid, EventSid,
+    ExtensionSid, GatewaySid, GeolocationSid, InstanceSid, InteractionSid, KeySid,
+    LiveTranscriptionSid, MaskServiceSid, MaskSessionSid, MessageRouteSid, MessageSid,
+    NotificationSid, NumberSid, OrganizationSid, ParticipantSid, ProfileSid, QueueSid,
+    RecordingSid, ServerSid, SessionSid, SidError, SiprecSid, StreamSid, TranscriptionSid,
+    UsageTriggerSid, VerificationSid, VerifyAttemptSid, VerifyBucketSid, VerifyLimitSid,
+    VerifySafeSid, VerifyServiceSid,
 };
 pub use source::Source;
 pub use status::{

@@ -8,9 +8,9 @@ use model::record::{
     Refusal, StartedRecording, Transcription,
 };
 use model::{
-    CallSid, CallStatus, ConferenceSid, ConferenceStatus, EventSid, HangupBy, InstanceSid, InteractionSid, Lane,
-    MessageSid, MessageStatus, OrganizationSid, QueueSid, RecordingSid, RecordingStatus, ServerSid,
-    Timestamp,
+    CallSid, CallStatus, ConferenceSid, ConferenceStatus, EventSid, HangupBy, InstanceSid,
+    InteractionSid, Lane, MessageSid, MessageStatus, OrganizationSid, QueueSid, RecordingSid,
+    RecordingStatus, ServerSid, Timestamp,
 };
 
 use crate::{DeliveryFilter, MessagePart};

@@ -18,19 +18,23 @@ use crate::filter::{Rows, Scope, Window};
 use crate::sql::{Sql, args};
 use crate::{Result, Store};
 
-pub(crate) use interactions::{add_interaction, insert_interaction, name_outbound};
 pub use interactions::Ended;
+pub(crate) use interactions::{add_interaction, insert_interaction, name_outbound};
 use rows::{NUMBERS, SERVICES, number_args, read_number, read_service, service_args};
 pub use sessions::SessionFilter;
-pub(crate) use write::{Write, apply, close_of_account};
 pub use write::NotJoined;
+pub(crate) use write::{Write, apply, close_of_account};
 
 impl Store {
     /// Services of an account, newest first.
     ///
     /// # Errors
     /// As reported by the database.
-    pub async fn mask_services(&self, account: AccountSid, window: &Window) -> Result<Rows<Service>> {
+    pub async fn mask_services(
+        &self,
+        account: AccountSid,
+        window: &Window,
+    ) -> Result<Rows<Service>> {
         let scope = Some(Scope::Own(account));
         self.newest(&SERVICES, scope, window, |_| {}, read_service)
             .await
@@ -93,25 +97,17 @@ impl Store {
     ///
     /// # Errors
     /// As reported by the database.
-    pub async fn mask_numbers(&self, service: &Service, window: &Window) -> Result<Rows<PoolNumber>> {
+    pub async fn mask_numbers(
+        &self,
+        service: &Service,
+        window: &Window,
+    ) -> Result<Rows<PoolNumber>> {
         let scope = Some(Scope::Own(service.account));
         let fill = |conditions: &mut crate::query::Conditions| {
             conditions.add(" AND service = ?", service.sid);
         };
-        self.newest(&NUMBERS, scope, window, fill, read_number).await
-    }
-
-    /// The numbers of all pools of an account, newest first.
-    ///
-    /// # Errors
-    /// As reported by the database.
-    pub async fn all_mask_numbers(
-        &self,
-        account: AccountSid,
-        window: &Window,
-    ) -> Result<Rows<PoolNumber>> {
-        let scope = Some(Scope::Own(account));
-        self.newest(&NUMBERS, scope, window, |_| {}, read_number).await
+        self.newest(&NUMBERS, scope, window, fill, read_number)
+            .await
     }
 
     /// A number of a pool.

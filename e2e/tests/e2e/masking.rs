@@ -21,6 +21,8 @@ struct Carrier {
     server: SocketAddr,
     seen: Vec<String>,
     sent: u32,
+    /// Whether it refuses calls, naming the called party.
+    is_busy: bool,
 }
 
 impl Carrier {
@@ -37,7 +39,12 @@ impl Carrier {
     }
 
     /// Sends a request of a party with all the headers that could give its number away; returns its Call-ID.
-    fn request(&mut self, method: &str, (from, to): (&str, &str), body: (&str, &str)) -> anyhow::Result<String> {
+    fn request(
+        &mut self,
+        method: &str,
+        (from, to): (&str, &str),
+        body: (&str, &str),
+    ) -> anyhow::Result<String> {
         self.sent += 1;
         let (n, own) = (self.sent, self.socket.local_addr()?);
         let call_id = format!("call-{n}-of-carrier");
@@ -66,10 +73,15 @@ impl Carrier {
 
     /// Ends a call that it has placed.
     fn bye(&mut self, call_id: &str) -> anyhow::Result<()> {
-        let answer = self.of(call_id).into_iter().find(|one| one.starts_with("SIP/2.0 200"));
+        let answer = self
+            .of(call_id)
+            .into_iter()
+            .find(|one| one.starts_with("SIP/2.0 200"));
         let answer = answer.context("the call was not answered")?.to_owned();
         let own = self.socket.local_addr()?;
-        let contact = Self::header(&answer, "Contact").trim_matches(['<', '>']).to_owned();
+        let contact = Self::header(&answer, "Contact")
+            .trim_matches(['<', '>'])
+            .to_owned();
         let target = contact.split('>').next().unwrap_or_default();
         let bye = format!(
             "BYE {target} SIP/2.0\r\nVia: SIP/2.0/UDP {own};branch=z9hG4bK-bye-{call_id};rport\r\nMax-Forwards: 70\r\n\
@@ -130,11 +142,25 @@ impl Carrier {
                     m=audio 40002 RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\n"
                 .to_owned();
         }
-        let vias: Vec<&str> = request.lines().filter(|line| line.starts_with("Via:")).collect();
+        let vias: Vec<&str> = request
+            .lines()
+            .filter(|line| line.starts_with("Via:"))
+            .collect();
         let to = Self::header(request, "To");
-        let tag = if to.contains(";tag=") { "" } else { ";tag=carrier" };
+        let tag = if to.contains(";tag=") {
+            ""
+        } else {
+            ";tag=carrier"
+        };
+        let is_invite = request.starts_with("INVITE ");
+        let status = match is_invite && self.is_busy {
+            true => {
+                format!("486 {to} is busy\r\nReason: Q.850;cause=17;text=\"{to}\"\r\nX-Party: {to}")
+            }
+            false => "200 OK".to_owned(),
+        };
         let response = format!(
-            "SIP/2.0 200 OK\r\n{vias}\r\nFrom: {from}\r\nTo: {to}{tag}\r\nCall-ID: {call_id}\r\nCSeq: {cseq}\r\n\
+            "SIP/2.0 {status}\r\n{vias}\r\nFrom: {from}\r\nTo: {to}{tag}\r\nCall-ID: {call_id}\r\nCSeq: {cseq}\r\n\
              Contact: <sip:{own}>\r\n{kind}Content-Length: {length}\r\n\r\n{body}",
             vias = vias.join("\r\n"),
             from = Self::header(request, "From"),
@@ -172,7 +198,10 @@ impl Carrier {
             message.starts_with(&start)
         })?;
         let from = Self::header(&request, "From").to_owned();
-        let user = from.split("sip:").nth(1).and_then(|rest| rest.split('@').next());
+        let user = from
+            .split("sip:")
+            .nth(1)
+            .and_then(|rest| rest.split('@').next());
         let user = user.context("From has no user part")?.to_owned();
         Ok((Self::header(&request, "Call-ID").to_owned(), user))
     }
@@ -190,18 +219,27 @@ impl Scene {
     fn new(more: &str) -> anyhow::Result<Self> {
         let socket = Carrier::bind()?;
         let own = socket.local_addr()?;
-        let config = format!("[[trunk]]\nname = 'carrier'\nuri = 'sip:{own}'\naddresses = ['127.0.0.1']\n");
+        let config =
+            format!("[[trunk]]\nname = 'carrier'\nuri = 'sip:{own}'\naddresses = ['127.0.0.1']\n");
         let server = Options::default().config(&config).start()?;
         let app = App::start()?;
         app.on("/told", Reply::status(200));
         let rest = server.rest();
         let callback = app.url("/told");
-        let service = create(&rest, "/v1/Services", &[("UniqueName", "rides"), ("CallbackUrl", &callback)])?;
+        let service = create(
+            &rest,
+            "/v1/Services",
+            &[("UniqueName", "rides"), ("CallbackUrl", &callback)],
+        )?;
         let service = format!("/v1/Services/{}", text(&service, "sid"));
         for mask in MASKS {
             // What the number itself says does not count while it is a mask.
             rest.number(mask, &app.url("/own"))?;
-            create(&rest, &format!("{service}/PhoneNumbers"), &[("PhoneNumber", mask)])?;
+            create(
+                &rest,
+                &format!("{service}/PhoneNumbers"),
+                &[("PhoneNumber", mask)],
+            )?;
         }
         let both = format!("[{{\"Identifier\":\"{ANN}\"}},{{\"Identifier\":\"{BEN}\"}}]");
         let form = [("Participants", both.as_str())];
@@ -212,6 +250,7 @@ impl Scene {
             server: server.sip_udp()?,
             seen: Vec::new(),
             sent: 0,
+            is_busy: false,
         };
         Ok(Self {
             server,
@@ -223,10 +262,16 @@ impl Scene {
 
     /// The mask of a party.
     fn mask(&self, party: &str) -> anyhow::Result<String> {
-        let list = read(&self.server.rest(), &format!("{}/Participants", self.session))?;
+        let list = read(
+            &self.server.rest(),
+            &format!("{}/Participants", self.session),
+        )?;
         let all = list["participants"].as_array().cloned().unwrap_or_default();
         let own = all.iter().find(|one| one["identifier"] == party);
-        Ok(text(own.with_context(|| format!("{list}"))?, "proxy_identifier"))
+        Ok(text(
+            own.with_context(|| format!("{list}"))?,
+            "proxy_identifier",
+        ))
     }
 
     /// Waits until the session has as many interactions, all of which have ended.
@@ -249,7 +294,11 @@ fn text(value: &Value, name: &str) -> String {
 fn create(rest: &Rest, path: &str, form: &[(&str, &str)]) -> anyhow::Result<Value> {
     let answer = rest.send("POST", path, Some(&e2e::http::form(form)))?;
     let text = String::from_utf8_lossy(&answer.body).into_owned();
-    ensure!(answer.start.contains(" 201 "), "{path}: {} {text}", answer.start);
+    ensure!(
+        answer.start.contains(" 201 "),
+        "{path}: {} {text}",
+        answer.start
+    );
     Ok(serde_json::from_str(&text)?)
 }
 
@@ -294,7 +343,9 @@ fn talk(scene: &mut Scene, (caller, called): (&str, &str), mask: &str) -> anyhow
 fn say(scene: &mut Scene, (sender, other): (&str, &str), mask: &str) -> anyhow::Result<String> {
     scene.carrier.seen.clear();
     let words = "I am <here> & waiting";
-    let out = scene.carrier.request("MESSAGE", (sender, mask), ("text/plain", words))?;
+    let out = scene
+        .carrier
+        .request("MESSAGE", (sender, mask), ("text/plain", words))?;
     let (other_id, shown) = scene.carrier.reached("MESSAGE", other)?;
     scene.carrier.until("202 for the sender", |message| {
         message.starts_with("SIP/2.0 202") && Carrier::header(message, "Call-ID") == out
@@ -321,24 +372,44 @@ fn neither_party_learns_the_number_of_the_other() -> anyhow::Result<()> {
     ensure!(shown == anns, "ann saw {shown}, not {anns}");
 
     let all = scene.interactions(4)?;
-    ensure!(all.iter().all(|one| one["status"] == "completed"), "{all:#?}");
+    ensure!(
+        all.iter().all(|one| one["status"] == "completed"),
+        "{all:#?}"
+    );
     let told = scene.app.wait_for("/told", 4, SOON)?;
     ensure!(told.len() == 4, "{told:#?}");
     for asked in &told {
-        ensure!(asked.param("interactionStatus") == Some("completed"), "{asked:?}");
+        ensure!(
+            asked.param("interactionStatus") == Some("completed"),
+            "{asked:?}"
+        );
         let shown = format!("{asked:?}");
         for number in [ANN, BEN] {
             ensure!(!shown.contains(number.trim_start_matches('+')), "{shown}");
         }
     }
-    ensure!(scene.app.requests("/own").is_empty(), "the number's own address was asked");
+    ensure!(
+        scene.app.requests("/own").is_empty(),
+        "the number's own address was asked"
+    );
+
+    // Ben's phone is busy, and its provider says whose it is.
+    scene.carrier.seen.clear();
+    scene.carrier.is_busy = true;
+    let out = scene.carrier.invite(ANN, &anns)?;
+    scene.carrier.until("a refusal", |message| {
+        Carrier::header(message, "Call-ID") == out && message.starts_with("SIP/2.0 486")
+    })?;
+    hides(&scene.carrier.of(&out), BEN)?;
+    let all = scene.interactions(5)?;
+    ensure!(all[0]["status"] == "failed", "{all:#?}");
 
     // A stranger is rejected, and learns nothing.
     scene.carrier.seen.clear();
     let out = scene.carrier.invite("+49170000000303", &anns)?;
     let refused = scene.carrier.until("a refusal", |message| {
-        Carrier::header(message, "Call-ID") == out && message.starts_with("SIP/2.0 6")
-            || message.starts_with("SIP/2.0 4")
+        let is_refusal = message.starts_with("SIP/2.0 6") || message.starts_with("SIP/2.0 4");
+        Carrier::header(message, "Call-ID") == out && is_refusal
     })?;
     hides(&[&refused], ANN)?;
     hides(&[&refused], BEN)?;

@@ -111,7 +111,10 @@ fn url(view: View<'_>, path: &str) -> String {
 fn shown_service(view: View<'_>, sid: MaskServiceSid) -> Value {
     let text = sid.to_string();
     let digits = text.trim_start_matches(MaskServiceSid::PREFIX);
-    Value::Text(view.dialect.pick([format!("{APPLICATION}{digits}"), text.clone()]))
+    Value::Text(
+        view.dialect
+            .pick([format!("{APPLICATION}{digits}"), text.clone()]),
+    )
 }
 
 /// The identifier of a service, in either form.
@@ -139,7 +142,11 @@ const OF_SESSION: Param = param(
 .within(crate::route::RESTCOMM);
 
 /// The part of a path at a place, or else a parameter.
-fn part<'p>(params: &'p Params, path: &'p str, (at, name): (usize, &str)) -> Result<&'p str, Failure> {
+fn part<'p>(
+    params: &'p Params,
+    path: &'p str,
+    (at, name): (usize, &str),
+) -> Result<&'p str, Failure> {
     match path.split('/').nth(at).filter(|part| !part.is_empty()) {
         Some(part) => Ok(part),
         None => params.required(name),

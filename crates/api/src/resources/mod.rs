@@ -43,12 +43,8 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Route> {
 }
 
 /// The tables of each group of resources; a dialect names one of them (`RestDialect::table`).
-pub(crate) static TABLES: &[&[&[Route]]] = &[
-    ROUTES,
-    verify::ROUTES,
-    two_factor::ROUTES,
-    masking::ROUTES,
-];
+pub(crate) static TABLES: &[&[&[Route]]] =
+    &[ROUTES, verify::ROUTES, two_factor::ROUTES, masking::ROUTES];
 
 /// The tables of all resources, in the order in which paths are matched.
 pub(crate) static ROUTES: &[&[Route]] = &[

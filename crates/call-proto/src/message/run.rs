@@ -11,8 +11,8 @@ use std::sync::Arc;
 use model::address::redacted;
 use model::record::Message;
 use model::{
-    AccountSid, HttpMethod, InteractionSid, MessageDirection, MessageSid, MessageStatus, NumberSid, Timestamp,
-    error, text,
+    AccountSid, HttpMethod, InteractionSid, MessageDirection, MessageSid, MessageStatus, NumberSid,
+    Timestamp, error, text,
 };
 use rcml::{Sms, Verb};
 use serde::{Deserialize, Serialize};
@@ -138,7 +138,10 @@ impl TextRun {
             sent: None,
             forwarding: None,
         };
-        let interaction = arrival.contact.clone().map(|contact| (cx.interaction_sid(), contact));
+        let interaction = arrival
+            .contact
+            .clone()
+            .map(|contact| (cx.interaction_sid(), contact));
         arrival.interaction = interaction.as_ref().map(|(sid, _)| *sid);
         cx.fact(Fact::MessageArrived {
             message: Box::new(record.clone()),

@@ -8,13 +8,23 @@ use model::record::{Client, Number};
 use model::{DialectName, HttpMethod};
 
 use super::invitation::Caller;
-use super::{Routing, Run, Verdict};
+use super::{Routing, Run, Verdict, Want};
 use crate::event::{Document, SetIn};
 use crate::family::Script;
 
 impl Routing<'_> {
+    /// What a call or text at a number finds, if it is a mask of the account that has the number now.
+    pub(super) fn masked(
+        &self,
+        by: Option<&Client>,
+        number: &Number,
+    ) -> Result<Option<&Found>, Want> {
+        let found = self.rows.mask(number.sid, self.trusted_from(by, number))?;
+        Ok(found.filter(|found| found.mask.account == number.account))
+    }
+
     /// The number of the caller, if a trunk vouches for it or it is an authenticated client of the same account.
-    pub(super) fn trusted_from(&self, by: Option<&Client>, number: &Number) -> Option<&str> {
+    fn trusted_from(&self, by: Option<&Client>, number: &Number) -> Option<&str> {
         match &self.invite.caller {
             Caller::Trunk => Some(&self.invite.from_user),
             Caller::Client { login } if by.is_some_and(|by| by.account == number.account) => {

@@ -99,7 +99,10 @@ impl House {
             }
             Want::Mask { number, from } => {
                 let found = self.mask.clone().filter(|found| found.mask.sid == number);
-                rows.add_mask(number, found.map(|found| masks::seen_by(found, from.as_deref())));
+                rows.add_mask(
+                    number,
+                    found.map(|found| masks::seen_by(found, from.as_deref())),
+                );
             }
             Want::Limits(sid) => rows.add_limits(sid, self.limits.clone()),
             Want::Numbers {

@@ -232,10 +232,10 @@ impl<'a> Routing<'a> {
         if self.invite.caller == Caller::Unknown && !number.public {
             return Ok(TextDecision::Challenge(Challenged::Stranger));
         }
-        let found = self.rows.mask(number.sid, self.trusted_from(by, number))?;
+        let found = self.masked(by, number)?.cloned();
         let (document, dialect, contact) = match found {
             Some(found) => {
-                let (document, contact) = masks::text(found, text);
+                let (document, contact) = masks::text(&found, text);
                 (document, DialectName::Twilio, contact)
             }
             None => match self.text_document(number)? {

@@ -2,9 +2,7 @@
 
 use std::sync::OnceLock;
 
-use ::masking::{
-    Interaction, Participant, PoolNumber, Service, Session, Settings, Status, pair,
-};
+use ::masking::{Interaction, Participant, PoolNumber, Service, Session, Settings, Status, pair};
 
 use crate::Result;
 use crate::row::Row;

@@ -3,9 +3,7 @@
 use ::masking::{Participant, Service, Session};
 use model::{MaskSessionSid, ParticipantSid, Timestamp};
 
-use super::rows::{
-    PARTICIPANTS, SESSIONS, read_participant, read_session, session_args,
-};
+use super::rows::{PARTICIPANTS, SESSIONS, read_participant, read_session, session_args};
 use super::write::{NotJoined, Write, why_not};
 use crate::admin::Admin;
 use crate::filter::{Rows, Scope, Window};

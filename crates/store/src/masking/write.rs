@@ -159,11 +159,19 @@ pub(crate) async fn close_of_account(
     close(db, Over::Account(account), at).await.map(drop)
 }
 
-async fn close(db: &mut Connection, over: Over, at: Timestamp) -> std::result::Result<bool, Failure> {
+async fn close(
+    db: &mut Connection,
+    over: Over,
+    at: Timestamp,
+) -> std::result::Result<bool, Failure> {
     let (ended, why) = match over {
         Over::Expired => (
             "expires",
-            format!("CASE WHEN expiry IS NULL THEN '{}' ELSE '{}' END", reason::TTL, reason::EXPIRY),
+            format!(
+                "CASE WHEN expiry IS NULL THEN '{}' ELSE '{}' END",
+                reason::TTL,
+                reason::EXPIRY
+            ),
         ),
         Over::Service(_) => ("", format!("'{}'", reason::SERVICE)),
         Over::Account(_) => ("", format!("'{}'", reason::ACCOUNT)),
@@ -177,8 +185,10 @@ async fn close(db: &mut Connection, over: Over, at: Timestamp) -> std::result::R
     } else {
         sql.text(&format!(", ended = {ended}"));
     }
-    sql.with(", updated = CASE WHEN updated >= ?", at)
-        .with(" THEN updated + 1 ELSE ? END WHERE status <> 'closed' AND ", at);
+    sql.with(", updated = CASE WHEN updated >= ?", at).with(
+        " THEN updated + 1 ELSE ? END WHERE status <> 'closed' AND ",
+        at,
+    );
     match over {
         Over::Expired => sql.with("expires <= ?", at),
         Over::Service(sid) => sql.with("service = ?", sid),
@@ -270,7 +280,9 @@ pub(super) async fn why_not(
         mask: chosen,
         ..participant.clone()
     };
-    let same = store.first(same_pin(&joined), |row| row.text("sid")).await?;
+    let same = store
+        .first(same_pin(&joined), |row| row.text("sid"))
+        .await?;
     Ok(same.map(|_| NotJoined::Pin))
 }
 
@@ -337,7 +349,10 @@ fn read_first<T>(
 }
 
 fn read_all<T>(rows: &[Row], read: fn(&Row) -> Result<T>) -> std::result::Result<Vec<T>, Failure> {
-    rows.iter().map(read).collect::<Result<_>>().map_err(unreadable)
+    rows.iter()
+        .map(read)
+        .collect::<Result<_>>()
+        .map_err(unreadable)
 }
 
 fn unreadable(error: StoreError) -> Failure {

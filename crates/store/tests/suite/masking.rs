@@ -157,7 +157,10 @@ impl World<'_> {
                     parties.push(joined);
                 }
                 Err(why) => {
-                    let full = NoMask::Exhausted { have: POOL, needed: POOL + 1 };
+                    let full = NoMask::Exhausted {
+                        have: POOL,
+                        needed: POOL + 1,
+                    };
                     assert_eq!((why, has), (NotJoined::NoMask(full), POOL));
                     self.exhausted += 1;
                 }
@@ -186,21 +189,38 @@ impl World<'_> {
     async fn contact(&mut self) {
         let (who, called) = if self.random.below(4) > 0 && !self.open.is_empty() {
             let open = &self.open[self.random.index(self.open.len())];
-            let Some(one) = open.parties.get(self.random.index(open.parties.len().max(1))) else {
+            let Some(one) = open
+                .parties
+                .get(self.random.index(open.parties.len().max(1)))
+            else {
                 return;
             };
             (one.number.clone(), one.mask)
         } else {
-            (person(self.random.index(PEOPLE)), number_sid(self.random.index(POOL) as u32 + 1))
+            (
+                person(self.random.index(PEOPLE)),
+                number_sid(self.random.index(POOL) as u32 + 1),
+            )
         };
-        let kind = if self.random.below(2) == 0 { Kind::Voice } else { Kind::Message };
+        let kind = if self.random.below(2) == 0 {
+            Kind::Voice
+        } else {
+            Kind::Message
+        };
         // Some carriers leave out the `+`.
-        let shown = if self.random.below(2) == 0 { who.as_str() } else { &who[1..] };
+        let shown = if self.random.below(2) == 0 {
+            who.as_str()
+        } else {
+            &who[1..]
+        };
         let found = self.store.mask_arrival(called, Some(shown), self.now).await;
         let found = found.unwrap().unwrap();
         let outcome = decide(&found, kind);
         let is_caller = |one: &Participant| one.mask == called && one.number == who;
-        let at = self.open.iter().position(|open| open.parties.iter().any(is_caller));
+        let at = self
+            .open
+            .iter()
+            .position(|open| open.parties.iter().any(is_caller));
         let Some(at) = at else {
             assert_eq!(outcome, Err(Why::NoSession), "{who}");
             self.refused += 1;
@@ -247,7 +267,12 @@ impl World<'_> {
         }
         let at = self.random.index(self.open.len());
         let open = self.open.swap_remove(at);
-        let read = self.store.mask_session(open.session.sid).await.unwrap().unwrap();
+        let read = self
+            .store
+            .mask_session(open.session.sid)
+            .await
+            .unwrap()
+            .unwrap();
         let closed = Session {
             status: Status::Closed,
             ended: Some(self.now),
@@ -255,7 +280,12 @@ impl World<'_> {
             updated: read.updated.max(self.now) + Duration::from_micros(1),
             ..read.clone()
         };
-        assert!(self.store.update_mask_session(&closed, read.updated).await.unwrap());
+        assert!(
+            self.store
+                .update_mask_session(&closed, read.updated)
+                .await
+                .unwrap()
+        );
     }
 
     /// Time passes; sometimes the server sees which sessions are over, sometimes it has not looked yet.
@@ -293,7 +323,11 @@ pub(crate) async fn a_mask_never_has_two_meanings(db: &Database) {
         exhausted: 0,
         expired: 0,
     };
-    let rounds = if db.url.starts_with("sqlite:") { 200 } else { 30 };
+    let rounds = if db.url.starts_with("sqlite:") {
+        200
+    } else {
+        30
+    };
     for round in 0..rounds {
         world.random = Random(round);
         for _ in 0..STEPS {
@@ -306,7 +340,13 @@ pub(crate) async fn a_mask_never_has_two_meanings(db: &Database) {
         }
         world.end().await;
     }
-    let World { reached, refused, exhausted, expired, .. } = world;
+    let World {
+        reached,
+        refused,
+        exhausted,
+        expired,
+        ..
+    } = world;
     let counts = [reached, refused, exhausted, expired];
     assert!(counts.iter().all(|count| *count > 5), "{counts:?}");
 }
@@ -390,15 +430,26 @@ pub(crate) async fn an_interaction_ends_once(db: &Database) {
         let [ended] = &found[..] else {
             panic!("{found:?}");
         };
-        assert_eq!((ended.0.sid, ended.0.state), (InteractionSid::from_bytes(bytes(n)), state));
+        assert_eq!(
+            (ended.0.sid, ended.0.state),
+            (InteractionSid::from_bytes(bytes(n)), state)
+        );
         assert!(store.end_interaction(ended, None).await.unwrap());
         // Another server comes too late.
         assert!(!store.end_interaction(ended, None).await.unwrap());
     }
     let session = store.mask_session(session.sid).await.unwrap().unwrap();
-    assert_eq!((session.status, session.interactions), (Status::InProgress, 2));
+    assert_eq!(
+        (session.status, session.interactions),
+        (Status::InProgress, 2)
+    );
     assert_eq!(session.last, Some(late));
-    assert!(store.delete_mask_interaction(InteractionSid::from_bytes(bytes(1))).await.unwrap());
+    assert!(
+        store
+            .delete_mask_interaction(InteractionSid::from_bytes(bytes(1)))
+            .await
+            .unwrap()
+    );
 }
 
 /// Sessions are deleted with all that belongs to them when they are old, and not before.
@@ -414,11 +465,20 @@ pub(crate) async fn old_sessions_are_forgotten(db: &Database) {
     let end = at + Duration::from_secs(TTL_S.unsigned_abs() + 1);
     assert!(store.close_expired_sessions(end).await.unwrap());
     let over = end + Duration::from_micros(1);
-    store.forget_mask_sessions(Some(&service), over).await.unwrap();
+    store
+        .forget_mask_sessions(Some(&service), over)
+        .await
+        .unwrap();
     let left = |n| store.mask_session(MaskSessionSid::from_bytes(bytes(n)));
     assert!(left(1).await.unwrap().is_none());
     assert!(left(2).await.unwrap().is_some());
-    assert!(store.mask_participant(ParticipantSid::from_bytes(bytes(1))).await.unwrap().is_none());
+    assert!(
+        store
+            .mask_participant(ParticipantSid::from_bytes(bytes(1)))
+            .await
+            .unwrap()
+            .is_none()
+    );
     store.delete_mask_service(service.sid, over).await.unwrap();
     let second = left(2).await.unwrap().unwrap();
     assert_eq!(second.reason.as_deref(), Some("service-deleted"));

@@ -17,16 +17,22 @@ use crate::value::{Field, Kind, Null, Resource, Value};
 
 const FIELDS: &[Field<Interaction>] = &[
     text(["sid", "sid"], "Identifier.", |i, _| Value::text(i.sid)),
-    text(["accountSid", "account_sid"], "Account that owns it.", |i, _| {
-        Value::text(i.account)
-    }),
-    text(["applicationSid", "service_sid"], "The service.", |i, view| {
-        shown_service(view, i.service)
-    }),
+    text(
+        ["accountSid", "account_sid"],
+        "Account that owns it.",
+        |i, _| Value::text(i.account),
+    ),
+    text(
+        ["applicationSid", "service_sid"],
+        "The service.",
+        |i, view| shown_service(view, i.service),
+    ),
     text(["contextSid", "session_sid"], "The session.", |i, _| {
         Value::text(i.session)
     }),
-    text(["type", "type"], "`voice` or `message`.", |i, _| Value::text(i.kind)),
+    text(["type", "type"], "`voice` or `message`.", |i, _| {
+        Value::text(i.kind)
+    }),
     text(
         ["status", "status"],
         "`in-progress`; `completed` if the other participant was reached, otherwise `failed`.",
@@ -103,7 +109,10 @@ const FIELDS: &[Field<Interaction>] = &[
     text(["uri", "url"], "Its address.", |i, view| {
         let paths = [
             format!("/interactions/search/{}", i.sid),
-            format!("/Services/{}/Sessions/{}/Interactions/{}", i.service, i.session, i.sid),
+            format!(
+                "/Services/{}/Sessions/{}/Interactions/{}",
+                i.service, i.session, i.sid
+            ),
         ];
         Value::Text(url(view, &view.dialect.pick(paths)))
     }),
@@ -189,14 +198,25 @@ async fn list(context: &Context<'_>, account: &Account, path: &str) -> Answer {
     let rows = store.mask_interactions(&session, &page.window()).await?;
     let at = [
         "/interactions/search".to_owned(),
-        format!("/Services/{}/Sessions/{}/Interactions", session.service, session.sid),
+        format!(
+            "/Services/{}/Sessions/{}/Interactions",
+            session.service, session.sid
+        ),
     ];
-    page.show(context, &INTERACTION, &context.dialect.pick(at), rows, |one| {
-        row_key(one.created, one.sid)
-    })
+    page.show(
+        context,
+        &INTERACTION,
+        &context.dialect.pick(at),
+        rows,
+        |one| row_key(one.created, one.sid),
+    )
 }
 
-async fn find(context: &Context<'_>, account: &Account, path: &str) -> Result<Interaction, Failure> {
+async fn find(
+    context: &Context<'_>,
+    account: &Account,
+    path: &str,
+) -> Result<Interaction, Failure> {
     let sid: InteractionSid = item(path).parse().map_err(|_| Failure::not_found())?;
     let found = context.state.store.mask_interaction(sid).await?;
     let found = owned(account, found);

@@ -5,9 +5,7 @@ use model::record::{Account, Number};
 use model::{NumberSid, error, number};
 use store::StoreError;
 
-use super::{
-    KIND, OF_SERVICE, PAGES, is_below, item, named, service_of, shown_service, text, url,
-};
+use super::{KIND, OF_SERVICE, PAGES, is_below, item, named, service_of, shown_service, text, url};
 use crate::context::{ATTEMPTS, Answer, Context, Reply, after, now, owned};
 use crate::dialect::Each;
 use crate::failure::Failure;
@@ -23,9 +21,11 @@ const FIELDS: &[Field<PoolNumber>] = &[
         "Identifier: that of the account's number.",
         |n, _| Value::text(n.sid),
     ),
-    text(["accountSid", "account_sid"], "Account that owns it.", |n, _| {
-        Value::text(n.account)
-    }),
+    text(
+        ["accountSid", "account_sid"],
+        "Account that owns it.",
+        |n, _| Value::text(n.account),
+    ),
     text(
         ["applicationSid", "service_sid"],
         "The service whose pool it is in.",
@@ -156,18 +156,36 @@ pub(super) static ROUTES: &[Route] = &[
 ];
 
 const NEW: &[Param] = &[
-    param("sid", Is::Sid(sid::<NumberSid>), "Identifier of the account's number.").within(RESTCOMM),
-    param("phoneNumber", Is::Party, "The account's number, instead of its identifier.")
-        .within(RESTCOMM),
+    param(
+        "sid",
+        Is::Sid(sid::<NumberSid>),
+        "Identifier of the account's number.",
+    )
+    .within(RESTCOMM),
+    param(
+        "phoneNumber",
+        Is::Party,
+        "The account's number, instead of its identifier.",
+    )
+    .within(RESTCOMM),
     param(
         "reserved",
         Is::Flag,
         "Whether it is given only to participants for whom it is requested; `false` if not given.",
     )
     .within(RESTCOMM),
-    param("Sid", Is::Sid(sid::<NumberSid>), "Identifier of the account's number.").within(TWILIO),
-    param("PhoneNumber", Is::Party, "The account's number, instead of its identifier.")
-        .within(TWILIO),
+    param(
+        "Sid",
+        Is::Sid(sid::<NumberSid>),
+        "Identifier of the account's number.",
+    )
+    .within(TWILIO),
+    param(
+        "PhoneNumber",
+        Is::Party,
+        "The account's number, instead of its identifier.",
+    )
+    .within(TWILIO),
     param(
         "IsReserved",
         Is::Flag,
@@ -246,7 +264,9 @@ async fn create(context: &Context<'_>, account: &Account, path: &str) -> Answer 
 /// The number of the account that a request names.
 async fn own_number(context: &Context<'_>, account: &Account) -> Result<Number, Failure> {
     let (params, store) = (&context.params, &context.state.store);
-    let names = context.dialect.pick([["sid", "phoneNumber"], ["Sid", "PhoneNumber"]]);
+    let names = context
+        .dialect
+        .pick([["sid", "phoneNumber"], ["Sid", "PhoneNumber"]]);
     let [by_sid, by_number] = names;
     if let Some(Some(sid)) = params.sid::<NumberSid>(by_sid)? {
         let found = owned(account, store.number(sid).await?);

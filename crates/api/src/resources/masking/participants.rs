@@ -7,8 +7,8 @@ use serde_json::Value as Json;
 use store::{NotJoined, Rows};
 
 use super::{
-    KIND, OF_SESSION, PAGES, filled, find_service, find_session, is_below, item, maybe,
-    named, session_of, shown_service, text, url,
+    KIND, OF_SESSION, PAGES, filled, find_service, find_session, is_below, item, maybe, named,
+    session_of, shown_service, text, url,
 };
 use crate::context::{Answer, Context, Reply, now, owned};
 use crate::failure::Failure;
@@ -23,16 +23,22 @@ const MAX_NAME: usize = 64;
 
 const FIELDS: &[Field<Participant>] = &[
     text(["sid", "sid"], "Identifier.", |p, _| Value::text(p.sid)),
-    text(["accountSid", "account_sid"], "Account that owns it.", |p, _| {
-        Value::text(p.account)
-    }),
-    text(["applicationSid", "service_sid"], "The service.", |p, view| {
-        shown_service(view, p.service)
-    }),
+    text(
+        ["accountSid", "account_sid"],
+        "Account that owns it.",
+        |p, _| Value::text(p.account),
+    ),
+    text(
+        ["applicationSid", "service_sid"],
+        "The service.",
+        |p, view| shown_service(view, p.service),
+    ),
     text(["contextSid", "session_sid"], "The session.", |p, _| {
         Value::text(p.session)
     }),
-    maybe(["friendlyName", "friendly_name"], "A name.", |p, _| filled(&p.name)),
+    maybe(["friendlyName", "friendly_name"], "A name.", |p, _| {
+        filled(&p.name)
+    }),
     text(
         ["phoneNumber", "identifier"],
         "The real number; `erased-…` after the erasure of a person's data.",
@@ -73,7 +79,10 @@ const FIELDS: &[Field<Participant>] = &[
     text(["uri", "url"], "Its address.", |p, view| {
         let paths = [
             format!("/participants/search/{}", p.sid),
-            format!("/Services/{}/Sessions/{}/Participants/{}", p.service, p.session, p.sid),
+            format!(
+                "/Services/{}/Sessions/{}/Participants/{}",
+                p.service, p.session, p.sid
+            ),
         ];
         Value::Text(url(view, &view.dialect.pick(paths)))
     }),
@@ -144,11 +153,19 @@ pub(super) static ROUTES: &[Route] = &[
 ];
 
 const NEW: &[Param] = &[
-    param("phoneNumber", Is::Party, "The real number, with `+` and country code.")
-        .required()
-        .within(RESTCOMM),
-    param("maskedNumber", Is::Party, "A number of the pool that it is to have as its mask.")
-        .within(RESTCOMM),
+    param(
+        "phoneNumber",
+        Is::Party,
+        "The real number, with `+` and country code.",
+    )
+    .required()
+    .within(RESTCOMM),
+    param(
+        "maskedNumber",
+        Is::Party,
+        "A number of the pool that it is to have as its mask.",
+    )
+    .within(RESTCOMM),
     param(
         "maskedNumberSid",
         Is::Sid(crate::route::sid::<NumberSid>),
@@ -157,11 +174,19 @@ const NEW: &[Param] = &[
     .within(RESTCOMM),
     param("friendlyName", Is::Text, "A name, at most 64 characters.").within(RESTCOMM),
     param("pin", Is::Secret, PIN).within(RESTCOMM),
-    param("Identifier", Is::Party, "The real number, with `+` and country code.")
-        .required()
-        .within(TWILIO),
-    param("ProxyIdentifier", Is::Party, "A number of the pool that it is to have as its mask.")
-        .within(TWILIO),
+    param(
+        "Identifier",
+        Is::Party,
+        "The real number, with `+` and country code.",
+    )
+    .required()
+    .within(TWILIO),
+    param(
+        "ProxyIdentifier",
+        Is::Party,
+        "A number of the pool that it is to have as its mask.",
+    )
+    .within(TWILIO),
     param(
         "ProxyIdentifierSid",
         Is::Sid(crate::route::sid::<NumberSid>),
@@ -188,8 +213,20 @@ enum Mask {
 
 /// The names of its parameters, in the order of the fields of [`Wanted::read`].
 const NAMES: [[&str; 5]; 2] = [
-    ["phoneNumber", "maskedNumber", "maskedNumberSid", "friendlyName", "pin"],
-    ["Identifier", "ProxyIdentifier", "ProxyIdentifierSid", "FriendlyName", "Pin"],
+    [
+        "phoneNumber",
+        "maskedNumber",
+        "maskedNumberSid",
+        "friendlyName",
+        "pin",
+    ],
+    [
+        "Identifier",
+        "ProxyIdentifier",
+        "ProxyIdentifierSid",
+        "FriendlyName",
+        "Pin",
+    ],
 ];
 
 impl Wanted {
@@ -208,7 +245,11 @@ impl Wanted {
             Failure::parameter(name, reason)
         };
         let mut found = Vec::new();
-        for text in context.params.all(name).filter(|text| !text.trim().is_empty()) {
+        for text in context
+            .params
+            .all(name)
+            .filter(|text| !text.trim().is_empty())
+        {
             let read: Json = serde_json::from_str(text).map_err(|_| refused())?;
             match read {
                 Json::Array(all) => found.extend(all),
@@ -240,10 +281,7 @@ impl Wanted {
         found.into_iter().map(read).collect()
     }
 
-    fn read(
-        names: [&str; 5],
-        value: impl Fn(usize) -> Option<String>,
-    ) -> Result<Self, Failure> {
+    fn read(names: [&str; 5], value: impl Fn(usize) -> Option<String>) -> Result<Self, Failure> {
         let [number_name, mask_name, sid_name, name_name, pin_name] = names;
         let number = value(0)
             .ok_or_else(|| Failure::parameter(number_name, "this parameter is required"))?;
@@ -269,7 +307,10 @@ impl Wanted {
         let lengths = document::MIN_PIN..=document::MAX_PIN;
         let is_pin = lengths.contains(&pin.len()) && pin.bytes().all(|b| b.is_ascii_digit());
         if !pin.is_empty() && !is_pin {
-            return Err(Failure::parameter(pin_name, "it must have four to ten digits"));
+            return Err(Failure::parameter(
+                pin_name,
+                "it must have four to ten digits",
+            ));
         }
         Ok(Self {
             number,
@@ -283,7 +324,10 @@ impl Wanted {
 /// A number in E.164 form.
 fn e164(name: &str, text: &str) -> Result<String, Failure> {
     number::e164(&number::plain(text.trim())).ok_or_else(|| {
-        let reason = format!("`{}` is not a number with `+` and country code", shown(text));
+        let reason = format!(
+            "`{}` is not a number with `+` and country code",
+            shown(text)
+        );
         Failure::parameter(name, &reason)
     })
 }
@@ -303,8 +347,13 @@ pub(super) async fn join(
         None => None,
         Some(Mask::Sid(sid)) => Some(sid),
         Some(Mask::Number(number)) => {
-            let found = store.number_candidates(None, &number::candidates(&number)).await?;
-            let own = found.exact.iter().find(|one| one.account == session.account);
+            let found = store
+                .number_candidates(None, &number::candidates(&number))
+                .await?;
+            let own = found
+                .exact
+                .iter()
+                .find(|one| one.account == session.account);
             let sid = own.map(|own| own.sid).ok_or_else(|| {
                 let text = format!("`{number}` is not in the pool of the service");
                 Failure::parameter(context.dialect.pick(NAMES)[1], &text)
@@ -332,9 +381,9 @@ pub(super) async fn join(
 fn refusal(why: &NotJoined) -> Failure {
     let code = match why {
         NotJoined::Closed | NotJoined::Full => error::MASK_CLOSED,
-        NotJoined::Twice | NotJoined::Pin | NotJoined::NoMask(NoMask::NotInPool | NoMask::OwnNumber) => {
-            error::BAD_PARAMETER
-        }
+        NotJoined::Twice
+        | NotJoined::Pin
+        | NotJoined::NoMask(NoMask::NotInPool | NoMask::OwnNumber) => error::BAD_PARAMETER,
         NotJoined::NoMask(NoMask::Taken) => error::MASK_TAKEN,
         NotJoined::NoMask(NoMask::NoneNear { .. } | NoMask::Exhausted { .. }) => {
             error::MASK_EXHAUSTED
@@ -356,14 +405,25 @@ async fn list(context: &Context<'_>, account: &Account, path: &str) -> Answer {
     };
     let at = [
         "/participants/search".to_owned(),
-        format!("/Services/{}/Sessions/{}/Participants", session.service, session.sid),
+        format!(
+            "/Services/{}/Sessions/{}/Participants",
+            session.service, session.sid
+        ),
     ];
-    page.show(context, &PARTICIPANT, &context.dialect.pick(at), rows, |one| {
-        row_key(one.created, one.sid)
-    })
+    page.show(
+        context,
+        &PARTICIPANT,
+        &context.dialect.pick(at),
+        rows,
+        |one| row_key(one.created, one.sid),
+    )
 }
 
-async fn find(context: &Context<'_>, account: &Account, path: &str) -> Result<Participant, Failure> {
+async fn find(
+    context: &Context<'_>,
+    account: &Account,
+    path: &str,
+) -> Result<Participant, Failure> {
     let sid: ParticipantSid = item(path).parse().map_err(|_| Failure::not_found())?;
     let found = context.state.store.mask_participant(sid).await?;
     let found = owned(account, found);

@@ -56,12 +56,7 @@ fn signed(state: &ApiState, query: &str) -> Option<NumberSid> {
 }
 
 /// The next document of the call; `None` to hang up.
-async fn next(
-    state: &ApiState,
-    number: NumberSid,
-    form: &[u8],
-    now: Timestamp,
-) -> Option<String> {
+async fn next(state: &ApiState, number: NumberSid, form: &[u8], now: Timestamp) -> Option<String> {
     let value = |name: &str| {
         let mut pairs = parse(form);
         pairs

@@ -5,9 +5,7 @@ use model::record::Account;
 use model::{MaskServiceSid, error};
 use store::StoreError;
 
-use super::{
-    KIND, PAGES, both, filled, item, maybe, named, service_of, shown_service, text, url,
-};
+use super::{KIND, PAGES, both, filled, item, maybe, named, service_of, shown_service, text, url};
 use crate::context::{ATTEMPTS, Answer, Context, Reply, after, now};
 use crate::failure::Failure;
 use crate::page::{Page, row_key};
@@ -16,13 +14,19 @@ use crate::route::{Answers, Is, Param, RESTCOMM, Route, TWILIO, param};
 use crate::value::{Field, Kind, Null, Resource, Value};
 
 const FIELDS: &[Field<Service>] = &[
-    text(["sid", "sid"], "Identifier.", |s, view| shown_service(view, s.sid)),
-    text(["accountSid", "account_sid"], "Account that owns it.", |s, _| {
-        Value::text(s.account)
+    text(["sid", "sid"], "Identifier.", |s, view| {
+        shown_service(view, s.sid)
     }),
-    text(["name", "unique_name"], "Its name, unique in the account.", |s, _| {
-        Value::text(&s.name)
-    }),
+    text(
+        ["accountSid", "account_sid"],
+        "Account that owns it.",
+        |s, _| Value::text(s.account),
+    ),
+    text(
+        ["name", "unique_name"],
+        "Its name, unique in the account.",
+        |s, _| Value::text(&s.name),
+    ),
     text(["status", ""], "`open`.", |_, _| Value::text("open")),
     named(
         ["ttl", "default_ttl"],
@@ -61,9 +65,11 @@ const FIELDS: &[Field<Service>] = &[
         "What happens to callers who are in no open session: `reject`, `announce` or `pin`.",
         |s, _| Value::text(s.settings.strangers),
     ),
-    text(["announcement", "announcement"], "What they hear or read.", |s, _| {
-        Value::text(&s.settings.announcement)
-    }),
+    text(
+        ["announcement", "announcement"],
+        "What they hear or read.",
+        |s, _| Value::text(&s.settings.announcement),
+    ),
     named(
         ["record", "record"],
         Kind::Flag,
@@ -346,9 +352,21 @@ fn change(context: &Context<'_>, service: &mut Service) -> Result<(), Failure> {
     }
     let settings = &mut service.settings;
     let numbers = [
-        (["ttl", "DefaultTtl"], Bounds::TTL, &mut settings.default_ttl_s),
-        (["timeLimit", "TimeLimit"], Bounds::TIME_LIMIT, &mut settings.time_limit_s),
-        (["timeout", "Timeout"], Bounds::TIMEOUT, &mut settings.timeout_s),
+        (
+            ["ttl", "DefaultTtl"],
+            Bounds::TTL,
+            &mut settings.default_ttl_s,
+        ),
+        (
+            ["timeLimit", "TimeLimit"],
+            Bounds::TIME_LIMIT,
+            &mut settings.time_limit_s,
+        ),
+        (
+            ["timeout", "Timeout"],
+            Bounds::TIMEOUT,
+            &mut settings.timeout_s,
+        ),
         (
             ["maxInteractions", "MaxInteractions"],
             Bounds::INTERACTIONS,
@@ -370,7 +388,10 @@ fn change(context: &Context<'_>, service: &mut Service) -> Result<(), Failure> {
     if let Some(word) = params.word(named(["geoMatchLevel", "GeoMatchLevel"])) {
         settings.geo = word.parse().unwrap_or(settings.geo);
     }
-    if let Some(word) = params.word(named(["numberSelectionBehavior", "NumberSelectionBehavior"])) {
+    if let Some(word) = params.word(named([
+        "numberSelectionBehavior",
+        "NumberSelectionBehavior",
+    ])) {
         settings.selection = word.parse().unwrap_or(settings.selection);
     }
     if let Some(word) = params.word(named(["unknownCallers", "UnknownCallers"])) {

@@ -24,15 +24,21 @@ const MAX_NAME: usize = 191;
 
 const FIELDS: &[Field<Session>] = &[
     text(["sid", "sid"], "Identifier.", |s, _| Value::text(s.sid)),
-    text(["accountSid", "account_sid"], "Account that owns it.", |s, _| {
-        Value::text(s.account)
-    }),
-    text(["applicationSid", "service_sid"], "The service.", |s, view| {
-        shown_service(view, s.service)
-    }),
-    maybe(["name", "unique_name"], "Its name, unique in the service.", |s, _| {
-        Value::maybe(s.name.as_ref())
-    }),
+    text(
+        ["accountSid", "account_sid"],
+        "Account that owns it.",
+        |s, _| Value::text(s.account),
+    ),
+    text(
+        ["applicationSid", "service_sid"],
+        "The service.",
+        |s, view| shown_service(view, s.service),
+    ),
+    maybe(
+        ["name", "unique_name"],
+        "Its name, unique in the service.",
+        |s, _| Value::maybe(s.name.as_ref()),
+    ),
     text(
         ["status", "status"],
         "`open`, `in-progress` after the first interaction, or `closed`, which is final.",
@@ -77,9 +83,11 @@ const FIELDS: &[Field<Session>] = &[
         "When the last interaction began or ended.",
         |s, _| Value::time(s.last),
     ),
-    time(["dateEnded", "date_ended"], "When it was closed.", |s, _| {
-        Value::time(s.ended)
-    }),
+    time(
+        ["dateEnded", "date_ended"],
+        "When it was closed.",
+        |s, _| Value::time(s.ended),
+    ),
     named(
         ["dateCreated", "date_created"],
         Kind::Date,
@@ -107,7 +115,10 @@ const FIELDS: &[Field<Session>] = &[
         Null::Never,
         "Addresses of what belongs to it.",
         |s, view| {
-            let names = [("participants", "Participants"), ("interactions", "Interactions")];
+            let names = [
+                ("participants", "Participants"),
+                ("interactions", "Interactions"),
+            ];
             let link = |(name, path): (&str, &str)| {
                 let own = format!("/Services/{}/Sessions/{}/{path}", s.service, s.sid);
                 (name.to_owned(), url(view, &own))
@@ -230,7 +241,9 @@ const PARTICIPANTS: &[Param] = both! {
 async fn list(context: &Context<'_>, account: &Account, path: &str) -> Answer {
     let service = service_of(context, account, path).await?;
     let page = Page::read(context)?;
-    let word = context.params.word(context.dialect.pick(["status", "Status"]));
+    let word = context
+        .params
+        .word(context.dialect.pick(["status", "Status"]));
     let filter = SessionFilter {
         service: &service,
         is_closed: word.map(|word| word == "closed"),
@@ -272,7 +285,10 @@ async fn create(context: &Context<'_>, account: &Account, path: &str) -> Answer 
     let (params, now) = (&context.params, now());
     let name = context.dialect.pick(["name", "UniqueName"]);
     let own = params.filled(name).map(|text| text.trim().to_owned());
-    if own.as_ref().is_some_and(|own| own.chars().count() > MAX_NAME) {
+    if own
+        .as_ref()
+        .is_some_and(|own| own.chars().count() > MAX_NAME)
+    {
         let reason = format!("it may have {MAX_NAME} characters");
         return Err(Failure::parameter(name, &reason));
     }
