@@ -78,6 +78,19 @@ impl From<String> for Document {
 }
 
 impl Reply {
+    /// The same beside a code and a message, as an answer in JSON.
+    pub(crate) fn in_envelope(self) -> Self {
+        let inside = |data: &str| format!("{{\"code\":200,\"message\":\"OK\",\"data\":{data}}}");
+        match self {
+            Self::Nothing => Self::Document(inside("{}").into()),
+            Self::Document(mut document) if document.media_type.is_none() => {
+                document.text = inside(&document.text);
+                Self::Document(document)
+            }
+            other @ (Self::Document(_) | Self::Raw(_)) => other,
+        }
+    }
+
     /// The same with one more header.
     pub(crate) fn with(mut self, name: HeaderName, value: &str) -> Self {
         if let (Self::Document(document), Ok(value)) = (&mut self, HeaderValue::from_str(value)) {
@@ -414,7 +427,12 @@ owned!(
     SafeNumber,
     Service,
     UsageTrigger,
-    Verification
+    Verification,
+    ::masking::Service,
+    ::masking::PoolNumber,
+    ::masking::Session,
+    ::masking::Participant,
+    ::masking::Interaction
 );
 
 impl Owned for Email {

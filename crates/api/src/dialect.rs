@@ -64,6 +64,8 @@ pub(crate) struct RestDialect {
     pub(crate) errors: &'static [ErrorRule],
     /// Dialect of documents whose addresses were set here.
     pub(crate) runs: DialectName,
+    /// Whether answers are in an envelope, with a code and a message beside them.
+    pub(crate) has_envelope: bool,
 }
 
 /// How lists are paged.
@@ -113,6 +115,7 @@ impl RestDialect {
         time: Timestamp::iso8601,
         errors: &[],
         runs: DialectName::Restcomm,
+        has_envelope: false,
     };
 
     /// As Twilio's clients expect.
@@ -159,6 +162,7 @@ impl RestDialect {
             },
         ],
         runs: DialectName::Twilio,
+        has_envelope: false,
     };
 
     /// Verifications, as Twilio's clients expect them. They are answered in JSON, and belong to the caller's account: their paths name none.
@@ -185,6 +189,27 @@ impl RestDialect {
         ..Self::VERIFY
     };
 
+    /// Number masking, as clients of Twilio's Proxy expect it.
+    pub(crate) const PROXY: Self = Self {
+        name: "proxy",
+        table: 3,
+        base: "/v1",
+        version: "v1",
+        link_base: "/v1",
+        ..Self::VERIFY
+    };
+
+    /// The same, as Restcomm had it: every answer is in an envelope.
+    pub(crate) const NUMBER_MASKING: Self = Self {
+        name: "numbermasking",
+        column: 0,
+        base: "/numbermasking",
+        link_base: "/numbermasking",
+        takes_json: true,
+        has_envelope: true,
+        ..Self::PROXY
+    };
+
     /// The dialects of the same resources, in column order.
     pub(crate) const MAIN: Each<&'static Self> = [&Self::RESTCOMM, &Self::TWILIO];
 
@@ -194,6 +219,8 @@ impl RestDialect {
         &Self::TWILIO,
         &Self::VERIFY,
         &Self::TWO_FACTOR,
+        &Self::PROXY,
+        &Self::NUMBER_MASKING,
     ];
 
     /// The value for this dialect.

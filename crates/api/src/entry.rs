@@ -36,6 +36,7 @@ use crate::provider_posts;
 use crate::rates::{Rates, Standing};
 use crate::replays;
 use crate::resources::caller_ids::validation;
+use crate::resources::masking::pins;
 use crate::resources::recordings;
 use crate::resources::verify::delivery;
 use crate::route::{self, Found, Is, Route, Verb};
@@ -64,7 +65,8 @@ pub fn router(state: ApiState) -> Router {
         .route("/restcomm/errors/{page}", any(error_page))
         .route(validation::PATH, any(validated))
         .route(delivery::PATH, any(spoken))
-        .route(provider_posts::PATH, any(posted));
+        .route(provider_posts::PATH, any(posted))
+        .route(::masking::PIN_PATH, any(entered));
     for dialect in RestDialect::ALL {
         // At some base paths, links in answers omit part of the base path. They are accepted
         // unchanged.
@@ -167,7 +169,7 @@ async fn respond(
         Err(failure) => Err(failure),
     };
     let mut response = match answer {
-        Ok(Done { reply, status }) => shown(reply, status, format, &parts.headers, &aside),
+        Ok(done) => shown(done, dialect, format, &parts.headers, &aside),
         Err(failure) => failure.into_response(format, dialect, &state.public_base),
     };
     warnings.write(response.headers_mut());
@@ -190,8 +192,8 @@ async fn respond(
 
 /// The response with a reply; without its document if the client has it already.
 fn shown(
-    reply: Reply,
-    status: StatusCode,
+    Done { reply, status }: Done,
+    dialect: &RestDialect,
     format: Format,
     asked: &HeaderMap,
     aside: &Aside,
@@ -199,6 +201,11 @@ fn shown(
     let tag = match &reply {
         Reply::Document(document) if aside.is_single => Some(etags::tag(&document.text)),
         Reply::Document(_) | Reply::Nothing | Reply::Raw(_) => None,
+    };
+    let reply = if dialect.has_envelope {
+        reply.in_envelope()
+    } else {
+        reply
     };
     let mut response = reply.into_response(format, status);
     if let Some(tag) = tag
@@ -581,6 +588,11 @@ async fn spoken(State(entry): State<Arc<Entry>>, request: Request) -> Response {
 /// A text or receipt of an HTTP provider.
 async fn posted(State(entry): State<Arc<Entry>>, request: Request) -> Response {
     provider_posts::posted(&entry.state, &entry.rates, request).await
+}
+
+/// The keys pressed by a caller whose PIN is asked for.
+async fn entered(State(entry): State<Arc<Entry>>, request: Request) -> Response {
+    pins::answer(&entry.state, request).await
 }
 
 /// The page that `more_info` links to.

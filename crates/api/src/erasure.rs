@@ -153,6 +153,7 @@ pub async fn erase(
         }
     }
     let [verifications, safe_numbers, pending] = store.erase_verifications(&person, now).await?;
+    let [participants, open_sessions] = store.erase_participants(&person, now).await?;
     let opt_outs = store.erase_opt_outs(&person).await?;
     let [caller_ids, entries] = store.erase_elsewhere(&person).await?;
     let [traces, notifications, callbacks, waiting] = tally.lanes;
@@ -167,6 +168,7 @@ pub async fn erase(
             ("emails", tally.emails),
             ("verifications", verifications),
             ("safe_numbers", safe_numbers),
+            ("participants", participants),
             ("recordings", tally.recordings),
             ("traces", traces),
             ("notifications", notifications),
@@ -174,7 +176,7 @@ pub async fn erase(
             ("caller_ids", caller_ids),
             ("opt_outs", opt_outs),
             ("audit_entries", entries),
-            ("not_over", tally.open.len() as u64 + pending),
+            ("not_over", tally.open.len() as u64 + pending + open_sessions),
             ("callbacks_waiting", waiting),
             ("files_not_here", tally.files_not_here),
         ],

@@ -146,6 +146,7 @@ impl Failure {
     ) -> Response {
         (self.code, self.status) = self.shown(dialect);
         let body = match format {
+            Format::Json if dialect.has_envelope => self.envelope(),
             Format::Json => self.json(public_base),
             Format::Xml => self.xml(dialect, public_base),
         };
@@ -157,6 +158,13 @@ impl Failure {
             headers.insert(name, value);
         }
         response
+    }
+
+    fn envelope(&self) -> String {
+        let mut out = format!("{{\"errorCode\":\"{}\",\"message\":", self.code);
+        json_text(&mut out, &self.text);
+        out.push_str(",\"data\":{}}");
+        out
     }
 
     fn json(&self, public_base: &str) -> String {

@@ -69,6 +69,7 @@ pub use provider::{Carrier, NumberProvider, ProviderError, release_numbers};
 pub use rates::RateLimits;
 pub use reference::{Page, reference};
 pub use replays::forget_old_rows;
+pub use resources::masking::ending::end_interactions;
 pub use resources::usage::triggers::fire_usage_triggers;
 pub use retention::apply_retention;
 pub use roles::{Permission, PermissionError, Roles};

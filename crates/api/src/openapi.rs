@@ -47,7 +47,7 @@ pub fn openapi_of(name: DialectName) -> String {
 
 fn document(dialect: &RestDialect) -> String {
     let mut paths: BTreeMap<String, Value> = BTreeMap::new();
-    let mut schemas = BTreeMap::from([("Error".to_owned(), error())]);
+    let mut schemas = BTreeMap::from([("Error".to_owned(), error(dialect))]);
     let mut statuses = BTreeSet::new();
     // The format knows only the common methods; a PUT can say that it means one of the others.
     let is_common = |route: &&Route| !matches!(route.method, Verb::Link | Verb::Unlink);
@@ -287,6 +287,11 @@ fn responses(route: &Route, dialect: &RestDialect) -> Value {
         Answers::All(shape) if dialect.bare_lists => answer(array(shape, dialect)),
         Answers::All(shape) | Answers::Page(shape) => answer(page(shape, dialect)),
     };
+    let success = if dialect.has_envelope {
+        in_envelope(&success)
+    } else {
+        success
+    };
     let mut responses = json!({});
     for status in route.refusals(dialect) {
         let name = status.to_string();
@@ -371,7 +376,33 @@ fn object(shape: &(dyn Shape + Sync), dialect: &RestDialect) -> Value {
     json!({ "type": "object", "properties": properties, "required": required })
 }
 
-fn error() -> Value {
+/// A success with its schema as the member `data` of an envelope.
+fn in_envelope(success: &Value) -> Value {
+    let inner = &success["content"]["application/json"]["schema"];
+    let data = if inner.is_null() {
+        json!({ "type": "object" })
+    } else {
+        inner.clone()
+    };
+    answer(json!({
+        "type": "object",
+        "properties": { "code": { "type": "integer" }, "message": text(), "data": data },
+        "required": ["code", "message", "data"],
+    }))
+}
+
+fn error(dialect: &RestDialect) -> Value {
+    if dialect.has_envelope {
+        return json!({
+            "type": "object",
+            "properties": {
+                "errorCode": { "type": "string", "description": "Number of the error, see docs/errors.md." },
+                "message": { "type": "string", "description": "What is wrong." },
+                "data": { "type": "object", "description": "Empty." },
+            },
+            "required": ["errorCode", "message", "data"],
+        });
+    }
     json!({
         "type": "object",
         "properties": {

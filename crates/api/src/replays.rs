@@ -19,6 +19,7 @@ use tracing::warn;
 use crate::context::now;
 use crate::failure::Failure;
 use crate::format::hex;
+use crate::resources::masking::ending::forget_old_sessions;
 use crate::warnings::WARNING;
 
 const KEY: &str = "idempotency-key";
@@ -120,7 +121,8 @@ pub(crate) async fn finish(store: &Store, claimed: &ClaimedKey, response: Respon
 pub async fn forget_old_rows(store: &Store) -> Result<(), StoreError> {
     store.forget_replies(now()).await?;
     store.forget_audit_entries(now()).await?;
-    store.forget_old_verifications(now()).await
+    store.forget_old_verifications(now()).await?;
+    forget_old_sessions(store).await
 }
 
 /// Status, kept headers, an empty line, body.

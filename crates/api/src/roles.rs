@@ -139,6 +139,7 @@ const DEVELOPER: &[&str] = &[
     "RestComm:Create,Delete,Read:Faxes",
     "RestComm:*:IncomingPhoneNumbers",
     "RestComm:*:Keys",
+    "RestComm:*:Masking",
     "RestComm:Read:Notifications",
     "RestComm:*:OptOuts",
     "RestComm:*:OutgoingCallerIds",

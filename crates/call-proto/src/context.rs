@@ -8,7 +8,7 @@ use std::time::Duration;
 use model::address::redacted;
 use model::record::Notification;
 use model::{
-    AccountSid, CallSid, EmailSid, EventSid, InstanceSid, Lane as Owner, Level,
+    AccountSid, CallSid, EmailSid, EventSid, InstanceSid, InteractionSid, Lane as Owner, Level,
     LiveTranscriptionSid, MessageSid, NotificationSid, QueueSid, RecordingSid, SessionSid,
     StreamSid, Timestamp,
 };
@@ -350,6 +350,10 @@ impl Context {
 
     pub(crate) fn email_sid(&mut self) -> EmailSid {
         EmailSid::new(self.now, self.ids.bytes())
+    }
+
+    pub(crate) fn interaction_sid(&mut self) -> InteractionSid {
+        InteractionSid::new(self.now, self.ids.bytes())
     }
 
     pub(crate) fn event_sid(&mut self) -> EventSid {

@@ -7,7 +7,7 @@ use model::record::{
 };
 use model::{
     AnsweredBy, CallSid, CallStatus, ConferenceSid, ConferenceStatus, Direction, EventSid,
-    HangupBy, QueueSid, RecordingSid, RecordingStatus, Timestamp,
+    HangupBy, InteractionSid, MessageSid, QueueSid, RecordingSid, RecordingStatus, Timestamp,
 };
 
 use crate::farewell::{Farewell, MessageFarewell, RecordingFarewell, RoomFarewell};
@@ -81,6 +81,17 @@ pub enum Fact {
         message: Box<Message>,
         /// Event of the callback about it, if any.
         tells: Option<EventSid>,
+    },
+    /// A call or text between two participants whose numbers are masked has begun.
+    Interacted(Box<masking::Interaction>),
+    /// The message of such a text to the other participant is stored.
+    InteractionSent {
+        /// The interaction.
+        interaction: InteractionSid,
+        /// The message.
+        message: MessageSid,
+        /// When.
+        at: Timestamp,
     },
     /// An e-mail is to be sent.
     EmailQueued(Box<Email>),

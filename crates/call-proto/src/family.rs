@@ -20,6 +20,7 @@ use crate::bridge::Bridge;
 use crate::call::Call;
 use crate::callback::{CallbackTarget, LegCallback};
 use crate::command::{Addressed, Invite, MediaCommand, Target};
+use crate::contacts;
 use crate::context::{Context, Letter, Settings};
 use crate::detection::Detection;
 use crate::dialect::{Dialect, Legs};
@@ -67,6 +68,9 @@ pub struct Inbound {
     /// Runs if a party that the call connects asks to transfer the other one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refer: Option<Document>,
+    /// Who meets whom, if the number is a mask.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contact: Option<masking::Contact>,
     /// Dialect of the run.
     #[serde(with = "crate::journal::serde_as::dialect")]
     pub dialect: Dialect,
@@ -181,6 +185,9 @@ impl Family {
         let mut leg = Leg::inbound(profile, inbound.sip_call_id, inbound.sdp);
         leg.reporter.number = inbound.status_callback;
         leg.start_inbound(&mut cx);
+        if let Some(contact) = inbound.contact {
+            contacts::begin(cx.interaction_sid(), contact, sid, &mut cx);
+        }
         let mut call = Call::new(leg);
         let script = match inbound.script {
             Script::Document(document) => interpreter::Script::of_document(document, now),

@@ -15,6 +15,7 @@ mod bridge;
 mod call;
 mod callback;
 mod command;
+mod contacts;
 mod context;
 mod conversation;
 mod detection;

@@ -9,6 +9,7 @@
 
 mod application;
 mod invitation;
+mod masks;
 mod outgoing;
 mod refer;
 mod rows;
@@ -189,6 +190,8 @@ pub struct Admission {
     pub status_callback: Option<CallbackTarget>,
     /// Runs if a party that the call connects asks to transfer the other one.
     pub refer: Option<Document>,
+    /// Who meets whom, if the number is a mask.
+    pub contact: Option<masking::Contact>,
 }
 
 /// What to run, before the rest of the admission is known.
@@ -199,6 +202,7 @@ struct Run {
     dialect: DialectName,
     status_callback: Option<CallbackTarget>,
     refer: Option<Document>,
+    contact: Option<masking::Contact>,
 }
 
 /// The result of a step of the decision.
@@ -295,6 +299,7 @@ impl<'a> Routing<'a> {
             dialect: Dialect::of(run.dialect),
             status_callback: run.status_callback,
             refer: run.refer,
+            contact: run.contact,
         }))
     }
 
@@ -449,6 +454,9 @@ impl<'a> Routing<'a> {
         if self.invite.caller == Caller::Unknown && !number.public {
             return Ok(Verdict::Challenge(Challenged::Stranger));
         }
+        if let Some(found) = self.masked(by, number)? {
+            return Ok(masks::call(number, found));
+        }
         if !has_application(&number.voice) {
             let name = &number.phone_number;
             return Ok(Verdict::Refuse(Refusal::of_row(
@@ -590,6 +598,7 @@ fn run(account: AccountSid, number: Option<NumberSid>, first: First) -> Verdict 
         dialect: first.dialect,
         status_callback: first.status_callback,
         refer: first.refer,
+        contact: None,
     }))
 }
 
@@ -604,6 +613,7 @@ fn implicit(account: AccountSid, dial: Dial, answer_on_bridge: bool) -> Verdict 
         dialect: DialectName::default(),
         status_callback: None,
         refer: None,
+        contact: None,
     }))
 }
 

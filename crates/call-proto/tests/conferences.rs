@@ -394,6 +394,7 @@ fn opening(name: &str, path: &str, dialect: Dialect) -> Opening {
         script,
         status_callback: None,
         refer: Some(document_at("http://app/c")),
+        contact: None,
         dialect,
     }))
 }

@@ -163,6 +163,7 @@ fn start(shared: &Arc<Shared>, call: IncomingCall, admission: Admission, place: 
         script: admission.script,
         status_callback: admission.status_callback,
         refer: admission.refer,
+        contact: admission.contact,
         dialect: admission.dialect,
     };
     let source = CallerHost {

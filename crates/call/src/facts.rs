@@ -83,6 +83,16 @@ pub(crate) fn changes(facts: Vec<Fact>, dialogs: &mut BTreeMap<CallSid, String>)
             // As above.
             farewell: farewell.map(|kept| serde_json::to_string(&kept).unwrap_or_default()),
         },
+        Fact::Interacted(interaction) => Change::Interacted(interaction),
+        Fact::InteractionSent {
+            interaction,
+            message,
+            at,
+        } => Change::InteractionSent {
+            sid: interaction,
+            message,
+            at,
+        },
         Fact::EmailQueued(email) => Change::EmailQueued(email),
         Fact::MessageArrived { message, arrival } => {
             let opt_out = arrival.opt_out(&message);
@@ -248,6 +258,8 @@ pub(crate) fn log(fact: &Fact) {
         | Fact::ConferenceFarewell { .. }
         | Fact::MessageCreated { .. }
         | Fact::EmailQueued(_)
+        | Fact::Interacted(_)
+        | Fact::InteractionSent { .. }
         | Fact::MessageArrived { .. }
         | Fact::RecordingStarted { .. }
         | Fact::RecordingChanged { .. }

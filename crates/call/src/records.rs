@@ -366,8 +366,10 @@ fn lane_of(change: &Change) -> Option<Lane> {
         }
         // The opt-out has the identifier of the text that began it.
         Change::OptedOut(opt_out) => Some(MessageSid::from_bytes(*opt_out.sid.as_bytes()).into()),
+        Change::Interacted(interaction) => interaction.inbound.parse().ok(),
         Change::Notification(_)
         | Change::OptedIn(_)
+        | Change::InteractionSent { .. }
         | Change::EmailEnded { .. }
         | Change::RecordingChanged { .. }
         | Change::Transcription(_)

@@ -54,6 +54,18 @@ async fn fetch(shared: &Shared, want: Want, rows: &mut Rows) -> Result<(), Store
             });
             rows.add_account(sid, standing);
         }
+        Want::Mask { number, from } => {
+            let now = crate::now();
+            let mut found = store.mask_arrival(number, from.as_deref(), now).await?;
+            if let Some(found) = &mut found {
+                let query = masking::pin_query(number);
+                let signature = store.key().sign(masking::PIN, &query);
+                let base = &shared.config.public_base;
+                let path = masking::PIN_PATH;
+                found.pin_address = format!("{base}{path}?{query}&Signature={signature}");
+            }
+            rows.add_mask(number, found);
+        }
         Want::Application(sid) => {
             let application = store.application(sid).await?;
             rows.add_application(sid, application);

@@ -239,6 +239,13 @@ pub fn national(number: &str) -> Option<String> {
     digits.get(country_code_length(digits)..).map(str::to_owned)
 }
 
+/// The country code of an E.164 number, without the `+`.
+#[must_use]
+pub fn country_code_of(number: &str) -> Option<&str> {
+    let digits = number.strip_prefix('+')?;
+    digits.get(..country_code_length(digits))
+}
+
 /// How many digits of an international number are its country code (ITU-T E.164 annex D): one in
 /// the zones 1 and 7, otherwise two for these and three for all others.
 fn country_code_length(digits: &str) -> usize {

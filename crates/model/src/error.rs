@@ -68,6 +68,7 @@ macro_rules! table {
 }
 
 table! {
+    MASK_NAME_TAKEN = 461, Error, 409, "Number masking: another service of the account, or another session of the service, has this name.", "Choose another name, or use the existing service or session.";
     NO_HANDLER = 11005, Error, 0, "Nothing handles this call: the called number or client does not exist here, or one of the accounts (that of the called number or client, or that of the calling client) is not active.", "Create the number or client, or reactivate its account.";
     NO_APPLICATION = 11007, Error, 0, "The number has no voice application, or the application set on the number or on the calling client has no address, was deleted or may not be used.", "Set VoiceUrl or VoiceApplicationSid on the number. If an application is set already, give that application a VoiceUrl or choose another one: it takes precedence over the VoiceUrl of the number or client.";
     UNREACHABLE_TARGET = 11008, Error, 400, "The dialled client is unknown or not registered, or no trunk is configured for numbers.", "Check that the phone is registered, or configure a trunk.";
@@ -250,6 +251,11 @@ table! {
     VERIFY_NO_CHANNEL = 60223, Error, 403, "The channel cannot be used on this server.", "Use another channel; the text gives the reason.";
     VERIFY_BLOCKED = 60410, Error, 403, "The code was not sent, because it looks like fraud: too many codes to similar numbers, or too few of them were confirmed.", "If it is not fraud, add the number to the safe list or raise the limits of the service.";
     VERIFY_COUNTRY = 60605, Error, 403, "The service sends no codes to numbers with this prefix.", "Add the prefix to AllowedPrefixes of the service.";
+    MASK_EXHAUSTED = 62206, Error, 400, "Number masking: the pool of the service has no number for this participant (80206 at Twilio).", "See the text for how many numbers the pool needs: add numbers with PhoneNumbers, close sessions that are not needed any more, or choose a less strict GeoMatchLevel.";
+    MASK_TAKEN = 62604, Error, 400, "Number masking: the participant has the requested number in another open session (80604 at Twilio).", "Request another number of the pool, or none, or close the other session.";
+    MASK_CLOSED = 62605, Error, 409, "Number masking: the session is closed, or has two participants already.", "Create another session; a closed one stays closed.";
+    MASK_UNSUPPORTED = 62606, Error, 400, "Number masking: this setting of Twilio's Proxy is not supported.", "See the text for what to use instead.";
+    MASK_IN_USE = 62607, Error, 409, "Number masking: open sessions use the number, so it stays in the pool.", "Set IsReserved, so that no further session gets it, and remove it when InUse is 0.";
     RELAY_UNREACHABLE = 64102, Error, 0, "ConversationRelay: no connection to the WebSocket server could be made; the conversation did not begin.", "See the text for the reason, and check the address and the server.";
     RELAY_LOST = 64105, Error, 0, "ConversationRelay: the WebSocket server closed the connection without sending an `end` message, or the connection broke during the call.", "Check the log of the WebSocket server; end a conversation by sending an `end` message.";
     RELAY_LANGUAGE = 64106, Warning, 0, "ConversationRelay: a language is not known, or a Language has no code; another was used, or it was left out, as the text says.", "Write a BCP-47 tag such as en-GB.";

@@ -42,11 +42,12 @@ pub use lane::Lane;
 pub use message_route::{Forwarding, MessageRoute};
 pub use sid::{
     AccountSid, ApplicationSid, AuditSid, CallSid, ClientSid, ConferenceSid, EmailSid, EventSid,
-    ExtensionSid, GatewaySid, GeolocationSid, InstanceSid, KeySid, LiveTranscriptionSid,
-    MessageRouteSid, MessageSid, NotificationSid, NumberSid, OptOutSid, OrganizationSid,
-    ProfileSid, QueueSid, RecordingSid, ServerSid, SessionSid, SidError, SiprecSid, StreamSid,
-    TranscriptionSid, UsageTriggerSid, VerificationSid, VerifyAttemptSid, VerifyBucketSid,
-    VerifyLimitSid, VerifySafeSid, VerifyServiceSid,
+    ExtensionSid, GatewaySid, GeolocationSid, InstanceSid, InteractionSid, KeySid,
+    LiveTranscriptionSid, MaskServiceSid, MaskSessionSid, MessageRouteSid, MessageSid,
+    NotificationSid, NumberSid, OptOutSid, OrganizationSid, ParticipantSid, ProfileSid, QueueSid,
+    RecordingSid, ServerSid, SessionSid, SidError, SiprecSid, StreamSid, TranscriptionSid,
+    UsageTriggerSid, VerificationSid, VerifyAttemptSid, VerifyBucketSid, VerifyLimitSid,
+    VerifySafeSid, VerifyServiceSid,
 };
 pub use source::Source;
 pub use status::{

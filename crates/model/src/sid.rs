@@ -212,6 +212,18 @@ sid!(
 sid!(
     /// A number that the limits of groups do not apply to.
     VerifySafeSid, "GN");
+sid!(
+    /// A service that masks numbers.
+    MaskServiceSid, "KS");
+sid!(
+    /// A session in which two parties reach each other by masks.
+    MaskSessionSid, "KC");
+sid!(
+    /// A party of such a session.
+    ParticipantSid, "KP");
+sid!(
+    /// A call or text between the parties of such a session.
+    InteractionSid, "KI");
 
 fn compose(now: Timestamp, random: [u8; 10]) -> [u8; 16] {
     let millis = u64::try_from(now.as_millis()).unwrap_or(0).to_be_bytes();

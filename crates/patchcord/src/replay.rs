@@ -215,6 +215,7 @@ mod tests {
             script: Script::Document(document),
             status_callback: None,
             refer: None,
+            contact: None,
             dialect: Dialect::RESTCOMM,
         };
         let start = Timestamp::from_millis(1_000_000);

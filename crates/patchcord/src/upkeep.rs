@@ -104,7 +104,7 @@ impl Upkeep {
             text += &format!("{}  {count}\n", kind.replace('_', " "));
         }
         if erased.count("not_over") > 0 {
-            text += "Some calls, messages, e-mails or verifications are not over: repeat the command later.\n";
+            text += "Some calls, messages, e-mails, verifications or sessions with masked numbers are not over: repeat the command later.\n";
         }
         Ok(text)
     }

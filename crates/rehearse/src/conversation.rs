@@ -74,6 +74,8 @@ impl Conversation<'_> {
             dialect: text.dialect,
             sid: None,
             keyword: None,
+            contact: None,
+            interaction: None,
         };
         let seed = self.next_seed();
         let mut run = TextRun::new(&self.settings, arrival, seed, self.now);

@@ -274,6 +274,8 @@ impl Run {
             | Fact::InQueue { .. }
             | Fact::LeftQueue { .. }
             | Fact::MessageCreated { .. }
+            | Fact::Interacted(_)
+            | Fact::InteractionSent { .. }
             | Fact::MessageArrived { .. }
             | Fact::MessageEnded { .. }
             | Fact::EmailQueued(_)
@@ -323,6 +325,8 @@ impl Run {
             | Fact::InQueue { .. }
             | Fact::LeftQueue { .. }
             | Fact::MessageCreated { .. }
+            | Fact::Interacted(_)
+            | Fact::InteractionSent { .. }
             | Fact::MessageArrived { .. }
             | Fact::MessageEnded { .. }
             | Fact::EmailQueued(_)

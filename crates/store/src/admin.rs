@@ -11,6 +11,7 @@ use model::{
 };
 
 use crate::discarded::kind::Kind;
+use crate::masking;
 use crate::naming::Claim;
 use crate::rows;
 use crate::sql::{Arg, Sql, Table};
@@ -81,6 +82,8 @@ pub(crate) enum Admin {
     },
     /// A write about a code of a verification.
     Verify(Box<verify::Write>),
+    /// A write about masks that depends on several rows.
+    Mask(Box<masking::Write>),
     /// Deletes some notifications of an account and of all below it, or of all closed accounts: to be repeated
     /// until it deletes none.
     DeleteNotifications(Option<AccountSid>),
@@ -96,7 +99,7 @@ pub(crate) enum Admin {
 
 impl Admin {
     /// Whether it changes what [`crate::caches::Caches`] keeps.
-    pub(crate) const fn changes_look_ups(&self) -> bool {
+    pub(crate) fn changes_look_ups(&self) -> bool {
         match self {
             Self::InsertOrganization(_)
             | Self::SetOrganizationStatus(..)
@@ -116,6 +119,7 @@ impl Admin {
             | Self::InsertApplication(_)
             | Self::UpdateApplication(..)
             | Self::DeleteApplication(_) => true,
+            Self::Mask(write) => write.changes_pools(),
             Self::Change(_)
             | Self::InsertOwned(..)
             | Self::UpdateOwned(..)
@@ -152,6 +156,7 @@ impl Admin {
             | Self::InsertQueue(_)
             | Self::InsertInto(..)
             | Self::Verify(_)
+            | Self::Mask(_)
             | Self::Bin(_) => true,
             Self::InsertOrganization(_)
             | Self::ChangeProfiles(_)

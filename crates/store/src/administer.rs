@@ -8,6 +8,7 @@ use crate::connection::{Connection, Failure};
 use crate::counts::Counts;
 use crate::deliveries;
 use crate::discarded::{self, Kind};
+use crate::masking;
 use crate::naming::Claim;
 use crate::open;
 use crate::operation::Context;
@@ -35,6 +36,8 @@ const OWNED: [&str; 16] = [
     "verify_limits",
     "verify_buckets",
     "verify_safe",
+    "mask_services",
+    "mask_numbers",
     "geolocations",
     "retention",
 ];
@@ -179,6 +182,12 @@ pub(crate) async fn apply(
             }
             return verify::apply(db, context.repeated, write).await;
         }
+        Admin::Mask(write) => {
+            if let Some(account) = write.adds_to() {
+                open::check_account(db, account).await?;
+            }
+            return masking::apply(db, context.repeated, write).await;
+        }
         Admin::DeleteNotifications(of) => {
             return Ok(delete_notifications(db, counts, *of).await? || context.repeated);
         }
@@ -236,6 +245,7 @@ async fn set_account_status(
     if status == AccountStatus::Closed {
         while delete_notifications(db, counts, Some(sid)).await? {}
         release_numbers(db, sid).await?;
+        masking::close_of_account(db, sid, at).await?;
         let mut links = Sql::default();
         links
             .text("DELETE FROM profile_links WHERE target")

@@ -17,6 +17,7 @@ use crate::counts::Counts;
 use crate::deliveries;
 use crate::emails;
 use crate::forwarding;
+use crate::masking;
 use crate::operation::{Context, Operation};
 use crate::opt_outs;
 use crate::queues;
@@ -226,7 +227,9 @@ async fn change(
             }
             Ok(first)
         }
+        Change::Interacted(interaction) => masking::add_interaction(db, interaction).await,
         Change::ConferenceCreated(_)
+        | Change::InteractionSent { .. }
         | Change::ConferenceStarted { .. }
         | Change::ConferenceFarewell { .. }
         | Change::ConferenceJoined { .. }
@@ -432,6 +435,8 @@ fn statement(context: Context, change: &Change) -> Sql {
             ],
         ),
         Change::Transcription(row) => transcriptions::keep(row),
+        Change::Interacted(interaction) => masking::insert_interaction(interaction),
+        Change::InteractionSent { sid, message, at } => masking::name_outbound(*sid, *message, *at),
         Change::EmailQueued(email) => emails::EMAILS.insert_once(emails::args_of(email)),
         Change::EmailEnded { email, attempt, .. } => emails::end(email, *attempt),
         Change::MessageCreated { message, farewell } => {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::record::{Account, Application, Client, Number, Organization};
-use model::{AccountSid, ApplicationSid, OrganizationSid};
+use model::{AccountSid, ApplicationSid, NumberSid, OrganizationSid};
 
 use crate::cache::Cache;
 use crate::profiles::Effective;
@@ -30,6 +30,8 @@ pub(crate) struct Caches {
     pub(crate) patterns: Cache<OrganizationSid, Arc<Patterns>>,
     /// Those that apply.
     pub(crate) profiles: Cache<AccountSid, Arc<Effective>>,
+    /// Whether a number is in the pool of a service that masks numbers.
+    pub(crate) pooled: Cache<NumberSid, bool>,
 }
 
 impl Caches {
@@ -45,6 +47,7 @@ impl Caches {
             numbers: Cache::new(lifetime),
             patterns: Cache::new(lifetime),
             profiles: Cache::new(lifetime),
+            pooled: Cache::new(lifetime),
         }
     }
 
@@ -59,5 +62,6 @@ impl Caches {
         self.numbers.clear();
         self.patterns.clear();
         self.profiles.clear();
+        self.pooled.clear();
     }
 }

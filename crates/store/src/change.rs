@@ -9,9 +9,9 @@ use model::record::{
     Refusal, StartedRecording, Transcription,
 };
 use model::{
-    CallSid, CallStatus, ConferenceSid, ConferenceStatus, EventSid, HangupBy, InstanceSid, Lane,
-    MessageSid, MessageStatus, OptOutSid, OrganizationSid, QueueSid, RecordingSid, RecordingStatus,
-    ServerSid, Timestamp,
+    CallSid, CallStatus, ConferenceSid, ConferenceStatus, EventSid, HangupBy, InstanceSid,
+    InteractionSid, Lane, MessageSid, MessageStatus, OptOutSid, OrganizationSid, QueueSid,
+    RecordingSid, RecordingStatus, ServerSid, Timestamp,
 };
 
 use crate::{DeliveryFilter, MessagePart};
@@ -297,6 +297,17 @@ pub enum Change {
     Transcription(Box<Transcription>),
     /// A problem to report to the owner.
     Notification(Box<Notification>),
+    /// A call or text between two participants of a session that masks their numbers has begun. Repeating it has no effect.
+    Interacted(Box<masking::Interaction>),
+    /// The message of such a text to the other participant is stored.
+    InteractionSent {
+        /// The interaction.
+        sid: InteractionSid,
+        /// The message.
+        message: MessageSid,
+        /// When.
+        at: Timestamp,
+    },
     /// A callback is due. Repeating it has no effect.
     CallbackQueued(Box<Callback>),
     /// The phones of a client that are registered with a server now. Those registered with another

@@ -371,6 +371,36 @@ impl Store {
         Ok([over.len() as u64, safe.len() as u64, waiting.len() as u64])
     }
 
+    /// Writes the pseudonym into participants of closed sessions that mask numbers, with what names them. Returns how many there
+    /// were, and how many are in sessions that are open, which stay. Interactions hold no numbers.
+    ///
+    /// # Errors
+    /// As reported by the database.
+    pub async fn erase_participants(&self, person: &Person, now: Timestamp) -> Result<[u64; 2]> {
+        self.close_expired_sessions(now).await?;
+        let of_person = |condition: &str| {
+            let mut sql = Sql::default();
+            sql.text("SELECT sid AS name FROM mask_participants WHERE account")
+                .with(TREE, person.account)
+                .text(" AND phone_number");
+            crate::retention::among(&mut sql, &person.spellings);
+            sql.text(condition);
+            sql
+        };
+        let open = of_person(" AND pair IS NOT NULL");
+        let open = self.many(open, |row| row.text("name")).await?;
+        let over = of_person(" AND pair IS NULL");
+        let over = self.many(over, |row| row.text("name")).await?;
+        let mut sql = Sql::default();
+        sql.with(
+            "UPDATE mask_participants SET phone_number = ?",
+            person.pseudonym.as_str(),
+        )
+        .text(", name = '', pin = '' WHERE sid");
+        self.execute_among(sql, &over).await?;
+        Ok([over.len() as u64, open.len() as u64])
+    }
+
     /// SIDs of the recordings of a call, and of the conference that it was in: those whose files are here, and those in a bin.
     ///
     /// # Errors

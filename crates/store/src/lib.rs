@@ -42,6 +42,7 @@ mod keys;
 mod ladder;
 mod links;
 mod lists;
+mod masking;
 mod memory;
 mod message_routes;
 mod migrate;
@@ -79,6 +80,7 @@ use std::time::Duration;
 use model::record::{CallRecord, Callback, Conference, Message, Number, StartedRecording};
 use model::{InstanceSid, Timestamp};
 
+pub use self::masking::{Ended, NotJoined, SessionFilter};
 pub use self::verify::{AttemptCounts, AttemptFilter, Hit, NewCode, SendTo};
 pub use accounts::{AccountChange, SecondaryToken};
 pub use caller_ids::CallerIdFilter;

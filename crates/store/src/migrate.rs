@@ -255,6 +255,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         include_str!("../../../migrations/0067-messaging/up.sql"),
     ),
     (
+        68,
+        "masking",
+        include_str!("../../../migrations/0068-masking/up.sql"),
+    ),
+    (
         70,
         "email-records",
         include_str!("../../../migrations/0070-email-records/up.sql"),

@@ -9,12 +9,12 @@ use std::sync::OnceLock;
 use model::{
     AccountSid, AccountStatus, ApplicationSid, AuditSid, CallSid, CallStatus, ClientSid,
     ConferenceSid, ConferenceStatus, DialectName, Direction, EmailSid, EmailStatus, EventSid,
-    ExtensionSid, GatewaySid, GeolocationSid, HangupBy, HttpMethod, InstanceSid, KeySid, Lane,
-    MessageDirection, MessageRouteSid, MessageSid, MessageStatus, NotificationSid, NumberSid,
-    OptOutSid, OrganizationSid, OrganizationStatus, ProfileSid, QueueSid, RecordingSid,
-    RecordingSource, RecordingStatus, ServerSid, Timestamp, TranscriptionSid, TranscriptionStatus,
-    UsageTriggerSid, VerificationSid, VerifyAttemptSid, VerifyBucketSid, VerifyLimitSid,
-    VerifySafeSid, VerifyServiceSid,
+    ExtensionSid, GatewaySid, GeolocationSid, HangupBy, HttpMethod, InstanceSid, InteractionSid,
+    KeySid, Lane, MaskServiceSid, MaskSessionSid, MessageDirection, MessageRouteSid, MessageSid,
+    MessageStatus, NotificationSid, NumberSid, OptOutSid, OrganizationSid, OrganizationStatus,
+    ParticipantSid, ProfileSid, QueueSid, RecordingSid, RecordingSource, RecordingStatus, ServerSid,
+    Timestamp, TranscriptionSid, TranscriptionStatus, UsageTriggerSid, VerificationSid,
+    VerifyAttemptSid, VerifyBucketSid, VerifyLimitSid, VerifySafeSid, VerifyServiceSid,
 };
 
 use crate::filter::RowKey;
@@ -112,8 +112,12 @@ sids_into_arg!(
     GatewaySid,
     GeolocationSid,
     InstanceSid,
+    InteractionSid,
     KeySid,
     Lane,
+    MaskServiceSid,
+    MaskSessionSid,
+    ParticipantSid,
     MessageRouteSid,
     MessageSid,
     NotificationSid,

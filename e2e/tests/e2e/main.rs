@@ -10,6 +10,7 @@ mod disk;
 mod email;
 mod inspect;
 mod kill;
+mod masking;
 mod media;
 mod messages;
 mod moving;

@@ -106,6 +106,29 @@ fn the_node_library_makes_lists_changes_and_ends_calls() -> anyhow::Result<()> {
     drive(program)
 }
 
+#[test]
+fn the_python_library_masks_numbers() -> anyhow::Result<()> {
+    let server = Server::start()?;
+    let rest = server.rest();
+    let mut program = Command::new(cache()?.join("venv/bin/python"));
+    let base = server.ready()["http"].as_str().context("no address")?;
+    program
+        .arg(script("proxy.py"))
+        .args([base, rest.account(), e2e::server::ADMIN_TOKEN]);
+    for number in ["+493000000001", "+493000000002"] {
+        let made = rest.number(number, "http://app.example/v")?;
+        program.arg(made["sid"].as_str().context("no sid")?);
+    }
+    let output = program
+        .output()
+        .with_context(|| format!("{program:?}: was scripts/setup run?"))?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    anyhow::ensure!(output.status.success(), "{said}\n{}", server.log());
+    let seen: Value = serde_json::from_slice(&output.stdout)?;
+    assert_eq!(seen["refused"], json!([409, 461]));
+    Ok(())
+}
+
 /// The resources that the programs `resources.*` walk through, by their tags in the OpenAPI document.
 const COMMON: [&str; 14] = [
     "Accounts",

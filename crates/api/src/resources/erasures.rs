@@ -88,6 +88,14 @@ const FIELDS: &[Field<Erased>] = &[
         |e, _| count(e, "safe_numbers"),
     ),
     field(
+        "participants",
+        "Participants",
+        Kind::Number,
+        Null::Never,
+        "Participants of closed sessions with masked numbers that have the pseudonym.",
+        |e, _| count(e, "participants"),
+    ),
+    field(
         "recordings",
         "Recordings",
         Kind::Number,
@@ -148,7 +156,7 @@ const FIELDS: &[Field<Erased>] = &[
         "NotOver",
         Kind::Number,
         Null::Never,
-        "Calls, messages, e-mails and verifications that were not erased because they are still in progress; repeat the request later.",
+        "Calls, messages, e-mails, verifications and participants of open sessions that were not erased because they are still in progress; repeat the request later.",
         |e, _| count(e, "not_over"),
     ),
     field(

@@ -16,6 +16,7 @@ pub(crate) mod extensions;
 pub(crate) mod gateways;
 pub(crate) mod geolocation;
 pub(crate) mod keys;
+pub(crate) mod masking;
 pub(crate) mod message_routes;
 pub(crate) mod messages;
 pub(crate) mod notifications;
@@ -43,7 +44,8 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Route> {
 }
 
 /// The tables of each group of resources; a dialect names one of them (`RestDialect::table`).
-pub(crate) static TABLES: &[&[&[Route]]] = &[ROUTES, verify::ROUTES, two_factor::ROUTES];
+pub(crate) static TABLES: &[&[&[Route]]] =
+    &[ROUTES, verify::ROUTES, two_factor::ROUTES, masking::ROUTES];
 
 /// The tables of all resources, in the order in which paths are matched.
 pub(crate) static ROUTES: &[&[Route]] = &[

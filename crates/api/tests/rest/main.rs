@@ -27,6 +27,7 @@ mod incoming_phone_numbers;
 mod keys;
 mod live_recordings;
 mod long_values;
+mod masking;
 mod message_routes;
 mod messages;
 mod mistakes;

@@ -259,6 +259,8 @@ impl Server {
             "/docs",
             "/v2",
             "/2fa",
+            "/v1",
+            "/numbermasking",
         ];
         let uri = if bases.iter().any(|base| path.starts_with(base)) {
             path.to_owned()

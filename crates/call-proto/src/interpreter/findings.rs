@@ -30,7 +30,7 @@ pub(crate) struct Told {
 
 impl Told {
     /// Reports the findings in the document at an address.
-    pub(super) fn tell(
+    pub(crate) fn tell(
         &mut self,
         url: &str,
         document: &Document,

@@ -87,6 +87,8 @@ impl fmt::Debug for FactText<'_> {
             | Fact::AnsweredBy { .. }
             | Fact::Ended { .. }
             | Fact::Farewell { .. }
+            | Fact::Interacted(_)
+            | Fact::InteractionSent { .. }
             | Fact::MessageArrived { .. }
             | Fact::ConferenceCreated(_)
             | Fact::ConferenceStarted { .. }

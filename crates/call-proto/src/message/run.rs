@@ -12,8 +12,8 @@ use model::address::redacted;
 use model::opt_out::{self, OptOut, OptOutSettings, OptOutType};
 use model::record::Message;
 use model::{
-    AccountSid, HttpMethod, MessageDirection, MessageSid, MessageStatus, NumberSid, OptOutSid,
-    Timestamp, error, number, text,
+    AccountSid, HttpMethod, InteractionSid, MessageDirection, MessageSid, MessageStatus, NumberSid,
+    OptOutSid, Timestamp, error, number, text,
 };
 use rcml::{Sms, Verb};
 use serde::{Deserialize, Serialize};
@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use super::without_password;
 use crate::callback::CallbackTarget;
 use crate::command::{Command, FetchRequest};
+use crate::contacts;
 use crate::context::{About, Context, Settings};
 use crate::dialect::Dialect;
 use crate::email::{Occasion, compose};
@@ -63,6 +64,12 @@ pub struct TextArrival {
     /// What its text means as a keyword such as STOP; `None` if it is none, or keywords have no effect.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keyword: Option<Keyword>,
+    /// Who meets whom, if the number is a mask.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contact: Option<masking::Contact>,
+    /// The interaction of the two, once it is recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interaction: Option<InteractionSid>,
 }
 
 /// A text that is a keyword, and what follows from it.
@@ -201,7 +208,12 @@ impl TextRun {
     ///
     /// `seed` must not be predictable: identifiers are generated from it.
     #[must_use]
-    pub fn new(settings: &Arc<Settings>, arrival: TextArrival, seed: u64, now: Timestamp) -> Self {
+    pub fn new(
+        settings: &Arc<Settings>,
+        mut arrival: TextArrival,
+        seed: u64,
+        now: Timestamp,
+    ) -> Self {
         let mut cx = Context::new(Arc::clone(settings), seed, now);
         let record = Message {
             sid: arrival.sid.unwrap_or_else(|| cx.message_sid()),
@@ -220,10 +232,18 @@ impl TextRun {
             sent: None,
             forwarding: None,
         };
+        let interaction = arrival
+            .contact
+            .clone()
+            .map(|contact| (cx.interaction_sid(), contact));
+        arrival.interaction = interaction.as_ref().map(|(sid, _)| *sid);
         cx.fact(Fact::MessageArrived {
             message: Box::new(record.clone()),
             arrival: Box::new(arrival.clone()),
         });
+        if let Some((sid, contact)) = interaction {
+            contacts::begin(sid, contact, record.sid, &mut cx);
+        }
         Self::start(record, arrival, cx)
     }
 
@@ -293,11 +313,14 @@ impl TextRun {
 
     /// Requests the document. A number without one has its texts recorded only if they are keywords.
     fn begin(&mut self) {
-        if self.arrival.document.text.is_some() {
-            self.state = State::Over;
-            return self.read();
-        }
         let document = self.arrival.document.clone();
+        if let Some(text) = &document.text {
+            self.state = State::Over;
+            return match text.as_str() {
+                "" => self.read(),
+                text => self.begin_at_once(text),
+            };
+        }
         let params = (self.params(), None);
         let fetching = Fetching::first(document, params, about(&self.record), &mut self.cx);
         self.state = State::Fetching(Box::new(fetching.for_message()));
@@ -393,6 +416,28 @@ impl TextRun {
     #[must_use]
     pub const fn is_over(&self) -> bool {
         matches!(self.state, State::Over)
+    }
+
+    /// Runs the document with this text, which needs not be fetched.
+    fn begin_at_once(&mut self, text: &str) {
+        self.cx.fact(Fact::MessageEnded {
+            message: Box::new(self.record.clone()),
+            tells: None,
+        });
+        let who = about(&self.record);
+        match rcml::Document::from_message_reply(Some("application/xml"), text) {
+            Ok(document) => {
+                self.told.tell("", &document, who, &mut self.cx);
+                self.verbs = document.verbs.into();
+            }
+            // The server has written it.
+            Err(_) => self.cx.notify(
+                who,
+                error::DOCUMENT_PARSE,
+                "the document of a message is not one",
+            ),
+        }
+        self.proceed();
     }
 
     fn fetched(&mut self, fetching: Fetching, result: &Result<Fetched, FetchFailure>) {
@@ -565,6 +610,13 @@ impl TextRun {
             }
         };
         self.trace(Lane::Fact, Way::Here, "stored", &sid.to_string());
+        if let Some(interaction) = self.arrival.interaction.take() {
+            self.cx.fact(Fact::InteractionSent {
+                interaction,
+                message: sid,
+                at: self.cx.now,
+            });
+        }
         let Some((url, method)) = action else {
             return self.proceed();
         };

@@ -7,10 +7,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use masking::Found;
 use model::naming::{self, Claimant, claimant};
 use model::profile::Limits;
 use model::record::{Account, Application, Client, Number};
-use model::{AccountSid, AccountStatus, ApplicationSid, OrganizationSid, number};
+use model::{AccountSid, AccountStatus, ApplicationSid, NumberSid, OrganizationSid, number};
 
 /// A row that a decision depends on.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -32,6 +33,13 @@ pub enum Want {
     Application(ApplicationSid),
     /// What the profile of an account limits.
     Limits(AccountSid),
+    /// What a call or text at a number finds, if the number is in a pool of a service that masks numbers.
+    Mask {
+        /// The number.
+        number: NumberSid,
+        /// The caller; `None` if it is not trusted.
+        from: Option<String>,
+    },
 }
 
 /// Numbers that a dialled text may mean.
@@ -72,6 +80,7 @@ pub struct Rows {
     limits: BTreeMap<AccountSid, Limits>,
     accounts: BTreeMap<AccountSid, Standing>,
     applications: BTreeMap<ApplicationSid, Option<Arc<Application>>>,
+    masks: BTreeMap<NumberSid, Option<Arc<Found>>>,
 }
 
 impl Rows {
@@ -127,6 +136,25 @@ impl Rows {
     /// Adds the answer to [`Want::Limits`].
     pub fn add_limits(&mut self, account: AccountSid, limits: Limits) {
         self.limits.insert(account, limits);
+    }
+
+    /// Adds the answer to [`Want::Mask`]; `None` if the number is in no pool.
+    pub fn add_mask(&mut self, number: NumberSid, found: Option<Found>) {
+        self.masks.insert(number, found.map(Arc::new));
+    }
+
+    pub(super) fn mask(
+        &self,
+        number: NumberSid,
+        from: Option<&str>,
+    ) -> Result<Option<&Found>, Want> {
+        match self.masks.get(&number) {
+            Some(found) => Ok(found.as_deref()),
+            None => Err(Want::Mask {
+                number,
+                from: from.map(str::to_owned),
+            }),
+        }
     }
 
     pub(super) fn client(

@@ -1,6 +1,7 @@
 //! Routing in tables: who may call what, and with which result. The rows come from a server with
 //! three accounts, as a host would fetch them.
 
+mod masks;
 mod organizations;
 mod refer;
 mod refusals;
@@ -27,6 +28,8 @@ struct House {
     closed: Vec<AccountSid>,
     has_outbound_proxy: bool,
     limits: Limits,
+    /// What a participant finds at a number of a pool.
+    mask: Option<masking::Found>,
     /// The requested rows, in order.
     asked: Vec<String>,
 }
@@ -43,6 +46,7 @@ impl House {
             closed: Vec::new(),
             has_outbound_proxy: true,
             limits: Limits::default(),
+            mask: None,
             asked: Vec::new(),
         }
     }
@@ -92,6 +96,13 @@ impl House {
                 let found = clients
                     .find(|client| client.login == login && client.organization == organization);
                 rows.add_client(organization, login, found.cloned().map(Arc::new));
+            }
+            Want::Mask { number, from } => {
+                let found = self.mask.clone().filter(|found| found.mask.sid == number);
+                rows.add_mask(
+                    number,
+                    found.map(|found| masks::seen_by(found, from.as_deref())),
+                );
             }
             Want::Limits(sid) => rows.add_limits(sid, self.limits.clone()),
             Want::Numbers {

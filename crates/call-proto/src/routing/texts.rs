@@ -14,7 +14,7 @@ use model::{
 
 use super::invitation::{Caller, Invitation};
 use super::rows::{Rows, Want};
-use super::{Called, Challenged, House, Refusal, Routing, absolute};
+use super::{Called, Challenged, House, Refusal, Routing, absolute, masks};
 use crate::dialect::Dialect;
 use crate::event::{Document, Fallback, Headers, SetIn};
 use crate::message::{Keyword, TextArrival};
@@ -168,7 +168,7 @@ impl<'a> Routing<'a> {
         let by = by.filter(|_| matches!(self.invite.caller, Caller::Client { .. }));
         let from = by.map_or(&self.invite.from_user, |client| &client.login);
         match recipient {
-            Some(Called::Number(number)) => self.text_to_number(number, (from, to), text),
+            Some(Called::Number(number)) => self.text_to_number(by, number, (from, to), text),
             Some(Called::Client(callee)) => {
                 if self.rows.account(callee.account)? != AccountStatus::Active {
                     let refusal = inactive(callee.account, &callee.login);
@@ -219,6 +219,7 @@ impl<'a> Routing<'a> {
 
     fn text_to_number(
         self,
+        by: Option<&Client>,
         number: &Number,
         (from, to): (&str, &str),
         (text, via): (&str, &str),
@@ -233,8 +234,18 @@ impl<'a> Routing<'a> {
         if self.invite.caller == Caller::Unknown && !number.public {
             return Ok(TextDecision::Challenge(Challenged::Stranger));
         }
-        let keyword = Keyword::of(text);
-        let found = self.text_document(number)?;
+        let mut keyword = Keyword::of(text);
+        let mut contact = None;
+        let found = match self.masked(by, number)?.cloned() {
+            Some(found) => {
+                // What two people write to each other is no keyword.
+                keyword = None;
+                let (document, met) = masks::text(&found, text);
+                contact = met;
+                Some((document, DialectName::Twilio))
+            }
+            None => self.text_document(number)?,
+        };
         let refusal = found.is_none().then(|| no_application(number));
         let (document, dialect) = found.unwrap_or_else(|| {
             let nothing = Document::of_text(String::new(), number.account);
@@ -253,6 +264,8 @@ impl<'a> Routing<'a> {
             dialect: Dialect::of(dialect),
             sid: None,
             keyword,
+            contact,
+            interaction: None,
         });
         Ok(match refusal {
             None => TextDecision::Run(arrival),

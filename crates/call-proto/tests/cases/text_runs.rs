@@ -8,8 +8,8 @@ use call_proto::{
     TextArrival, TextRun,
 };
 use model::{
-    AccountSid, DialectName, HttpMethod, MessageDirection, MessageSid, MessageStatus, NumberSid,
-    Timestamp,
+    AccountSid, DialectName, HttpMethod, MaskServiceSid, MaskSessionSid, MessageDirection,
+    MessageSid, MessageStatus, NumberSid, ParticipantSid, Timestamp,
 };
 
 use super::own_messages::settings;
@@ -39,7 +39,11 @@ impl App {
 
     /// What happens, a line each: requests, messages, notifications, the end.
     fn run(&self, dialect: DialectName) -> Vec<String> {
-        let mut run = TextRun::new(&Arc::new(settings()), arrival(dialect), 7, Timestamp(0));
+        self.run_for(arrival(dialect))
+    }
+
+    fn run_for(&self, arrival: TextArrival) -> Vec<String> {
+        let mut run = TextRun::new(&Arc::new(settings()), arrival, 7, Timestamp(0));
         assert_eq!(run.record().status, MessageStatus::Received);
         assert_eq!(run.record().direction, MessageDirection::Inbound);
         let mut log = Vec::new();
@@ -115,6 +119,14 @@ fn fact(fact: &Fact) -> String {
             assert_eq!(email.call, None);
             "mailed".to_owned()
         }
+        Fact::Interacted(begun) => {
+            assert_eq!(begun.kind, masking::Kind::Message);
+            "begun".to_owned()
+        }
+        Fact::InteractionSent { message, .. } => {
+            assert_eq!(*message, MessageSid::from_bytes([9; 16]));
+            "linked".to_owned()
+        }
         other => panic!("{other:?}"),
     }
 }
@@ -159,6 +171,8 @@ fn arrival(dialect: DialectName) -> TextArrival {
         dialect: Dialect::of(dialect),
         sid: None,
         keyword: None,
+        contact: None,
+        interaction: None,
     }
 }
 
@@ -368,5 +382,44 @@ fn a_run_is_repeated_from_what_was_stored() {
         commands
             .iter()
             .all(|command| matches!(command, RunCommand::Trace(_)))
+    );
+}
+
+/// A document that came with the message is not requested. A text between participants with masked numbers is recorded with the
+/// message that arrives, and linked with the one that is sent.
+#[test]
+fn a_text_at_a_mask_is_passed_on() {
+    let app = App::one("");
+    let text = "<Response><Sms from=\"+4930\" to=\"+4917\">hi</Sms></Response>";
+    let masked = |contact| TextArrival {
+        document: Document::of_text(text.to_owned(), AccountSid::from_bytes([2; 16])),
+        contact,
+        ..arrival(DialectName::Twilio)
+    };
+    let contact = masking::Contact {
+        account: AccountSid::from_bytes([2; 16]),
+        service: MaskServiceSid::from_bytes([1; 16]),
+        session: MaskSessionSid::from_bytes([1; 16]),
+        from: ParticipantSid::from_bytes([1; 16]),
+        to: ParticipantSid::from_bytes([2; 16]),
+    };
+    let steps = app.run_for(masked(Some(contact.clone())));
+    assert_eq!(
+        steps,
+        ["arrived", "begun", "read", "+4930>+4917: hi", "linked"]
+    );
+    assert_eq!(
+        app.run_for(masked(None)),
+        ["arrived", "read", "+4930>+4917: hi"]
+    );
+    // A message that is not sent is not linked: the interaction fails.
+    let full = App {
+        is_full: true,
+        ..app
+    };
+    let steps = full.run_for(masked(Some(contact)));
+    assert_eq!(
+        steps,
+        ["arrived", "begun", "read", "+4930>+4917: hi", "30001"]
     );
 }

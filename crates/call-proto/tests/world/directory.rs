@@ -75,6 +75,7 @@ impl Directory {
                 let client = clients.find(|client| client.login == login).cloned();
                 rows.add_client(organization, login, client.map(Arc::new));
             }
+            Want::Mask { number, .. } => rows.add_mask(number, None),
             Want::Limits(sid) => rows.add_limits(sid, Limits::default()),
             Want::Numbers {
                 organization,

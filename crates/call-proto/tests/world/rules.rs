@@ -398,6 +398,8 @@ impl Rules {
             | Fact::InQueue { .. }
             | Fact::LeftQueue { .. }
             | Fact::EmailQueued(_)
+            | Fact::Interacted(_)
+            | Fact::InteractionSent { .. }
             | Fact::MessageArrived { .. }
             | Fact::Callback(_) => {}
             Fact::RecordingStarted { started, farewell } => {

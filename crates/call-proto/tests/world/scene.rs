@@ -139,6 +139,7 @@ impl World {
             script: admission.script,
             status_callback: admission.status_callback,
             refer: admission.refer,
+            contact: admission.contact,
             dialect: self.dialect,
         };
         Routed::Runs(Box::new(inbound), challenged)

@@ -1,6 +1,6 @@
 //! Ends what must not go on while the server runs: calls that another server has closed on record, what
 //! closed accounts left behind, what has rested in the bin long enough, kept answers to requests of the API, and old
-//! entries of its audit log. It also has usage triggers fire.
+//! entries of its audit log. It also has usage triggers fire, and ends calls and texts between masked numbers on record.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,6 +15,8 @@ use super::calls::LiveCalls;
 
 /// How often it looks.
 const ROUND: Duration = Duration::from_secs(15);
+/// How often it looks for calls and texts between masked numbers that are over.
+const MASKED_ROUND: Duration = Duration::from_secs(2);
 /// How many rounds pass before it looks for rows that need not be kept any more.
 const ROUNDS_OF_OLD_ROWS: u32 = 40;
 /// How many rounds pass, after the first, before it looks for what accounts keep only for a time: less than an hour.
@@ -35,12 +37,16 @@ impl Caretaker {
     /// Runs until the server stops.
     pub(super) async fn walk(self, stopped: watch::Receiver<bool>) {
         // A long cleaning delays nothing that callers or applications wait for.
-        tokio::join!(self.watch(stopped.clone()), self.clean(stopped));
+        tokio::join!(
+            self.watch(stopped.clone()),
+            self.mask(stopped.clone()),
+            self.clean(stopped)
+        );
     }
 
     /// Ends lost calls, and has usage triggers fire.
     async fn watch(&self, mut stopped: watch::Receiver<bool>) {
-        while waits(&mut stopped).await {
+        while waits(&mut stopped, ROUND).await {
             if self.store.is_shared()
                 && let Err(error) = self.engine.end_lost_calls().await
             {
@@ -53,6 +59,21 @@ impl Caretaker {
         }
     }
 
+    /// Ends interactions between masked numbers whose calls or texts are over, and sessions whose time is.
+    async fn mask(&self, mut stopped: watch::Receiver<bool>) {
+        let mut fails = false;
+        while waits(&mut stopped, MASKED_ROUND).await {
+            let deliver = |callback| self.callbacks.deliver(callback);
+            let ended = api::end_interactions(&self.store, &deliver).await;
+            if let Err(error) = &ended
+                && !fails
+            {
+                warn!(%error, "interactions between masked numbers could not be ended; this is tried again");
+            }
+            fails = ended.is_err();
+        }
+    }
+
     /// Removes what need not be kept.
     async fn clean(&self, mut stopped: watch::Receiver<bool>) {
         if let Err(error) = api::finish_removals(&self.store, &self.recordings).await {
@@ -60,7 +81,7 @@ impl Caretaker {
         }
         let mut left = None;
         let mut rounds = 0_u32;
-        while waits(&mut stopped).await {
+        while waits(&mut stopped, ROUND).await {
             if rounds.is_multiple_of(ROUNDS_OF_OLD_ROWS)
                 && let Err(error) = api::forget_old_rows(&self.store).await
             {
@@ -104,9 +125,9 @@ impl Caretaker {
 }
 
 /// Waits for the next round; `false` once the server stops.
-async fn waits(stopped: &mut watch::Receiver<bool>) -> bool {
+async fn waits(stopped: &mut watch::Receiver<bool>, round: Duration) -> bool {
     tokio::select! {
         _ = stopped.changed() => false,
-        () = tokio::time::sleep(ROUND) => true,
+        () = tokio::time::sleep(round) => true,
     }
 }

@@ -112,6 +112,7 @@ impl Script {
             script: Runs::Document(self.document(call)),
             status_callback: self.callback(),
             refer: self.application.refer.clone(),
+            contact: None,
             dialect: call.dialect,
         }
     }

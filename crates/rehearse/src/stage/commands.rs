@@ -141,6 +141,8 @@ impl<'a> Stage<'a> {
             Fact::MessageEnded { message, .. } => self.run.message_ended(*message),
             Fact::EmailQueued(email) => self.run.emails.push(*email),
             Fact::Farewell { .. }
+            | Fact::Interacted(_)
+            | Fact::InteractionSent { .. }
             | Fact::RecordingStarted { .. }
             | Fact::RecordingChanged { .. }
             | Fact::RecordingClosed { .. }

@@ -19,6 +19,7 @@ mod directory;
 mod emails;
 mod lanes;
 mod lists;
+mod masking;
 mod messages;
 mod numbers;
 mod organizations;
@@ -38,6 +39,7 @@ pub(crate) use directory::*;
 pub(crate) use emails::*;
 pub(crate) use lanes::*;
 pub(crate) use lists::*;
+pub(crate) use masking::*;
 pub(crate) use messages::*;
 pub(crate) use numbers::*;
 pub(crate) use organizations::*;
@@ -142,6 +144,9 @@ macro_rules! for_each_case {
             a_service_of_a_name_is_made_once,
             limits_of_a_service_and_safe_numbers_come_back,
             old_verifications_are_forgotten,
+            a_mask_never_has_two_meanings,
+            an_interaction_ends_once,
+            old_sessions_are_forgotten,
         }
     };
 }

@@ -1,0 +1,120 @@
+//! A caller who is in no open session of a mask enters the PIN of a participant, and then counts as that one.
+//!
+//! **Invariant: a mask takes [`MAX_WRONG`] wrong PINs in an hour at most**, from whatever callers, as far as this server knows; from
+//! then on it takes none. The address is signed, so that only documents of this server lead to it.
+
+use std::collections::HashMap;
+use std::sync::{LazyLock, Mutex, PoisonError};
+
+use ::masking::{Interaction, Kind, PIN, State, decide, document, pin_query};
+use axum::body::{Body, to_bytes};
+use axum::extract::Request;
+use axum::response::Response;
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, StatusCode};
+use model::{CallSid, InteractionSid, NumberSid, Timestamp};
+use store::Change;
+use tracing::warn;
+use url::form_urlencoded::parse;
+
+use crate::ApiState;
+use crate::context::now;
+
+/// Wrong PINs of a mask within an hour.
+const MAX_WRONG: u32 = 20;
+const HOUR_MICROS: i64 = 3_600_000_000;
+/// Maximum size of the form in bytes.
+const MAX_FORM: usize = 64 * 1024;
+
+/// The hour, and the wrong PINs of each mask in it.
+static WRONG: LazyLock<Mutex<(i64, HashMap<NumberSid, u32>)>> = LazyLock::new(Mutex::default);
+
+/// Answers the request of the `<Gather>`.
+pub(crate) async fn answer(state: &ApiState, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let query = parts.uri.query().unwrap_or_default();
+    let form = to_bytes(body, MAX_FORM).await.unwrap_or_default();
+    let text = match signed(state, query) {
+        Some(number) => next(state, number, &form, now()).await,
+        None => None,
+    };
+    let text = text.unwrap_or_else(|| "<Response><Hangup/></Response>".to_owned());
+    let mut response = Response::new(Body::from(text));
+    *response.status_mut() = StatusCode::OK;
+    let content_type = HeaderValue::from_static("application/xml");
+    response.headers_mut().insert(CONTENT_TYPE, content_type);
+    response
+}
+
+/// The mask that was called, from a query that this server has signed.
+fn signed(state: &ApiState, query: &str) -> Option<NumberSid> {
+    let (text, signature) = query.rsplit_once("&Signature=")?;
+    let (_, number) = parse(text.as_bytes()).find(|(name, _)| name == "Number")?;
+    let number: NumberSid = number.parse().ok()?;
+    let is_signed = state.store.key().is_signed(PIN, text, signature);
+    (is_signed && text == pin_query(number)).then_some(number)
+}
+
+/// The next document of the call; `None` to hang up.
+async fn next(state: &ApiState, number: NumberSid, form: &[u8], now: Timestamp) -> Option<String> {
+    let value = |name: &str| {
+        let mut pairs = parse(form);
+        pairs
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.into_owned())
+    };
+    let call: CallSid = value("CallSid")?.parse().ok()?;
+    let pin = value("Digits").unwrap_or_default();
+    if is_spent(number, now) {
+        return None;
+    }
+    let found = state.store.mask_arrival_by_pin(number, &pin, now).await;
+    let found = found
+        .inspect_err(|error| warn!(%error, "a PIN could not be looked up"))
+        .ok()??;
+    let settings = &found.service.settings;
+    let Ok(connection) = decide(&found, Kind::Voice) else {
+        count_wrong(number, now);
+        return Some(document::refused_call(settings));
+    };
+    let contact = connection.contact.clone();
+    let interaction = Interaction {
+        sid: InteractionSid::new(now, rand::random()),
+        account: contact.account,
+        service: contact.service,
+        session: contact.session,
+        kind: Kind::Voice,
+        from: contact.from,
+        to: contact.to,
+        inbound: call.to_string(),
+        inbound_status: None,
+        outbound: None,
+        outbound_status: None,
+        state: State::InProgress,
+        duration_s: None,
+        created: now,
+        updated: now,
+        ended: None,
+    };
+    let begun = Change::Interacted(Box::new(interaction));
+    if let Err(error) = state.store.commit(vec![begun]).await {
+        warn!(%error, "a call with a PIN could not be recorded");
+        return None;
+    }
+    Some(document::call(settings, &connection))
+}
+
+fn is_spent(number: NumberSid, now: Timestamp) -> bool {
+    let wrong = WRONG.lock().unwrap_or_else(PoisonError::into_inner);
+    let is_this_hour = wrong.0 == now.0 / HOUR_MICROS;
+    is_this_hour && wrong.1.get(&number).is_some_and(|n| *n >= MAX_WRONG)
+}
+
+fn count_wrong(number: NumberSid, now: Timestamp) {
+    let mut wrong = WRONG.lock().unwrap_or_else(PoisonError::into_inner);
+    let hour = now.0 / HOUR_MICROS;
+    if wrong.0 != hour {
+        *wrong = (hour, HashMap::new());
+    }
+    *wrong.1.entry(number).or_default() += 1;
+}
