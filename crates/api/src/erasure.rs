@@ -176,7 +176,10 @@ pub async fn erase(
             ("caller_ids", caller_ids),
             ("opt_outs", opt_outs),
             ("audit_entries", entries),
-            ("not_over", tally.open.len() as u64 + pending + open_sessions),
+            (
+                "not_over",
+                tally.open.len() as u64 + pending + open_sessions,
+            ),
             ("callbacks_waiting", waiting),
             ("files_not_here", tally.files_not_here),
         ],

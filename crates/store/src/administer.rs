@@ -21,7 +21,7 @@ use crate::sql::{Arg, ROWS_AT_ONCE, Sql, Table, args};
 use crate::verify;
 
 /// Tables whose rows are removed with their account, few for each.
-const OWNED: [&str; 16] = [
+const OWNED: [&str; 18] = [
     "applications",
     "numbers",
     "caller_ids",

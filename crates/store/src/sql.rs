@@ -12,8 +12,8 @@ use model::{
     ExtensionSid, GatewaySid, GeolocationSid, HangupBy, HttpMethod, InstanceSid, InteractionSid,
     KeySid, Lane, MaskServiceSid, MaskSessionSid, MessageDirection, MessageRouteSid, MessageSid,
     MessageStatus, NotificationSid, NumberSid, OptOutSid, OrganizationSid, OrganizationStatus,
-    ParticipantSid, ProfileSid, QueueSid, RecordingSid, RecordingSource, RecordingStatus, ServerSid,
-    Timestamp, TranscriptionSid, TranscriptionStatus, UsageTriggerSid, VerificationSid,
+    ParticipantSid, ProfileSid, QueueSid, RecordingSid, RecordingSource, RecordingStatus,
+    ServerSid, Timestamp, TranscriptionSid, TranscriptionStatus, UsageTriggerSid, VerificationSid,
     VerifyAttemptSid, VerifyBucketSid, VerifyLimitSid, VerifySafeSid, VerifyServiceSid,
 };
 

@@ -582,6 +582,7 @@ impl Messages for TestEngine {
                 ..found.message
             }),
             expected: MessageStatus::Scheduled,
+            attempt: None,
             tells: None,
         };
         Ok(self.store.commit(vec![change]).await.unwrap().applied(0))
