@@ -367,7 +367,7 @@ pub(crate) async fn a_scheduled_message_leaves_once(db: &Database) {
 
 pub(crate) async fn opt_outs_are_known_by_any_spelling(db: &Database) {
     let store = db.open().await;
-    let organization = organization(&store, 1).await;
+    let organization = organization(&store, 1, "one.example").await;
     insert_account(&store, 1, None, organization).await;
     let opt_out = |n: u32, recipient: &str| OptOut {
         sid: OptOutSid::from_bytes(bytes(n)),
