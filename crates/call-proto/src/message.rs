@@ -8,6 +8,7 @@
 //! records, and callbacks.
 
 mod alone;
+mod keyword;
 mod of_call;
 mod run;
 
@@ -24,8 +25,9 @@ use crate::farewell::MessageFarewell;
 use crate::params::{Headers, Params};
 
 pub use alone::{MessageCommand, TextMessage};
+pub use keyword::Keyword;
 pub(crate) use of_call::Messages;
-pub use run::{Keyword, RunCommand, TextArrival, TextRun};
+pub use run::{RunCommand, TextArrival, TextRun};
 
 /// The SIP side stops waiting for an answer after 32 s (RFC 3261 §17.1.2.2, timer F), and again as
 /// long if it is challenged; no answer comes after this time.

@@ -218,7 +218,6 @@ impl Engine {
             shared: Arc::clone(&shared),
         };
         Forwarding::start(waiting, &engine);
-        tokio::spawn(crate::scheduling::run(Arc::clone(&shared)));
         if let Some(mut texts) = shared.parts.sip.texts() {
             let shared = Arc::clone(&shared);
             tokio::spawn(async move {

@@ -28,7 +28,7 @@ const PAGE: i64 = 1_000;
 const AT_ONCE: usize = 32;
 
 /// Looks for messages that are due, until the server stops.
-pub(crate) async fn run(shared: Arc<Shared>) {
+async fn run(shared: Arc<Shared>) {
     let mut pace = tokio::time::interval(PACE);
     pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -120,6 +120,11 @@ async fn end(shared: &Shared, moved: Move) -> Result<bool, StoreError> {
 }
 
 impl Engine {
+    /// Sends messages whose time has come, from now on. Must be called within a tokio runtime, once.
+    pub fn follow_schedule(&self) {
+        tokio::spawn(run(Arc::clone(&self.shared)));
+    }
+
     /// Stores a message that is sent later. Returns its record.
     ///
     /// # Errors

@@ -216,7 +216,7 @@ table! {
     MESSAGE_NO_TEXTS = 30006, Error, 0, "The message was not delivered: the remote party does not support text messages.", "Use a number or a phone that supports them.";
     MESSAGE_CARRIER = 30007, Error, 0, "The message was not delivered: a carrier filtered it.", "Ask the provider why; often the sender must be registered for this country.";
     MESSAGE_FAILED = 30008, Error, 0, "The message was not delivered for another reason, or it is not known whether it was accepted.", "See the reason in the message's record.";
-    MESSAGE_EXPIRED = 30036, Error, 0, "The message was not sent: no route accepted it before its validity period ended.", "See the reason in the message's record, and the health of the routes in `MessageRoutes`.";
+    MESSAGE_EXPIRED = 30036, Error, 0, "The message was not sent: nothing accepted it before its validity period ended.", "See the reason in the message's record, and the health of the routes in `MessageRoutes`.";
     MESSAGE_ROUTE_DOWN = 30090, Warning, 0, "A message route is down; its messages take another route, or wait.", "See `problem` of the route in `MessageRoutes`.";
     MESSAGE_NOT_SCHEDULED = 30409, Error, 409, "The message cannot be canceled: it is not `scheduled`.", "Only a message that was created with `SendAt` can be canceled, and only until its time comes. Read its status.";
     STREAM_TIMEOUT = 31901, Error, 0, "Stream: the WebSocket server did not answer in time.", "Check that the address leads to a WebSocket server that is running and reachable.";

@@ -175,7 +175,9 @@ pub(crate) async fn server_for(
         max_endpoints: None,
         max_calls: MAX_CALLS,
     };
-    (Engine::start(config, parts, incoming), sip)
+    let engine = Engine::start(config, parts, incoming);
+    engine.follow_schedule();
+    (engine, sip)
 }
 
 /// Calls the number; returns once the server has hung up.

@@ -248,7 +248,9 @@ pub(super) fn engine(
         max_endpoints,
         max_calls: MAX_CALLS,
     };
-    Ok(Engine::start(engine, parts, built.incoming))
+    let engine = Engine::start(engine, parts, built.incoming);
+    engine.follow_schedule();
+    Ok(engine)
 }
 
 /// The recording servers, by their names in documents.
