@@ -323,10 +323,11 @@ pub(crate) async fn a_mask_never_has_two_meanings(db: &Database) {
         exhausted: 0,
         expired: 0,
     };
-    let rounds = if db.url.starts_with("sqlite:") {
-        200
+    // How many orders, and how often everything must have happened in them.
+    let (rounds, least) = if db.url.starts_with("sqlite:") {
+        (200, 5)
     } else {
-        30
+        (30, 0)
     };
     for round in 0..rounds {
         world.random = Random(round);
@@ -338,7 +339,10 @@ pub(crate) async fn a_mask_never_has_two_meanings(db: &Database) {
                 _ => world.wait().await,
             }
         }
-        world.end().await;
+        // Some sessions go on while others begin.
+        if round % 3 == 2 {
+            world.end().await;
+        }
     }
     let World {
         reached,
@@ -348,7 +352,7 @@ pub(crate) async fn a_mask_never_has_two_meanings(db: &Database) {
         ..
     } = world;
     let counts = [reached, refused, exhausted, expired];
-    assert!(counts.iter().all(|count| *count > 5), "{counts:?}");
+    assert!(counts.iter().all(|count| *count > least), "{counts:?}");
 }
 
 /// An interaction ends with what became of its messages, once; without one to the other party, after a time.
