@@ -646,3 +646,28 @@ async fn the_record_of_a_text_does_not_have_its_code() {
     let shown = messages[0].recorded_as.as_deref();
     assert_eq!(shown, Some("Your Shop code is [code removed]."));
 }
+
+#[tokio::test]
+async fn a_text_that_is_not_sent_does_not_keep_the_person_waiting() {
+    let server = Server::start().await;
+    let who = server.admin();
+    let sid = service(&server, "").await;
+    let path = format!("/v2/Services/{sid}/Verifications");
+    let first = server.post(&who, &path, TO).await;
+    first.is(201);
+    server.post(&who, &path, TO).await.is(429);
+    let over = server.engine.outcomes.lock().unwrap().pop().unwrap();
+    over.send((503, "no trunk".to_owned())).unwrap();
+    let one = format!("{path}/{}", first.json()["sid"].as_str().unwrap());
+    let mut status = String::new();
+    for _ in 0..500 {
+        let shown = server.get(&who, &one).await.json();
+        shown["status"].as_str().unwrap().clone_into(&mut status);
+        if status != "pending" {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    assert_eq!(status, "failed");
+    server.post(&who, &path, TO).await.is(201);
+}

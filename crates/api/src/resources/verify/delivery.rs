@@ -16,6 +16,7 @@ use model::record::Account;
 use model::{
     AccountSid, Bare, EmailSid, EmailStatus, MessageDirection, Target, VerificationSid, error,
 };
+use store::NewCode;
 use tracing::warn;
 use url::form_urlencoded::parse;
 use verify::{Channel, Service, Spoken, Status};
@@ -93,15 +94,15 @@ impl Delivery {
     pub(super) async fn send(
         self,
         state: &ApiState,
-        (sid, code): (VerificationSid, String),
+        (new, code): (&NewCode, String),
     ) -> Result<(), Failure> {
         let sending = Sending {
             delivery: self,
-            sid,
+            sid: new.verification.sid,
             code,
         };
         match sending.delivery.wanted.channel {
-            Channel::Sms => sending.text(state).await,
+            Channel::Sms => sending.text(state, new).await,
             Channel::Call => sending.call(state).await,
             Channel::Email => sending.email(state).await,
         }
@@ -181,7 +182,7 @@ impl Sending {
         Ok(state.store.insert_email(&mail).await?)
     }
 
-    async fn text(self, state: &ApiState) -> Result<(), Failure> {
+    async fn text(self, state: &ApiState, recorded: &NewCode) -> Result<(), Failure> {
         let Delivery {
             service, wanted, ..
         } = &self.delivery;
@@ -203,9 +204,7 @@ impl Sending {
         };
         let sent = state.messages.send_and_watch(new).await;
         let (_, outcome) = sent.map_err(crate::resources::messages::not_sent)?;
-        if settings.fallback.parse() == Ok(Channel::Call) {
-            tokio::spawn(self.call_if_unsent(state.clone(), outcome));
-        }
+        tokio::spawn(self.follow(state.clone(), recorded.clone(), outcome));
         Ok(())
     }
 
@@ -261,23 +260,40 @@ impl Sending {
         format!("{}{PATH}?{query}&Signature={signature}", state.public_base)
     }
 
-    /// Calls the recipient if the message turns out not to be sent, and the code is still of use.
-    async fn call_if_unsent(self, state: ApiState, outcome: MessageOutcome) {
+    /// If the message turns out not to be sent, calls the recipient, or else takes the code back, so that another one can be
+    /// requested at once.
+    async fn follow(self, state: ApiState, recorded: NewCode, outcome: MessageOutcome) {
         let outcome = tokio::time::timeout(PATIENCE, outcome).await;
-        if matches!(outcome, Ok(Ok((200..=299, _)))) {
+        let is_lost = match outcome {
+            Ok(Ok((200..=299, _))) => return,
+            Ok(Ok(_)) => true,
+            // It may still leave.
+            Ok(Err(_)) | Err(_) => false,
+        };
+        let calls = self.delivery.service.settings.fallback.parse() == Ok(Channel::Call);
+        if calls && self.call_if_pending(&state).await || !is_lost {
             return;
         }
+        if let Err(error) = state.store.revoke_code(&recorded).await {
+            warn!(%error, "a code that was not sent cannot be taken back");
+        }
+    }
+
+    /// Calls the recipient if the code is still of use; `false` if that fails.
+    async fn call_if_pending(&self, state: &ApiState) -> bool {
         match state.store.verification(self.sid).await {
             Ok(Some(one)) if one.status_at(now()) == Status::Pending => {}
-            Ok(_) => return,
+            Ok(_) => return true,
             Err(error) => {
                 warn!(%error, "whether a code that was not sent is still needed cannot be looked up");
-                return;
+                return true;
             }
         }
-        if let Err(failure) = self.call(&state).await {
+        let called = self.call(state).await;
+        if let Err(failure) = &called {
             warn!(verification.sid = %self.sid, ?failure, "a code could be sent neither as a message nor by a call");
         }
+        called.is_ok()
     }
 }
 

@@ -109,7 +109,7 @@ pub(crate) async fn start(
             continue;
         }
         if let Some(delivery) = delivery
-            && let Err(failure) = delivery.send(state, (new.verification.sid, code)).await
+            && let Err(failure) = delivery.send(state, (&new, code)).await
         {
             state.store.revoke_code(&new).await?;
             return Err(failure);
