@@ -78,7 +78,7 @@ pub struct Connection {
     pub mask: String,
 }
 
-/// Why a call or text reaches nobody.
+/// Why a call or text is not passed on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Why {
     /// Its sender is in no open session with this mask.
@@ -94,7 +94,7 @@ pub enum Why {
 /// Decides whom a call or text at a mask is for.
 ///
 /// # Errors
-/// [`Why`] it reaches nobody.
+/// [`Why`] it is not passed on.
 pub fn decide(found: &Found, kind: Kind) -> Result<Connection, Why> {
     let talk = found.talk.as_ref().ok_or(Why::NoSession)?;
     let session = &talk.session;
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_else_reaches_nobody() {
+    fn everything_else_is_not_passed_on() {
         type Change = fn(&mut Found);
         let table: &[(Change, Kind, Why)] = &[
             (|f| f.talk = None, Kind::Voice, Why::NoSession),

@@ -32,7 +32,7 @@ pub fn text(connection: &Connection, body: &str) -> String {
     )
 }
 
-/// For a call that is for nobody.
+/// For a call that is not passed on.
 #[must_use]
 pub fn refused_call(settings: &Settings) -> String {
     match settings.strangers {
@@ -63,7 +63,7 @@ pub const MAX_PIN: usize = 10;
 /// Shortest PIN, in digits.
 pub const MIN_PIN: usize = 4;
 
-/// For a text that is for nobody: an answer to its sender, or nothing.
+/// For a text that is not passed on: an answer to its sender, or nothing.
 #[must_use]
 pub fn refused_text(settings: &Settings) -> String {
     match settings.strangers {

@@ -50,7 +50,7 @@ pub struct PoolNumber {
 }
 
 words! {
-    /// How a session stands.
+    /// The status of a session.
     Status:
     /// Nothing has happened in it yet.
     Open = "open",
@@ -133,7 +133,7 @@ impl Session {
         }
     }
 
-    /// How it stands now, also if the end of its time is not on record yet.
+    /// Its status now, also if the end of its time is not on record yet.
     #[must_use]
     pub fn status_at(&self, now: Timestamp) -> Status {
         if self.expires().is_some_and(|expires| expires <= now) {
@@ -188,7 +188,7 @@ pub fn pair(mask: NumberSid, number: &str) -> String {
 }
 
 words! {
-    /// How an interaction stands.
+    /// The status of an interaction.
     State:
     /// It goes on.
     InProgress = "in-progress",
@@ -223,7 +223,7 @@ pub struct Interaction {
     pub outbound: Option<String>,
     /// Its status when the interaction ended.
     pub outbound_status: Option<String>,
-    /// How it stands.
+    /// Its status.
     pub state: State,
     /// How long the two talked, in seconds.
     pub duration_s: Option<i64>,

@@ -73,23 +73,31 @@ impl Carrier {
 
     /// Ends a call that it has placed.
     fn bye(&mut self, call_id: &str) -> anyhow::Result<()> {
-        let answer = self
-            .of(call_id)
-            .into_iter()
-            .find(|one| one.starts_with("SIP/2.0 200"));
+        self.within(call_id, (2, "BYE"), "")
+    }
+
+    /// Sends a request in a call that it has placed.
+    fn within(
+        &mut self,
+        call_id: &str,
+        (number, method): (u32, &str),
+        keys: &str,
+    ) -> anyhow::Result<()> {
+        let mut mine = self.of(call_id).into_iter();
+        let answer = mine.find(|one| one.starts_with("SIP/2.0 200"));
         let answer = answer.context("the call was not answered")?.to_owned();
         let own = self.socket.local_addr()?;
-        let contact = Self::header(&answer, "Contact")
-            .trim_matches(['<', '>'])
-            .to_owned();
+        let contact = Self::header(&answer, "Contact").trim_start_matches('<');
         let target = contact.split('>').next().unwrap_or_default();
-        let bye = format!(
-            "BYE {target} SIP/2.0\r\nVia: SIP/2.0/UDP {own};branch=z9hG4bK-bye-{call_id};rport\r\nMax-Forwards: 70\r\n\
-             From: {from}\r\nTo: {to}\r\nCall-ID: {call_id}\r\nCSeq: 2 BYE\r\nContent-Length: 0\r\n\r\n",
+        let request = format!(
+            "{method} {target} SIP/2.0\r\nVia: SIP/2.0/UDP {own};branch=z9hG4bK-{number}-{call_id};rport\r\n\
+             Max-Forwards: 70\r\nFrom: {from}\r\nTo: {to}\r\nCall-ID: {call_id}\r\nCSeq: {number} {method}\r\n\
+             Content-Type: application/dtmf-relay\r\nContent-Length: {length}\r\n\r\n{keys}",
             from = Self::header(&answer, "From"),
             to = Self::header(&answer, "To"),
+            length = keys.len(),
         );
-        self.socket.send_to(bye.as_bytes(), self.server)?;
+        self.socket.send_to(request.as_bytes(), self.server)?;
         Ok(())
     }
 
@@ -216,7 +224,7 @@ struct Scene {
 }
 
 impl Scene {
-    fn new(more: &str) -> anyhow::Result<Self> {
+    fn new() -> anyhow::Result<Self> {
         let socket = Carrier::bind()?;
         let own = socket.local_addr()?;
         let config =
@@ -241,9 +249,10 @@ impl Scene {
                 &[("PhoneNumber", mask)],
             )?;
         }
-        let both = format!("[{{\"Identifier\":\"{ANN}\"}},{{\"Identifier\":\"{BEN}\"}}]");
+        let both =
+            format!("[{{\"Identifier\":\"{ANN}\",\"Pin\":\"4711\"}},{{\"Identifier\":\"{BEN}\"}}]");
         let form = [("Participants", both.as_str())];
-        let made = create(&rest, &format!("{service}/Sessions{more}"), &form)?;
+        let made = create(&rest, &format!("{service}/Sessions"), &form)?;
         let session = format!("{service}/Sessions/{}", text(&made, "sid"));
         let carrier = Carrier {
             socket,
@@ -359,7 +368,11 @@ fn say(scene: &mut Scene, (sender, other): (&str, &str), mask: &str) -> anyhow::
 
 #[test]
 fn neither_party_learns_the_number_of_the_other() -> anyhow::Result<()> {
-    let mut scene = Scene::new("")?;
+    ensure!(
+        hides(&["Contact: <sip:49170000000101@127.0.0.1>"], ANN).is_err(),
+        "a leak would be seen"
+    );
+    let mut scene = Scene::new()?;
     let (anns, bens) = (scene.mask(ANN)?, scene.mask(BEN)?);
     let shown = talk(&mut scene, (ANN, BEN), &anns)?;
     ensure!(shown == bens, "ben saw {shown}, not {bens}");
@@ -419,7 +432,7 @@ fn neither_party_learns_the_number_of_the_other() -> anyhow::Result<()> {
 /// What was going on when the server was killed ends once, and a session ends in time although no server ran.
 #[test]
 fn a_killed_server_leaves_no_interaction_open() -> anyhow::Result<()> {
-    let mut scene = Scene::new("")?;
+    let mut scene = Scene::new()?;
     let anns = scene.mask(ANN)?;
     scene.carrier.invite(ANN, &anns)?;
     scene.carrier.reached("INVITE", BEN)?;
@@ -440,5 +453,44 @@ fn a_killed_server_leaves_no_interaction_open() -> anyhow::Result<()> {
         (session["status"] == "closed").then_some(session)
     })?;
     ensure!(over["closed_reason"] == "ttl", "{over}");
+    Ok(())
+}
+
+/// Ann calls from another phone, and enters her PIN: ben's phone rings, and shows his mask.
+#[test]
+fn a_pin_lets_a_participant_call_from_another_phone() -> anyhow::Result<()> {
+    let mut scene = Scene::new()?;
+    let (anns, bens) = (scene.mask(ANN)?, scene.mask(BEN)?);
+    let service = scene.session.split("/Sessions").next().unwrap_or_default();
+    let form = e2e::http::form(&[("UnknownCallers", "pin")]);
+    let rest = scene.server.rest();
+    let answer = rest.send("POST", service, Some(&form))?;
+    ensure!(answer.start.contains(" 200 "), "{}", answer.start);
+    let out = scene.carrier.invite("+49170000000303", &anns)?;
+    let is_answer = |message: &str, of: u32, method: &str| {
+        message.starts_with("SIP/2.0 200")
+            && Carrier::header(message, "CSeq") == format!("{of} {method}")
+    };
+    scene.carrier.until("200 for the caller", |message| {
+        is_answer(message, 1, "INVITE")
+    })?;
+    for (number, key) in (2..).zip("4711#".chars()) {
+        let keys = format!("Signal={key}\r\nDuration=100\r\n");
+        scene.carrier.within(&out, (number, "INFO"), &keys)?;
+        scene.carrier.until("200 for a key", |message| {
+            is_answer(message, number, "INFO")
+        })?;
+    }
+    let (called, shown) = scene.carrier.reached("INVITE", BEN)?;
+    ensure!(shown == bens, "ben saw {shown}, not {bens}");
+    scene.carrier.within(&out, (7, "BYE"), "")?;
+    scene
+        .carrier
+        .until("200 for BYE", |message| is_answer(message, 7, "BYE"))?;
+    for number in [ANN, "+49170000000303"] {
+        hides(&scene.carrier.of(&called), number)?;
+    }
+    hides(&scene.carrier.of(&out), BEN)?;
+    scene.interactions(1)?;
     Ok(())
 }

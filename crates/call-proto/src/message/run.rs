@@ -152,9 +152,12 @@ impl TextRun {
             .clone()
             .map(|contact| (cx.interaction_sid(), contact));
         arrival.interaction = interaction.as_ref().map(|(sid, _)| *sid);
+        let mut kept = arrival.clone();
+        // A document that came with the message is read in this step: no later process needs it, and it may name a person.
+        kept.document.text = kept.document.text.map(|_| String::new());
         cx.fact(Fact::MessageArrived {
             message: Box::new(record.clone()),
-            arrival: Box::new(arrival.clone()),
+            arrival: Box::new(kept),
         });
         if let Some((sid, contact)) = interaction {
             contacts::begin(sid, contact, record.sid, &mut cx);

@@ -408,6 +408,23 @@ fn a_text_at_a_mask_is_passed_on() {
         steps,
         ["arrived", "begun", "read", "+4930>+4917: hi", "linked"]
     );
+    let settings = Arc::new(settings());
+    let mut run = TextRun::new(&settings, masked(Some(contact.clone())), 7, Timestamp(0));
+    let stored = run
+        .poll_commands()
+        .into_iter()
+        .find_map(|command| match command {
+            RunCommand::Commit(facts) => facts.into_iter().find_map(|fact| match fact {
+                Fact::MessageArrived { arrival, .. } => serde_json::to_string(&arrival).ok(),
+                _ => None,
+            }),
+            _ => None,
+        });
+    let stored = stored.unwrap();
+    assert!(
+        !stored.contains("+4917"),
+        "the other number is not kept: {stored}"
+    );
     assert_eq!(
         app.run_for(masked(None)),
         ["arrived", "read", "+4930>+4917: hi"]
