@@ -69,6 +69,15 @@ pub(crate) const WITHOUT_FAREWELL: &str =
 
 /// Most messages that are taken over in one transaction.
 const ADOPTED_AT_ONCE: i64 = 500;
+/// `SELECT` up to the table, for [`waiting`].
+fn select_waiting() -> Sql {
+    let columns = rows::MESSAGES.columns.join(", ");
+    Sql::new(
+        format!("SELECT {columns}, unsent FROM messages"),
+        Vec::new(),
+    )
+}
+
 /// The same with the text to send.
 fn waiting(row: &Row, key: &SecretKey) -> Result<QueuedMessage> {
     let mut queued = queued(row)?;
@@ -185,11 +194,7 @@ impl Store {
         after: Option<QueuePlace>,
         limit: i64,
     ) -> Result<Vec<QueuedMessage>> {
-        let columns = rows::MESSAGES.columns.join(", ");
-        let mut sql = Sql::new(
-            format!("SELECT {columns}, unsent FROM messages"),
-            Vec::new(),
-        );
+        let mut sql = select_waiting();
         sql.with(" WHERE instance = ?", self.instance());
         sql.text(" AND status = 'queued'");
         if let Some((due, sid)) = after {
@@ -251,7 +256,7 @@ impl Store {
     /// # Errors
     /// As reported by the database.
     pub async fn messages_in_doubt(&self) -> Result<Vec<QueuedMessage>> {
-        let mut sql = rows::MESSAGES.select();
+        let mut sql = select_waiting();
         sql.with(" WHERE instance = ?", self.instance())
             .text(" AND ended IS NULL AND expires IS NOT NULL AND status = 'sending' ORDER BY sid");
         self.many(sql, |row| waiting(row, self.key())).await

@@ -658,7 +658,7 @@ async fn a_text_that_is_not_sent_does_not_keep_the_person_waiting() {
     server.post(&who, &path, TO).await.is(429);
     let over = server.engine.outcomes.lock().unwrap().pop().unwrap();
     over.send((503, "no trunk".to_owned())).unwrap();
-    let one = format!("{path}/{}", first.json()["sid"].as_str().unwrap());
+    let one = format!("{path}/{}", shown(&first)["sid"].as_str().unwrap());
     let mut status = String::new();
     for _ in 0..500 {
         let shown = server.get(&who, &one).await.json();
