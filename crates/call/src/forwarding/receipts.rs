@@ -144,8 +144,10 @@ impl Desk {
             let store = &self.engine.shared.parts.store;
             if let Some(part) = store.message_part(&about.routes, names).await? {
                 let message = part.message;
-                let known = self.apply(part, names, news, &about.from).await?;
-                return Ok(known.then_some(message));
+                // One that matches only in another base may be another's, while its own is not on record yet.
+                if self.apply(part, names, news, &about.from).await? {
+                    return Ok(Some(message));
+                }
             }
         }
         Ok(None)
