@@ -104,6 +104,10 @@ pub struct Forwarder {
     inactive: BTreeSet<AccountSid>,
     /// No more messages are claimed: the server stops.
     is_stopping: bool,
+    /// Routes say what doubt means, so nothing in doubt is looked at before.
+    knows_routes: bool,
+    /// The last thing read was more for a route.
+    has_refilled: bool,
     ids: Ids,
 }
 
@@ -121,7 +125,8 @@ impl Forwarder {
             expiries: BTreeSet::new(),
             ready: BTreeMap::new(),
             underway: BTreeMap::new(),
-            commands: vec![ForwardCommand::LoadInDoubt],
+            commands: Vec::new(),
+            knows_routes: false,
             search_at: Some(now),
             search_after: None,
             loading: None,
@@ -130,6 +135,7 @@ impl Forwarder {
             full: BTreeMap::new(),
             inactive: BTreeSet::new(),
             is_stopping: false,
+            has_refilled: false,
             ids: Ids::new(seed),
         }
     }
@@ -198,6 +204,10 @@ impl Forwarder {
         let known: BTreeSet<MessageRouteSid> = routes.iter().map(|route| route.sid).collect();
         self.states.retain(|sid, _| known.contains(sid));
         self.routes = routes;
+        if !self.knows_routes {
+            self.knows_routes = true;
+            self.commands.push(ForwardCommand::LoadInDoubt);
+        }
         self.search_again(now);
         self.full.retain(|sid, _| known.contains(sid));
         let waiting: Vec<MessageSid> = self.ready.values().flatten().copied().collect();
@@ -238,7 +248,9 @@ impl Forwarder {
     pub fn handle_adopted(&mut self, now: Timestamp) {
         self.leave_in_database(now);
         self.search_at = Some(now);
-        self.commands.push(ForwardCommand::LoadInDoubt);
+        if self.knows_routes {
+            self.commands.push(ForwardCommand::LoadInDoubt);
+        }
     }
 
     /// Messages of this server that are on record as being sent. Those that it does not know were being sent by a dead server, and
@@ -270,7 +282,7 @@ impl Forwarder {
         });
         for queued in page {
             if self.held.len() >= MAX_HELD {
-                self.left_some = true;
+                self.leave_in_database(now);
                 break;
             }
             self.hold(queued, now);
@@ -299,6 +311,8 @@ impl Forwarder {
     pub fn handle_load_failed(&mut self, now: Timestamp) {
         self.loading = None;
         self.load_at = now + RECHECK;
+        // From the beginning: what was to be read for a route may lie before the place that was reached.
+        self.search_after = None;
         self.search_at = Some(now + RECHECK);
     }
 
@@ -407,8 +421,10 @@ impl Forwarder {
 
     /// Reads what is due to be read, if there is room.
     fn load(&mut self, now: Timestamp) {
-        let refill = self.hungry();
         let search = self.search_at.is_some_and(|at| at <= now);
+        // Neither keeps the other waiting.
+        let refill = self.hungry().filter(|_| !(search && self.has_refilled));
+        self.has_refilled = refill.is_some();
         if self.held.len() > MAX_HELD - PAGE {
             self.load_at = now + PAGE_PAUSE;
         } else if let Some((route, (due, _))) =
@@ -432,7 +448,10 @@ impl Forwarder {
             let waiting = self.ready.get(route).map_or(0, VecDeque::len);
             is_up && waiting <= self.share() / 2
         };
-        self.full.keys().find(has_room).copied()
+        let hungry = self.full.iter().filter(|(route, _)| has_room(route));
+        hungry
+            .min_by_key(|(_, place)| **place)
+            .map(|(route, _)| *route)
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout).
@@ -483,7 +502,7 @@ impl Forwarder {
             let code = Some(error::MESSAGE_EXPIRED);
             return self.end(sid, MessageStatus::Failed, code, reason, Vec::new(), now);
         }
-        if self.inactive.contains(&held.queued.message.account) {
+        if !held.queued.is_active || self.inactive.contains(&held.queued.message.account) {
             let reason = "the account is suspended or closed".to_owned();
             let code = Some(error::MESSAGE_ACCOUNT);
             return self.end(sid, MessageStatus::Failed, code, reason, Vec::new(), now);

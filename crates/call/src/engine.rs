@@ -275,6 +275,10 @@ impl Engine {
         {
             self.shared.live.changed().await;
         }
+        if self.draining().load(Ordering::Acquire) {
+            // Providers are given nothing more, so that they come to an end.
+            self.shared.forwarding.shut_down();
+        }
         while self.shared.forwarding.is_busy() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }

@@ -10,8 +10,9 @@ mod link;
 mod provider;
 mod receipts;
 mod sip_route;
+mod upkeep;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
@@ -24,8 +25,7 @@ use model::message_route::{MessageRoute, RouteHealth, RouteSettings};
 use model::profile::Traffic;
 use model::record::{Message, Notification};
 use model::{
-    AccountSid, AccountStatus, MessageRouteSid, MessageSid, MessageStatus, NotificationSid, Target,
-    Timestamp,
+    AccountSid, AccountStatus, MessageRouteSid, MessageSid, MessageStatus, Target, Timestamp,
 };
 use store::{Change, QueuedMessage, Store, StoreError};
 use tokio::sync::{mpsc, oneshot};
@@ -43,8 +43,8 @@ use receipts::Desk;
 const REFRESH: Duration = Duration::from_secs(1);
 /// How often a shared database is searched for what was taken over from other servers.
 const SEARCH: Duration = Duration::from_secs(15);
-/// How soon an account is notified again that a route is down.
-const NOTIFY_AGAIN: Duration = Duration::from_secs(600);
+/// How often an embedded one is searched, for whatever was left there.
+const SEARCH_OWN: Duration = Duration::from_secs(60);
 /// Pause before a failed commit is tried again.
 const AGAIN: Duration = Duration::from_millis(500);
 /// Inputs handled before the commands are carried out: their changes share a transaction.
@@ -198,6 +198,7 @@ pub(crate) async fn forward(
         message: message.clone(),
         farewell,
         accounts,
+        is_active: true,
         text,
     });
     let accepted = Input::Accepted(queued, over.take());
@@ -296,8 +297,9 @@ impl Task {
     async fn run(mut self, mut inbox: mpsc::UnboundedReceiver<Input>) {
         let mut refresh = tokio::time::interval(REFRESH);
         refresh.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut search = tokio::time::interval(SEARCH);
         let is_shared = self.engine.shared.parts.store.is_shared();
+        let mut search = tokio::time::interval(if is_shared { SEARCH } else { SEARCH_OWN });
+        search.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut inputs = Vec::new();
         loop {
             let wake = self.machine.poll_timeout();
@@ -311,7 +313,7 @@ impl Task {
                     }
                 }
                 _ = refresh.tick() => self.refresh().await,
-                _ = search.tick(), if is_shared => self.machine.handle_adopted(self.clock.now()),
+                _ = search.tick() => self.machine.handle_adopted(self.clock.now()),
                 () = self.clock.sleep_until(wake) => self.machine.handle_timeout(self.clock.now()),
             }
             self.carry_out().await;
@@ -417,56 +419,6 @@ impl Task {
         self.rows_gone();
     }
 
-    /// Notifies the account of a route, but not again and again while it stays down.
-    fn notify_down(&mut self, route: MessageRouteSid, reason: &str) {
-        let now = self.clock.now();
-        let last = self.notified.get(&route);
-        let Some(row) = self
-            .rows
-            .get(&route)
-            .filter(|_| last.is_none_or(|last| now.since(*last) >= NOTIFY_AGAIN))
-        else {
-            return;
-        };
-        let sid = NotificationSid::new(now, rand::random());
-        let text = format!("the message route {} is down: {reason}", row.name);
-        let code = model::error::MESSAGE_ROUTE_DOWN;
-        let notification = Notification::of_account(sid, row.account, code, text, now);
-        self.notified.insert(route, now);
-        let engine = self.engine.clone();
-        tokio::spawn(async move {
-            let change = Change::Notification(Box::new(notification));
-            if let Err(error) = engine.shared.parts.store.commit(vec![change]).await {
-                warn!(%error, "a notification cannot be stored");
-            }
-        });
-    }
-
-    /// Has the messages of accounts end that were suspended or closed.
-    async fn notice_inactive(&mut self) {
-        let store = &self.engine.shared.parts.store;
-        let mut inactive = BTreeSet::new();
-        for sid in self.machine.accounts() {
-            match store.account(sid).await {
-                Ok(found) => {
-                    let is_active =
-                        found.is_some_and(|account| account.status == AccountStatus::Active);
-                    inactive.extend((!is_active).then_some(sid));
-                }
-                Err(error) => return warn!(%error, "the accounts of messages cannot be read"),
-            }
-        }
-        self.machine.set_inactive(inactive, self.clock.now());
-    }
-
-    /// Takes the texts of which segments are missing for good.
-    fn give_up_texts(&mut self) {
-        let desks: Vec<Desk> = self.links.keys().map(|route| self.desk(*route)).collect();
-        for (link, desk) in self.links.values_mut().zip(desks) {
-            link.give_up_texts(desk, &self.rows);
-        }
-    }
-
     fn desk(&self, route: MessageRouteSid) -> Desk {
         Desk {
             engine: self.engine.clone(),
@@ -537,7 +489,12 @@ impl Task {
     }
 
     /// Commits these changes, as often as it takes, and reports about the claims.
-    async fn record(&mut self, moves: Vec<Move>, claims: &[(MessageSid, usize)]) {
+    async fn record(&mut self, mut moves: Vec<Move>, claims: &[(MessageSid, usize)]) {
+        // Only what was really changed is notified.
+        let notifications: Vec<Option<Notification>> = moves
+            .iter_mut()
+            .map(|moved| moved.notification.take())
+            .collect();
         let mut changes = Vec::new();
         let mut starts = Vec::new();
         for moved in &moves {
@@ -558,6 +515,16 @@ impl Task {
             return;
         };
         let applied = |at: usize| committed.applied(starts[at]);
+        let notified = notifications.into_iter().enumerate();
+        let notified = notified.filter_map(|(at, row)| row.filter(|_| applied(at)));
+        let notified: Vec<Change> = notified
+            .map(|row| Change::Notification(Box::new(row)))
+            .collect();
+        if !notified.is_empty()
+            && let Err(error) = parts.store.commit(notified).await
+        {
+            error!(%error, "notifications about messages cannot be stored");
+        }
         for (at, moved) in moves.into_iter().enumerate() {
             if applied(at) {
                 tell(&mut self.watchers, &moved.message);
@@ -712,8 +679,14 @@ fn count(health: &HealthTable, route: MessageRouteSid, change: impl FnOnce(&mut 
 
 /// Reports the outcome of a message to whatever waits for it: as if the provider had answered by SIP.
 fn tell(watchers: &mut BTreeMap<MessageSid, Watcher>, message: &Message) {
+    let in_doubt = message.forwarding.as_ref().is_some_and(|of| of.doubts > 0);
     let status = match message.status {
         MessageStatus::Queued | MessageStatus::Sending => return,
+        MessageStatus::Failed if in_doubt => {
+            // It may have arrived: nothing is known.
+            watchers.remove(&message.sid);
+            return;
+        }
         MessageStatus::Sent => 202,
         _ => 480,
     };
@@ -773,7 +746,10 @@ async fn with_accounts(store: &Store, rows: Vec<QueuedMessage>) -> Result<Vec<Qu
             text,
         } = row;
         let accounts = chain(store, message.account).await?;
+        let account = store.account(message.account).await?;
+        let is_active = account.is_some_and(|account| account.status == AccountStatus::Active);
         page.push(Queued {
+            is_active,
             farewell: farewell.as_deref().and_then(read_back),
             message,
             accounts,

@@ -63,7 +63,7 @@ pub struct Settings {
     pub callback_url: String,
     /// Address of the document for callers and senders who are in no open session; empty for none.
     pub out_of_session_url: String,
-    /// The account that set the addresses: its rights apply to the requests.
+    /// The account that set this address: its rights apply to the request.
     pub author: Option<AccountSid>,
     /// What happens to callers who are in no open session, unless there is such an address.
     pub strangers: Strangers,

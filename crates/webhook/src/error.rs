@@ -42,6 +42,8 @@ pub enum Problem {
     Io {
         /// Human-readable.
         reason: String,
+        /// Whether there was a connection, so that the request may have arrived.
+        was_connected: bool,
     },
     /// The secrets to sign it with are currently unavailable.
     #[error("{reason}")]

@@ -499,9 +499,11 @@ impl Fetcher {
                 reason:
                     "the server does not speak https on this port; use http:// if it speaks http"
                         .to_owned(),
+                was_connected: false,
             },
             None if is_connect(error) || cause::<std::io::Error>(error).is_some() => Problem::Io {
                 reason: innermost(error),
+                was_connected: !is_connect(error),
             },
             None => Problem::Protocol {
                 reason: innermost(error),

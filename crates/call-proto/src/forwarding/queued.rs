@@ -24,6 +24,8 @@ pub struct Queued {
     pub farewell: Option<MessageFarewell>,
     /// Its account and those above it.
     pub accounts: Vec<AccountSid>,
+    /// Whether its account is active.
+    pub is_active: bool,
     /// The text to send, if it is not that of the record.
     pub text: Option<String>,
 }

@@ -75,6 +75,7 @@ fn queued(n: u16, now: Timestamp) -> Queued {
         farewell: Some(MessageFarewell::new(0, target, params)),
         message,
         accounts: vec![account()],
+        is_active: true,
         text: None,
     }
 }

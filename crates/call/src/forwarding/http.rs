@@ -7,6 +7,11 @@ use model::{EventSid, HttpMethod, error};
 use serde::{Deserialize, Serialize};
 use webhook::{AddressPolicy, FetchRequest, Fetcher, Problem, Secrets, Stamp};
 
+/// Longest identifier of a message, in bytes: indexes of databases have limits.
+const MAX_ID: usize = 254;
+/// Longest reason that is recorded, in characters.
+const MAX_REASON: usize = 200;
+
 #[derive(Serialize)]
 struct Body<'a> {
     /// The same in every attempt, so that the provider can tell a repeated request.
@@ -58,24 +63,39 @@ pub(super) fn request(
 pub(super) async fn submit(fetcher: &Fetcher, request: FetchRequest) -> Outcome {
     match fetcher.fetch(request).await {
         Ok(answer) => outcome(answer.status, &answer.body),
-        Err(error) => match error.problem {
-            // It was asked, and may have taken the message.
-            Problem::Timeout { .. } | Problem::Protocol { .. } | Problem::Coding { .. } => {
-                Outcome::Doubtful(error.to_string())
-            }
-            _ => Outcome::Unavailable(error.to_string()),
-        },
+        Err(error) if was_sent(&error.problem) => Outcome::Doubtful(error.to_string()),
+        Err(error) => Outcome::Unavailable(error.to_string()),
+    }
+}
+
+/// Whether a provider that did not answer may have taken the message.
+const fn was_sent(problem: &Problem) -> bool {
+    match problem {
+        Problem::Io { was_connected, .. } => *was_connected,
+        Problem::BadAddress { .. }
+        | Problem::Refused { .. }
+        | Problem::Unsigned { .. }
+        | Problem::NoRoom => false,
+        Problem::Timeout { .. }
+        | Problem::Protocol { .. }
+        | Problem::Coding { .. }
+        | Problem::TooLarge { .. }
+        | Problem::TooManyRedirects { .. }
+        | Problem::Status { .. } => true,
     }
 }
 
 /// What an answer means.
 fn outcome(status: u16, body: &[u8]) -> Outcome {
     let reply: Reply = serde_json::from_slice(body).unwrap_or_default();
+    // Receipts for a message with a longer identifier would not be found.
+    let id = reply.id.filter(|id| id.len() <= MAX_ID);
     let reason = reply
         .reason
+        .map(|reason| reason.chars().take(MAX_REASON).collect::<String>())
         .unwrap_or_else(|| format!("the provider answered with status {status}"));
     match status {
-        200..=299 => Outcome::Accepted(reply.id.into_iter().collect()),
+        200..=299 => Outcome::Accepted(id.into_iter().collect()),
         408 | 425 | 429 | 500..=599 => Outcome::Unavailable(reason),
         _ => Outcome::Refused(code_of(reply.error.as_deref()), reason),
     }
@@ -96,6 +116,26 @@ pub(super) fn code_of(word: Option<&str>) -> u16 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn long_identifiers_and_reasons_are_not_recorded() {
+        let id = format!("{{\"id\":\"{}\"}}", "x".repeat(3_000));
+        assert_eq!(outcome(200, id.as_bytes()), Outcome::Accepted(Vec::new()));
+        let reason = format!("{{\"reason\":\"{}\"}}", "x".repeat(3_000));
+        let short = Outcome::Refused(error::MESSAGE_FAILED, "x".repeat(MAX_REASON));
+        assert_eq!(outcome(400, reason.as_bytes()), short);
+    }
+
+    #[test]
+    fn a_request_that_may_have_arrived_is_in_doubt() {
+        let io = |was_connected| Problem::Io {
+            reason: String::new(),
+            was_connected,
+        };
+        let limit = std::time::Duration::from_secs(1);
+        assert!(was_sent(&io(true)) && was_sent(&Problem::Timeout { limit }));
+        assert!(!was_sent(&io(false)) && !was_sent(&Problem::NoRoom));
+    }
 
     #[test]
     fn answers_and_what_they_mean() {

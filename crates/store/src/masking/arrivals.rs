@@ -95,13 +95,21 @@ impl Store {
         self.first(sql, read_participant).await
     }
 
-    /// The session of a participant, with the other one.
+    /// The session of a participant, with the other one, if the account still has that one's mask: calls must not show a number
+    /// of another account.
     async fn talk_of(&self, caller: Participant) -> Result<Option<Talk>> {
         let Some(session) = self.mask_session(caller.session).await? else {
             return Ok(None);
         };
         let all = self.mask_participants(session.sid).await?;
-        let other = all.into_iter().find(|one| one.sid != caller.sid);
+        let mut other = all.into_iter().find(|one| one.sid != caller.sid);
+        if let Some(one) = &other
+            && one.mask != caller.mask
+        {
+            let number = self.number(one.mask).await?;
+            let is_own = number.is_some_and(|number| number.account == one.account);
+            other = other.filter(|_| is_own);
+        }
         Ok(Some(Talk {
             session,
             caller,

@@ -422,15 +422,14 @@ fn change(context: &Context<'_>, service: &mut Service) -> Result<(), Failure> {
             &mut settings.out_of_session_url,
         ),
     ];
-    let mut sets_address = false;
     for (names, place) in addresses {
         let name = named(names);
         if params.get(name).is_some() {
             *place = context.optional_address(name)?.unwrap_or_default();
-            sets_address = true;
         }
     }
-    if sets_address {
+    let document = named(["outOfSessionCallbackUrl", "OutOfSessionCallbackUrl"]);
+    if params.get(document).is_some() {
         settings.author = Some(context.caller.sid);
     }
     Ok(())
