@@ -68,15 +68,15 @@ pub struct Move {
 /// What to do, in order.
 #[derive(Clone, PartialEq, Debug)]
 pub enum ForwardCommand {
-    /// Commit this claim → [`Forwarder::handle_claimed`].
+    /// Commit this claim → [`Forwarder::handle_claimed`](super::Forwarder::handle_claimed).
     Claim(Move),
     /// Commit this, as often as it takes.
     Commit(Move),
-    /// Give the message to the provider → [`Forwarder::handle_outcome`].
+    /// Give the message to the provider → [`Forwarder::handle_outcome`](super::Forwarder::handle_outcome).
     Submit(MessageRouteSid, Box<Message>),
-    /// Read so many messages after the place → [`Forwarder::handle_loaded`].
+    /// Read so many messages after the place → [`Forwarder::handle_loaded`](super::Forwarder::handle_loaded).
     Load(Option<(Timestamp, MessageSid)>, usize),
-    /// Read the messages of this server that are on record as being sent → [`Forwarder::handle_in_doubt`].
+    /// Read the messages of this server that are on record as being sent → [`Forwarder::handle_in_doubt`](super::Forwarder::handle_in_doubt).
     LoadInDoubt,
 }
 
