@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use serde_json::Value;
@@ -25,6 +25,8 @@ pub const DOMAIN: &str = "e2e.test";
 
 /// How long a start may take on a busy machine.
 const START: Duration = Duration::from_secs(20);
+/// How long a connection of another test may have the port of a server that starts again.
+const TAKEN: Duration = Duration::from_secs(10);
 
 /// A running server.
 pub struct Server {
@@ -259,8 +261,21 @@ impl Server {
     /// As [`Options::start`].
     pub fn start_again(&mut self) -> anyhow::Result<()> {
         self.keep_ports()?;
-        (self.process, self.ready) = self.options.spawn_ready(self.folder.path())?;
-        Ok(())
+        let give_up = Instant::now() + TAKEN;
+        loop {
+            match self.options.spawn_ready(self.folder.path()) {
+                Ok(started) => {
+                    (self.process, self.ready) = started;
+                    return Ok(());
+                }
+                // The system has given the port to a connection of another test meanwhile.
+                Err(error)
+                    if format!("{error:?}").contains("already in use")
+                        && Instant::now() < give_up => {}
+                Err(error) => return Err(error),
+            }
+            std::thread::sleep(Duration::from_millis(200));
+        }
     }
 
     fn keep_ports(&mut self) -> anyhow::Result<()> {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use e2e::server::Options;
-use e2e::{App, Reply, Rest, Server, wait};
+use e2e::{App, Reply, Rest, Server, ports, wait};
 use serde_json::Value;
 
 const SOON: Duration = Duration::from_secs(8);
@@ -229,7 +229,12 @@ impl Scene {
         let own = socket.local_addr()?;
         let config =
             format!("[[trunk]]\nname = 'carrier'\nuri = 'sip:{own}'\naddresses = ['127.0.0.1']\n");
-        let server = Options::default().config(&config).start()?;
+        let address = || Ok::<_, anyhow::Error>(format!("127.0.0.1:{}", ports::lasting()?));
+        let options = Options::default()
+            .config(&config)
+            .flag("--http", &address()?)
+            .flag("--sip", &address()?);
+        let server = options.start()?;
         let app = App::start()?;
         app.on("/told", Reply::status(200));
         let rest = server.rest();
