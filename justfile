@@ -106,9 +106,10 @@ soak-smoke: build-server
 kill rounds="20": build-server
     PATCHCORD_KILLS={{ rounds }} cargo nextest run --locked {{ with-server }} --profile long --run-ignored only -E 'package(e2e) & test(/^(kill|shared|smpp)::/)'
 
-# floods and exhaustion of resources during ordinary calls, longer than in the suite
-attack seconds="20": build-server
-    PATCHCORD_ATTACK_SECONDS={{ seconds }} cargo nextest run --locked {{ with-server }} --profile long --run-ignored all -E 'package(e2e) & test(/^attack::/)'
+# floods and exhaustion of resources during ordinary calls, longer than in the suite; with a release build, because times are compared
+attack seconds="20":
+    cargo build --locked --quiet --release --package patchcord
+    PATCHCORD_BIN={{ CARGO_TARGET_DIR }}/release/patchcord PATCHCORD_ATTACK_SECONDS={{ seconds }} cargo nextest run --locked {{ with-server }} --profile long --run-ignored all -E 'package(e2e) & test(/^attack::/)'
 
 # thousands of generated requests; every answer must agree with the OpenAPI documents
 schemathesis: build-server
