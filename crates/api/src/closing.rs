@@ -26,7 +26,7 @@ pub(crate) fn file_of(folder: &Path, sid: RecordingSid) -> PathBuf {
 pub(crate) enum Aside {
     /// It is deleted.
     Deleted,
-    /// It stays, and says that there is no file any more.
+    /// It stays, and shows that the file is gone.
     Emptied,
 }
 
