@@ -33,7 +33,7 @@ pub(crate) fn compose(verb: &rcml::Email, occasion: Occasion<'_>) -> Option<Emai
     };
     let filled = |text: &str, escape: fn(&str) -> String| {
         if verb.template {
-            fill(text, occasion.params, escape)
+            email::fill(text, occasion.params, escape)
         } else {
             text.to_owned()
         }
@@ -61,25 +61,6 @@ pub(crate) fn compose(verb: &rcml::Email, occasion: Occasion<'_>) -> Option<Emai
         updated: occasion.now,
         sent: None,
     })
-}
-
-/// A text in which each `{{Name}}` is replaced by that parameter; one that there is not stands for nothing.
-fn fill(text: &str, params: &[(String, String)], escape: fn(&str) -> String) -> String {
-    let mut filled = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once("{{") {
-        filled.push_str(before);
-        let Some((name, after)) = after.split_once("}}") else {
-            filled.push_str("{{");
-            rest = after;
-            continue;
-        };
-        let named = params.iter().find(|(known, _)| known == name.trim());
-        filled.push_str(&named.map_or_else(String::new, |(_, value)| escape(value)));
-        rest = after;
-    }
-    filled.push_str(rest);
-    filled
 }
 
 /// A value as text in HTML.

@@ -1,5 +1,7 @@
 //! The documents that run for calls and texts at a mask: ordinary RCML.
 
+use model::text::xml as escaped;
+
 use crate::arrival::Connection;
 use crate::settings::{Settings, Strangers};
 
@@ -73,24 +75,6 @@ pub fn refused_text(settings: &Settings) -> String {
             escaped(&settings.announcement)
         ),
     }
-}
-
-/// A text in an element or attribute. Characters that XML 1.0 cannot represent become spaces.
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\n' => out.push('\n'),
-            '\r' => out.push_str("&#13;"),
-            '\0'..='\u{1f}' | '\u{fffe}' | '\u{ffff}' => out.push(' '),
-            c => out.push(c),
-        }
-    }
-    out
 }
 
 #[cfg(test)]

@@ -172,6 +172,26 @@ pub fn header(text: &str) -> String {
     clean.chars().take(MAX_SUBJECT).collect()
 }
 
+/// A text in which each `{{Name}}` is replaced by that parameter; one that there is not stands for nothing.
+#[must_use]
+pub fn fill(text: &str, params: &[(String, String)], escape: fn(&str) -> String) -> String {
+    let mut filled = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("{{") {
+        filled.push_str(before);
+        let Some((name, after)) = after.split_once("}}") else {
+            filled.push_str("{{");
+            rest = after;
+            continue;
+        };
+        let named = params.iter().find(|(known, _)| known == name.trim());
+        filled.push_str(&named.map_or_else(String::new, |(_, value)| escape(value)));
+        rest = after;
+    }
+    filled.push_str(rest);
+    filled
+}
+
 /// The recordings that a list names by their SIDs or addresses, separated by commas or spaces.
 ///
 /// # Errors

@@ -1,12 +1,9 @@
 //! Records about where a device is.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
 
-use crate::status::{UnknownWord, words};
+use crate::status::words;
 use crate::{AccountSid, GeolocationSid, Timestamp};
 
 words!(

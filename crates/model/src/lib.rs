@@ -47,7 +47,7 @@ pub use sid::{
     NotificationSid, NumberSid, OptOutSid, OrganizationSid, ParticipantSid, ProfileSid, QueueSid,
     RecordingSid, ServerSid, SessionSid, SidError, SiprecSid, StreamSid, TranscriptionSid,
     UsageTriggerSid, VerificationSid, VerifyAttemptSid, VerifyBucketSid, VerifyLimitSid,
-    VerifySafeSid, VerifyServiceSid,
+    VerifySafeSid, VerifyServiceSid, VoicemailBoxSid, VoicemailSid,
 };
 pub use source::Source;
 pub use status::{

@@ -1,11 +1,9 @@
 //! Routes of text messages to the outside: rows that say which messages leave where.
 
-use std::fmt;
-use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::status::{UnknownWord, words};
+use crate::status::words;
 use crate::{AccountSid, MessageRouteSid, Timestamp};
 
 words!(

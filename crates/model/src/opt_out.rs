@@ -2,13 +2,10 @@
 //!
 //! **Invariant: a text is a keyword only if it is nothing else**: `STOP` and ` stop! ` are, `stop please` is not.
 
-use std::fmt;
-use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
 
 use crate::number::{e164, is_dialable, plain};
-use crate::status::{UnknownWord, words};
+use crate::status::words;
 use crate::{AccountSid, OptOutSid, Timestamp};
 
 words!(

@@ -224,6 +224,12 @@ sid!(
 sid!(
     /// A call or text between the parties of such a session.
     InteractionSid, "KI");
+sid!(
+    /// A voicemail box.
+    VoicemailBoxSid, "VB");
+sid!(
+    /// A message in a voicemail box. It has the digits of its recording.
+    VoicemailSid, "VM");
 
 fn compose(now: Timestamp, random: [u8; 10]) -> [u8; 16] {
     let millis = u64::try_from(now.as_millis()).unwrap_or(0).to_be_bytes();

@@ -3,13 +3,10 @@
 //! **Invariant: a trigger fires at most once for a period**, because it then watches only what comes after.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
 
 use crate::day::Day;
-use crate::status::{UnknownWord, words};
+use crate::status::words;
 use crate::usage::Amount;
 use crate::{AccountSid, DialectName, HttpMethod, Timestamp, UsageTriggerSid};
 

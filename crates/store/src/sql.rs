@@ -15,6 +15,7 @@ use model::{
     ParticipantSid, ProfileSid, QueueSid, RecordingSid, RecordingSource, RecordingStatus,
     ServerSid, Timestamp, TranscriptionSid, TranscriptionStatus, UsageTriggerSid, VerificationSid,
     VerifyAttemptSid, VerifyBucketSid, VerifyLimitSid, VerifySafeSid, VerifyServiceSid,
+    VoicemailBoxSid, VoicemailSid,
 };
 
 use crate::filter::RowKey;
@@ -135,7 +136,9 @@ sids_into_arg!(
     VerifyBucketSid,
     VerifyLimitSid,
     VerifySafeSid,
-    VerifyServiceSid
+    VerifyServiceSid,
+    VoicemailBoxSid,
+    VoicemailSid
 );
 
 /// A list of arguments of any types.

@@ -185,21 +185,6 @@ pub fn question(locale: &str, action: &str) -> String {
     )
 }
 
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\0'..='\u{1f}' => out.push(' '),
-            c => out.push(c),
-        }
-    }
-    out
-}
-
 /// Whether an application may choose this code: 4 to 10 letters or digits.
 #[must_use]
 pub fn is_code(text: &str) -> bool {
