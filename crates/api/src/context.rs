@@ -432,7 +432,8 @@ owned!(
     ::masking::PoolNumber,
     ::masking::Session,
     ::masking::Participant,
-    ::masking::Interaction
+    ::masking::Interaction,
+    ::voicemail::VoicemailBox
 );
 
 impl Owned for Email {

@@ -13,7 +13,7 @@ use axum::response::Response;
 use axum::routing::any;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, ORIGIN};
+use http::header::{AUTHORIZATION, ORIGIN};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use model::record::{Account, ApiKey};
 use model::{AccountStatus, KeySid, Source, error};
@@ -32,14 +32,11 @@ use crate::guard::Guard;
 use crate::media;
 use crate::pages;
 use crate::params::{Params, shown as shown_name};
-use crate::provider_posts;
 use crate::rates::{Rates, Standing};
 use crate::replays;
-use crate::resources::caller_ids::validation;
-use crate::resources::masking::pins;
 use crate::resources::recordings;
-use crate::resources::verify::delivery;
 use crate::route::{self, Found, Is, Route, Verb};
+use crate::unasked;
 use crate::unrouted;
 use crate::warnings::{Notices, Warnings};
 
@@ -60,13 +57,7 @@ pub fn router(state: ApiState) -> Router {
         notices: Arc::default(),
         state,
     });
-    let mut router = Router::new()
-        .route("/restcomm/recordings/{file}", any(media_file))
-        .route("/restcomm/errors/{page}", any(error_page))
-        .route(validation::PATH, any(validated))
-        .route(delivery::PATH, any(spoken))
-        .route(provider_posts::PATH, any(posted))
-        .route(::masking::PIN_PATH, any(entered));
+    let mut router = unasked::routes().route("/restcomm/recordings/{file}", any(media_file));
     for dialect in RestDialect::ALL {
         // At some base paths, links in answers omit part of the base path. They are accepted
         // unchanged.
@@ -86,10 +77,10 @@ pub fn router(state: ApiState) -> Router {
 }
 
 /// The state of the API, and what it remembers of earlier requests.
-struct Entry {
-    state: ApiState,
+pub(crate) struct Entry {
+    pub(crate) state: ApiState,
     guard: Guard,
-    rates: Rates,
+    pub(crate) rates: Rates,
     turns: Turns,
     notices: Arc<Notices>,
 }
@@ -572,55 +563,6 @@ async fn media_file(State(entry): State<Arc<Entry>>, request: Request) -> Respon
         }
     };
     warnings.write(response.headers_mut());
-    response
-}
-
-/// The keys pressed in a call that validates a caller ID.
-async fn validated(State(entry): State<Arc<Entry>>, request: Request) -> Response {
-    validation::answer(&entry.state, request).await
-}
-
-/// The request of a call that is to speak a code.
-async fn spoken(State(entry): State<Arc<Entry>>, request: Request) -> Response {
-    delivery::speak(&entry.state, request).await
-}
-
-/// A text or receipt of an HTTP provider.
-async fn posted(State(entry): State<Arc<Entry>>, request: Request) -> Response {
-    provider_posts::posted(&entry.state, &entry.rates, request).await
-}
-
-/// The keys pressed by a caller whose PIN is asked for.
-async fn entered(State(entry): State<Arc<Entry>>, request: Request) -> Response {
-    pins::answer(&entry.state, request).await
-}
-
-/// The page that `more_info` links to.
-async fn error_page(request: Request) -> Response {
-    let page = request.uri().path().rsplit('/').next().unwrap_or_default();
-    let row = page
-        .strip_suffix(".html")
-        .and_then(|code| code.parse().ok())
-        .and_then(error::entry);
-    let (status, body) = match row {
-        Some(row) => (
-            StatusCode::OK,
-            format!(
-                "<!DOCTYPE html><html lang=\"en\"><meta charset=\"utf-8\"><title>{code}</title>\
-                 <h1>{code}</h1><p>{text}</p><p>{advice}</p></html>",
-                code = row.code,
-                text = row.text,
-                advice = row.advice
-            ),
-        ),
-        None => (StatusCode::NOT_FOUND, "no such error\n".to_owned()),
-    };
-    let mut response = Response::new(Body::from(body));
-    *response.status_mut() = status;
-    response.headers_mut().insert(
-        CONTENT_TYPE,
-        HeaderValue::from_static("text/html; charset=utf-8"),
-    );
     response
 }
 

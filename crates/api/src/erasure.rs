@@ -154,6 +154,7 @@ pub async fn erase(
     }
     let [verifications, safe_numbers, pending] = store.erase_verifications(&person, now).await?;
     let [participants, open_sessions] = store.erase_participants(&person, now).await?;
+    let [voicemails, not_mailed] = store.erase_voicemails(&person).await?;
     let opt_outs = store.erase_opt_outs(&person).await?;
     let [caller_ids, entries] = store.erase_elsewhere(&person).await?;
     let [traces, notifications, callbacks, waiting] = tally.lanes;
@@ -169,6 +170,7 @@ pub async fn erase(
             ("verifications", verifications),
             ("safe_numbers", safe_numbers),
             ("participants", participants),
+            ("voicemails", voicemails),
             ("recordings", tally.recordings),
             ("traces", traces),
             ("notifications", notifications),
@@ -178,7 +180,7 @@ pub async fn erase(
             ("audit_entries", entries),
             (
                 "not_over",
-                tally.open.len() as u64 + pending + open_sessions,
+                tally.open.len() as u64 + pending + open_sessions + not_mailed,
             ),
             ("callbacks_waiting", waiting),
             ("files_not_here", tally.files_not_here),

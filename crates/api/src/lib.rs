@@ -45,9 +45,11 @@ mod roles;
 mod route;
 mod test_stock;
 mod trunks;
+mod unasked;
 mod unrouted;
 mod value;
 mod warnings;
+mod wrong_pins;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -71,6 +73,7 @@ pub use reference::{Page, reference};
 pub use replays::forget_old_rows;
 pub use resources::masking::ending::end_interactions;
 pub use resources::usage::triggers::fire_usage_triggers;
+pub use resources::voicemail::tending::{Transcriber, VoicemailNews, VoicemailTender};
 pub use retention::apply_retention;
 pub use roles::{Permission, PermissionError, Roles};
 pub use route::{RouteInfo, routes};
@@ -87,6 +90,8 @@ pub struct ApiState {
     pub messages: Arc<dyn Messages>,
     /// Whose name e-mails may be sent in; `None` if this server sends none.
     pub mail: Option<Senders>,
+    /// Whether this server can write down what is said.
+    pub transcribes: bool,
     /// Counts what the server handles.
     pub monitor: Arc<dyn Monitor>,
     /// The trunks of the running server.
@@ -133,6 +138,13 @@ pub struct Build {
 }
 
 impl ApiState {
+    /// The number of messages that wait in a voicemail box has changed.
+    fn waiting_changed(&self, mailbox: &::voicemail::VoicemailBox) {
+        if let Some(client) = &mailbox.client {
+            self.calls.messages_waiting(mailbox.account, client);
+        }
+    }
+
     fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
     }

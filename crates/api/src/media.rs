@@ -11,13 +11,15 @@ use axum::response::Response;
 use http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, RANGE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use model::record::Recording;
-use model::{RecordingSid, error};
+use model::{AccountSid, RecordingSid, error};
+use store::RecordingLinks;
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 use tokio_util::io::ReaderStream;
 
 use crate::ApiState;
 use crate::closing;
 use crate::context::{Answer, Reply, now};
+use crate::dialect::RestDialect;
 use crate::failure::Failure;
 use crate::mp3::Mp3Error;
 use crate::params::Params;
@@ -25,9 +27,27 @@ use crate::value::View;
 
 /// Address of a recording's file that works without credentials.
 pub(crate) fn signed_url(recording: &Recording, view: View<'_>) -> String {
-    let sid = recording.sid.to_string();
-    let query = view.links.query(recording.sid, now());
-    let (host, base, account) = (view.public_base, view.dialect.base, recording.account);
+    signed_address(recording.account, recording.sid, view)
+}
+
+/// The same in the dialect of a request, for a recording that is only named.
+pub(crate) fn signed_address(account: AccountSid, sid: RecordingSid, view: View<'_>) -> String {
+    let query = view.links.query(sid, now());
+    let (host, base) = (view.public_base, view.dialect.base);
+    format!("{host}{base}/Accounts/{account}/Recordings/{sid}.wav?{query}")
+}
+
+/// The same for what is no request to the API.
+///
+/// - `host`: address of this server, without a trailing slash
+pub(crate) fn link_of(
+    links: &RecordingLinks,
+    host: &str,
+    account: AccountSid,
+    sid: RecordingSid,
+) -> String {
+    let query = links.query(sid, now());
+    let base = RestDialect::RESTCOMM.base;
     format!("{host}{base}/Accounts/{account}/Recordings/{sid}.wav?{query}")
 }
 

@@ -20,10 +20,11 @@ pub(crate) async fn document(
     request: FetchRequest,
     jar: CookieJar,
 ) -> Result<Fetched, FetchFailure> {
+    let policy = shared.policy_for(request.author, &request.url);
     let mut http = webhook::FetchRequest::new(request.method, request.url);
     http.params = request.params;
     http.jar = jar;
-    http.policy = shared.policy(request.author);
+    http.policy = policy;
     http.stamp = Some(Stamp {
         event: EventSid::new(crate::now(), rand::random()),
         secrets: crate::outbox::secrets(&shared.parts.store, request.author).await,
@@ -68,7 +69,7 @@ pub(crate) async fn load(
     url: &str,
     jar: &CookieJar,
 ) -> Result<Arc<[i16]>, AudioFailure> {
-    let policy = shared.policy(author);
+    let policy = shared.policy_for(author, url);
     let failure = |text: String| AudioFailure {
         code: error::MEDIA_DOWNLOAD,
         text,

@@ -128,6 +128,12 @@ impl Shared {
         AddressPolicy::of(author, self.config.administrator)
     }
 
+    /// The same for an HTTP address, which may be a signed one of this server.
+    pub(crate) fn policy_for(&self, author: AccountSid, url: &str) -> AddressPolicy {
+        let own = &self.config.public_base;
+        self.policy(author).for_address(url, own)
+    }
+
     /// The SIP domain of an organization.
     pub(crate) async fn domain_of(&self, sid: OrganizationSid) -> Result<String, StoreError> {
         if sid == self.config.organization {

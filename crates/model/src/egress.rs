@@ -27,6 +27,19 @@ impl AddressPolicy {
             private_ok: author == administrator,
         }
     }
+
+    /// What an account may reach with this address: as [`AddressPolicy::of`], but signed addresses of this server may be reached
+    /// wherever it is, since it is this server that decides what they show.
+    ///
+    /// - `own`: the public address of this server
+    #[must_use]
+    pub fn for_address(self, url: &str, own: &str) -> Self {
+        let path = url.strip_prefix(own).unwrap_or_default();
+        let is_signed = path.starts_with("/restcomm/") && path.contains("Signature=");
+        Self {
+            private_ok: self.private_ok || is_signed,
+        }
+    }
 }
 
 /// The rules of the whole server.
@@ -210,6 +223,34 @@ fn unwrapped(address: IpAddr) -> IpAddr {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn signed_addresses_of_this_server_may_be_private() {
+        let own = "http://127.0.0.1:8080";
+        let table = [
+            (
+                "http://127.0.0.1:8080/restcomm/voicemail/x?Signature=1",
+                true,
+            ),
+            ("http://127.0.0.1:8080/restcomm/voicemail/x", false),
+            ("http://127.0.0.1:80801/restcomm/x?Signature=1", false),
+            (
+                "http://127.0.0.1:8080@10.0.0.1/restcomm/?Signature=1",
+                false,
+            ),
+            ("http://127.0.0.1:8081/restcomm/x?Signature=1", false),
+            ("http://10.0.0.1/restcomm/x?Signature=1", false),
+        ];
+        for (url, expected) in table {
+            let policy = AddressPolicy::default().for_address(url, own);
+            assert_eq!(policy.private_ok, expected, "{url}");
+        }
+        assert!(
+            AddressPolicy { private_ok: true }
+                .for_address("http://10.0.0.1/", own)
+                .private_ok
+        );
+    }
 
     #[test]
     fn advises_the_setting_where_it_would_help() {

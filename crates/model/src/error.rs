@@ -256,6 +256,7 @@ table! {
     MASK_CLOSED = 62605, Error, 409, "Number masking: the session is closed, or has two participants already.", "Create another session; a closed one stays closed.";
     MASK_UNSUPPORTED = 62606, Error, 400, "Number masking: this setting of Twilio's Proxy is not supported.", "See the text for what to use instead.";
     MASK_IN_USE = 62607, Error, 409, "Number masking: open sessions use the number, so it stays in the pool.", "Set IsReserved, so that no further session gets it, and remove it when InUse is 0.";
+    VOICEMAIL_NO_RECOGNIZER = 63001, Error, 501, "Voicemail: this server has no speech recognizer, so messages cannot be transcribed.", "Leave Transcribe out, or ask the operator to set speech.recognizer; docs/operating.md describes it.";
     RELAY_UNREACHABLE = 64102, Error, 0, "ConversationRelay: no connection to the WebSocket server could be made; the conversation did not begin.", "See the text for the reason, and check the address and the server.";
     RELAY_LOST = 64105, Error, 0, "ConversationRelay: the WebSocket server closed the connection without sending an `end` message, or the connection broke during the call.", "Check the log of the WebSocket server; end a conversation by sending an `end` message.";
     RELAY_LANGUAGE = 64106, Warning, 0, "ConversationRelay: a language is not known, or a Language has no code; another was used, or it was left out, as the text says.", "Write a BCP-47 tag such as en-GB.";

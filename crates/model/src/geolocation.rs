@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-
 use crate::status::words;
 use crate::{AccountSid, GeolocationSid, Timestamp};
 

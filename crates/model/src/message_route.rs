@@ -1,6 +1,5 @@
 //! Routes of text messages to the outside: rows that say which messages leave where.
 
-
 use serde::{Deserialize, Serialize};
 
 use crate::status::words;

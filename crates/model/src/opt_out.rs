@@ -2,8 +2,6 @@
 //!
 //! **Invariant: a text is a keyword only if it is nothing else**: `STOP` and ` stop! ` are, `stop please` is not.
 
-
-
 use crate::number::{e164, is_dialable, plain};
 use crate::status::words;
 use crate::{AccountSid, OptOutSid, Timestamp};

@@ -1,6 +1,5 @@
 //! The public words for statuses and directions, defined in one place.
 
-
 /// Declares an enumeration with the public word of each value. The crate that uses it needs `serde`.
 #[macro_export]
 macro_rules! words {

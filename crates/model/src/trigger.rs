@@ -4,7 +4,6 @@
 
 use std::collections::BTreeMap;
 
-
 use crate::day::Day;
 use crate::status::words;
 use crate::usage::Amount;

@@ -16,6 +16,7 @@ mod parts;
 mod proxies;
 mod repair;
 mod trunks;
+mod voicemail;
 
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -145,7 +146,8 @@ pub(crate) async fn start(mut config: Config, stages: watch::Receiver<Stage>) ->
     let media = parts::media(&config)?;
     let fetcher = parts::fetcher(&config)?;
     let numbers = parts::numbers(&config, &fetcher);
-    let callbacks = parts::callbacks(&config, &store, &fetcher, administrator.sid);
+    let top = (administrator.sid, http_address);
+    let callbacks = parts::callbacks(&config, &store, &fetcher, top);
     let refusals = call::Refusals::new(store.clone());
     let here = (administrator.organization, identity.sid);
     let (sip, incoming) = parts::sip(&config, &store, here, &refusals).await?;
@@ -208,6 +210,19 @@ pub(crate) async fn start(mut config: Config, stages: watch::Receiver<Stage>) ->
         retention: parts::retention(&config),
     };
     tokio::spawn(caretaker.walk(stopped.clone()));
+    let tender = voicemail::Tender {
+        tender: api::VoicemailTender {
+            store: store.clone(),
+            recording_links: parts::recording_links(&config, &store),
+            public_base: parts::public_base(&config, http_address),
+            mail: carrier.is_set_up().then(|| mail::senders(&config)),
+        },
+        engine: engine.clone(),
+        callbacks: callbacks.clone(),
+        recordings: recordings.clone(),
+        recognizer: parts::recognizer(&config),
+    };
+    tokio::spawn(tender.tend(stopped.clone()));
     tokio::spawn(domains.follow(stopped.clone()));
     if let NumberProvider::Carrier(carrier) = &numbers {
         let releases = carrier::give_back(store.clone(), Arc::clone(carrier), stopped.clone());

@@ -21,7 +21,7 @@ use crate::sql::{Arg, ROWS_AT_ONCE, Sql, Table, args};
 use crate::verify;
 
 /// Tables whose rows are removed with their account, few for each.
-const OWNED: [&str; 18] = [
+const OWNED: [&str; 20] = [
     "applications",
     "numbers",
     "caller_ids",
@@ -38,6 +38,8 @@ const OWNED: [&str; 18] = [
     "verify_safe",
     "mask_services",
     "mask_numbers",
+    "voicemail_boxes",
+    "voicemail_messages",
     "geolocations",
     "retention",
 ];

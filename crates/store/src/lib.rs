@@ -72,6 +72,7 @@ mod transfer;
 mod triggers;
 mod usage;
 mod verify;
+mod voicemail;
 mod writer;
 
 use std::sync::Arc;
@@ -82,6 +83,7 @@ use model::{InstanceSid, Timestamp};
 
 pub use self::masking::{Ended, NotJoined, SessionFilter};
 pub use self::verify::{AttemptCounts, AttemptFilter, Hit, NewCode, SendTo};
+pub use self::voicemail::VoicemailFilter;
 pub use accounts::{AccountChange, SecondaryToken};
 pub use caller_ids::CallerIdFilter;
 pub use change::{CallUpdate, Change, Committed, KeptPhones};

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use model::text::xml as escaped;
+
 /// A language in which codes are sent: its tag, the text, the warning, and what a call says.
 struct Words {
     /// Language tag (BCP 47) without region.

@@ -123,10 +123,35 @@ pub fn hear(
     now: Timestamp,
     links: &dyn Links,
 ) -> String {
+    played(mailbox, visit, message, now, links, "")
+}
+
+/// A message is deleted, and this is the next one.
+#[must_use]
+pub fn after_deletion(
+    mailbox: &VoicemailBox,
+    visit: &Visit,
+    next: Option<&Voicemail>,
+    now: Timestamp,
+    links: &dyn Links,
+) -> String {
+    let settings = &mailbox.settings;
+    let deleted = say(settings, phrases(&settings.language).deleted);
+    played(mailbox, visit, next, now, links, &deleted)
+}
+
+fn played(
+    mailbox: &VoicemailBox,
+    visit: &Visit,
+    message: Option<&Voicemail>,
+    now: Timestamp,
+    links: &dyn Links,
+    before: &str,
+) -> String {
     let settings = &mailbox.settings;
     let words = phrases(&settings.language);
     let Some(message) = message else {
-        let spoken = say(settings, words.no_more);
+        let spoken = format!("{before}{}", say(settings, words.no_more));
         return redirect(links, Step::Menu, &visit.at(None, false), &spoken);
     };
     let (day, time) = when(settings, message.created, now);
@@ -135,7 +160,7 @@ pub fn hear(
         .replace("{from}", &spoken_number(&message.from, words.unknown))
         .replace("{day}", &day)
         .replace("{time}", &time);
-    let mut spoken = say(settings, &introduction);
+    let mut spoken = format!("{before}{}", say(settings, &introduction));
     if let Some(url) = message.recording.and_then(|sid| links.sound(sid)) {
         spoken += &play(&url);
     }
@@ -173,16 +198,16 @@ pub fn wish(digits: &str) -> Wish {
     }
 }
 
-/// The answer to a key during or after a message.
+/// What follows a message that is kept, or left as it is.
 #[must_use]
 pub fn heard(mailbox: &VoicemailBox, visit: &Visit, wish: Wish, links: &dyn Links) -> String {
     let settings = &mailbox.settings;
-    let words = phrases(&settings.language);
     match wish {
-        Wish::Again => redirect(links, Step::Hear, visit, ""),
-        Wish::Keep => redirect(links, Step::Hear, visit, &say(settings, words.kept)),
-        Wish::Delete => redirect(links, Step::Hear, visit, &say(settings, words.deleted)),
         Wish::Menu => redirect(links, Step::Menu, &visit.at(None, false), ""),
+        Wish::Again | Wish::Keep | Wish::Delete => {
+            let kept = say(settings, phrases(&settings.language).kept);
+            redirect(links, Step::Hear, visit, &kept)
+        }
     }
 }
 
@@ -333,12 +358,13 @@ mod tests {
     fn keys_of_a_message() {
         let mailbox = mailbox();
         let answer = |key| heard(&mailbox, &visit(Case::Direct), wish(key), &Plain);
-        assert_eq!(
-            answer("1"),
-            "<Response><Redirect>/hear</Redirect></Response>"
-        );
         assert!(answer("2").contains("Kept") && answer("").contains("Kept"));
-        assert!(answer("3").contains("Deleted"));
+        let next = after_deletion(&mailbox, &visit(Case::Direct), None, Timestamp(0), &Plain);
+        assert!(
+            next.contains("Deleted.</Say><Say language=\"en\">There are no more"),
+            "{next}"
+        );
+        assert_eq!([wish("1"), wish("3")], [Wish::Again, Wish::Delete]);
         assert!(answer("#").contains("<Redirect>/menu</Redirect>"));
     }
 }

@@ -78,6 +78,8 @@ pub struct Voicemail {
     pub case: Case,
     /// Its status.
     pub state: State,
+    /// Whether a pending one can be delivered, although its call is not over.
+    pub ready: bool,
     /// Length in seconds.
     pub duration_s: i64,
     /// What was said, once it is known.
@@ -88,6 +90,8 @@ pub struct Voicemail {
     pub mail_due: Option<Timestamp>,
     /// The e-mail about it.
     pub email: Option<EmailSid>,
+    /// Whether it is deleted once that is sent.
+    pub delete_after_mail: bool,
     /// When it was left.
     pub created: Timestamp,
     /// When it was last changed.
@@ -134,11 +138,13 @@ impl Voicemail {
             } else {
                 State::Pending
             },
+            ready: !mailbox.settings.review,
             duration_s,
             transcript: None,
             to_transcribe: false,
             mail_due: None,
             email: None,
+            delete_after_mail: false,
             created: now,
             updated: now,
             heard: None,
@@ -158,6 +164,7 @@ impl Voicemail {
             };
             let wait = std::time::Duration::from_secs(wait_s.unsigned_abs());
             self.mail_due = Some(now + wait);
+            self.delete_after_mail = settings.delete_after_mail;
         }
         self.updated = self.updated.max(now);
         self

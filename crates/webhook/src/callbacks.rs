@@ -35,8 +35,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// Longest sleep when nothing is due.
 const IDLE: Duration = Duration::from_secs(3600);
 
-/// Returns the policy for the addresses that an account set.
-pub type PolicyOf = Arc<dyn Fn(AccountSid) -> AddressPolicy + Send + Sync>;
+/// Returns the policy for an address that an account set.
+pub type PolicyOf = Arc<dyn Fn(AccountSid, &str) -> AddressPolicy + Send + Sync>;
 
 /// Provides the secrets that sign an account's requests.
 #[async_trait]
@@ -362,7 +362,7 @@ impl Inner {
     async fn attempt(&self, callback: &Callback, secrets: Option<Secrets>) -> Attempt {
         let request = FetchRequest {
             params: callback.params.clone(),
-            policy: (self.policy_of)(callback.author),
+            policy: (self.policy_of)(callback.author, &callback.url),
             kind: BodyKind::Ignored,
             stamp: Some(Stamp {
                 event: callback.event,

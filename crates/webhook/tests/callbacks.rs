@@ -35,7 +35,7 @@ impl Bench {
             ..quick()
         };
         let fetcher = Fetcher::new(fetch).expect("TLS");
-        let policy = Arc::new(|_| AddressPolicy { private_ok: true });
+        let policy = Arc::new(|_, _: &str| AddressPolicy { private_ok: true });
         let callbacks = Callbacks::new(fetcher.clone(), store.clone(), config, policy, keyring);
         Self {
             store,
@@ -542,7 +542,7 @@ async fn a_look_that_fails_at_a_stop_is_no_alarm() {
             closes: Some(Notify::new()),
             ..Stuck::default()
         });
-        let policy = Arc::new(|_| AddressPolicy { private_ok: true });
+        let policy = Arc::new(|_, _: &str| AddressPolicy { private_ok: true });
         let fetcher = Fetcher::new(quick()).expect("TLS");
         let callbacks = Callbacks::new(fetcher, store.clone(), config(), policy, Arc::new(OneKey));
         assert_eq!(callbacks.resume().await, Ok(0));
@@ -565,7 +565,7 @@ async fn the_end_of_a_callback_is_stored_however_long_it_takes() {
         refusals: AtomicU32::new(9),
         ..Stuck::default()
     });
-    let policy = Arc::new(|_| AddressPolicy { private_ok: true });
+    let policy = Arc::new(|_, _: &str| AddressPolicy { private_ok: true });
     let config = CallbackConfig {
         longest_wait: Duration::from_millis(40),
         ..config()

@@ -96,6 +96,14 @@ const FIELDS: &[Field<Erased>] = &[
         |e, _| count(e, "participants"),
     ),
     field(
+        "voicemails",
+        "Voicemails",
+        Kind::Number,
+        Null::Never,
+        "Messages in voicemail boxes that have the pseudonym, without their transcripts.",
+        |e, _| count(e, "voicemails"),
+    ),
+    field(
         "recordings",
         "Recordings",
         Kind::Number,
@@ -156,7 +164,7 @@ const FIELDS: &[Field<Erased>] = &[
         "NotOver",
         Kind::Number,
         Null::Never,
-        "Calls, messages, e-mails, verifications and participants of open sessions that were not erased because they are still in progress; repeat the request later.",
+        "Calls, messages, e-mails, verifications, participants of open sessions and voicemails that were not erased because they are still in progress; repeat the request later.",
         |e, _| count(e, "not_over"),
     ),
     field(

@@ -35,6 +35,7 @@ pub(crate) mod two_factor;
 pub(crate) mod usage;
 pub(crate) mod verify;
 pub(crate) mod version;
+pub(crate) mod voicemail;
 
 use crate::route::Route;
 
@@ -82,4 +83,6 @@ pub(crate) static ROUTES: &[&[Route]] = &[
     supervisor::ROUTES,
     gateways::ROUTES,
     outbound_proxy::ROUTES,
+    voicemail::BOXES,
+    voicemail::MESSAGES,
 ];

@@ -52,3 +52,4 @@ mod twilio;
 mod usage;
 mod usage_triggers;
 mod verify;
+mod voicemail;

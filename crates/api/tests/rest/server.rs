@@ -111,6 +111,7 @@ impl Server {
             modified: Mutex::new(Vec::new()),
             messages: Mutex::new(Vec::new()),
             outcomes: Mutex::default(),
+            waiting: Mutex::default(),
             is_busy: AtomicBool::new(false),
             figures: Mutex::new(Figures::default()),
             outbound: Mutex::default(),
@@ -121,6 +122,7 @@ impl Server {
             calls: engine.clone(),
             messages: engine.clone(),
             mail: Some(model::email::Senders::default()),
+            transcribes: true,
             monitor: engine.clone(),
             trunks: engine.clone(),
             numbers: api::NumberProvider::Inventory,
@@ -351,6 +353,8 @@ pub(crate) struct TestEngine {
     pub(crate) messages: Mutex<Vec<NewMessage>>,
     /// By which the end of each watched message is reported.
     pub(crate) outcomes: Mutex<Vec<oneshot::Sender<(u16, String)>>>,
+    /// The accounts and clients whose phones were told about waiting messages.
+    pub(crate) waiting: Mutex<Vec<String>>,
     /// Whether it accepts no messages.
     pub(crate) is_busy: AtomicBool,
     /// What it has counted.
@@ -395,6 +399,11 @@ impl Calls for TestEngine {
         };
         let committed = self.store.commit(vec![ended]).await;
         committed.is_ok_and(|committed| committed.all_applied())
+    }
+
+    fn messages_waiting(&self, account: AccountSid, client: &str) {
+        let mut waiting = self.waiting.lock().unwrap();
+        waiting.push(format!("{account} {client}"));
     }
 
     async fn modify(&self, call: CallSid, modify: Modify) -> Result<Changed, ModifyError> {

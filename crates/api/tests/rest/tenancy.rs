@@ -74,6 +74,7 @@ pub(crate) async fn items(server: &Server, account: AccountSid, n: u8) -> Vec<St
             format!("Number=%2B493012345{n}&Recipient=%2B4915112345678"),
         ),
         ("Keys", "FriendlyName=x".to_owned()),
+        ("VoicemailBoxes", format!("FriendlyName=v{n}")),
         (
             "Usage/Triggers",
             "UsageCategory=calls&TriggerValue=9&CallbackUrl=http://a/t".to_owned(),

@@ -138,7 +138,7 @@ pub(crate) async fn server_for(
         fetcher.clone(),
         Arc::new(StoreOutbox::new(store.clone())),
         CallbackConfig::default(),
-        Arc::new(|_| AddressPolicy { private_ok: true }),
+        Arc::new(|_, _: &str| AddressPolicy { private_ok: true }),
         keyring,
     );
     let parts = Parts {

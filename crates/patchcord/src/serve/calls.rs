@@ -36,6 +36,8 @@ impl Calls for LiveCalls {
     async fn end_conference(&self, conference: ConferenceSid) -> bool {
         self.0.end_conference(conference).await
     }
+
+    fn messages_waiting(&self, _account: AccountSid, _client: &str) {}
 }
 
 #[async_trait]

@@ -125,7 +125,7 @@ impl Caretaker {
 }
 
 /// Waits for the next round; `false` once the server stops.
-async fn waits(stopped: &mut watch::Receiver<bool>, round: Duration) -> bool {
+pub(super) async fn waits(stopped: &mut watch::Receiver<bool>, round: Duration) -> bool {
     tokio::select! {
         _ = stopped.changed() => false,
         () = tokio::time::sleep(round) => true,

@@ -106,9 +106,12 @@ pub(super) fn callbacks(
     config: &Config,
     store: &Store,
     fetcher: &Fetcher,
-    administrator: AccountSid,
+    (administrator, http): (AccountSid, SocketAddr),
 ) -> Callbacks {
-    let policy = move |account: AccountSid| AddressPolicy::of(account, administrator);
+    let own = public_base(config, http);
+    let policy = move |account: AccountSid, url: &str| {
+        AddressPolicy::of(account, administrator).for_address(url, &own)
+    };
     let settings = &config.webhooks;
     let delivery = CallbackConfig {
         first_wait: Duration::from_millis(settings.first_wait_ms.get()),
@@ -268,7 +271,7 @@ fn recorders(config: &Config) -> BTreeMap<String, call::RecordingServer> {
 }
 
 /// The speech recognizer, if the operator configured one.
-fn recognizer(config: &Config) -> Option<Arc<dyn Recognizer>> {
+pub(super) fn recognizer(config: &Config) -> Option<Arc<dyn Recognizer>> {
     let line = config.speech.recognizer.clone()?;
     let limits = ListenLimits {
         at_once: config.speech.max_recognizers.get() as usize,
@@ -279,7 +282,7 @@ fn recognizer(config: &Config) -> Option<Arc<dyn Recognizer>> {
 }
 
 /// The address at which applications reach our HTTP side.
-fn public_base(config: &Config, http: SocketAddr) -> String {
+pub(super) fn public_base(config: &Config, http: SocketAddr) -> String {
     let ip = match (config.server.public_address, http.ip()) {
         (Some(public), _) => public,
         (None, ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
@@ -289,7 +292,7 @@ fn public_base(config: &Config, http: SocketAddr) -> String {
 }
 
 /// Links to recordings, as configured.
-fn recording_links(config: &Config, store: &Store) -> RecordingLinks {
+pub(super) fn recording_links(config: &Config, store: &Store) -> RecordingLinks {
     let seconds = u64::from(config.recordings.link_lifetime_s);
     let lifetime = (seconds > 0).then(|| Duration::from_secs(seconds));
     RecordingLinks::new(store.key().clone(), lifetime)
@@ -375,6 +378,7 @@ pub(super) fn router(
         calls: live.clone(),
         messages: live.clone(),
         mail: carrier.is_set_up().then(|| super::mail::senders(config)),
+        transcribes: config.speech.recognizer.is_some(),
         monitor: live,
         trunks,
         numbers,

@@ -1,10 +1,8 @@
 //! A caller who is in no open session of a mask enters the PIN of a participant, and then counts as that one.
 //!
-//! **Invariant: a mask takes [`MAX_WRONG`] wrong PINs in an hour at most**, from whatever callers, as far as this server knows; from
-//! then on it takes none. The address is signed, so that only documents of this server lead to it.
+//! **Invariant: a mask takes only so many wrong PINs in an hour** ([`crate::wrong_pins`]). The address is signed, so that only documents of this server lead to it.
 
-use std::collections::HashMap;
-use std::sync::{LazyLock, Mutex, PoisonError};
+use std::sync::LazyLock;
 
 use ::masking::{Interaction, Kind, PIN, State, decide, document, pin_query};
 use axum::body::{Body, to_bytes};
@@ -19,15 +17,12 @@ use url::form_urlencoded::parse;
 
 use crate::ApiState;
 use crate::context::now;
+use crate::wrong_pins::WrongPins;
 
-/// Wrong PINs of a mask within an hour.
-const MAX_WRONG: u32 = 20;
-const HOUR_MICROS: i64 = 3_600_000_000;
 /// Maximum size of the form in bytes.
 const MAX_FORM: usize = 64 * 1024;
 
-/// The hour, and the wrong PINs of each mask in it.
-static WRONG: LazyLock<Mutex<(i64, HashMap<NumberSid, u32>)>> = LazyLock::new(Mutex::default);
+static WRONG: LazyLock<WrongPins> = LazyLock::new(WrongPins::default);
 
 /// Answers the request of the `<Gather>`.
 pub(crate) async fn answer(state: &ApiState, request: Request) -> Response {
@@ -65,7 +60,8 @@ async fn next(state: &ApiState, number: NumberSid, form: &[u8], now: Timestamp) 
     };
     let call: CallSid = value("CallSid")?.parse().ok()?;
     let pin = value("Digits").unwrap_or_default();
-    if is_spent(number, now) {
+    let place = number.to_string();
+    if WRONG.is_spent(&place, now) {
         return None;
     }
     let found = state.store.mask_arrival_by_pin(number, &pin, now).await;
@@ -74,7 +70,7 @@ async fn next(state: &ApiState, number: NumberSid, form: &[u8], now: Timestamp) 
         .ok()??;
     let settings = &found.service.settings;
     let Ok(connection) = decide(&found, Kind::Voice) else {
-        count_wrong(number, now);
+        WRONG.count(&place, now);
         return Some(document::refused_call(settings));
     };
     let contact = connection.contact.clone();
@@ -102,19 +98,4 @@ async fn next(state: &ApiState, number: NumberSid, form: &[u8], now: Timestamp) 
         return None;
     }
     Some(document::call(settings, &connection))
-}
-
-fn is_spent(number: NumberSid, now: Timestamp) -> bool {
-    let wrong = WRONG.lock().unwrap_or_else(PoisonError::into_inner);
-    let is_this_hour = wrong.0 == now.0 / HOUR_MICROS;
-    is_this_hour && wrong.1.get(&number).is_some_and(|n| *n >= MAX_WRONG)
-}
-
-fn count_wrong(number: NumberSid, now: Timestamp) {
-    let mut wrong = WRONG.lock().unwrap_or_else(PoisonError::into_inner);
-    let hour = now.0 / HOUR_MICROS;
-    if wrong.0 != hour {
-        *wrong = (hour, HashMap::new());
-    }
-    *wrong.1.entry(number).or_default() += 1;
 }
