@@ -140,6 +140,7 @@ const DEVELOPER: &[&str] = &[
     "RestComm:*:IncomingPhoneNumbers",
     "RestComm:*:Keys",
     "RestComm:*:Masking",
+    "RestComm:*:Voicemail",
     "RestComm:Read:Notifications",
     "RestComm:*:OptOuts",
     "RestComm:*:OutgoingCallerIds",

@@ -7,6 +7,7 @@ mod conference;
 mod dial;
 mod interjection;
 mod keys;
+mod mailbox;
 mod pipecat;
 mod prompts;
 mod queue;

@@ -221,7 +221,7 @@ async fn items_of_another_account_do_not_exist() {
                 ("Applications" | "OutgoingCallerIds" | "Transcriptions", "DELETE") => {
                     &[200, 404, 204]
                 }
-                ("Conferences" | "Queues", _) => &[404],
+                ("Conferences" | "Queues" | "VoicemailBoxes", _) => &[404],
                 _ if segments.last() == Some(&"Events") => &[404],
                 _ if is_list => &[200],
                 ("Calls", "POST") => &[404, 406],

@@ -302,7 +302,7 @@ async fn what_cannot_be_is_refused_with_the_reason() {
             "recorded by phone",
         ),
         (
-            "FriendlyName=b&Greeting=http:///x",
+            "FriendlyName=b&Greeting=http://",
             400,
             21_100,
             "not an http or https address",
