@@ -34,9 +34,9 @@ CREATE TABLE voicemail_messages (
     updated BIGINT NOT NULL,
     heard BIGINT
 );
-CREATE INDEX voicemail_messages_list ON voicemail_messages (account, mailbox, created, sid);
-CREATE INDEX voicemail_messages_state ON voicemail_messages (mailbox, state, created, sid);
-CREATE INDEX voicemail_messages_person ON voicemail_messages (account, source);
+CREATE INDEX voicemail_messages_of_box ON voicemail_messages (account, mailbox, created, sid);
+CREATE INDEX voicemail_messages_of_state ON voicemail_messages (mailbox, state, created, sid);
+CREATE INDEX voicemail_messages_of_person ON voicemail_messages (account, source);
 -- What is still to be done: few rows at any time.
 CREATE INDEX voicemail_messages_pending ON voicemail_messages (created) WHERE state = 'pending';
 CREATE INDEX voicemail_messages_mail ON voicemail_messages (mail_due) WHERE mail_due IS NOT NULL;

@@ -30,6 +30,7 @@ mod registrations;
 mod replies;
 pub(crate) mod values;
 pub(crate) mod verify;
+pub(crate) mod voicemail;
 
 pub(crate) use accounts::*;
 pub(crate) use audit::*;
@@ -49,6 +50,7 @@ pub(crate) use registrations::*;
 pub(crate) use replies::*;
 use values::*;
 pub(crate) use verify::*;
+pub(crate) use voicemail::*;
 
 /// An empty database.
 pub(crate) struct Database {
@@ -147,6 +149,9 @@ macro_rules! for_each_case {
             a_mask_never_has_two_meanings,
             an_interaction_ends_once,
             old_sessions_are_forgotten,
+            a_voicemail_box_is_kept_as_it_is,
+            a_voicemail_is_delivered_once,
+            voicemails_are_found_in_order,
         }
     };
 }

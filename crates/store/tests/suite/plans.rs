@@ -1,17 +1,19 @@
 //! Cases about how the database finds the rows of a list.
 
+use ::voicemail::State;
 use model::available::{NumberKind, NumberSearch};
 use model::day::Day;
 use model::{AccountSid, CallSid, ConferenceSid, Lane, QueueSid, RecordingSid, Timestamp};
 use store::{
     AccountFilter, CallFilter, CallerIdFilter, ConferenceFilter, DeliveryFilter, DeliveryState,
     EmailFilter, MessageFilter, NotificationFilter, NumberFilter, ParticipantFilter, Place,
-    RecordingFilter, Scope, Store, TranscriptionFilter, UsageTriggerFilter, Window,
+    RecordingFilter, Scope, Store, TranscriptionFilter, UsageTriggerFilter, VoicemailFilter,
+    Window,
 };
 use testkit::statements::Statements;
 
 use super::values::*;
-use super::{Database, raw};
+use super::{Database, mailbox, raw};
 
 /// Where the rows come from and in which order they are read.
 #[derive(Clone, Copy, PartialEq)]
@@ -290,6 +292,18 @@ async fn filtered_lists_of(store: &Store, scope: Scope) {
 /// Lists of a call or a conference.
 async fn lists_of_one(store: &Store) {
     let (scope, call) = (Scope::Own(account_sid(1)), call_sid(1));
+    let mailbox = mailbox(1);
+    for state in [None, Some(State::New)] {
+        let of_box = VoicemailFilter {
+            mailbox: &mailbox,
+            state,
+            from: None,
+            created_from: None,
+            created_until: None,
+            window: Window::default(),
+        };
+        store.voicemails(&of_box).await.unwrap();
+    }
     let conference = conference();
     let of_parent = CallFilter {
         parent: Some(call.to_string()),
