@@ -121,7 +121,8 @@ pub(crate) async fn a_voicemail_is_delivered_once(db: &Database) {
     }
     store.settle_voicemail(replaced.sid, true).await.unwrap();
     let due = store.voicemails_to_deliver().await.unwrap();
-    assert_eq!(due, [gone.clone()]);
+    assert_eq!(due.len(), 1);
+    assert_eq!(due[0], gone);
     store.settle_voicemail(live.sid, false).await.unwrap();
     store.settle_voicemail(replaced.sid, false).await.unwrap();
     let due = store.voicemails_to_deliver().await.unwrap();
