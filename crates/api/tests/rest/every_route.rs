@@ -198,6 +198,7 @@ async fn items_of_another_account_do_not_exist() {
                     Some(&"Participants") => "From=1000&To=client:b",
                     Some(&"Recordings") => "",
                     Some(&"{sid}") if segments.contains(&"Recordings") => "Status=stopped",
+                    Some(&"{sid}") if segments.contains(&"{box}") => "Status=heard",
                     _ => form_for(kind),
                 }
             } else {
