@@ -264,6 +264,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         "email-records",
         include_str!("../../../migrations/0070-email-records/up.sql"),
     ),
+    (
+        71,
+        "voicemail",
+        include_str!("../../../migrations/0071-voicemail/up.sql"),
+    ),
 ];
 
 /// The version of the tables that this release works with.
