@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use call_proto::{Changed, CreateError, Modify, ModifyError, NewCall, RecordingChange};
 use model::record::CallRecord;
-use model::{CallSid, ConferenceSid};
+use model::{AccountSid, CallSid, ConferenceSid};
 
 /// The engine that runs calls, as seen by the API.
 #[async_trait]
@@ -31,4 +31,10 @@ pub trait Calls: Send + Sync + 'static {
     /// Ends a live conference for all its members. Returns once its end is stored; false if it is not
     /// live on this server, or did not end in time.
     async fn end_conference(&self, conference: ConferenceSid) -> bool;
+
+    /// The voice messages of a client have changed, or its boxes have: its phones are notified. To be called after each commit.
+    ///
+    /// - `account`: owner of the box
+    /// - `client`: login that the box names
+    async fn messages_waiting(&self, account: AccountSid, client: &str);
 }

@@ -72,6 +72,7 @@ mod transfer;
 mod triggers;
 mod usage;
 mod verify;
+mod waiting;
 mod writer;
 
 use std::sync::Arc;

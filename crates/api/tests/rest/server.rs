@@ -112,6 +112,7 @@ impl Server {
             messages: Mutex::new(Vec::new()),
             outcomes: Mutex::default(),
             is_busy: AtomicBool::new(false),
+            waiting: Mutex::default(),
             figures: Mutex::new(Figures::default()),
             outbound: Mutex::default(),
         });
@@ -353,6 +354,8 @@ pub(crate) struct TestEngine {
     pub(crate) outcomes: Mutex<Vec<oneshot::Sender<(u16, String)>>>,
     /// Whether it accepts no messages.
     pub(crate) is_busy: AtomicBool,
+    /// Clients whose voice messages have changed.
+    pub(crate) waiting: Mutex<Vec<(AccountSid, String)>>,
     /// What it has counted.
     pub(crate) figures: Mutex<Figures>,
     /// Its trunks, as read last.
@@ -395,6 +398,11 @@ impl Calls for TestEngine {
         };
         let committed = self.store.commit(vec![ended]).await;
         committed.is_ok_and(|committed| committed.all_applied())
+    }
+
+    async fn messages_waiting(&self, account: AccountSid, client: &str) {
+        let changed = (account, client.to_owned());
+        self.waiting.lock().unwrap().push(changed);
     }
 
     async fn modify(&self, call: CallSid, modify: Modify) -> Result<Changed, ModifyError> {

@@ -36,6 +36,10 @@ impl Calls for LiveCalls {
     async fn end_conference(&self, conference: ConferenceSid) -> bool {
         self.0.end_conference(conference).await
     }
+
+    async fn messages_waiting(&self, account: AccountSid, client: &str) {
+        self.0.messages_waiting(account, client).await;
+    }
 }
 
 #[async_trait]

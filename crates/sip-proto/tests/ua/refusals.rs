@@ -66,7 +66,8 @@ fn outside_dialogs() {
 fn answers_list_the_supported_methods() {
     let mut bench = Bench::new();
     bench.play("0 < PUBLISH");
-    let allow = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, MESSAGE, REFER, NOTIFY, REGISTER, SUBSCRIBE";
+    let allow =
+        "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, MESSAGE, REFER, NOTIFY, REGISTER, SUBSCRIBE";
     assert_eq!(response(&bench).headers.get(HeaderName::Allow), Some(allow));
     bench.play("1 < OPTIONS");
     assert_eq!(response(&bench).headers.get(HeaderName::Allow), Some(allow));
