@@ -299,3 +299,63 @@ fn has_contact(headers: &Headers) -> bool {
         Ok(Contacts::Star) | Err(_) => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::Message;
+    use crate::parse::parse_bytes;
+    use crate::ua::testing::start;
+    use crate::ua::{CoreConfig, Entropy, OurNames, Transport};
+
+    struct Counter(u64);
+
+    impl Entropy for Counter {
+        fn next_u64(&mut self) -> u64 {
+            self.0 += 1;
+            self.0
+        }
+    }
+
+    #[test]
+    fn there_are_so_many_subscriptions_in_all() {
+        let config = CoreConfig {
+            ours: OurNames::default(),
+            user_agent: String::new(),
+            sha256: false,
+            nonce_lifetime: Duration::ZERO,
+            keepalive: Duration::ZERO,
+            max_setup: 1,
+            trunks: Vec::new(),
+        };
+        let now = start();
+        let mut core = Core::new(config, Box::new(Counter(0)), now);
+        let peer = Peer {
+            transport: Transport::Udp,
+            remote: ([192, 0, 2, 1], 5070).into(),
+            local: ([192, 0, 2, 9], 5060).into(),
+            flow: None,
+        };
+        let text = "SUBSCRIBE sip:kim@example.com SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1\r\n\
+                    Max-Forwards: 70\r\nFrom: <sip:kim@example.com>;tag=1\r\nTo: <sip:kim@example.com>\r\n\
+                    Call-ID: c\r\nCSeq: 1 SUBSCRIBE\r\nContact: <sip:kim@192.0.2.1>\r\nContent-Length: 0\r\n\r\n";
+        let Ok(Message::Request(request)) = parse_bytes(text.into()) else {
+            panic!("not a request");
+        };
+        let add = |core: &mut Core, n: usize| {
+            let client = format!("client{}", n / MAX_OF_CLIENT);
+            let by = (client.as_str(), client.as_str(), "c1");
+            core.add_subscription(&request, peer, by, now).status.0
+        };
+        for n in 0..MAX_SUBSCRIPTIONS {
+            assert_eq!(add(&mut core, n), 200, "{n}");
+        }
+        assert_eq!(add(&mut core, MAX_SUBSCRIPTIONS), 503);
+        // A client that has its share replaces one of its own, so it takes nothing from others.
+        assert_eq!(add(&mut core, 0), 200);
+        let indications = &core.indications;
+        assert_eq!(indications.subscriptions.len(), MAX_SUBSCRIPTIONS);
+        assert_eq!(indications.dialogs.len(), MAX_SUBSCRIPTIONS);
+        assert_eq!(indications.expiries.len(), MAX_SUBSCRIPTIONS);
+    }
+}
