@@ -234,4 +234,15 @@ mod tests {
         first.bindings_changed("kim", Vec::new()).await.unwrap();
         assert_eq!(first.bindings().await.unwrap(), []);
     }
+
+    /// The SIP side knows clients of the first organization by their login, and others with their domain.
+    #[tokio::test]
+    async fn clients_without_a_box_have_no_messages() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("p.db").display());
+        let directory = server(&url, 1).await;
+        let clients = ["kim", "kim@two.example", "@", ""].map(str::to_owned);
+        let counted = directory.waiting(clients.to_vec()).await.unwrap();
+        assert!(counted.is_empty());
+    }
 }
