@@ -41,6 +41,7 @@ pub struct Setup {
     transport: &'static str,
     answers: bool,
     info: bool,
+    watches: bool,
     /// It plays only so many milliseconds of its tone.
     burst_ms: Option<u32>,
 }
@@ -55,6 +56,7 @@ impl Setup {
             transport: "udp",
             answers: false,
             info: false,
+            watches: false,
             burst_ms: None,
         }
     }
@@ -74,6 +76,12 @@ impl Setup {
     /// Sends keys by SIP INFO instead of telephone events.
     pub fn keys_by_info(mut self) -> Self {
         self.info = true;
+        self
+    }
+
+    /// Subscribes to the voice messages of its user; what it is notified of is in [`Phone::printed`].
+    pub fn watches_messages(mut self) -> Self {
+        self.watches = true;
         self
     }
 
@@ -181,9 +189,14 @@ impl Setup {
              ausrc_srate {rate}\nauplay_srate {rate}\nausrc_channels 1\nauplay_channels 1\n\
              rtp_ports {rtp}-{last}\nsnd_path {folder}\nctrl_tcp_listen 127.0.0.1:{control_port}\n\
              module_path /usr/lib/baresip/modules\nmodule g711.so\nmodule g722.so\nmodule aufile.so\nmodule aubridge.so\n\
-             module sndfile.so\nmodule_app account.so\nmodule_app menu.so\nmodule_app ctrl_tcp.so\n",
+             module sndfile.so\nmodule_app account.so\nmodule_app menu.so\nmodule_app ctrl_tcp.so\n{mwi}",
             folder = path.display(),
             last = rtp + 3,
+            mwi = if self.watches {
+                "module_app mwi.so\n"
+            } else {
+                ""
+            },
         );
         std::fs::write(path.join("config"), config)?;
         let address = if self.transport == "tcp" {
@@ -194,12 +207,13 @@ impl Setup {
         let register = if self.password.is_some() { 60 } else { 0 };
         let account = format!(
             "<sip:{user}@{DOMAIN};transport={transport}>;auth_user={user};auth_pass={password};regint={register};\
-             outbound=\"sip:{address};transport={transport}\";answermode={mode};audio_codecs={codec}/{rate}/1;dtmfmode={keys}\n",
+             outbound=\"sip:{address};transport={transport}\";answermode={mode};mwi={mwi};audio_codecs={codec}/{rate}/1;dtmfmode={keys}\n",
             user = self.user,
             transport = self.transport,
             password = self.password.as_deref().unwrap_or("none"),
             mode = if self.answers { "auto" } else { "manual" },
             codec = self.codec,
+            mwi = if self.watches { "yes" } else { "no" },
             keys = if self.info { "info" } else { "rtpevent" },
         );
         std::fs::write(path.join("accounts"), account)?;
@@ -335,6 +349,12 @@ impl Phone {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+
+    /// What it has shown to its user on the terminal.
+    pub fn printed(&self) -> String {
+        let bytes = std::fs::read(self.folder.path().join("stdout"));
+        String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned()
     }
 
     /// What it heard in its only call, after its end.

@@ -32,6 +32,9 @@ pub trait Calls: Send + Sync + 'static {
     /// live on this server, or did not end in time.
     async fn end_conference(&self, conference: ConferenceSid) -> bool;
 
-    /// The number of messages that wait for a client of an account has changed: its phones are told.
-    fn messages_waiting(&self, account: AccountSid, client: &str);
+    /// The voice messages of a client have changed, or its boxes have: its phones are notified. To be called after each commit.
+    ///
+    /// - `account`: owner of the box
+    /// - `client`: login that the box names
+    async fn messages_waiting(&self, account: AccountSid, client: &str);
 }

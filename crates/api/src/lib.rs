@@ -139,9 +139,9 @@ pub struct Build {
 
 impl ApiState {
     /// The number of messages that wait in a voicemail box has changed.
-    fn waiting_changed(&self, mailbox: &::voicemail::VoicemailBox) {
+    async fn waiting_changed(&self, mailbox: &::voicemail::VoicemailBox) {
         if let Some(client) = &mailbox.client {
-            self.calls.messages_waiting(mailbox.account, client);
+            self.calls.messages_waiting(mailbox.account, client).await;
         }
     }
 

@@ -3,11 +3,12 @@
 //! **Invariant: a server reads and writes only the registrations made with it.** Another server may not reach the
 //! same phone, and does not learn when the phone renews its registration.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
 use model::{OrganizationSid, OrganizationStatus, RefusalReason, ServerSid, Timestamp};
-use sip::{BindingSnapshot, Directory, DirectoryError, Secret};
+use sip::{BindingSnapshot, Counted, Directory, DirectoryError, Secret};
 use store::{Change, KeptPhones, Store};
 
 use crate::Refusals;
@@ -64,20 +65,13 @@ impl Directory for StoreDirectory {
                 expires: Timestamp::from_unix(Duration::from_secs(last)),
             }),
         };
-        let (login, organization) = match known_as.split_once('@') {
-            None => (known_as, self.organization),
-            Some((login, domain)) => {
-                let found = self.store.organization_of_domain(domain).await;
-                // Nobody can register with one that does not exist.
-                let Some(found) = found.map_err(|error| failed(&error))? else {
-                    return Ok(());
-                };
-                (login, found.sid)
-            }
+        // Nobody can register with an organization that does not exist.
+        let Some((organization, login)) = self.place_of(known_as).await? else {
+            return Ok(());
         };
         let change = Change::Registered {
             organization,
-            login: login.to_owned(),
+            login,
             server: self.server,
             phones,
         };
@@ -116,6 +110,51 @@ impl Directory for StoreDirectory {
             }
         }
         Ok(all)
+    }
+
+    async fn waiting(
+        &self,
+        clients: Vec<String>,
+    ) -> Result<BTreeMap<String, Counted>, DirectoryError> {
+        let mut places = BTreeMap::new();
+        for known_as in clients {
+            if let Some(place) = self.place_of(&known_as).await? {
+                places.insert(place, known_as);
+            }
+        }
+        let of: Vec<_> = places.keys().cloned().collect();
+        let found = self.store.waiting_messages(&of).await;
+        let found = found.map_err(|error| DirectoryError(error.to_string()))?;
+        let mut counted = BTreeMap::new();
+        for (client, waiting) in found {
+            let place = (client.organization, client.login.clone());
+            if let Some(known_as) = places.remove(&place).filter(|_| client.enabled) {
+                let credential = self.store.credential_of(&client);
+                counted.insert(
+                    known_as,
+                    Counted {
+                        waiting,
+                        credential,
+                    },
+                );
+            }
+        }
+        Ok(counted)
+    }
+}
+
+impl StoreDirectory {
+    /// The organization and login of a client that the SIP side knows by this name; `None` if there is no such organization.
+    async fn place_of(
+        &self,
+        known_as: &str,
+    ) -> Result<Option<(OrganizationSid, String)>, DirectoryError> {
+        let Some((login, domain)) = known_as.split_once('@') else {
+            return Ok(Some((self.organization, known_as.to_owned())));
+        };
+        let found = self.store.organization_of_domain(domain).await;
+        let found = found.map_err(|error| DirectoryError(error.to_string()))?;
+        Ok(found.map(|found| (found.sid, login.to_owned())))
     }
 }
 
@@ -194,5 +233,16 @@ mod tests {
         assert_eq!(first.bindings().await.unwrap(), kept);
         first.bindings_changed("kim", Vec::new()).await.unwrap();
         assert_eq!(first.bindings().await.unwrap(), []);
+    }
+
+    /// The SIP side knows clients of the first organization by their login, and others with their domain.
+    #[tokio::test]
+    async fn clients_without_a_box_have_no_messages() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("p.db").display());
+        let directory = server(&url, 1).await;
+        let clients = ["kim", "kim@two.example", "@", ""].map(str::to_owned);
+        let counted = directory.waiting(clients.to_vec()).await.unwrap();
+        assert!(counted.is_empty());
     }
 }

@@ -18,6 +18,7 @@ use sip::{IncomingCall, Sip};
 use speech::{Recognizer, Synthesizer};
 use store::{RecordingLinks, Store, StoreError};
 use tokio::sync::mpsc;
+use tracing::warn;
 use webhook::{Callbacks, Fetcher, MediaCache};
 
 use crate::forwarding::Forwarding;
@@ -257,6 +258,22 @@ impl Engine {
         Figures {
             registered: self.shared.parts.sip.registered() as u64,
             ..self.shared.records.census().figures(crate::now())
+        }
+    }
+
+    /// The voice messages of a client have changed, and the change is committed: its phones at this server are notified. Other
+    /// servers, and this one if the database fails now, notice it when they next count, within half a minute.
+    ///
+    /// - `account`: owner of the box
+    /// - `client`: its login
+    pub async fn messages_waiting(&self, account: AccountSid, client: &str) {
+        let domain = async {
+            let home = crate::resolve::home(&self.shared, account).await?;
+            self.shared.domain_of(home).await
+        };
+        match domain.await {
+            Ok(domain) => self.shared.parts.sip.waiting_changed(client, &domain),
+            Err(error) => warn!(%error, "phones are notified of waiting messages later"),
         }
     }
 

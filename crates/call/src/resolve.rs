@@ -103,7 +103,10 @@ pub(crate) async fn text(
 }
 
 /// The organization of an account.
-async fn home(shared: &Shared, account: AccountSid) -> Result<OrganizationSid, StoreError> {
+pub(crate) async fn home(
+    shared: &Shared,
+    account: AccountSid,
+) -> Result<OrganizationSid, StoreError> {
     let found = shared.parts.store.account(account).await?;
     Ok(found.map_or(shared.config.organization, |account| account.organization))
 }

@@ -35,6 +35,7 @@ pub mod throttle;
 pub mod time;
 pub mod trigger;
 pub mod usage;
+pub mod waiting;
 
 pub use answering::{AnswerTiming, AnsweredBy, DetectionMode, MachineDetection};
 pub use error::{ErrorEntry, Level};

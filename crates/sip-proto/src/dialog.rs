@@ -183,6 +183,11 @@ impl Dialog {
         )
     }
 
+    /// Their Contact: the Request-URI without routes.
+    pub(crate) const fn target(&self) -> &Uri {
+        &self.target
+    }
+
     /// Where requests go.
     pub(crate) fn next_hop(&self) -> Peer {
         let route = self

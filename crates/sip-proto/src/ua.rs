@@ -40,6 +40,7 @@ pub(crate) mod testing;
 mod texting;
 mod transferring;
 mod via;
+mod waiting;
 
 pub use auth::{Found, Ha1, LookupId};
 pub use command::{
@@ -51,3 +52,4 @@ pub use event::{Caller, IncomingInvite, IncomingRefer, IncomingText, LegEvent, T
 pub use ours::{Local, OurNames};
 pub use peer::{DEFAULT_PORT, FlowId, Peer, Transport};
 pub use random::Entropy;
+pub use waiting::Counted;

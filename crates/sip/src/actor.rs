@@ -1,5 +1,6 @@
 //! The task that owns the core: drains its outputs, waits for one input, feeds it that input.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, PoisonError};
@@ -10,8 +11,8 @@ use rand::rngs::StdRng;
 use rand::{RngCore, SeedableRng};
 use sip_proto::registrar::Binding;
 use sip_proto::ua::{
-    Core, Entropy, FlowId, Found, Ha1, HeaderList, IncomingInvite, IncomingText, LegCommand,
-    LegEvent, LegId, LookupId, Output, Peer, Transport,
+    Core, Counted, Entropy, FlowId, Found, Ha1, HeaderList, IncomingInvite, IncomingText,
+    LegCommand, LegEvent, LegId, LookupId, Output, Peer, Transport,
 };
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
@@ -137,13 +138,20 @@ fn listen_at(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
+/// An answer of the directory.
+enum Answer {
+    Client(LookupId, Found),
+    /// `None` if the messages could not be counted.
+    Counts(Option<BTreeMap<String, Counted>>),
+}
+
 /// Everything that can wake the task.
 struct Inputs {
     udp: Udp,
     tcp: TcpListener,
     inbox: mpsc::UnboundedReceiver<Command>,
     flows: mpsc::Receiver<(FlowId, FlowEvent)>,
-    answered: mpsc::UnboundedReceiver<(LookupId, Found)>,
+    answered: mpsc::UnboundedReceiver<Answer>,
 }
 
 struct Actor {
@@ -152,8 +160,8 @@ struct Actor {
     routes: Routes,
     calls: mpsc::Sender<IncomingCall>,
     texts: mpsc::Sender<IncomingText>,
-    /// At most one answer per open look-up, which the core limits.
-    answers: mpsc::UnboundedSender<(LookupId, Found)>,
+    /// At most one answer per open look-up or count, which the core limits.
+    answers: mpsc::UnboundedSender<Answer>,
     bindings: Bindings,
     changes: Changes,
     directory: Arc<dyn Directory>,
@@ -183,11 +191,17 @@ impl Actor {
                 Some((flow, event)) = inputs.flows.recv() => self.hear_flow(flow, event),
                 accepted = inputs.tcp.accept(), if self.accepts() => self.hear_connection(accepted),
                 command = inputs.inbox.recv(), if self.farewell.is_none() => self.obey(command),
-                Some((id, found)) = inputs.answered.recv() => {
-                    self.core.handle_lookup(id, &found, Instant::now());
-                }
+                Some(answer) = inputs.answered.recv() => self.learn(&answer),
                 () = tokio::time::sleep_until(wake_at) => self.handle_timeout(),
             }
+        }
+    }
+
+    fn learn(&mut self, answer: &Answer) {
+        let now = Instant::now();
+        match answer {
+            Answer::Client(id, found) => self.core.handle_lookup(*id, found, now),
+            Answer::Counts(found) => self.core.handle_counts(found.as_ref(), now),
         }
     }
 
@@ -302,6 +316,7 @@ impl Actor {
                 self.core.set_trunks(sources);
             }
             Some(Command::MoreDomains(domains)) => self.core.set_more_domains(domains),
+            Some(Command::WaitingChanged(client)) => self.core.waiting_changed(&client, now),
             Some(Command::Drain) => self.core.drain(),
             Some(Command::Idle(done)) => self.waiting_for_idle.push(done),
             None => {
@@ -324,6 +339,7 @@ impl Actor {
                     self.directory.refused(peer.remote.ip(), &login);
                 }
                 Output::Bindings { login, bindings } => self.publish(login, bindings),
+                Output::Count { clients } => self.count(clients),
             }
         }
     }
@@ -387,7 +403,28 @@ impl Actor {
                 }
             };
             // The task ends only with the program.
-            let _ = answers.send((id, found));
+            let _ = answers.send(Answer::Client(id, found));
+        };
+        tokio::spawn(asking.in_current_span());
+    }
+
+    /// Counts the voice messages of clients.
+    fn count(&self, clients: Vec<String>) {
+        let (directory, answers) = (Arc::clone(&self.directory), self.answers.clone());
+        let asking = async move {
+            let asked = directory.waiting(clients);
+            let found = match tokio::time::timeout(LOOKUP_PATIENCE, asked).await {
+                Ok(Ok(found)) => Some(found),
+                Ok(Err(error)) => {
+                    warn!(%error, "failed to count voice messages");
+                    None
+                }
+                Err(_) => {
+                    warn!("counting voice messages took too long");
+                    None
+                }
+            };
+            let _ = answers.send(Answer::Counts(found));
         };
         tokio::spawn(asking.in_current_span());
     }

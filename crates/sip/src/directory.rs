@@ -1,8 +1,9 @@
 //! The SIP side's queries about clients.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use crate::BindingSnapshot;
+use crate::{BindingSnapshot, Counted};
 
 /// Digest secrets of a client: lower-case hex of H(login:realm:password).
 #[derive(Clone, PartialEq, Eq)]
@@ -58,5 +59,15 @@ pub trait Directory: Send + Sync + 'static {
     /// The bindings stored by an earlier process, by the name that [`Directory::bindings_changed`] was given.
     async fn bindings(&self) -> Result<Vec<(String, Vec<BindingSnapshot>)>, DirectoryError> {
         Ok(Vec::new())
+    }
+
+    /// The voice messages that wait for clients, by the names in the argument, which are those that [`Directory::bindings_changed`] was
+    /// given. Clients without a box are left out.
+    async fn waiting(
+        &self,
+        clients: Vec<String>,
+    ) -> Result<BTreeMap<String, Counted>, DirectoryError> {
+        let _ = clients;
+        Ok(BTreeMap::new())
     }
 }

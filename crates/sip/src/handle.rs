@@ -149,6 +149,8 @@ pub(crate) enum Command {
     HangUp(DialogSnapshot),
     Trunks(Vec<TrunkSource>),
     MoreDomains(Vec<String>),
+    /// The voice messages of a client, as the registrar knows it, have changed.
+    WaitingChanged(String),
     Drain,
     Idle(oneshot::Sender<()>),
 }
@@ -289,6 +291,13 @@ impl Sip {
             .read()
             .unwrap_or_else(PoisonError::into_inner);
         table.get(&known_as).cloned().unwrap_or_default()
+    }
+
+    /// The voice messages of the client with a login in the organization with a domain have changed: its phones that are here are
+    /// notified, once the directory has counted them.
+    pub fn waiting_changed(&self, login: &str, domain: &str) {
+        let known_as = self.ours().address_of_record(login, domain);
+        self.tell(Command::WaitingChanged(known_as));
     }
 
     /// Logins with a live binding.

@@ -31,7 +31,7 @@ pub use handle::{
 pub use sip_proto::DialogSnapshot;
 pub use sip_proto::registrar::{Binding, BindingSnapshot};
 pub use sip_proto::ua::{
-    Caller, Credentials, HeaderList, IncomingText, InviteSpec, LegCommand, LegEvent, LegId, Local,
-    MessageSpec, Peer, TextBody, Transport, TrunkAddress,
+    Caller, Counted, Credentials, HeaderList, IncomingText, InviteSpec, LegCommand, LegEvent,
+    LegId, Local, MessageSpec, Peer, TextBody, Transport, TrunkAddress,
 };
 pub use sip_proto::upkeep::Turn;

@@ -73,6 +73,7 @@ mod triggers;
 mod usage;
 mod verify;
 mod voicemail;
+mod waiting;
 mod writer;
 
 use std::sync::Arc;

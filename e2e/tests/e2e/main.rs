@@ -23,4 +23,5 @@ mod sdk;
 mod shared;
 mod smpp;
 mod soak;
+mod waiting;
 mod webhooks;

@@ -111,8 +111,8 @@ impl Server {
             modified: Mutex::new(Vec::new()),
             messages: Mutex::new(Vec::new()),
             outcomes: Mutex::default(),
-            waiting: Mutex::default(),
             is_busy: AtomicBool::new(false),
+            waiting: Mutex::default(),
             figures: Mutex::new(Figures::default()),
             outbound: Mutex::default(),
         });
@@ -353,10 +353,10 @@ pub(crate) struct TestEngine {
     pub(crate) messages: Mutex<Vec<NewMessage>>,
     /// By which the end of each watched message is reported.
     pub(crate) outcomes: Mutex<Vec<oneshot::Sender<(u16, String)>>>,
-    /// The accounts and clients whose phones were told about waiting messages.
-    pub(crate) waiting: Mutex<Vec<String>>,
     /// Whether it accepts no messages.
     pub(crate) is_busy: AtomicBool,
+    /// Clients whose voice messages have changed.
+    pub(crate) waiting: Mutex<Vec<(AccountSid, String)>>,
     /// What it has counted.
     pub(crate) figures: Mutex<Figures>,
     /// Its trunks, as read last.
@@ -401,9 +401,9 @@ impl Calls for TestEngine {
         committed.is_ok_and(|committed| committed.all_applied())
     }
 
-    fn messages_waiting(&self, account: AccountSid, client: &str) {
-        let mut waiting = self.waiting.lock().unwrap();
-        waiting.push(format!("{account} {client}"));
+    async fn messages_waiting(&self, account: AccountSid, client: &str) {
+        let changed = (account, client.to_owned());
+        self.waiting.lock().unwrap().push(changed);
     }
 
     async fn modify(&self, call: CallSid, modify: Modify) -> Result<Changed, ModifyError> {

@@ -116,12 +116,13 @@ async fn step(server: &Server, path: &str, form: &str) -> String {
 #[derive(Default)]
 struct News(Mutex<Vec<Callback>>, Mutex<Vec<String>>);
 
+#[async_trait::async_trait]
 impl VoicemailNews for News {
     fn deliver(&self, callback: Callback) {
         self.0.lock().unwrap().push(callback);
     }
 
-    fn waiting_changed(&self, mailbox: &VoicemailBox) {
+    async fn waiting_changed(&self, mailbox: &VoicemailBox) {
         self.1.lock().unwrap().push(mailbox.name.clone());
     }
 }

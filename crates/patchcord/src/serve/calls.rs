@@ -37,7 +37,9 @@ impl Calls for LiveCalls {
         self.0.end_conference(conference).await
     }
 
-    fn messages_waiting(&self, _account: AccountSid, _client: &str) {}
+    async fn messages_waiting(&self, account: AccountSid, client: &str) {
+        self.0.messages_waiting(account, client).await;
+    }
 }
 
 #[async_trait]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::voicemail::VoicemailBox;
-use api::{Calls, Transcriber, VoicemailNews, VoicemailTender};
+use api::{Transcriber, VoicemailNews, VoicemailTender};
 use async_trait::async_trait;
 use audio::Prompt;
 use call::Engine;
@@ -18,7 +18,6 @@ use tokio::sync::{mpsc, watch};
 use tracing::warn;
 use webhook::Callbacks;
 
-use super::calls::LiveCalls;
 use super::caretaker::waits;
 
 /// How often it looks for messages.
@@ -39,14 +38,15 @@ pub(super) struct Tender {
     pub(super) recognizer: Option<Arc<dyn Recognizer>>,
 }
 
+#[async_trait]
 impl VoicemailNews for Tender {
     fn deliver(&self, callback: Callback) {
         self.callbacks.deliver(callback);
     }
 
-    fn waiting_changed(&self, mailbox: &VoicemailBox) {
+    async fn waiting_changed(&self, mailbox: &VoicemailBox) {
         if let Some(client) = &mailbox.client {
-            LiveCalls(self.engine.clone()).messages_waiting(mailbox.account, client);
+            self.engine.messages_waiting(mailbox.account, client).await;
         }
     }
 }

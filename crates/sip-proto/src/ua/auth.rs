@@ -142,7 +142,7 @@ impl Core {
                 }
             }
             Waiting::Register(registering) => {
-                let asked = (&*credentials, &Method::Register, registering.peer());
+                let asked = (&*credentials, registering.method(), registering.peer());
                 let verdict = self.verdict(asked, found, now);
                 let credential = match found {
                     Found::Client(ha1) => ha1.credential.as_str(),

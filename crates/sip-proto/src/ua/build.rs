@@ -12,7 +12,7 @@ use crate::uri::Uri;
 
 /// Our methods, for Allow.
 pub(super) const ALLOW: &str =
-    "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, MESSAGE, REFER, NOTIFY, REGISTER";
+    "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, MESSAGE, REFER, NOTIFY, REGISTER, SUBSCRIBE";
 
 /// Content-Type of session descriptions.
 pub(super) const SDP: &str = "application/sdp";

@@ -14,6 +14,7 @@ use super::keepalive::KeepAlive;
 use super::leg::{Leg, State};
 use super::pending::Pending;
 use super::random::Random;
+use super::waiting::Indications;
 use super::{
     CoreConfig, Entropy, FlowId, IncomingInvite, IncomingText, LegEvent, LegId, Peer, TrunkSource,
 };
@@ -65,6 +66,11 @@ pub enum Output {
         /// All live ones, most preferred first.
         bindings: Vec<Binding>,
     },
+    /// Count the messages that wait for these clients; answer with `handle_counts`. There is no other question before the answer.
+    Count {
+        /// As the registrar knows them.
+        clients: Vec<String>,
+    },
 }
 
 /// The user agent core.
@@ -90,6 +96,7 @@ pub struct Core {
     pub(super) guesses: Guesses,
     pub(super) registrar: Registrar,
     pub(super) keepalive: KeepAlive,
+    pub(super) indications: Indications,
     pub(super) outputs: VecDeque<Output>,
     deadlines: BTreeSet<(Instant, LegId)>,
     next_inbound: u64,
@@ -125,6 +132,7 @@ impl Core {
             guesses: Guesses::default(),
             registrar: Registrar::new(),
             keepalive: KeepAlive::default(),
+            indications: Indications::default(),
             outputs: VecDeque::new(),
             deadlines: BTreeSet::new(),
             next_inbound: 1,
@@ -168,6 +176,7 @@ impl Core {
 
     /// A connection ended.
     pub fn handle_flow_closed(&mut self, flow: FlowId, now: Instant) {
+        self.forget_flow_of_subscriptions(flow);
         for login in self.registrar.handle_flow_closed(flow) {
             self.announce_bindings(login, now);
         }
@@ -203,10 +212,11 @@ impl Core {
         self.registrar.bindings(login, now)
     }
 
-    /// The paths that registrations and legs need.
+    /// The paths that registrations, subscriptions and legs need.
     pub fn paths(&self) -> impl Iterator<Item = Peer> + '_ {
         let legs = self.legs.values().filter_map(Leg::path);
-        self.registrar.paths().chain(legs)
+        let subscribed = self.indications.paths();
+        self.registrar.paths().chain(legs).chain(subscribed)
     }
 
     /// Restores bindings of an earlier process.
@@ -214,6 +224,7 @@ impl Core {
         self.registrar.restore(login, bindings);
         let bindings = self.registrar.bindings(login, now);
         self.follow_restored(login, &bindings, now);
+        self.follow_phones(login, &bindings, true, now);
         self.announce_bindings(login.to_owned(), now);
     }
 
@@ -236,6 +247,7 @@ impl Core {
             self.announce_bindings(login, now);
         }
         self.ask_bindings(now);
+        self.indications_timeout(now);
         self.pump(now);
     }
 
@@ -248,6 +260,7 @@ impl Core {
             legs,
             self.registrar.poll_timeout(),
             self.keepalive.poll_timeout(),
+            self.indications.poll_timeout(),
         ];
         times.into_iter().flatten().min()
     }
@@ -285,6 +298,7 @@ impl Core {
     pub(super) fn announce_bindings(&mut self, login: String, now: Instant) {
         let mut bindings = self.registrar.bindings(&login, now);
         self.follow_bindings(&login, &bindings, now);
+        self.follow_phones(&login, &bindings, false, now);
         for binding in &mut bindings {
             binding.answers = self.keepalive.has_answered(&login, &binding.contact);
         }

@@ -38,6 +38,8 @@ pub(super) enum Kind {
     Register,
     Notify,
     Refer,
+    /// A NOTIFY about waiting messages.
+    Indication,
 }
 
 impl Core {
@@ -164,6 +166,7 @@ impl Core {
             Kind::Notify => self.notify_response(leg.as_mut(), tx, &response, now),
             Kind::Refer => self.refer_response(leg.as_mut(), tx, &response, now),
             Kind::Options => self.alive(tx, now),
+            Kind::Indication => self.indication_response(tx, &response, now),
             Kind::Cancel => {}
         }
         if let Some(leg) = leg {
@@ -179,6 +182,9 @@ impl Core {
         let kind = pending.kind;
         if kind == Kind::Options {
             return self.silent(tx, now);
+        }
+        if kind == Kind::Indication {
+            return self.indication_failed(tx, status, now);
         }
         let Some(mut leg) = pending.leg.and_then(|id| self.take(id)) else {
             return;
@@ -198,7 +204,7 @@ impl Core {
             Kind::Register => self.register_done(&mut leg, status, None),
             Kind::Refer => self.refer_answered(&mut leg, tx, status),
             // An unanswered NOTIFY does not end the call (RFC 5057 §5.1).
-            Kind::Cancel | Kind::Options | Kind::Notify => {}
+            Kind::Cancel | Kind::Options | Kind::Notify | Kind::Indication => {}
         }
         self.put(leg);
     }

@@ -7,6 +7,7 @@ use super::build::ALLOW;
 use super::config::{MAX_ECHOED, MAX_TRANSACTIONS, RETRY_AFTER};
 use super::core::Core;
 use super::referring::NO_SUBSCRIPTION;
+use super::waiting::PACKAGE;
 use super::{LegId, Peer, via};
 use crate::header::Via;
 use crate::message::{HeaderName, Headers, Method, Request, Response};
@@ -63,6 +64,9 @@ impl Core {
         match &request.method {
             Method::Cancel => self.receive_cancel(key, &request, reply_to, now),
             Method::Register => self.receive_register(key, request, peer, reply_to, now),
+            Method::Subscribe if !tagged || self.is_of_subscription(&request.headers) => {
+                self.receive_subscribe(key, request, peer, reply_to, now);
+            }
             _ if tagged => self.receive_in_dialog(key, request, peer, reply_to, now),
             Method::Invite | Method::Message => {
                 self.receive_arriving(key, request, peer, reply_to, now);
@@ -71,7 +75,7 @@ impl Core {
         }
     }
 
-    /// A request outside dialogs other than INVITE, MESSAGE, CANCEL and REGISTER. Nothing of it needs to be remembered, so a flood of
+    /// A request outside dialogs other than INVITE, MESSAGE, CANCEL, REGISTER and SUBSCRIBE. Nothing of it needs to be remembered, so a flood of
     /// them takes no memory.
     fn receive_other(&mut self, request: &Request, reply_to: Peer) {
         let refusal = match &request.method {
@@ -104,6 +108,7 @@ impl Core {
         response
             .headers
             .push(HeaderName::Accept, "application/sdp, text/plain");
+        response.headers.push(HeaderName::AllowEvents, PACKAGE);
         response
     }
 

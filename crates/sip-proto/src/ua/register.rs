@@ -1,4 +1,4 @@
-//! REGISTER: challenged with 401, then carried out for the authenticated client.
+//! REGISTER: challenged with 401, then carried out for the authenticated client. SUBSCRIBE is authenticated in the same way.
 
 use std::time::Instant;
 
@@ -7,11 +7,11 @@ use super::auth::Proof;
 use super::config::MAX_LOOKUPS;
 use super::core::{Core, Output};
 use crate::digest::{Credentials, Party, Verdict};
-use crate::message::{HeaderName, Request, Response};
+use crate::message::{HeaderName, Method, Request, Response};
 use crate::transaction::{ServerKey, TxId};
 use crate::uri::Uri;
 
-/// A REGISTER waiting for the directory.
+/// A REGISTER or SUBSCRIBE waiting for the directory.
 pub(super) struct Registering {
     tx: TxId,
     request: Request,
@@ -19,9 +19,13 @@ pub(super) struct Registering {
 }
 
 impl Registering {
-    /// The registering peer.
+    /// Its source.
     pub(super) const fn peer(&self) -> Peer {
         self.peer
+    }
+
+    pub(super) const fn method(&self) -> &Method {
+        &self.request.method
     }
 }
 
@@ -41,7 +45,18 @@ impl Core {
         if let Some(refusal) = refusal {
             return self.transmit(reply_to, refusal.to_bytes());
         }
-        // Until the sender has proved anything, nothing is remembered.
+        self.authenticate(key, request, peer, reply_to, now);
+    }
+
+    /// Has the sender of a REGISTER or SUBSCRIBE prove that it is a client. Until it has proved anything, nothing is remembered.
+    pub(super) fn authenticate(
+        &mut self,
+        key: ServerKey,
+        request: Request,
+        peer: Peer,
+        reply_to: Peer,
+        now: Instant,
+    ) {
         match self.find_credentials(&request.headers, &[Party::Server], peer, now) {
             Proof::Missing | Proof::Unsupported => {
                 let response = self.demand((&request, peer), false, now);
@@ -80,7 +95,7 @@ impl Core {
     }
 
     /// Whether Request-URI and To name this server.
-    fn serves(&self, request: &Request, peer: Peer) -> bool {
+    pub(super) fn serves(&self, request: &Request, peer: Peer) -> bool {
         let to = request.headers.to();
         self.is_us(&request.uri, peer) && to.is_ok_and(|to| self.is_us(&to.uri, peer))
     }
@@ -122,7 +137,11 @@ impl Core {
             Some(Verdict::Accepted) => {
                 self.verified(*tx);
                 let known_as = self.known_as(credentials);
-                self.carry_out((*tx, request), *peer, (&known_as, credential), now);
+                let (asked, by) = ((*tx, request), (known_as.as_str(), credential));
+                match request.method {
+                    Method::Subscribe => self.subscribe(asked, *peer, by, now),
+                    _ => self.carry_out(asked, *peer, by, now),
+                }
             }
         }
     }
@@ -177,7 +196,7 @@ impl Core {
         self.table.respond(tx, &response, now);
     }
 
-    /// Whether the client registers only itself, in its own organization.
+    /// Whether the client registers, or subscribes to, only itself, in its own organization.
     fn names_itself(&self, request: &Request, login: &str) -> bool {
         let is_login = |uri: &Uri| uri.user().is_some_and(|user| user == login);
         let (Ok(from), Ok(to)) = (request.headers.from(), request.headers.to()) else {

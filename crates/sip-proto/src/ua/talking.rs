@@ -15,7 +15,7 @@ use crate::transaction::{Holder, ServerKey, TxId};
 use super::calling::seq_of;
 
 impl Core {
-    /// A request with a To tag other than ACK, CANCEL and REGISTER.
+    /// A request with a To tag other than ACK, CANCEL, REGISTER and the SUBSCRIBE of a subscription.
     pub(super) fn receive_in_dialog(
         &mut self,
         key: ServerKey,

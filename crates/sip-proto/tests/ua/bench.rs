@@ -21,8 +21,8 @@ use sip_proto::digest::{ha1_md5, ha1_sha256};
 use sip_proto::message::{HeaderName, Message, Method, Request, Response};
 use sip_proto::parse::parse_bytes;
 use sip_proto::ua::{
-    Caller, Core, CoreConfig, Credentials, Entropy, Found, Ha1, InviteSpec, LegCommand, LegEvent,
-    LegId, MessageSpec, OurNames, Output, Peer, RegisterSpec, TextBody, Transport,
+    Caller, Core, CoreConfig, Counted, Credentials, Entropy, Found, Ha1, InviteSpec, LegCommand,
+    LegEvent, LegId, MessageSpec, OurNames, Output, Peer, RegisterSpec, TextBody, Transport,
 };
 
 pub(crate) const SDP: &str = "v=0\r\n";
@@ -106,6 +106,10 @@ pub(crate) struct Bench {
     seq: u32,
     invite: (u32, String),
     messages: u32,
+    /// What the store answers when it counts messages: `None` within if it fails; `None` if the test answers itself.
+    pub(crate) counts: Option<Option<BTreeMap<String, Counted>>>,
+    /// Questions that the test answers.
+    pub(crate) asked: Vec<Vec<String>>,
 }
 
 impl Bench {
@@ -132,6 +136,8 @@ impl Bench {
             seq: 0,
             invite: (0, String::new()),
             messages: 0,
+            counts: Some(Some(BTreeMap::new())),
+            asked: Vec::new(),
         }
     }
 
@@ -330,10 +336,22 @@ impl Bench {
                     self.core.handle_lookup(id, &found, self.now);
                 }
                 Output::Refused { login, .. } => self.say(&format!("! Refused {login}")),
+                Output::Count { clients } => self.count(clients),
                 Output::Bindings { login, bindings } => {
                     self.say(&format!("! Bindings {login} {}", bindings.len()));
                 }
             }
+        }
+    }
+
+    /// Answers a question about messages, unless the test does.
+    fn count(&mut self, clients: Vec<String>) {
+        match &self.counts {
+            Some(counts) => {
+                let counts = counts.clone();
+                self.core.handle_counts(counts.as_ref(), self.now);
+            }
+            None => self.asked.push(clients),
         }
     }
 

@@ -154,7 +154,8 @@ impl World {
                     Output::Over(_)
                     | Output::Lookup { .. }
                     | Output::Refused { .. }
-                    | Output::Bindings { .. } => {}
+                    | Output::Bindings { .. }
+                    | Output::Count { .. } => {}
                 }
             }
         }

@@ -16,3 +16,4 @@ mod routing;
 mod session;
 mod texting;
 mod transferring;
+mod waiting;

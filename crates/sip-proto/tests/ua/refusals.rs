@@ -19,7 +19,13 @@ fn outside_dialogs() {
         ("0 < OPTIONS | Require: timer", "0 > 420 OPTIONS"),
         ("0 < MESSAGE | Max-Forwards: 0", "0 > 483 MESSAGE"),
         ("0 < MESSAGE | Require: timer", "0 > 420 MESSAGE"),
-        ("0 < SUBSCRIBE", "0 > 405 SUBSCRIBE"),
+        ("0 < SUBSCRIBE", "0 > 489 SUBSCRIBE"),
+        ("0 < SUBSCRIBE | Event: presence", "0 > 489 SUBSCRIBE"),
+        (
+            "0 < SUBSCRIBE | Event: message-summary",
+            "0 > 401 SUBSCRIBE",
+        ),
+        ("0 < SUBSCRIBE tag=gone", "0 > 481 SUBSCRIBE"),
         ("0 < NOTIFY", "0 > 481 NOTIFY"),
         ("0 < PUBLISH", "0 > 405 PUBLISH"),
         ("0 < REFER", "0 > 404 REFER"),
@@ -60,7 +66,8 @@ fn outside_dialogs() {
 fn answers_list_the_supported_methods() {
     let mut bench = Bench::new();
     bench.play("0 < PUBLISH");
-    let allow = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, MESSAGE, REFER, NOTIFY, REGISTER";
+    let allow =
+        "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, MESSAGE, REFER, NOTIFY, REGISTER, SUBSCRIBE";
     assert_eq!(response(&bench).headers.get(HeaderName::Allow), Some(allow));
     bench.play("1 < OPTIONS");
     assert_eq!(response(&bench).headers.get(HeaderName::Allow), Some(allow));

@@ -31,6 +31,7 @@ mod replies;
 pub(crate) mod values;
 pub(crate) mod verify;
 pub(crate) mod voicemail;
+mod waiting;
 
 pub(crate) use accounts::*;
 pub(crate) use audit::*;
@@ -51,6 +52,7 @@ pub(crate) use replies::*;
 use values::*;
 pub(crate) use verify::*;
 pub(crate) use voicemail::*;
+pub(crate) use waiting::*;
 
 /// An empty database.
 pub(crate) struct Database {
@@ -139,6 +141,8 @@ macro_rules! for_each_case {
             a_server_changes_only_registrations_of_its_own,
             registrations_of_an_earlier_release_go_to_the_first_server,
             expired_registrations_of_a_server_that_is_gone_are_removed,
+            messages_are_counted_in_all_boxes_of_a_client,
+            counting_messages_reads_no_whole_table,
             a_verification_ends_once,
             a_code_is_taken_back,
             codes_requested_together_are_no_more_than_the_limits,

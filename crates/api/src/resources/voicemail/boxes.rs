@@ -519,12 +519,18 @@ async fn create(context: &Context<'_>, account: &Account) -> Answer {
 async fn update(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
     for _ in 0..ATTEMPTS {
         let mut mailbox = find_box(context, account, sid).await?;
+        let before = mailbox.clone();
         change(context, account, &mut mailbox).await?;
         let read = mailbox.updated;
         mailbox.updated = after(read);
         let store = &context.state.store;
         let updated = store.update_voicemail_box(&mailbox, read).await;
         if updated.map_err(|error| taken(error, &mailbox.name))? {
+            if before.client != mailbox.client {
+                for one in [&before, &mailbox] {
+                    context.state.waiting_changed(one).await;
+                }
+            }
             return show(context, mailbox).await;
         }
     }
@@ -534,6 +540,7 @@ async fn update(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
 async fn delete(context: &Context<'_>, account: &Account, sid: &str) -> Answer {
     let mailbox = find_box(context, account, sid).await?;
     tending::delete_box(&context.state.store, &mailbox, now()).await?;
+    context.state.waiting_changed(&mailbox).await;
     Ok(Reply::Nothing)
 }
 

@@ -255,7 +255,7 @@ async fn update(context: &Context<'_>, account: &Account, sids: &str) -> Answer 
         let store = &context.state.store;
         if store.update_voicemail(&message, read).await? {
             for mailbox in &shown {
-                context.state.waiting_changed(mailbox);
+                context.state.waiting_changed(mailbox).await;
             }
             return Ok(context.show(&MESSAGE, &message));
         }
@@ -266,6 +266,6 @@ async fn update(context: &Context<'_>, account: &Account, sids: &str) -> Answer 
 async fn delete(context: &Context<'_>, account: &Account, sids: &str) -> Answer {
     let (mailbox, message) = find(context, account, sids).await?;
     tending::delete(&context.state.store, &message, now()).await?;
-    context.state.waiting_changed(&mailbox);
+    context.state.waiting_changed(&mailbox).await;
     Ok(Reply::Nothing)
 }

@@ -413,7 +413,7 @@ impl At<'_> {
                     .next_voicemail(self.mailbox.sid, state, Some(message))
                     .await?;
                 tending::delete(store, message, self.now).await?;
-                self.state.waiting_changed(self.mailbox);
+                self.state.waiting_changed(self.mailbox).await;
                 let recording = next.as_ref().and_then(|message| message.recording);
                 let links = Addresses::new(self.state, self.mailbox, recording).await?;
                 return Ok(access::after_deletion(
@@ -444,7 +444,7 @@ impl At<'_> {
             message.heard = message.heard.or(Some(self.now));
             message.updated = after(read);
             if store.update_voicemail(&message, read).await? {
-                self.state.waiting_changed(self.mailbox);
+                self.state.waiting_changed(self.mailbox).await;
                 return Ok(());
             }
             found = store.voicemail(message.sid).await?;

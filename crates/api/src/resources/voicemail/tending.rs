@@ -32,11 +32,12 @@ pub trait Transcriber: Send + Sync {
 }
 
 /// Gets what the outside must know at once.
+#[async_trait]
 pub trait VoicemailNews: Send + Sync {
     /// A callback is stored.
     fn deliver(&self, callback: Callback);
     /// The number of messages that wait has changed.
-    fn waiting_changed(&self, mailbox: &VoicemailBox);
+    async fn waiting_changed(&self, mailbox: &VoicemailBox);
 }
 
 /// Tends the messages of all boxes.
@@ -73,7 +74,7 @@ impl VoicemailTender {
         for message in self.store.voicemails_to_delete().await? {
             delete(&self.store, &message, now()).await?;
             if let Some(mailbox) = boxes.find(&self.store, message.mailbox).await? {
-                news.waiting_changed(&mailbox);
+                news.waiting_changed(&mailbox).await;
             }
         }
         for message in self.store.voicemails_to_clear().await? {
@@ -96,7 +97,7 @@ impl VoicemailTender {
             if let Some(callback) = callback {
                 news.deliver(callback);
             }
-            news.waiting_changed(mailbox);
+            news.waiting_changed(mailbox).await;
         }
         Ok(())
     }
@@ -240,7 +241,7 @@ impl VoicemailTender {
                 }
                 let now = now();
                 if delete_before(&self.store, &mailbox, now - DAY * days, now).await? {
-                    news.waiting_changed(&mailbox);
+                    news.waiting_changed(&mailbox).await;
                 }
             }
         }
