@@ -264,6 +264,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         "email-records",
         include_str!("../../../migrations/0070-email-records/up.sql"),
     ),
+    (
+        72,
+        "sealed-emails",
+        include_str!("../../../migrations/0072-sealed-emails/up.sql"),
+    ),
 ];
 
 /// The version of the tables that this release works with.

@@ -143,7 +143,7 @@ pub(super) fn statement(context: Context, change: &Change) -> Sql {
         Change::Transcription(row) => transcriptions::keep(row),
         Change::Interacted(interaction) => masking::insert_interaction(interaction),
         Change::InteractionSent { sid, message, at } => masking::name_outbound(*sid, *message, *at),
-        Change::EmailQueued(email) => emails::EMAILS.insert_once(emails::args_of(email)),
+        Change::EmailQueued(email) => emails::EMAILS.insert_once(emails::args_of(email, None)),
         Change::EmailEnded { email, attempt, .. } => emails::end(email, *attempt),
         Change::MessageCreated { message, farewell } => {
             rows::MESSAGES.insert_once(rows::message_args(message, farewell.as_deref()))

@@ -96,6 +96,7 @@ macro_rules! for_each_case {
             a_server_that_starts_again_sends_its_emails_at_once,
             an_email_of_the_distant_future_is_due,
             a_failed_email_is_reported_once,
+            a_secret_of_an_email_is_sealed_until_it_is_sent,
             rows_from_before_lanes_belong_to_their_call,
             a_conference_ends_once_also_when_its_server_is_dead,
             a_member_that_left_is_heard_again,
