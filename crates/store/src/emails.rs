@@ -235,7 +235,13 @@ impl Store {
                 ") ORDER BY due LIMIT ?",
                 i64::try_from(claim.limit).unwrap_or(i64::MAX),
             );
-        let due = |row: &Row| Ok((unsealed(row, self.key())?, row.time("due")?, row.int("attempts")?));
+        let due = |row: &Row| {
+            Ok((
+                unsealed(row, self.key())?,
+                row.time("due")?,
+                row.int("attempts")?,
+            ))
+        };
         let mut claimed = Vec::new();
         for (email, due, attempts) in self.many(sql, due).await? {
             let (attempt, until) = (attempts + 1, now + claim.lease);

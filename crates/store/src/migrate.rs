@@ -269,6 +269,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         "sealed-emails",
         include_str!("../../../migrations/0072-sealed-emails/up.sql"),
     ),
+    (
+        73,
+        "bounded-masks",
+        include_str!("../../../migrations/0073-bounded-masks/up.sql"),
+    ),
 ];
 
 /// The version of the tables that this release works with.

@@ -4,7 +4,7 @@ use ::masking::{Participant, Service, Session};
 use model::{MaskSessionSid, ParticipantSid, Timestamp};
 
 use super::rows::{PARTICIPANTS, SESSIONS, read_participant, read_session, session_args};
-use super::write::{NotJoined, Write, why_not};
+use super::write::{NotJoined, Write, deletions, why_not};
 use crate::admin::Admin;
 use crate::filter::{Rows, Scope, Window};
 use crate::query::Conditions;
@@ -89,9 +89,8 @@ impl Store {
     /// # Errors
     /// As reported by the database.
     pub async fn delete_mask_session(&self, sid: MaskSessionSid) -> Result<()> {
-        self.administer_all(deletions(&[sid]).map(Admin::Execute))
-            .await
-            .map(drop)
+        let delete = Admin::Mask(Box::new(Write::DeleteSession(sid)));
+        self.administer(delete).await.map(drop)
     }
 
     /// Closes sessions whose time is over; returns whether there were any.
@@ -210,22 +209,7 @@ impl Store {
     /// # Errors
     /// As reported by the database.
     pub async fn delete_mask_participant(&self, sid: ParticipantSid) -> Result<()> {
-        let delete = Admin::Execute(PARTICIPANTS.delete(sid));
+        let delete = Admin::Mask(Box::new(Write::DeleteParticipant(sid)));
         self.administer(delete).await.map(drop)
     }
-}
-
-/// The statements that delete sessions with what belongs to them.
-fn deletions(sids: &[MaskSessionSid]) -> [Sql; 3] {
-    let of = |table: &str, column: &str| {
-        let mut sql = Sql::default();
-        sql.text(&format!("DELETE FROM {table} WHERE {column}"))
-            .among(sids);
-        sql
-    };
-    [
-        of("mask_interactions", "session"),
-        of("mask_participants", "session"),
-        of("mask_sessions", "sid"),
-    ]
 }

@@ -10,8 +10,8 @@ use store::{
 };
 use testkit::records;
 
-use super::{Database, raw};
 use super::values::*;
+use super::{Database, raw};
 
 const LEASE: Duration = Duration::from_secs(600);
 

@@ -147,6 +147,7 @@ macro_rules! for_each_case {
             old_verifications_are_forgotten,
             a_mask_never_has_two_meanings,
             an_interaction_ends_once,
+            masks_of_what_is_deleted_are_free,
             old_sessions_are_forgotten,
         }
     };
