@@ -188,7 +188,8 @@ pub(crate) async fn forward(
     );
     let committed = shared.parts.store.commit(changes).await;
     // It was canceled, or another server sends it.
-    if !committed.map_err(|_| SendError::Store)?.applied(0) && new.released.is_some() {
+    let may_be_elsewhere = new.released.is_some() || new.known_before().is_some();
+    if !committed.map_err(|_| SendError::Store)?.applied(0) && may_be_elsewhere {
         return Ok(Some(message));
     }
     callback

@@ -296,6 +296,7 @@ async fn send_out(shared: &Arc<Shared>, leg: LegId, forward: Forward, body: Stri
         dialect: Dialect::of(DialectName::default()),
         answers_keyword: None,
         released: None,
+        chosen: None,
     };
     let sent = match messages::send(shared, new).await {
         Ok((_, sent)) => sent,

@@ -57,6 +57,10 @@ impl Lost {
     fn contains(&self, callback: &Callback) -> bool {
         self.lanes.contains(&callback.lane) || self.events.contains(&callback.event)
     }
+
+    fn has_named(&self, lane: &str) -> bool {
+        self.lanes.iter().any(|lost| lost.to_string() == lane)
+    }
 }
 
 /// Applies one commit; what it adds to the counters is only collected.
@@ -147,8 +151,9 @@ async fn change(
         Change::MessageCreated { message, .. } => {
             let (account, at) = (message.account, message.created);
             let new = inserted(db, context, counts, change, (account, "messages")).await?;
-            if !new && !context.repeated && message.direction == MessageDirection::Inbound {
+            if !new && !context.repeated {
                 lost.live.insert(message.lane());
+                lost.lanes.insert(message.lane());
             }
             // One that is sent later may be canceled.
             if new && message.status != MessageStatus::Scheduled {
@@ -231,6 +236,8 @@ async fn change(
             }
             Ok(first)
         }
+        // The text that it began with was recorded before, with its interaction.
+        Change::Interacted(interaction) if lost.has_named(&interaction.inbound) => Ok(false),
         Change::Interacted(interaction) => masking::add_interaction(db, interaction).await,
         Change::ConferenceCreated(_)
         | Change::InteractionSent { .. }

@@ -159,7 +159,9 @@ pub(super) fn statement(context: Context, change: &Change) -> Sql {
         ),
         Change::MessageEnded { message, .. } => Sql::new(
             "UPDATE messages SET status = $2, updated = $3, ended = $3, sent = $4, \
-             error_code = $5, reason = $6 WHERE sid = $1 AND instance = $7 \
+             error_code = $5, reason = $6, \
+             farewell = CASE WHEN direction = 'inbound' THEN NULL ELSE farewell END \
+             WHERE sid = $1 AND instance = $7 \
              AND (ended IS NULL OR ($8 = 1 AND ended = $3 AND status = $2))",
             args![
                 message.sid,
