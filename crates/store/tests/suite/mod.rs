@@ -77,6 +77,7 @@ macro_rules! for_each_case {
             calls_are_filtered_sorted_and_counted,
             a_long_list_has_true_pages,
             every_list_is_read_by_an_index,
+            a_filter_that_matches_all_does_not_sort_them,
             recordings_notifications_and_traces_come_back,
             a_recording_in_progress_is_listed_with_its_state,
             only_the_own_server_of_a_call_may_still_store_its_trace,
