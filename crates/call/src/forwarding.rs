@@ -153,6 +153,15 @@ impl Engine {
         let table = health.lock().unwrap_or_else(PoisonError::into_inner);
         table.get(&route).cloned().unwrap_or_default()
     }
+
+    /// The same for all routes that this server uses.
+    #[must_use]
+    pub fn health_of_routes(&self) -> Vec<(MessageRouteSid, RouteHealth)> {
+        let health = &self.shared.forwarding.health;
+        let table = health.lock().unwrap_or_else(PoisonError::into_inner);
+        let pairs = table.iter().map(|(sid, health)| (*sid, health.clone()));
+        pairs.collect()
+    }
 }
 
 /// Stores a message that a route is to take. `None` if it is for a client, a SIP address or a party
