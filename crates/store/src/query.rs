@@ -140,6 +140,13 @@ impl Conditions {
         });
     }
 
+    /// Only callbacks that are pending, and that are not to be dropped.
+    pub(crate) fn pending(&mut self) {
+        self.without_index(|sql| {
+            sql.text(" AND state = 'pending' AND dropped IS NULL");
+        });
+    }
+
     /// `column` is one of these values; no row without one. There is an index of the column and the age.
     pub(crate) fn among<T: Copy + Into<Arg>>(&mut self, column: &str, values: &[T]) {
         match values {

@@ -1,7 +1,7 @@
 //! Sessions and their participants.
 
 use ::masking::{Participant, Service, Session};
-use model::{MaskSessionSid, ParticipantSid, Timestamp};
+use model::{MaskServiceSid, MaskSessionSid, ParticipantSid, Timestamp};
 
 use super::rows::{PARTICIPANTS, SESSIONS, read_participant, read_session, session_args};
 use super::write::{NotJoined, Write, deletions, why_not};
@@ -118,14 +118,36 @@ impl Store {
         service: Option<&Service>,
         before: Timestamp,
     ) -> Result<()> {
+        if let Some(service) = service {
+            return self.forget_sessions_of(service.sid, before).await;
+        }
+        let mut last = String::new();
+        while let Some(next) = self.next_service_of_sessions(&last).await? {
+            if self.mask_service(next).await?.is_none() {
+                self.forget_sessions_of(next, before).await?;
+            }
+            last = next.to_string();
+        }
+        Ok(())
+    }
+
+    /// The next service, in the order of the identifiers, that has closed sessions: found by the index alone, however many sessions
+    /// there are.
+    async fn next_service_of_sessions(&self, after: &str) -> Result<Option<MaskServiceSid>> {
+        let sql = Sql::new(
+            "SELECT service FROM mask_sessions WHERE ended IS NOT NULL AND service > $1 \
+             ORDER BY service LIMIT 1",
+            args![after],
+        );
+        self.first(sql, |row| row.word("service")).await
+    }
+
+    async fn forget_sessions_of(&self, service: MaskServiceSid, before: Timestamp) -> Result<()> {
         loop {
             let mut sql = Sql::default();
-            sql.with("SELECT sid FROM mask_sessions WHERE ended < ?", before);
-            match service {
-                Some(service) => sql.with(" AND service = ?", service.sid),
-                None => sql.text(" AND service NOT IN (SELECT sid FROM mask_services)"),
-            };
-            sql.with(" LIMIT ?", ROWS_AT_ONCE / 100);
+            sql.with("SELECT sid FROM mask_sessions WHERE service = ?", service)
+                .with(" AND ended < ?", before)
+                .with(" AND ended IS NOT NULL LIMIT ?", ROWS_AT_ONCE / 100);
             let old: Vec<MaskSessionSid> = self.many(sql, |row| row.word("sid")).await?;
             if old.is_empty() {
                 return Ok(());

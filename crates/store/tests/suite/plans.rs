@@ -5,7 +5,7 @@ use model::day::Day;
 use model::{AccountSid, CallSid, ConferenceSid, Lane, QueueSid, RecordingSid, Timestamp};
 use store::{
     AccountFilter, CallFilter, CallerIdFilter, ConferenceFilter, DeliveryFilter, DeliveryState,
-    EmailFilter, MessageFilter, NotificationFilter, NumberFilter, ParticipantFilter, Place,
+    EmailFilter, Kept, MessageFilter, NotificationFilter, NumberFilter, OldRow, ParticipantFilter, Place,
     RecordingFilter, Scope, Store, TranscriptionFilter, UsageTriggerFilter, Window,
 };
 use testkit::statements::Statements;
@@ -61,6 +61,56 @@ pub(crate) async fn every_list_is_read_by_an_index(db: &Database) {
     check(db, &statements, Rows::OfOne).await;
     other_lists(&store).await;
     check(db, &statements, Rows::Sorted).await;
+}
+
+/// What a server looks for again and again, and what is deleted in time, is found by an index of just that.
+pub(crate) async fn what_is_due_is_found_by_index(db: &Database) {
+    let store = db.open().await;
+    let organization = organization(&store, 1, "one.example").await;
+    insert_account(&store, 1, None, organization).await;
+    let service = masking::Service {
+        sid: model::MaskServiceSid::from_bytes(bytes(1)),
+        account: account_sid(1),
+        name: "rides".to_owned(),
+        settings: masking::Settings::default(),
+        created: Timestamp(1),
+        updated: Timestamp(1),
+    };
+    let at = Timestamp(9);
+    let statements = Statements::collect();
+    store.forget_mask_sessions(Some(&service), at).await.unwrap();
+    store.forget_mask_sessions(None, at).await.unwrap();
+    store.due_messages(at, 10).await.unwrap();
+    store.dropped_callbacks().await.unwrap();
+    let last = OldRow {
+        created: Timestamp(1),
+        name: String::new(),
+    };
+    let account = account_sid(1);
+    for after in [None, Some(&last)] {
+        store
+            .older_than(Kept::Recordings, account, at, after)
+            .await
+            .unwrap();
+    }
+    let read = statements.take();
+    let indexes = [
+        "mask_sessions_old",
+        "mask_sessions_old",
+        "messages_scheduled",
+        "outbox_dropped",
+        "recordings_kept",
+        "recordings_kept",
+    ];
+    assert_eq!(read.len(), indexes.len(), "{read:#?}");
+    for (statement, index) in read.iter().zip(indexes) {
+        assert!(!statement.contains("OFFSET"), "{statement}");
+        let steps = raw::plan(&db.url, statement).await;
+        let is_used = steps.iter().any(|step| step.contains(index));
+        // The choice of PostgreSQL depends on what is in the tables.
+        let is_free = !db.url.starts_with("sqlite:");
+        assert!(is_used || is_free, "{statement}\n{steps:#?}");
+    }
 }
 
 /// A filter that matches every row of its index, though it looks as if it matched few: the rows are read in the order of the
