@@ -5,8 +5,8 @@ use model::day::Day;
 use model::{AccountSid, CallSid, ConferenceSid, Lane, QueueSid, RecordingSid, Timestamp};
 use store::{
     AccountFilter, CallFilter, CallerIdFilter, ConferenceFilter, DeliveryFilter, DeliveryState,
-    EmailFilter, Kept, MessageFilter, NotificationFilter, NumberFilter, OldRow, ParticipantFilter, Place,
-    RecordingFilter, Scope, Store, TranscriptionFilter, UsageTriggerFilter, Window,
+    EmailFilter, Kept, MessageFilter, NotificationFilter, NumberFilter, OldRow, ParticipantFilter,
+    Place, RecordingFilter, Scope, Store, TranscriptionFilter, UsageTriggerFilter, Window,
 };
 use testkit::statements::Statements;
 
@@ -78,7 +78,10 @@ pub(crate) async fn what_is_due_is_found_by_index(db: &Database) {
     };
     let at = Timestamp(9);
     let statements = Statements::collect();
-    store.forget_mask_sessions(Some(&service), at).await.unwrap();
+    store
+        .forget_mask_sessions(Some(&service), at)
+        .await
+        .unwrap();
     store.forget_mask_sessions(None, at).await.unwrap();
     store.due_messages(at, 10).await.unwrap();
     store.dropped_callbacks().await.unwrap();
