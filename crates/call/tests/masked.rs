@@ -18,7 +18,7 @@ use model::{
     AccountSid, DialectName, InstanceSid, InteractionSid, MaskServiceSid, MaskSessionSid,
     MessageDirection, MessageSid, MessageStatus, NumberSid, ParticipantSid, Timestamp,
 };
-use sip::{Sip, Trunk};
+use sip::{Sip, Trunk, TrunkAddress};
 use sip_proto::message::Response;
 use sip_proto::parse::parse_bytes;
 use speech::{SpeakRequest, SpeechError, Synthesizer, Voice};
@@ -52,7 +52,7 @@ fn now() -> Timestamp {
 /// Two people in a session, behind one gateway.
 struct World {
     engine: Engine,
-    _sip: Sip,
+    sip: Sip,
     store: Store,
     account: AccountSid,
     gateway: UdpSocket,
@@ -73,7 +73,10 @@ impl World {
             uri: address.to_string(),
             username: None,
             password: None,
-            addresses: Vec::new(),
+            addresses: vec![TrunkAddress {
+                ip: address.ip(),
+                port: Some(address.port()),
+            }],
         };
         let (engine, sip) =
             server_for(&folder, &store, Arc::new(Silent), address, vec![trunk]).await;
@@ -147,7 +150,7 @@ impl World {
         };
         Self {
             engine,
-            _sip: sip,
+            sip,
             store,
             account,
             gateway,
@@ -334,4 +337,66 @@ async fn a_repeated_text_is_one_interaction() {
     tokio::time::timeout(Duration::from_secs(1), world.engine.idle())
         .await
         .unwrap();
+}
+
+/// The sender of a text did not get its 202, because the server was killed: it sends the text again, and the next process knows it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_text_that_is_sent_again_by_sip_is_one_interaction() {
+    let world = World::start().await;
+    let server = world.sip.local().udp;
+    let local = world.gateway.local_addr().unwrap();
+    // What the killed process recorded for the request with CSeq 1.
+    let name = format!("one 1 a\n{ANN}\n{MASK}\nhi");
+    let known = format!("KI{}", world.store.key().sign("sip text", &name));
+    let begun = Interaction {
+        sid: known.parse().unwrap(),
+        account: world.account,
+        service: world.contact.service,
+        session: world.contact.session,
+        kind: Kind::Message,
+        from: world.contact.from,
+        to: world.contact.to,
+        inbound: MessageSid::from_bytes([1; 16]).to_string(),
+        inbound_status: None,
+        outbound: None,
+        outbound_status: None,
+        state: State::InProgress,
+        duration_s: None,
+        created: now(),
+        updated: now(),
+        ended: None,
+    };
+    let begun = vec![Change::Interacted(Box::new(begun))];
+    world.store.commit(begun).await.unwrap();
+    for (seq, messages, interactions) in [(1, 0, 1), (2, 2, 2)] {
+        let request = format!(
+            "MESSAGE sip:{MASK}@{server} SIP/2.0\r\nVia: SIP/2.0/UDP {local};branch=z9hG4bK{seq}\r\n\
+             From: <sip:{ANN}@{local}>;tag=a\r\nTo: <sip:{MASK}@{server}>\r\nCall-ID: one\r\nCSeq: {seq} MESSAGE\r\n\
+             Max-Forwards: 70\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nhi"
+        );
+        let sent = world.gateway.send_to(request.as_bytes(), server).await;
+        sent.unwrap();
+        // The response, and the text to Ben if it is passed on, in either order.
+        let mut statuses = Vec::new();
+        for _ in 0..=messages / 2 {
+            let mut datagram = vec![0; 65_536];
+            let received = world.gateway.recv_from(&mut datagram);
+            let (length, from) = tokio::time::timeout(SOON, received).await.unwrap().unwrap();
+            match parse_bytes(Bytes::copy_from_slice(&datagram[..length])).unwrap() {
+                sip_proto::message::Message::Response(response) => {
+                    statuses.push(response.status.0);
+                }
+                sip_proto::message::Message::Request(request) => {
+                    assert!(request.uri.to_string().contains(BEN));
+                    let mut response = Response::for_request(&request, 202);
+                    response.set_to_tag("g");
+                    let response = response.to_bytes();
+                    world.gateway.send_to(&response, from).await.unwrap();
+                }
+            }
+        }
+        assert_eq!(statuses, [202], "{seq}");
+        assert_eq!(world.messages().await.len(), messages, "{seq}");
+        assert_eq!(world.interactions().await.len(), interactions, "{seq}");
+    }
 }

@@ -271,10 +271,23 @@ async fn list(context: &Context<'_>, account: &Account) -> Answer {
 
 /// The filter given by the parameters.
 fn filter(context: &Context<'_>, account: AccountSid) -> Result<DeliveryFilter, Failure> {
+    let state = context
+        .params
+        .parsed("State", "pending, delivered or dead")?;
+    Ok(DeliveryFilter {
+        state,
+        ..filter_of_any_state(context, account)?
+    })
+}
+
+/// The same for a request without a state.
+fn filter_of_any_state(
+    context: &Context<'_>,
+    account: AccountSid,
+) -> Result<DeliveryFilter, Failure> {
     let params = &context.params;
     Ok(DeliveryFilter {
         scope: Some(scope(params, account)?),
-        state: params.parsed("State", "pending, delivered or dead")?,
         call: params.parsed("CallSid", "a call")?,
         lane: params.parsed("Lane", LANE)?,
         created_from: params.moment("StartTime")?,
@@ -319,7 +332,7 @@ async fn drop_one(context: &Context<'_>, account: &Account, event: &str) -> Answ
 }
 
 async fn drop_all(context: &Context<'_>, account: &Account) -> Answer {
-    let filter = filter(context, account.sid)?;
+    let filter = filter_of_any_state(context, account.sid)?;
     if !is_narrow(&filter) {
         let reason = "at least one filter is required: CallSid, Lane, StartTime or EndTime";
         return Err(Failure::parameter("CallSid", reason));

@@ -69,7 +69,7 @@ pub struct TextArrival {
     /// Who meets whom, if the number is a mask.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contact: Option<masking::Contact>,
-    /// The interaction of the two, once it is recorded.
+    /// The interaction of the two: once it is recorded, or before, so that a repeated text is recognized.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interaction: Option<InteractionSid>,
     /// Identifier of the message that a document sends which came with this one, once this one is recorded.
@@ -157,10 +157,10 @@ impl TextRun {
             sent: None,
             forwarding: None,
         };
-        let interaction = arrival
-            .contact
-            .clone()
-            .map(|contact| (cx.interaction_sid(), contact));
+        let interaction = arrival.contact.clone().map(|contact| {
+            let known = arrival.interaction;
+            (known.unwrap_or_else(|| cx.interaction_sid()), contact)
+        });
         arrival.interaction = interaction.as_ref().map(|(sid, _)| *sid);
         let has_text = |text: &str| !text.is_empty();
         if arrival.document.text.as_deref().is_some_and(has_text) {
@@ -364,8 +364,16 @@ impl TextRun {
         self.ends_later = true;
         let who = about(&self.record);
         match rcml::Document::from_message_reply(Some("application/xml"), text) {
-            Ok(document) => {
+            Ok(mut document) => {
                 self.told.tell("", &document, who, &mut self.cx);
+                if self.arrival.contact.is_some() {
+                    for verb in &mut document.verbs {
+                        if let Verb::Sms(sms) = verb {
+                            // A document does without the spaces around a text, and some characters.
+                            sms.text.clone_from(&self.record.body);
+                        }
+                    }
+                }
                 self.verbs = document.verbs.into();
             }
             // The server has written it.

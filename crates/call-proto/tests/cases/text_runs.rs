@@ -410,6 +410,12 @@ fn a_text_at_a_mask_is_passed_on() {
         steps,
         ["arrived", "begun", "+4930>+4917: hi", "linked", "read"]
     );
+    // The other one gets the text as it is, whatever a document would make of it.
+    let spaced = TextArrival {
+        body: "  a\u{1}b \r\n ".to_owned(),
+        ..masked(Some(contact.clone()))
+    };
+    assert_eq!(app.run_for(spaced)[2], "+4930>+4917:   a\u{1}b \r\n ");
     let settings = Arc::new(settings());
     let mut run = TextRun::new(&settings, masked(Some(contact.clone())), 7, Timestamp(0));
     let stored = run
