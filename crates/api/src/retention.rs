@@ -62,37 +62,27 @@ async fn remove(
         | Kept::Emails => &[kind],
     };
     for kind in kinds {
-        // Files of recordings that are on another server's disk, or cannot be removed.
-        let mut kept = 0;
+        // Files of recordings that are on another server's disk, or cannot be removed, stay.
+        let mut last = None;
         loop {
-            let found = store.older_than(*kind, account, before, kept).await?;
+            let found = store
+                .older_than(*kind, account, before, last.as_ref())
+                .await?;
+            last = found.last().cloned();
             if found.is_empty() {
                 break;
             }
-            let removed = match kind {
-                Kept::MessageBodies => {
-                    store.remove_bodies(&found, Reason::Retention).await?;
-                    found.len()
+            let found: Vec<String> = found.into_iter().map(|row| row.name).collect();
+            match kind {
+                Kept::MessageBodies => store.remove_bodies(&found, Reason::Retention).await?,
+                Kept::Recordings => {
+                    remove_files(store, folder, &found, Reason::Retention).await?;
                 }
-                Kept::Recordings => remove_files(store, folder, &found, Reason::Retention).await?,
-                Kept::Traces => {
-                    store.delete_traces(&found).await?;
-                    found.len()
-                }
-                Kept::Notifications => {
-                    store.delete_notifications(&found).await?;
-                    found.len()
-                }
-                Kept::Emails => {
-                    store.remove_emails(&found, Reason::Retention).await?;
-                    found.len()
-                }
-                Kept::Callbacks | Kept::Digits => {
-                    store.delete_callbacks(&found).await?;
-                    found.len()
-                }
-            };
-            kept += found.len() - removed;
+                Kept::Traces => store.delete_traces(&found).await?,
+                Kept::Notifications => store.delete_notifications(&found).await?,
+                Kept::Emails => store.remove_emails(&found, Reason::Retention).await?,
+                Kept::Callbacks | Kept::Digits => store.delete_callbacks(&found).await?,
+            }
         }
     }
     Ok(())

@@ -180,6 +180,9 @@ pub struct NewMessage {
     /// The record that it has already, if it waited for its time.
     #[serde(default)]
     pub released: Option<Released>,
+    /// Identifier of its record if that was chosen before: a message that has a record by then is not sent again.
+    #[serde(default)]
+    pub chosen: Option<MessageSid>,
 }
 
 /// The record of a message that waited for its time.
@@ -192,10 +195,16 @@ pub struct Released {
 }
 
 impl NewMessage {
+    /// Identifier of a record that another server may have made already, after it took this one for dead.
+    #[must_use]
+    pub fn known_before(&self) -> Option<MessageSid> {
+        self.answers_keyword.or(self.chosen)
+    }
+
     /// The identifier of its record.
     pub(crate) fn sid(&self, now: Timestamp, ids: &mut Ids) -> MessageSid {
         let known = self.released.map(|released| released.sid);
-        let known = known.or(self.answers_keyword);
+        let known = known.or(self.known_before());
         known.unwrap_or_else(|| MessageSid::new(now, ids.bytes()))
     }
 

@@ -1,6 +1,7 @@
 //! The handle to the call engine, and the state shared by all calls.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -177,6 +178,34 @@ pub struct Engine {
     pub(crate) shared: Arc<Shared>,
 }
 
+/// What a server that is stopping waits for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Busy {
+    /// Calls, or conferences.
+    pub calls: bool,
+    /// Text messages that are being sent by SIP, or whose document runs.
+    pub texts: bool,
+    /// Providers that were given text messages and have not answered yet.
+    pub providers: bool,
+}
+
+impl fmt::Display for Busy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let all = [
+            (self.calls, "the calls in progress"),
+            (self.texts, "text messages that are being sent"),
+            (self.providers, "answers of providers to text messages"),
+        ];
+        let words = all.iter().filter(|(is_busy, _)| *is_busy);
+        let words: Vec<&str> = words.map(|(_, words)| *words).collect();
+        match words.split_last() {
+            None => f.write_str("nothing"),
+            Some((last, [])) => f.write_str(last),
+            Some((last, first)) => write!(f, "{} and {last}", first.join(", ")),
+        }
+    }
+}
+
 impl Engine {
     /// Starts accepting the calls from `incoming`. Must be called within a tokio runtime.
     #[must_use]
@@ -289,6 +318,17 @@ impl Engine {
         self.shared.live.draining()
     }
 
+    /// What [`Engine::idle`] waits for.
+    #[must_use]
+    pub fn busy(&self) -> Busy {
+        let shared = &self.shared;
+        Busy {
+            calls: shared.live.families() > 0 || shared.rooms.tasks() > 0,
+            texts: shared.messages.count() > 0,
+            providers: shared.forwarding.is_busy(),
+        }
+    }
+
     /// Waits until no call and no message is left, and providers have answered for those that they were given. Messages that wait
     /// for a provider stay stored.
     pub async fn idle(&self) {
@@ -320,5 +360,34 @@ impl Engine {
         self.shared.forwarding.shut_down();
         self.shared.rooms.shut_down();
         self.shared.live.shut_down();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_stopping_server_waits_for_is_named() {
+        let table = [
+            ([false; 3], "nothing"),
+            ([true, false, false], "the calls in progress"),
+            (
+                [false, false, true],
+                "answers of providers to text messages",
+            ),
+            (
+                [true, true, true],
+                "the calls in progress, text messages that are being sent and answers of providers to text messages",
+            ),
+        ];
+        for ([calls, texts, providers], words) in table {
+            let busy = Busy {
+                calls,
+                texts,
+                providers,
+            };
+            assert_eq!(busy.to_string(), words);
+        }
     }
 }

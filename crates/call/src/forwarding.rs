@@ -153,6 +153,15 @@ impl Engine {
         let table = health.lock().unwrap_or_else(PoisonError::into_inner);
         table.get(&route).cloned().unwrap_or_default()
     }
+
+    /// The same for all routes that this server uses.
+    #[must_use]
+    pub fn health_of_routes(&self) -> Vec<(MessageRouteSid, RouteHealth)> {
+        let health = &self.shared.forwarding.health;
+        let table = health.lock().unwrap_or_else(PoisonError::into_inner);
+        let pairs = table.iter().map(|(sid, health)| (*sid, health.clone()));
+        pairs.collect()
+    }
 }
 
 /// Stores a message that a route is to take. `None` if it is for a client, a SIP address or a party
@@ -188,7 +197,8 @@ pub(crate) async fn forward(
     );
     let committed = shared.parts.store.commit(changes).await;
     // It was canceled, or another server sends it.
-    if !committed.map_err(|_| SendError::Store)?.applied(0) && new.released.is_some() {
+    let may_be_elsewhere = new.released.is_some() || new.known_before().is_some();
+    if !committed.map_err(|_| SendError::Store)?.applied(0) && may_be_elsewhere {
         return Ok(Some(message));
     }
     callback

@@ -45,7 +45,7 @@ mod texts;
 mod traces;
 
 pub use directory::StoreDirectory;
-pub use engine::{Engine, EngineConfig, Parts, Stats};
+pub use engine::{Busy, Engine, EngineConfig, Parts, Stats};
 pub use outbox::{StoreKeyring, StoreOutbox};
 pub use refusals::Refusals;
 pub use siprec::RecordingServer;

@@ -39,6 +39,12 @@ impl Place {
         (!stops && shared.messages.enter()).then(|| Self(Arc::clone(shared)))
     }
 
+    /// A place for what continues a message that was accepted, also if the server is full or about to stop.
+    pub(crate) fn beside(shared: &Arc<Shared>) -> Self {
+        shared.messages.enter_anyway();
+        Self(Arc::clone(shared))
+    }
+
     pub(crate) const fn shared(&self) -> &Arc<Shared> {
         &self.0
     }
@@ -95,7 +101,11 @@ async fn send_to(
     new: NewMessage,
     watches: bool,
 ) -> Result<(Message, oneshot::Receiver<Outcome>), SendError> {
-    let place = Place::take(shared).ok_or(SendError::Busy)?;
+    let place = if new.chosen.is_some() {
+        Place::beside(shared)
+    } else {
+        Place::take(shared).ok_or(SendError::Busy)?
+    };
     let (over, outcome) = oneshot::channel();
     let (mut over, mut unwatched) = (Some(over), None);
     let watcher = if watches { &mut over } else { &mut unwatched };
@@ -111,6 +121,7 @@ async fn send_to(
     let kind = Kind {
         answers_keyword: new.answers_keyword.is_some(),
         is_released: new.released.is_some(),
+        is_known_before: new.known_before().is_some(),
     };
     let machine = TextMessage::new(&shared.settings, new, rand::random(), clock.now());
     let record = machine.record().clone();
@@ -146,6 +157,8 @@ struct Kind {
     answers_keyword: bool,
     /// It has a record already, because it waited for its time.
     is_released: bool,
+    /// Another server may have recorded it already.
+    is_known_before: bool,
 }
 
 async fn run(
@@ -255,15 +268,20 @@ impl Task {
             changes = changes.into_iter().map(of_record).collect();
         }
         let is_first = self.committed.is_some();
+        let mut is_elsewhere = false;
         let kept = match self.books.write(changes, self.lane).await {
             Kept::Now => true,
             // One that waited for its time was canceled, or another server sends it.
-            Kept::Lost(lost) => !(self.kind.is_released && is_first && lost.contains(&self.lane)),
+            Kept::Lost(lost) if is_first && lost.contains(&self.lane) => {
+                is_elsewhere = self.kind.is_known_before;
+                !(self.kind.is_released || is_elsewhere)
+            }
+            Kept::Lost(_) => true,
             Kept::Late(refused) | Kept::Never(refused) => !refused.contains(&self.lane),
         };
         // Dropping it reports that the message does not exist.
         if let Some(committed) = self.committed.take()
-            && kept
+            && (kept || is_elsewhere)
         {
             let _ = committed.send(());
         }

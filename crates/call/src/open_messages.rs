@@ -31,6 +31,11 @@ impl OpenMessages {
         entered.is_ok()
     }
 
+    /// Counts one more in any case.
+    pub(crate) fn enter_anyway(&self) {
+        self.count.fetch_add(1, Ordering::Relaxed);
+    }
+
     pub(crate) fn leave(&self) {
         self.count.fetch_sub(1, Ordering::Relaxed);
     }

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use model::news::News;
 use model::record::{Callback, Notification};
 use model::{AccountSid, EventSid, NotificationSid};
-use store::{Change, Committed, Store, StoreError};
+use store::{Change, Committed, DROPPED, Store, StoreError};
 use webhook::{
     Failure, Keyring, KeyringError, OutboxError, OutboxStore, Outcome, PendingCallback, RowPlace,
     Secrets,
@@ -94,6 +94,15 @@ impl OutboxStore for StoreOutbox {
         Ok((0..count).map(|at| claimed.applied(at)).collect())
     }
 
+    async fn dropped(&self) -> Result<Vec<EventSid>, OutboxError> {
+        self.store.dropped_callbacks().await.map_err(failed)
+    }
+
+    async fn end_dropped(&self, event: EventSid) -> Result<(), OutboxError> {
+        let ended = self.store.end_dropped_callback(event, now()).await;
+        ended.map_err(failed)
+    }
+
     async fn retry(&self, row: &PendingCallback, failure: Failure) -> Result<(), OutboxError> {
         let change = Change::CallbackRetry {
             event: row.callback.event,
@@ -110,9 +119,10 @@ impl OutboxStore for StoreOutbox {
         let (status, dead) = match &outcome {
             Outcome::Delivered { status } => (Some(*status), None),
             Outcome::Dead(failure) => (failure.status, Some(failure.reason.clone())),
+            Outcome::Dropped => (None, Some(DROPPED.to_owned())),
         };
         let notification = match &outcome {
-            Outcome::Delivered { .. } => None,
+            Outcome::Delivered { .. } | Outcome::Dropped => None,
             Outcome::Dead(failure) => self.notification(&row.callback, failure),
         };
         let change = Change::CallbackDone {

@@ -3,13 +3,15 @@
 //!
 //! The task commits before it acts, as that of a message which is sent (`messages`). **Invariant: a
 //! message that was accepted has its document fetched, by this task or by a later process;** its
-//! record ends then, or if that is impossible.
+//! record ends then, or if that is impossible. One that is passed on ends once the message which does so is stored.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use call_proto::{Fact, FetchFailure, Fetched, Req, RunCommand, SendError, TextArrival, TextRun};
+use call_proto::{
+    Fact, FetchFailure, Fetched, NewMessage, Req, RunCommand, SendError, TextArrival, TextRun,
+};
 use futures_util::FutureExt as _;
 use model::record::Message;
 use model::{Lane, MessageSid};
@@ -26,6 +28,8 @@ use crate::messages::{self, Place};
 use crate::records::Kept;
 use crate::{facts, open_messages, panics, strangers};
 
+/// How often it is tried to store a message that passes on one which was accepted.
+const TRIES: usize = 30;
 /// How long messages of an earlier process wait for a place before they look again.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -75,6 +79,21 @@ impl Engine {
                 && shared.parts.store.message(reply).await?.is_some()
             {
                 keyword.reply = None;
+            }
+            if let Some(outgoing) = arrival.outgoing {
+                let store = &shared.parts.store;
+                arrival.is_passed_on = store.message(outgoing).await?.is_some();
+                if let Some(contact) = &arrival.contact
+                    && let Some(to) = store.mask_participant(contact.to).await?
+                {
+                    let connection = masking::Connection {
+                        contact: contact.clone(),
+                        to: to.number,
+                        mask: to.mask_number,
+                    };
+                    let text = masking::document::text(&connection, &record.body);
+                    arrival.document.text = Some(text);
+                }
             }
             resumed.push((record, arrival));
         }
@@ -229,10 +248,8 @@ impl Task {
                     }
                     RunCommand::Send(req, new) => {
                         let shared = Arc::clone(&self.shared);
-                        self.jobs.spawn(async move {
-                            let sent = messages::send(&shared, *new).await;
-                            Done::Sent(req, sent.map(|(record, _)| record))
-                        });
+                        self.jobs
+                            .spawn(async move { Done::Sent(req, send(&shared, *new).await) });
                     }
                     RunCommand::Trace(entry) => self.books.trace(entry),
                 }
@@ -256,5 +273,18 @@ impl Task {
             let _ = committed.send(());
         }
         kept
+    }
+}
+
+/// Sends a message of a document. One that passes on a message which was accepted is tried again while it cannot be stored.
+async fn send(shared: &Arc<Shared>, new: NewMessage) -> Result<Message, SendError> {
+    let mut tries = if new.chosen.is_some() { TRIES } else { 1 };
+    loop {
+        tries -= 1;
+        match messages::send(shared, new.clone()).await {
+            Ok((record, _)) => return Ok(record),
+            Err(refusal) if tries == 0 => return Err(refusal),
+            Err(_) => tokio::time::sleep(PAUSE).await,
+        }
     }
 }

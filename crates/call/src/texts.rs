@@ -216,7 +216,15 @@ async fn invitation(shared: &Shared, text: &IncomingText) -> Result<Invitation, 
     })
 }
 
-async fn run(shared: &Arc<Shared>, text: &IncomingText, arrival: TextArrival) {
+async fn run(shared: &Arc<Shared>, text: &IncomingText, mut arrival: TextArrival) {
+    if arrival.contact.is_some() {
+        match is_repeated(shared, text, &mut arrival).await {
+            Ok(false) => {}
+            // Its first 202 was lost, with the process that sent it.
+            Ok(true) => return answer(shared, text.leg, 202, None),
+            Err(_) => return refuse(shared, text, Refusal::without_rows(true)).await,
+        }
+    }
     let place = if sip_side::is_proved(&text.caller) {
         None
     } else {
@@ -233,6 +241,29 @@ async fn run(shared: &Arc<Shared>, text: &IncomingText, arrival: TextArrival) {
         Err(SendError::Busy) => refuse(shared, text, Refusal::full()).await,
         Err(SendError::Store) => refuse(shared, text, Refusal::without_rows(true)).await,
     }
+}
+
+/// Whether a text at a mask has begun an interaction before. The identifier of its interaction is made of what a repeated request
+/// has in common with the first one, and of the text: some senders number all their requests alike.
+async fn is_repeated(
+    shared: &Shared,
+    text: &IncomingText,
+    arrival: &mut TextArrival,
+) -> Result<bool, StoreError> {
+    let store = &shared.parts.store;
+    let name = [
+        text.request_id.as_str(),
+        &arrival.from,
+        &arrival.to,
+        &arrival.body,
+    ]
+    .join("\n");
+    let sid = format!("KI{}", store.key().sign("sip text", &name));
+    let Ok(sid) = sid.parse() else {
+        return Ok(false);
+    };
+    arrival.interaction = Some(sid);
+    Ok(store.mask_interaction(sid).await?.is_some())
 }
 
 /// Sends the text to every phone of the recipient; the sender gets the best of their responses.
@@ -296,6 +327,7 @@ async fn send_out(shared: &Arc<Shared>, leg: LegId, forward: Forward, body: Stri
         dialect: Dialect::of(DialectName::default()),
         answers_keyword: None,
         released: None,
+        chosen: None,
     };
     let sent = match messages::send(shared, new).await {
         Ok((_, sent)) => sent,

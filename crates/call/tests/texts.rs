@@ -651,6 +651,7 @@ async fn messages_are_sent_at_their_time_or_not_at_all() {
         dialect: Dialect::RESTCOMM,
         answers_keyword: None,
         released: None,
+        chosen: None,
     };
     let start = SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)
@@ -733,6 +734,7 @@ async fn a_code_leaves_by_a_route_and_its_outcome_is_known() {
             dialect: Dialect::TWILIO,
             answers_keyword: None,
             released: None,
+            chosen: None,
         };
         let (record, outcome) = world.engine.send_and_watch(new).await.unwrap();
         assert_eq!(record.status, MessageStatus::Queued);

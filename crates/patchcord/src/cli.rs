@@ -328,6 +328,17 @@ pub(crate) enum WebhooksTask {
         #[command(flatten)]
         data: DataFlags,
     },
+    /// Drop callbacks that wait: they are not sent any more, and the next ones of their lanes follow.
+    #[command(after_help = examples::WEBHOOK, group = ArgGroup::new("unwanted").required(true).multiple(true)
+        .args(["event", "lane", "from", "until"]))]
+    Drop {
+        /// One callback: `EV` and 32 hexadecimal digits.
+        event: Option<EventSid>,
+        #[command(flatten)]
+        which: WhichWebhooks,
+        #[command(flatten)]
+        data: DataFlags,
+    },
 }
 
 /// Which callbacks.
@@ -579,7 +590,7 @@ pub(crate) enum AuditTask {
 /// What to show about routes of text messages.
 #[derive(Subcommand)]
 pub(crate) enum SmsTask {
-    /// Print the routes, lowest `Priority` first.
+    /// Print the routes, lowest `Priority` first, and whether the running server can use them.
     #[command(after_help = examples::SMS)]
     Routes {
         /// Print them as JSON.

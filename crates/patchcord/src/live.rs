@@ -1,9 +1,9 @@
-//! What the command line asks of a running server: the traces of live calls, which are in its memory, and upkeep of
-//! data that it keeps look-ups of.
+//! What the command line asks of a running server: the traces of live calls and the state of routes for texts, which are in
+//! its memory, and upkeep of data that it keeps look-ups of.
 //!
 //! The questions come over a Unix socket in the data folder, which only the server's user can enter: one
 //! line with the identifier of a leg; the answer is what will be stored when the call is over, or nothing
-//! if the leg is not live. Or a line with an order (`upkeep`); the answer begins with `+` if it was carried out, otherwise with `-`.
+//! if the leg is not live. Or the word `routes`; the answer is a line with JSON. Or a line with an order (`upkeep`); the answer begins with `+` if it was carried out, otherwise with `-`.
 
 use std::fs::Permissions;
 use std::io::ErrorKind;
@@ -13,7 +13,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
 use call::Engine;
-use model::CallSid;
+use model::{CallSid, MessageRouteSid};
+use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
@@ -29,6 +30,20 @@ const PATIENCE: Duration = Duration::from_secs(6);
 const MAX_LINE: u64 = 1_024;
 /// Longest time for an order.
 const UPKEEP_PATIENCE: Duration = Duration::from_secs(1_800);
+
+/// Asks for the state of routes.
+const ROUTES: &str = "routes";
+
+/// Whether a route for texts can be used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RouteState {
+    /// The route.
+    pub(crate) sid: MessageRouteSid,
+    /// Whether messages can leave by it now.
+    pub(crate) is_up: bool,
+    /// Why it is not, or was not the last time.
+    pub(crate) problem: Option<String>,
+}
 
 fn path(data: &Path) -> PathBuf {
     data.join("live.sock")
@@ -101,6 +116,14 @@ async fn answer(mut stream: UnixStream, answers: Answers) -> Option<()> {
             Err(error) => format!("-{}", crate::usage::sentence(&error)),
         }
         .into_bytes()
+    } else if line == ROUTES {
+        let routes = answers.engine.health_of_routes().into_iter();
+        let routes = routes.map(|(sid, health)| RouteState {
+            sid,
+            is_up: health.is_up,
+            problem: health.problem,
+        });
+        serde_json::to_vec(&routes.collect::<Vec<_>>()).ok()?
     } else {
         let trace = answers.engine.trace(line.parse().ok()?);
         tokio::time::timeout(PATIENCE, trace).await.ok()??
@@ -136,6 +159,19 @@ pub(crate) async fn order(data: &Path, order: &Order) -> Result<String> {
         Some(("-", text)) => Err(WrongUsage(text.to_owned()).into()),
         Some(_) | None => Err(anyhow!("the server did not answer; its log says why")),
     }
+}
+
+/// The state of the routes of the server that uses this data folder; `None` if there is no such server.
+pub(crate) async fn routes(data: &Path) -> Option<Vec<RouteState>> {
+    let asking = async {
+        let mut stream = UnixStream::connect(path(data)).await.ok()?;
+        let line = format!("{ROUTES}\n");
+        stream.write_all(line.as_bytes()).await.ok()?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.ok()?;
+        serde_json::from_slice(&answer).ok()
+    };
+    tokio::time::timeout(PATIENCE, asking).await.ok()?
 }
 
 /// The trace of the first of these legs that is live on the server that uses this data folder; `None` if none is, or

@@ -217,6 +217,11 @@ fn main() -> ExitCode {
         }) => answer(&data.into(), async |config| {
             webhooks::replay(&config, event, state, &which).await
         }),
+        Task::Webhooks(WebhooksTask::Drop { event, which, data }) => {
+            answer(&data.into(), async |config| {
+                webhooks::drop_waiting(&config, event, &which).await
+            })
+        }
         Task::Doctor(DoctorTask::Calls { json, data }) => diagnose(&data.into(), async |config| {
             doctor::calls(&config, json).await
         }),

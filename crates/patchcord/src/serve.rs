@@ -26,7 +26,7 @@ use std::time::Duration;
 use ::mail::{Carrier, Post, PostStats};
 use anyhow::{Context as _, Result, anyhow};
 use api::NumberProvider;
-use call::Engine;
+use call::{Busy, Engine};
 use media::MediaPlane;
 use model::InstanceSid;
 use serde::Serialize;
@@ -103,17 +103,24 @@ pub(crate) async fn run(config: Config) -> Result<()> {
     running.print_ready()?;
     shutdown::reached(&mut stages, Stage::Draining).await;
     running.engine.drain();
-    let live = running.engine.stats().live;
-    if live > 0 {
-        info!(
-            live,
-            "waiting for the calls in progress to end; `patchcord doctor calls` lists them"
-        );
+    let busy = running.engine.busy();
+    if busy != Busy::default() {
+        let live = running.engine.stats().live;
+        let hint = if busy.calls {
+            "; `patchcord doctor calls` lists the calls"
+        } else {
+            ""
+        };
+        info!(live, "waiting for {busy}{hint}");
     }
     tokio::select! {
         () = running.engine.idle() => {}
         () = shutdown::reached(&mut stages, Stage::Stopping) => {}
-        () = after(drain) => warn!("calls are still in progress at the end of `server.drain_s`; they get BYE"),
+        () = after(drain) => {
+            let busy = running.engine.busy();
+            let hint = if busy.calls { "; calls get BYE" } else { "" };
+            warn!("`server.drain_s` ends while the server waits for {busy}{hint}");
+        }
     }
     running.stop().await;
     Ok(())

@@ -10,24 +10,52 @@ use smpp_proto::text::{TextSettings, encoding_for, segments};
 
 use crate::calls::open;
 use crate::config::Config;
+use crate::live::{self, RouteState};
 use crate::screen;
 use crate::usage::WrongUsage;
 
-/// Prints the routes, without their secrets.
+/// Prints the routes, without their secrets, and whether the running server can use them.
 ///
 /// # Errors
 /// If the database cannot be read.
 pub(crate) async fn routes(config: &Config, as_json: bool) -> Result<String> {
     let mut routes = open(config).await?.message_routes().await?;
     routes.sort_by_key(|route| route.priority);
+    let states = live::routes(&config.server.data).await;
     if as_json {
-        let shown: Vec<_> = routes.iter().map(without_secret).collect();
+        let shown = routes
+            .iter()
+            .map(|route| with_state(route, states.as_deref()));
+        let shown: Vec<_> = shown.collect();
         return Ok(format!("{}\n", serde_json::to_string_pretty(&shown)?));
     }
     if routes.is_empty() {
         return Ok("there are no routes; docs/messaging.md says how to add one\n".to_owned());
     }
-    Ok(screen::list(&routes.iter().map(line).collect::<String>()))
+    let lines = routes
+        .iter()
+        .map(|route| line(route, &up(route, states.as_deref())));
+    let mut text: String = lines.collect();
+    if states.is_none() {
+        text += "No server runs with this data folder, so it is not known which routes are up.\n";
+    }
+    Ok(screen::list(&text))
+}
+
+/// The state of a route in words; empty if it is not known, or the route is not in use.
+fn up(route: &MessageRoute, states: Option<&[RouteState]>) -> String {
+    let Some(states) = states.filter(|_| route.enabled) else {
+        return String::new();
+    };
+    match states.iter().find(|state| state.sid == route.sid) {
+        Some(state) if state.is_up => "  up".to_owned(),
+        Some(state) => match &state.problem {
+            Some(problem) => format!("  down: {problem}"),
+            None => "  down".to_owned(),
+        },
+        // The server reads changed routes once a second.
+        None => "  down: not in use yet".to_owned(),
+    }
 }
 
 /// Says which routes a message would take, in order, and how its text would be sent.
@@ -57,8 +85,21 @@ pub(crate) async fn test(
     }
     let lines = found
         .iter()
-        .map(|route| line(route) + &written(route, body));
+        .map(|route| line(route, "") + &written(route, body));
     Ok(screen::list(&lines.collect::<String>()))
+}
+
+/// The route without its secret, and whether it is `up`: null if no server runs.
+fn with_state(route: &MessageRoute, states: Option<&[RouteState]>) -> serde_json::Value {
+    let mut shown = without_secret(route);
+    if let Some(fields) = shown.as_object_mut() {
+        let state = states.and_then(|all| all.iter().find(|state| state.sid == route.sid));
+        let is_up = states.map(|_| state.is_some_and(|state| state.is_up));
+        let problem = state.and_then(|state| state.problem.clone());
+        fields.insert("up".to_owned(), json!(is_up));
+        fields.insert("problem".to_owned(), json!(problem));
+    }
+    shown
 }
 
 fn without_secret(route: &MessageRoute) -> serde_json::Value {
@@ -69,7 +110,8 @@ fn without_secret(route: &MessageRoute) -> serde_json::Value {
     shown
 }
 
-fn line(route: &MessageRoute) -> String {
+/// - `up`: its state in words
+fn line(route: &MessageRoute, up: &str) -> String {
     let MessageRoute {
         sid,
         account,
@@ -93,7 +135,7 @@ fn line(route: &MessageRoute) -> String {
     let prefixes: String = prefixes
         .map(|(side, prefix)| format!("  {side} {prefix}…"))
         .collect();
-    let text = format!("{priority:>4}  {sid}  {name}  {leads}{prefixes}  of {account}{off}");
+    let text = format!("{priority:>4}  {sid}  {name}  {leads}{prefixes}  of {account}{off}{up}");
     one_line(&text) + "\n"
 }
 
@@ -142,13 +184,46 @@ mod tests {
             created: Timestamp(0),
             updated: Timestamp(0),
         };
-        let text = line(&route);
+        let text = line(&route, "");
         assert!(text.contains("smpp me@smsc.example:2775  to 49…"), "{text}");
         assert!(
             text.ends_with("(not enabled)\n") && text.lines().count() == 1,
             "{text}"
         );
         assert!(!format!("{text}{}", without_secret(&route)).contains("s3cret"));
+        let state = |is_up, problem: Option<&str>| RouteState {
+            sid: route.sid,
+            is_up,
+            problem: problem.map(str::to_owned),
+        };
+        let used = MessageRoute {
+            enabled: true,
+            ..route.clone()
+        };
+        let table = [
+            (&used, None, "", "null"),
+            (&used, Some(vec![]), "  down: not in use yet", "false"),
+            (
+                &used,
+                Some(vec![state(true, Some("before"))]),
+                "  up",
+                "true",
+            ),
+            (&used, Some(vec![state(false, None)]), "  down", "false"),
+            (
+                &used,
+                Some(vec![state(false, Some("no answer"))]),
+                "  down: no answer",
+                "false",
+            ),
+            (&route, Some(vec![]), "", "false"),
+        ];
+        for (route, states, words, json) in table {
+            assert_eq!(up(route, states.as_deref()), words);
+            let shown = with_state(route, states.as_deref());
+            assert_eq!(shown["up"].to_string(), json, "{words}");
+            assert!(!shown.to_string().contains("s3cret"));
+        }
         assert_eq!(
             written(&route, &"a".repeat(161)),
             "      2 short messages in gsm\n"

@@ -1,8 +1,8 @@
-//! `patchcord webhooks`: the results of callbacks, and their replay.
+//! `patchcord webhooks`: the results of callbacks, their replay, and the end of those that wait.
 //!
 //! **Invariant: it works with and without a running server.** Callbacks to be delivered again are
 //! only marked in the database; the server picks them up within about a second, or at its next
-//! start.
+//! start. So are those to be dropped that a server has in memory.
 
 use anyhow::Result;
 use model::address::redacted;
@@ -88,6 +88,48 @@ pub(crate) async fn replay(
         "{count} queued for delivery again{}\n",
         why.unwrap_or_default()
     ))
+}
+
+/// Drops callbacks that wait: one, or the selected ones.
+///
+/// # Errors
+/// If the database cannot be written, or has no such callback.
+pub(crate) async fn drop_waiting(
+    config: &Config,
+    event: Option<EventSid>,
+    which: &WhichWebhooks,
+) -> Result<String> {
+    let inspect = open(config).await?;
+    let filter = DeliveryFilter {
+        event,
+        ..filter(which)
+    };
+    let one = match event {
+        Some(event) => {
+            let found = inspect.delivery(event).await?;
+            Some(found.ok_or_else(|| unknown(event))?)
+        }
+        None => None,
+    };
+    let count = inspect.drop_callbacks(&filter, now()).await?;
+    let why = one
+        .filter(|_| count == 0)
+        .map(|one| not_dropped(&one))
+        .unwrap_or_default();
+    Ok(format!("{count} dropped{why}\n"))
+}
+
+/// Why a callback was not dropped.
+fn not_dropped(delivery: &Delivery) -> String {
+    let event = delivery.callback.event;
+    match delivery.state {
+        DeliveryState::Pending => {
+            format!(": {event} does not match the other filters, or is being dropped already")
+        }
+        state @ (DeliveryState::Delivered | DeliveryState::Dead) => {
+            format!(": {event} is {state}; only callbacks that wait can be dropped")
+        }
+    }
 }
 
 /// Why a callback was not queued again: it has not ended.
@@ -234,6 +276,15 @@ mod tests {
         assert_eq!(
             pending(&waiting),
             ": EV01010101010101010101010101010101 is still pending; its next attempt is at 1970-01-01T00:00:01.000Z"
+        );
+        let event = "EV01010101010101010101010101010101";
+        assert_eq!(
+            not_dropped(&dead),
+            format!(": {event} is dead; only callbacks that wait can be dropped")
+        );
+        assert_eq!(
+            not_dropped(&waiting),
+            format!(": {event} does not match the other filters, or is being dropped already")
         );
         let call = "CA03030303030303030303030303030303";
         assert_eq!(

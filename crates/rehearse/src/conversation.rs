@@ -76,6 +76,8 @@ impl Conversation<'_> {
             keyword: None,
             contact: None,
             interaction: None,
+            outgoing: None,
+            is_passed_on: false,
         };
         let seed = self.next_seed();
         let mut run = TextRun::new(&self.settings, arrival, seed, self.now);

@@ -57,6 +57,10 @@ impl Lost {
     fn contains(&self, callback: &Callback) -> bool {
         self.lanes.contains(&callback.lane) || self.events.contains(&callback.event)
     }
+
+    fn has_named(&self, lane: &str) -> bool {
+        self.lanes.iter().any(|lost| lost.to_string() == lane)
+    }
 }
 
 /// Applies one commit; what it adds to the counters is only collected.
@@ -147,8 +151,9 @@ async fn change(
         Change::MessageCreated { message, .. } => {
             let (account, at) = (message.account, message.created);
             let new = inserted(db, context, counts, change, (account, "messages")).await?;
-            if !new && !context.repeated && message.direction == MessageDirection::Inbound {
+            if !new && !context.repeated {
                 lost.live.insert(message.lane());
+                lost.lanes.insert(message.lane());
             }
             // One that is sent later may be canceled.
             if new && message.status != MessageStatus::Scheduled {
@@ -158,11 +163,14 @@ async fn change(
             Ok(new)
         }
         Change::MessageReleased { message, .. } => {
+            // The first attempt may have released it, and counted it.
+            let counted = context.repeated && !is_scheduled(db, message.sid).await?;
             let first = db.execute(statement(context, change)).await? > 0;
-            if first {
+            if first && !counted {
                 let used = Used::of_message(message.direction);
                 counts.add_used(message.account, message.updated, used, Amount::one(0));
-            } else {
+            }
+            if !first {
                 lost.lanes.insert(message.lane());
                 lost.live.insert(message.lane());
             }
@@ -231,6 +239,8 @@ async fn change(
             }
             Ok(first)
         }
+        // The text that it began with was recorded before, with its interaction.
+        Change::Interacted(interaction) if lost.has_named(&interaction.inbound) => Ok(false),
         Change::Interacted(interaction) => masking::add_interaction(db, interaction).await,
         Change::ConferenceCreated(_)
         | Change::InteractionSent { .. }
@@ -282,6 +292,15 @@ async fn live(
         lost.live.insert(sid.into());
     }
     Ok(false)
+}
+
+/// Whether a message still waits for its time.
+async fn is_scheduled(db: &mut Connection, sid: model::MessageSid) -> Result<bool, Failure> {
+    let sql = Sql::new(
+        "SELECT sid FROM messages WHERE sid = $1 AND status = 'scheduled'",
+        args![sid],
+    );
+    Ok(!db.all(&sql).await?.is_empty())
 }
 
 /// Whether the record of a leg has its end.
@@ -406,6 +425,52 @@ mod tests {
         let count = Sql::new(format!("SELECT COUNT(*) AS n FROM {rows}"), args![]);
         let count = db.all(&count).await.unwrap()[0].int("n").unwrap();
         (done.unwrap().all_applied(), count)
+    }
+
+    /// The confirmation of a commit was lost: what it counted is not counted again.
+    #[tokio::test]
+    async fn a_released_message_is_counted_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", dir.path().join("p.db").display());
+        let mut opened = crate::connect::open(&url).await.unwrap();
+        let (db, dialect) = (&mut opened.connection, opened.dialect);
+        crate::migrate::migrate(db, dialect, Timestamp(0))
+            .await
+            .unwrap();
+        let instance = InstanceSid::from_bytes([1; 16]);
+        let context = |repeated| Context {
+            dialect,
+            instance,
+            repeated,
+        };
+        let account = AccountSid::from_bytes([1; 16]);
+        let call = CallSid::from_bytes([1; 16]);
+        let sid = model::MessageSid::from_bytes([1; 16]);
+        let sending = testkit::records::message(sid, instance, account, call, Timestamp(1));
+        let scheduled = model::record::Message {
+            status: MessageStatus::Scheduled,
+            ..sending.clone()
+        };
+        let created = Operation::Change(Change::MessageCreated {
+            message: Box::new(scheduled),
+            farewell: None,
+        });
+        let used = "usage_days";
+        assert_eq!(
+            applied((&mut *db, context(false)), created, used).await,
+            (true, 0)
+        );
+        for repeated in [false, true] {
+            let released = Operation::Change(Change::MessageReleased {
+                message: Box::new(sending.clone()),
+                farewell: None,
+            });
+            let done = applied((&mut *db, context(repeated)), released, used).await;
+            assert!(done.0, "{repeated}");
+        }
+        let text = "SELECT CAST(SUM(n) AS BIGINT) AS n FROM usage_days";
+        let sum = db.all(&Sql::new(text, args![])).await.unwrap();
+        assert_eq!(sum[0].int("n").unwrap(), 1);
     }
 
     #[tokio::test]

@@ -178,7 +178,7 @@ pub enum Change {
         /// The outcome.
         state: MessageStatus,
     },
-    /// An e-mail is to be sent. Repeating it has no effect.
+    /// An e-mail is to be sent, whose text its record may show (`Store::insert_email` seals one that it may not). Repeating it has no effect.
     EmailQueued(Box<Email>),
     /// An e-mail was sent or has failed, with the values of this record. Applied only if no later attempt has begun.
     EmailEnded {

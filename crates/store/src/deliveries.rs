@@ -9,16 +9,21 @@ use std::str::FromStr;
 use model::record::Callback;
 use model::{CallSid, EventSid, InstanceSid, Lane, Timestamp};
 
+use crate::admin::Admin;
 use crate::connection::Access;
 use crate::filter::{Place, Rows, Scope, Window};
 use crate::query::{Conditions, count_of};
 use crate::readers::Readers;
+use crate::repair::SILENCE;
 use crate::row::Row;
 use crate::sql::{ROWS_AT_ONCE, Sql, args};
 use crate::{Change, Inspect, PendingCallback, Result, Store, StoreError, rows};
 
 /// Maximum rows that a server claims at once.
 const CLAIMED_AT_ONCE: i64 = 200;
+
+/// What a callback that was dropped has in place of the reason why it was given up.
+pub const DROPPED: &str = "dropped on request";
 
 /// Maximum lanes that a server takes over in one transaction; most have a few callbacks.
 const LANES_AT_ONCE: i64 = 1_000;
@@ -137,7 +142,7 @@ impl DeliveryFilter {
     pub(crate) fn replay(&self, at: Timestamp) -> Sql {
         let mut head = Sql::default();
         head.text(
-            "UPDATE outbox SET state = 'pending', owner = '', attempts = 0, next_at = NULL, ",
+            "UPDATE outbox SET state = 'pending', owner = '', attempts = 0, next_at = NULL, dropped = NULL, ",
         )
         .with("ended = NULL, replayed = ?", at)
         .text(" WHERE state <> 'pending' AND event IN (SELECT event FROM outbox");
@@ -150,7 +155,110 @@ impl DeliveryFilter {
     }
 }
 
+impl DeliveryFilter {
+    /// Drops some of the matching callbacks that are pending: to be repeated until it changes none. One that a server may
+    /// have in memory is only marked, for that server to drop.
+    ///
+    /// - `holders`: who may have it in memory
+    pub(crate) fn drop_some(&self, at: Timestamp, holders: Holders) -> Sql {
+        let mut head = Sql::default();
+        head.with("UPDATE outbox SET dropped = ?", at)
+            .with(", error = ?", DROPPED);
+        for (column, value) in [("state", "'dead'"), ("next_at", "NULL")] {
+            head.text(&format!(", {column} = CASE WHEN "));
+            holders.without(&mut head);
+            head.text(&format!(" THEN {value} ELSE {column} END"));
+        }
+        head.text(", ended = CASE WHEN ");
+        holders.without(&mut head);
+        head.with(" THEN ? ELSE ended END", at).text(
+            " WHERE state = 'pending' AND dropped IS NULL AND event IN (SELECT event FROM outbox",
+        );
+        let mut conditions = self.conditions(head);
+        conditions.pending();
+        let mut sql = conditions.finish();
+        sql.with(" ORDER BY lane, sequence LIMIT ?)", ROWS_AT_ONCE);
+        sql
+    }
+}
+
+/// Which servers may have callbacks in memory.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Holders {
+    /// None is running.
+    Nobody,
+    /// One is, and nothing else is known.
+    Someone,
+    /// This one, and those with a heartbeat since this time.
+    Alive(Option<InstanceSid>, Timestamp),
+}
+
+impl Holders {
+    /// Adds the condition that none of them has a row in memory.
+    fn without(self, sql: &mut Sql) {
+        match self {
+            Self::Nobody => sql.text("1 = 1"),
+            Self::Someone => sql.text("owner = ''"),
+            Self::Alive(own, since) => sql
+                .with("(owner <> ?", own.map_or_else(String::new, |own| own.to_string()))
+                .with(
+                    " AND owner NOT IN (SELECT sid FROM instances WHERE last_alive > ?) OR owner = '')",
+                    since,
+                ),
+        };
+    }
+}
+
+/// The statement that ends a callback which was marked.
+fn dropped(event: EventSid, owner: InstanceSid, at: Timestamp) -> Sql {
+    Sql::new(
+        "UPDATE outbox SET state = 'dead', error = $4, ended = $3, next_at = NULL \
+         WHERE event = $1 AND owner = $2 AND state = 'pending' AND dropped IS NOT NULL",
+        args![event, owner, at, DROPPED],
+    )
+}
+
 impl Store {
+    /// Drops matching callbacks that are pending, so that they are not sent any more; returns their number. Those that a server
+    /// has in memory are dropped within about a second, unless an attempt succeeds before.
+    ///
+    /// # Errors
+    /// As reported by the database.
+    pub async fn drop_callbacks(&self, filter: &DeliveryFilter, at: Timestamp) -> Result<i64> {
+        let mut counting = filter.conditions(count_of(rows::OUTBOX.name));
+        counting.pending();
+        let count = self
+            .first(counting.finish(), |row| row.int("n"))
+            .await?
+            .unwrap_or(0);
+        let holders = Holders::Alive(Some(self.instance()), self.gone_since(at));
+        let part = filter.drop_some(at, holders);
+        while self.administer(Admin::Execute(part.clone())).await? {}
+        Ok(count)
+    }
+
+    /// Callbacks of this server that were marked to be dropped, by lane and sequence; not necessarily all at once.
+    ///
+    /// # Errors
+    /// As reported by the database.
+    pub async fn dropped_callbacks(&self) -> Result<Vec<EventSid>> {
+        let sql = Sql::new(
+            "SELECT event FROM outbox WHERE owner = $1 AND state = 'pending' AND dropped IS NOT NULL \
+             ORDER BY lane, sequence, event LIMIT $2",
+            args![self.instance(), CLAIMED_AT_ONCE],
+        );
+        self.many(sql, |row| row.word("event")).await
+    }
+
+    /// Ends a callback of this server that was marked to be dropped, and that is not in memory.
+    ///
+    /// # Errors
+    /// As reported by the database.
+    pub async fn end_dropped_callback(&self, event: EventSid, at: Timestamp) -> Result<()> {
+        let end = Admin::Execute(dropped(event, self.instance(), at));
+        self.administer(end).await.map(drop)
+    }
+
     /// A callback.
     ///
     /// # Errors
@@ -262,6 +370,30 @@ impl Inspect {
     /// As reported by the database.
     pub async fn deliveries(&self, filter: &DeliveryFilter) -> Result<Rows<Delivery>> {
         list(&self.readers, filter).await
+    }
+
+    /// As [`Store::drop_callbacks`], from outside of the server.
+    ///
+    /// # Errors
+    /// As reported by the database.
+    pub async fn drop_callbacks(&self, filter: &DeliveryFilter, at: Timestamp) -> Result<u64> {
+        let mut connection = self.target.connect(Access::Write).await?;
+        let holders = match self.is_used() {
+            Some(false) => Holders::Nobody,
+            Some(true) => Holders::Someone,
+            None => Holders::Alive(None, at - SILENCE),
+        };
+        let part = filter.drop_some(at, holders);
+        let mut count = 0;
+        loop {
+            let some = connection.execute(part.clone()).await?;
+            if some == 0 {
+                break;
+            }
+            count += some;
+        }
+        connection.close().await?;
+        Ok(count)
     }
 
     /// As [`Store::replay`], from outside of the server; if none is running, the next one delivers

@@ -1,5 +1,8 @@
 //! E-mails: their records, which are also the outbox that they are sent from.
 //!
+//! The row of a mail whose text has a secret (`Email::recorded_as`) holds what its record shows, and the text itself sealed
+//! until its end. Only [`Store::claim_emails`] opens it. A row of an earlier version holds both as they are.
+//!
 //! A mail is claimed for one attempt at a time, with a number; `due` then says when it counts as abandoned. **Invariant:
 //! the outcome of an attempt is stored only while no later one has begun, so a mail ends once.**
 
@@ -12,7 +15,8 @@ use model::{EmailSid, ServerSid, Timestamp};
 
 use crate::admin::Admin;
 use crate::filter::{Scope, Window};
-use crate::row::Row;
+use crate::row::{Row, corrupt};
+use crate::secret::SecretKey;
 use crate::sql::{Arg, Sql, Table, args};
 use crate::{Change, Result, Store};
 
@@ -40,6 +44,7 @@ pub(crate) static EMAILS: Table = Table {
         "sent",
         "due",
         "attempts",
+        "unsent",
     ],
     insert_once: OnceLock::new(),
 };
@@ -104,8 +109,15 @@ impl EmailFilter {
     }
 }
 
-pub(crate) fn args_of(email: &Email) -> Vec<Arg> {
+/// The values of a new row.
+///
+/// - `unsent`: the sealed text, if the record must not show it
+pub(crate) fn args_of(email: &Email, unsent: Option<Vec<u8>>) -> Vec<Arg> {
     let recordings: Vec<String> = email.recordings.iter().map(ToString::to_string).collect();
+    let (body, recorded_as) = match (&unsent, &email.recorded_as) {
+        (Some(_), Some(shown)) => (shown.as_str(), None),
+        _ => (email.body.as_str(), email.recorded_as.clone()),
+    };
     args![
         email.sid,
         email.account,
@@ -115,8 +127,8 @@ pub(crate) fn args_of(email: &Email) -> Vec<Arg> {
         email.cc.join(SEPARATOR),
         email.bcc.join(SEPARATOR),
         email.subject.as_str(),
-        email.body.as_str(),
-        email.recorded_as.clone(),
+        body,
+        recorded_as,
         email.html,
         recordings.join(SEPARATOR),
         email.status,
@@ -127,9 +139,22 @@ pub(crate) fn args_of(email: &Email) -> Vec<Arg> {
         email.sent,
         Some(email.created),
         0,
+        unsent,
     ]
 }
 
+/// A mail as it is sent.
+fn unsealed(row: &Row, key: &SecretKey) -> Result<Email> {
+    let mut email = read(row)?;
+    if let Some(sealed) = row.opt_blob("unsent")? {
+        let text = String::from_utf8(key.open(&sealed, email.sid.as_bytes())?)
+            .map_err(|error| corrupt("unsent", error))?;
+        email.recorded_as = Some(std::mem::replace(&mut email.body, text));
+    }
+    Ok(email)
+}
+
+/// A mail as its record shows it.
 pub(crate) fn read(row: &Row) -> Result<Email> {
     let list = |column| -> Result<Vec<String>> {
         let text = row.text(column)?;
@@ -167,7 +192,7 @@ pub(crate) fn read(row: &Row) -> Result<Email> {
 pub(crate) fn end(email: &Email, attempt: i64) -> Sql {
     Sql::new(
         "UPDATE emails SET status = $3, error_code = $4, reason = $5, updated = $6, sent = $7, due = NULL, \
-         body = COALESCE(recorded_as, body), recorded_as = NULL \
+         body = COALESCE(recorded_as, body), recorded_as = NULL, unsent = NULL \
          WHERE sid = $1 AND attempts = $2 AND due IS NOT NULL",
         args![
             email.sid,
@@ -187,7 +212,9 @@ impl Store {
     /// # Errors
     /// [`crate::StoreError::AccountClosed`] if the account is closed; otherwise as reported by the database.
     pub async fn insert_email(&self, email: &Email) -> Result<()> {
-        let insert = Admin::InsertOwned(email.account, &EMAILS, args_of(email));
+        let seal = |_: &String| self.key().seal(email.body.as_bytes(), email.sid.as_bytes());
+        let unsent = email.recorded_as.as_ref().map(seal);
+        let insert = Admin::InsertOwned(email.account, &EMAILS, args_of(email, unsent));
         self.administer(insert).await.map(drop)
     }
 
@@ -208,7 +235,13 @@ impl Store {
                 ") ORDER BY due LIMIT ?",
                 i64::try_from(claim.limit).unwrap_or(i64::MAX),
             );
-        let due = |row: &Row| Ok((read(row)?, row.time("due")?, row.int("attempts")?));
+        let due = |row: &Row| {
+            Ok((
+                unsealed(row, self.key())?,
+                row.time("due")?,
+                row.int("attempts")?,
+            ))
+        };
         let mut claimed = Vec::new();
         for (email, due, attempts) in self.many(sql, due).await? {
             let (attempt, until) = (attempts + 1, now + claim.lease);

@@ -77,6 +77,11 @@ impl Inspect {
         self.in_use == Some(true)
     }
 
+    /// The same; `None` for a shared one.
+    pub(crate) const fn is_used(&self) -> Option<bool> {
+        self.in_use
+    }
+
     /// A leg.
     ///
     /// # Errors

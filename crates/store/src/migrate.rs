@@ -269,6 +269,16 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         "voicemail",
         include_str!("../../../migrations/0071-voicemail/up.sql"),
     ),
+    (
+        72,
+        "sealed-emails",
+        include_str!("../../../migrations/0072-sealed-emails/up.sql"),
+    ),
+    (
+        73,
+        "bounded-masks",
+        include_str!("../../../migrations/0073-bounded-masks/up.sql"),
+    ),
 ];
 
 /// The version of the tables that this release works with.

@@ -140,6 +140,13 @@ impl Conditions {
         });
     }
 
+    /// Only callbacks that are pending, and that are not to be dropped.
+    pub(crate) fn pending(&mut self) {
+        self.without_index(|sql| {
+            sql.text(" AND state = 'pending' AND dropped IS NULL");
+        });
+    }
+
     /// `column` is one of these values; no row without one. There is an index of the column and the age.
     pub(crate) fn among<T: Copy + Into<Arg>>(&mut self, column: &str, values: &[T]) {
         match values {
@@ -172,7 +179,8 @@ impl Conditions {
         let Some(text) = text else { return };
         let (before, after) = around;
         let wanted = format!("{before}{}{after}", pattern(text));
-        self.add(&format!(" AND LOWER({column}) LIKE ? ESCAPE '\\'"), wanted);
+        let condition = format!("LOWER({column}) LIKE ? ESCAPE '\\'");
+        self.add(&format!(" AND {}", of_many(&condition)), wanted);
     }
 
     /// `column` is a word that matches one of some patterns, in any letter case; all rows without a
@@ -195,12 +203,14 @@ impl Conditions {
             return;
         }
         self.without_index(|sql| {
-            for (at, text) in patterns.iter().enumerate() {
-                let joint = if at == 0 { " AND (" } else { " OR " };
-                let condition = format!("{joint}LOWER({column}) LIKE ? ESCAPE '\\'");
-                sql.with(&condition, pattern(text));
+            let each = vec![format!("LOWER({column}) LIKE ? ESCAPE '\\'"); patterns.len()];
+            let mut condition = format!(" AND {}", of_many(&each.join(" OR ")));
+            for text in patterns {
+                let (before, after) = condition.split_once('?').unwrap_or((&condition, ""));
+                sql.with(&format!("{before}?"), pattern(text));
+                condition = after.to_owned();
             }
-            sql.text(")");
+            sql.text(&condition);
         });
     }
 
@@ -227,7 +237,8 @@ impl Conditions {
             self.equal(&dialect.last_four(column), end);
         }
         if exact {
-            self.add(&format!(" AND {column} = ?"), text);
+            let condition = of_many(&format!("{column} = ?"));
+            self.add(&format!(" AND {condition}"), text);
         } else {
             self.like(column, ("%", ""), Some(text));
         }
@@ -368,6 +379,12 @@ impl Conditions {
     }
 }
 
+/// A condition that may match most of the rows that an index leads to, whatever it looks like. PostgreSQL believes that a
+/// pattern matches few: it would rather read all rows and sort those than read the first ones in the order of the index.
+fn of_many(condition: &str) -> String {
+    format!("COALESCE({condition}, FALSE)")
+}
+
 /// Adds `column >= from` and `column <= until`.
 fn range(sql: &mut Sql, column: &str, from: Option<Timestamp>, until: Option<Timestamp>) {
     if let Some(from) = from {
@@ -447,17 +464,18 @@ mod tests {
             (
                 Written::All,
                 " WHERE 1 = 1 AND code = $1 AND status IN ($2, $3) AND started >= $4 \
-                 AND LOWER(body) LIKE $5 ESCAPE '\\' AND created <= $6",
+                 AND COALESCE(LOWER(body) LIKE $5 ESCAPE '\\', FALSE) AND created <= $6",
             ),
             (
                 Written::By(Some(1)),
                 " WHERE 1 = 1 AND (code + 0) = $1 AND status IN ($2, $3) AND (started + 0) >= $4 \
-                 AND LOWER(body) LIKE $5 ESCAPE '\\' AND (created + 0) <= $6",
+                 AND COALESCE(LOWER(body) LIKE $5 ESCAPE '\\', FALSE) AND (created + 0) <= $6",
             ),
             (
                 Written::By(None),
                 " WHERE 1 = 1 AND (code + 0) = $1 AND (status || '') IN ($2, $3) \
-                 AND (started + 0) >= $4 AND LOWER(body) LIKE $5 ESCAPE '\\' AND created <= $6",
+                 AND (started + 0) >= $4 AND COALESCE(LOWER(body) LIKE $5 ESCAPE '\\', FALSE) \
+                 AND created <= $6",
             ),
             (
                 Written::Only(Some(0)),

@@ -88,6 +88,15 @@ impl Retention {
     }
 }
 
+/// A row that is older than its account keeps it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OldRow {
+    /// When it was created; of a trace, nothing.
+    pub created: Timestamp,
+    /// Its key.
+    pub name: String,
+}
+
 /// Why data is gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reason {
@@ -205,7 +214,7 @@ impl Store {
     /// Some keys of rows that an account has had since before this time, the oldest first, without what is removed already: SIDs of
     /// messages, recordings, notifications and e-mails, lanes of traces, events of callbacks.
     ///
-    /// - `skip`: how many of the oldest were found before, and stay
+    /// - `after`: only those after this one, which was found before and may stay
     ///
     /// # Errors
     /// As reported by the database.
@@ -214,37 +223,54 @@ impl Store {
         kind: Kept,
         account: AccountSid,
         before: Timestamp,
-        skip: usize,
-    ) -> Result<Vec<String>> {
+        after: Option<&OldRow>,
+    ) -> Result<Vec<OldRow>> {
         let mut sql = Sql::default();
+        let key = match kind {
+            Kept::Callbacks | Kept::Digits => "event",
+            Kept::MessageBodies
+            | Kept::Recordings
+            | Kept::Notifications
+            | Kept::Emails
+            | Kept::Traces => "sid",
+        };
         match kind {
             Kept::MessageBodies => sql.text(
-                "SELECT sid AS name FROM messages r WHERE gone IS NULL AND ended IS NOT NULL",
+                "SELECT sid AS name, created FROM messages r WHERE gone IS NULL AND ended IS NOT NULL",
             ),
-            Kept::Recordings => sql.text("SELECT sid AS name FROM recordings r WHERE gone IS NULL"),
-            Kept::Notifications => sql.text("SELECT sid AS name FROM notifications r WHERE 1 = 1"),
+            Kept::Recordings => sql.text("SELECT sid AS name, created FROM recordings r WHERE gone IS NULL"),
+            Kept::Notifications => sql.text("SELECT sid AS name, created FROM notifications r WHERE 1 = 1"),
             Kept::Callbacks => {
-                sql.text("SELECT event AS name FROM outbox r WHERE state <> 'pending'")
+                sql.text("SELECT event AS name, created FROM outbox r WHERE state <> 'pending'")
             }
             Kept::Digits => sql.text(
-                "SELECT event AS name FROM outbox r WHERE state <> 'pending' \
+                "SELECT event AS name, created FROM outbox r WHERE state <> 'pending' \
                  AND params LIKE '%Digits%'",
             ),
             Kept::Emails => {
-                sql.text("SELECT sid AS name FROM emails r WHERE gone IS NULL AND due IS NULL")
+                sql.text("SELECT sid AS name, created FROM emails r WHERE gone IS NULL AND due IS NULL")
             }
             Kept::Traces => return self.old_traces(account, before).await,
         };
         sql.with(" AND account = ?", account)
             .with(" AND created < ?", before)
-            .text(IS_LIVE)
-            .with(" ORDER BY created, name LIMIT ?", AT_ONCE)
-            .with(" OFFSET ?", i64::try_from(skip).unwrap_or(i64::MAX));
-        self.many(sql, |row| row.text("name")).await
+            .text(IS_LIVE);
+        if let Some(after) = after {
+            sql.with(&format!(" AND (created, {key}) > (?"), after.created)
+                .with(", ?)", after.name.as_str());
+        }
+        sql.with(&format!(" ORDER BY created, {key} LIMIT ?"), AT_ONCE);
+        let read = |row: &Row| {
+            Ok(OldRow {
+                created: row.time("created")?,
+                name: row.text("name")?,
+            })
+        };
+        self.many(sql, read).await
     }
 
     /// Lanes are identifiers, which begin with the time of their creation: the old ones are a range of the key.
-    async fn old_traces(&self, account: AccountSid, before: Timestamp) -> Result<Vec<String>> {
+    async fn old_traces(&self, account: AccountSid, before: Timestamp) -> Result<Vec<OldRow>> {
         let millis = u64::try_from(before.0 / 1_000).unwrap_or_default();
         let mut found = Vec::new();
         for (prefix, table) in [("CA", "calls"), ("CF", "conferences"), ("SM", "messages")] {
@@ -258,7 +284,13 @@ impl Store {
             .with(" AND r.account = ?", account)
             .with(" AND r.ended < ?", before)
             .with(" ORDER BY t.lane LIMIT ?", AT_ONCE);
-            found.extend(self.many(sql, |row| row.text("name")).await?);
+            let read = |row: &Row| {
+                Ok(OldRow {
+                    created: Timestamp(0),
+                    name: row.text("name")?,
+                })
+            };
+            found.extend(self.many(sql, read).await?);
         }
         Ok(found)
     }

@@ -19,7 +19,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::delivery::{
-    Attempt, CallbackConfig, CallbackStats, Delivery, Output, PAGE, Read, origin,
+    Attempt, CallbackConfig, CallbackStats, Delivery, Drop, Output, PAGE, Read, origin,
 };
 use crate::error::FetchError;
 use crate::fetch::{BodyKind, FetchRequest, Fetched, Fetcher};
@@ -73,7 +73,7 @@ struct Inner {
     stopped: AtomicBool,
 }
 
-impl Drop for Inner {
+impl std::ops::Drop for Inner {
     fn drop(&mut self) {
         self.wake.notify_one();
     }
@@ -239,7 +239,9 @@ async fn watch(inner: Weak<Inner>) {
             return;
         };
         let every = strong.config.replay_every;
+        let dropped = strong.drop_unwanted().await;
         let result = strong.take_replayed().await;
+        let result = dropped.and(result);
         if strong.has_stopped() {
             return;
         }
@@ -253,7 +255,7 @@ async fn watch(inner: Weak<Inner>) {
             }
             Err(error) if !failed => {
                 failed = true;
-                tracing::warn!(%error, "cannot look for callbacks to deliver again");
+                tracing::warn!(%error, "cannot look for callbacks to deliver again or to drop");
             }
             Err(_) => {}
         }
@@ -311,6 +313,19 @@ impl Inner {
         let count = rows.len();
         self.add(self.taken(rows));
         Ok(count)
+    }
+
+    /// Ends the rows that someone wants dropped, except those in progress.
+    async fn drop_unwanted(&self) -> Result<(), OutboxError> {
+        for event in self.store.dropped().await? {
+            let dropped = self.machine().handle_drop(event);
+            match dropped {
+                Drop::OnDisk => self.store.end_dropped(event).await?,
+                Drop::Ends => self.look_up(),
+                Drop::InProgress => {}
+            }
+        }
+        Ok(())
     }
 
     async fn ask(&self, account: AccountSid) {
@@ -490,7 +505,8 @@ mod tests {
                 Attempt::Failed { failure, .. } | Attempt::Ended(Outcome::Dead(failure)) => {
                     failure.reason.contains("`StatusCallbackMethod`")
                 }
-                Attempt::Ended(Outcome::Delivered { .. }) | Attempt::Unsent { .. } => {
+                Attempt::Ended(Outcome::Delivered { .. } | Outcome::Dropped)
+                | Attempt::Unsent { .. } => {
                     panic!("{status} is not a failure")
                 }
             }

@@ -121,10 +121,23 @@ impl Attempt {
         match self {
             Self::Ended(Outcome::Delivered { .. }) => Verdict::Alive,
             Self::Ended(Outcome::Dead(failure)) if failure.status.is_some() => Verdict::Alive,
-            Self::Ended(Outcome::Dead(_)) | Self::Unsent { .. } => Verdict::Unknown,
+            Self::Ended(Outcome::Dead(_) | Outcome::Dropped) | Self::Unsent { .. } => {
+                Verdict::Unknown
+            }
             Self::Failed { asked, .. } => Verdict::Failing { asked: *asked },
         }
     }
+}
+
+/// What becomes of a row that is to be dropped.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Drop {
+    /// Its end is to be stored.
+    Ends,
+    /// It is being sent, or its end is being stored.
+    InProgress,
+    /// It is not in memory, and will not be taken there.
+    OnDisk,
 }
 
 /// An action for the shell.
@@ -518,6 +531,30 @@ impl Delivery {
         self.release(customer);
     }
 
+    /// Someone wants a row dropped. The ones after it in its queue need not wait for it any more. One in progress is
+    /// unaffected: if it fails, it can be dropped then.
+    pub(crate) fn handle_drop(&mut self, event: EventSid) -> Drop {
+        let Some(place) = self.known.get(&event).cloned() else {
+            // A page that is being read may contain it.
+            self.pages.note_end(event);
+            return Drop::OnDisk;
+        };
+        let Some(account) = self.accounts.get_mut(&place.account) else {
+            return Drop::InProgress;
+        };
+        let Some(host) = account.hosts.get_mut(&place.origin) else {
+            return Drop::InProgress;
+        };
+        let Some(row) = host.take_waiting(place.lane, place.key) else {
+            return Drop::InProgress;
+        };
+        account.rows = account.rows.saturating_sub(1);
+        let row = Box::new(row);
+        self.outputs.push_back(Output::End(row, Outcome::Dropped));
+        self.plan(place.account, &place.origin);
+        Drop::Ends
+    }
+
     /// Lets the account of a customer that has waited longest for a slot send, if there is a slot.
     fn release(&mut self, customer: AccountSid) {
         while !self.shares.is_full(customer) {
@@ -541,7 +578,7 @@ impl Delivery {
         self.pages.note_end(event);
         match outcome {
             Outcome::Delivered { .. } => self.counts.delivered += 1,
-            Outcome::Dead(_) => self.counts.dead += 1,
+            Outcome::Dead(_) | Outcome::Dropped => self.counts.dead += 1,
         }
     }
 

@@ -113,6 +113,8 @@ pub enum Outcome {
     },
     /// Given up for this reason.
     Dead(Failure),
+    /// Given up because someone asked for it.
+    Dropped,
 }
 
 /// The outbox could not be read or written.
@@ -168,6 +170,23 @@ pub trait OutboxStore: Send + Sync + 'static {
     /// [`OutboxError`] if it cannot be written.
     async fn claim(&self, events: Vec<EventSid>) -> Result<Vec<bool>, OutboxError>;
 
+    /// Rows of this process that someone wants dropped; not necessarily all at once. Called every second, so it must be cheap.
+    ///
+    /// # Errors
+    /// [`OutboxError`] if they cannot be read.
+    async fn dropped(&self) -> Result<Vec<EventSid>, OutboxError> {
+        Ok(Vec::new())
+    }
+
+    /// Ends such a row that is not in memory.
+    ///
+    /// # Errors
+    /// [`OutboxError`] if it cannot be written.
+    async fn end_dropped(&self, event: EventSid) -> Result<(), OutboxError> {
+        let _ = event;
+        Ok(())
+    }
+
     /// Stores a failed attempt; `row` holds their number and the time of the next one.
     ///
     /// # Errors
@@ -185,12 +204,23 @@ pub trait OutboxStore: Send + Sync + 'static {
 #[derive(Debug, Default)]
 pub struct MemoryOutbox(Mutex<BTreeMap<EventSid, Row>>);
 
+impl MemoryOutbox {
+    /// Requests that a row be dropped.
+    pub fn drop_row(&self, event: EventSid) {
+        if let Some(row) = self.rows().get_mut(&event) {
+            row.unwanted = true;
+        }
+    }
+}
+
 #[derive(Clone, Debug)]
 struct Row {
     pending: PendingCallback,
     outcome: Option<Outcome>,
     /// To be replayed, and not claimed yet.
     free: bool,
+    /// To be dropped.
+    unwanted: bool,
 }
 
 impl Row {
@@ -209,6 +239,7 @@ impl MemoryOutbox {
                 pending,
                 outcome: None,
                 free: false,
+                unwanted: false,
             },
         );
     }
@@ -290,6 +321,15 @@ impl OutboxStore for MemoryOutbox {
             .iter()
             .map(|event| take(event) == Some(true))
             .collect())
+    }
+
+    async fn dropped(&self) -> Result<Vec<EventSid>, OutboxError> {
+        let rows = self.select(|row| row.unwanted && row.is_due());
+        Ok(rows.iter().map(|row| row.callback.event).collect())
+    }
+
+    async fn end_dropped(&self, event: EventSid) -> Result<(), OutboxError> {
+        self.change(event, |row| row.outcome = Some(Outcome::Dropped))
     }
 
     async fn retry(&self, row: &PendingCallback, _: Failure) -> Result<(), OutboxError> {

@@ -1,4 +1,4 @@
-//! `/Accounts/{sid}/Webhooks/Deliveries`: the results of callbacks, and their replay.
+//! `/Accounts/{sid}/Webhooks/Deliveries`: the results of callbacks, their replay, and the end of those that wait.
 
 use model::record::Account;
 use model::{AccountSid, CallSid, EventSid, Lane};
@@ -142,6 +142,8 @@ static DELIVERY: Resource<Delivery> = Resource {
 
 const LIST: &[&str] = &["/Accounts/{account}/Webhooks/Deliveries"];
 const REPLAY_ALL: &[&str] = &["/Accounts/{account}/Webhooks/Deliveries/Replay"];
+const DROP_ALL: &[&str] = &["/Accounts/{account}/Webhooks/Deliveries/Drop"];
+const DROP_ONE: &[&str] = &["/Accounts/{account}/Webhooks/Deliveries/{event}/Drop"];
 const ONE: &[&str] = &["/Accounts/{account}/Webhooks/Deliveries/{event}"];
 const REPLAY_ONE: &[&str] = &["/Accounts/{account}/Webhooks/Deliveries/{event}/Replay"];
 
@@ -159,6 +161,12 @@ pub(crate) static ROUTES: &[Route] = &[
         .params(&[OF_ENDED_STATE, FILTERS, SCOPE])
         .answers(Answers::One(&REPLAY))
         .doc("Redelivers the callbacks that match the filters and are not pending; at least one filter is required."),
+    Route::post(DROP_ALL, |c, a, _| Box::pin(drop_all(c, a)))
+        .within(RESTCOMM)
+        .needs(Action::Modify, TARGET)
+        .params(&[FILTERS, SCOPE])
+        .answers(Answers::One(&DROP))
+        .doc("Drops the pending callbacks that match the filters: they become `dead`, and the next ones of their lanes follow. At least one filter is required."),
     Route::get(ONE, |c, a, event| Box::pin(get(c, a, event)))
         .within(RESTCOMM)
         .needs(Action::Read, TARGET)
@@ -169,6 +177,11 @@ pub(crate) static ROUTES: &[Route] = &[
         .needs(Action::Modify, TARGET)
         .answers(Answers::One(&DELIVERY))
         .doc("Redelivers a callback; a pending one is left unchanged."),
+    Route::post(DROP_ONE, |c, a, event| Box::pin(drop_one(c, a, event)))
+        .within(RESTCOMM)
+        .needs(Action::Modify, TARGET)
+        .answers(Answers::One(&DELIVERY))
+        .doc("Drops a pending callback: within about a second it is `dead`, unless an attempt succeeds before. One that has ended is left unchanged."),
 ];
 
 const OF_STATE: &[Param] = &[param(
@@ -211,6 +224,22 @@ static REPLAY: Resource<i64> = Resource {
     )],
 };
 
+/// How many are dropped.
+static DROP: Resource<i64> = Resource {
+    xml: ["Drop", "Drop"],
+    xml_list: ["Drops", "Drops"],
+    json_list: ["drops", "drops"],
+    xml_envelope: [false, false],
+    fields: &[field(
+        "dropped",
+        "Dropped",
+        Kind::Number,
+        Null::Never,
+        "Number of callbacks that are dropped.",
+        |count, _| Value::Number(*count),
+    )],
+};
+
 pub(super) fn without_user_info(address: &str) -> String {
     let Ok(mut url) = Url::parse(address) else {
         return address.to_owned();
@@ -242,10 +271,23 @@ async fn list(context: &Context<'_>, account: &Account) -> Answer {
 
 /// The filter given by the parameters.
 fn filter(context: &Context<'_>, account: AccountSid) -> Result<DeliveryFilter, Failure> {
+    let state = context
+        .params
+        .parsed("State", "pending, delivered or dead")?;
+    Ok(DeliveryFilter {
+        state,
+        ..filter_of_any_state(context, account)?
+    })
+}
+
+/// The same for a request without a state.
+fn filter_of_any_state(
+    context: &Context<'_>,
+    account: AccountSid,
+) -> Result<DeliveryFilter, Failure> {
     let params = &context.params;
     Ok(DeliveryFilter {
         scope: Some(scope(params, account)?),
-        state: params.parsed("State", "pending, delivered or dead")?,
         call: params.parsed("CallSid", "a call")?,
         lane: params.parsed("Lane", LANE)?,
         created_from: params.moment("StartTime")?,
@@ -277,8 +319,30 @@ async fn replay(context: &Context<'_>, account: &Account, event: &str) -> Answer
     Ok(context.show(&DELIVERY, &found))
 }
 
-async fn replay_all(context: &Context<'_>, account: &Account) -> Answer {
-    let filter = filter(context, account.sid)?;
+async fn drop_one(context: &Context<'_>, account: &Account, event: &str) -> Answer {
+    let found = find(context, account, event).await?;
+    let filter = DeliveryFilter {
+        scope: Some(Scope::Own(account.sid)),
+        event: Some(found.callback.event),
+        ..DeliveryFilter::default()
+    };
+    context.state.store.drop_callbacks(&filter, now()).await?;
+    let found = find(context, account, event).await?;
+    Ok(context.show(&DELIVERY, &found))
+}
+
+async fn drop_all(context: &Context<'_>, account: &Account) -> Answer {
+    let filter = filter_of_any_state(context, account.sid)?;
+    if !is_narrow(&filter) {
+        let reason = "at least one filter is required: CallSid, Lane, StartTime or EndTime";
+        return Err(Failure::parameter("CallSid", reason));
+    }
+    let count = context.state.store.drop_callbacks(&filter, now()).await?;
+    Ok(context.show(&DROP, &count))
+}
+
+/// Whether a filter was given.
+fn is_narrow(filter: &DeliveryFilter) -> bool {
     let chosen = [
         filter.state.is_some(),
         filter.call.is_some(),
@@ -286,7 +350,12 @@ async fn replay_all(context: &Context<'_>, account: &Account) -> Answer {
         filter.created_from.is_some(),
         filter.created_until.is_some(),
     ];
-    if !chosen.contains(&true) {
+    chosen.contains(&true)
+}
+
+async fn replay_all(context: &Context<'_>, account: &Account) -> Answer {
+    let filter = filter(context, account.sid)?;
+    if !is_narrow(&filter) {
         let reason = "at least one filter is required: State, CallSid, Lane, StartTime or EndTime";
         return Err(Failure::parameter("State", reason));
     }

@@ -422,6 +422,7 @@ fn new_message(context: &Context<'_>, account: &Account) -> Result<NewMessage, F
         dialect: Dialect::of(context.dialect.runs),
         answers_keyword: None,
         released: None,
+        chosen: None,
     })
 }
 

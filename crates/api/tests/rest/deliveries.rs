@@ -183,3 +183,44 @@ async fn deliveries_are_wanted_again() {
         assert_eq!(answer.status, status, "{path}");
     }
 }
+
+#[tokio::test]
+async fn waiting_callbacks_are_dropped() {
+    let server = Server::start().await;
+    let who = server.admin();
+    let other = server.account("other", server.admin).await;
+    fill(&server, server.admin, 1).await;
+    fill(&server, other, 11).await;
+    let path = format!("/Accounts/{}/Webhooks/Deliveries", server.admin);
+    for bad in ["", "StartTime=x", "Lane=x"] {
+        let answer = server.post(&who, &format!("{path}/Drop.json"), bad).await;
+        assert_eq!(answer.status, 400, "{bad}: {}", answer.body);
+    }
+    // One that was delivered stays as it is.
+    for (n, expected) in [(1, "delivered"), (5, "pending")] {
+        let one = format!("{path}/{}/Drop.json", event(n));
+        let answer = server.post(&who, &one, "").await;
+        assert_eq!(answer.json()["state"], expected, "{}", answer.body);
+    }
+    // The server that has it in memory ends it; here, there is none.
+    assert_eq!(server.store.dropped_callbacks().await.unwrap(), [event(5)]);
+    let all = "StartTime=2013-01-01";
+    let answer = server.post(&who, &format!("{path}/Drop.json"), all).await;
+    assert_eq!(answer.body, "{\"dropped\":1}\n");
+    let mut marked = server.store.dropped_callbacks().await.unwrap();
+    marked.sort();
+    assert_eq!(marked, [event(5), event(6)], "none of another account");
+    let stranger = (other.to_string(), "token-other".to_owned());
+    let theirs = format!("/Accounts/{other}/Webhooks/Deliveries");
+    let table = [
+        (format!("{path}/Drop.json"), 403),
+        (format!("{path}/{}/Drop.json", event(5)), 403),
+        (format!("{theirs}/{}/Drop.json", event(5)), 404),
+        (format!("{theirs}/{}/Drop.json", event(15)), 200),
+    ];
+    for (path, status) in table {
+        let answer = server.post(&stranger, &path, "StartTime=2013-01-01").await;
+        // The request about one takes no filter.
+        assert_eq!(answer.status, status, "{path}: {}", answer.body);
+    }
+}

@@ -142,6 +142,7 @@ async fn a_message_is_sent_without_a_call() {
         dialect: Dialect::RESTCOMM,
         answers_keyword: None,
         released: None,
+        chosen: None,
     };
     assert_eq!(asked, [new]);
     let alias = path.replace("SMS/", "");

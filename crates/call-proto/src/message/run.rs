@@ -2,7 +2,9 @@
 //!
 //! **Invariant: the document is on record as fetched before any of its verbs runs**, so that a later
 //! process repeats a run only if that had no effect yet. Replies are text messages of their own
-//! (`alone`): the run waits only until each is stored, which keeps them in order. Left to others:
+//! (`alone`): the run waits only until each is stored, which keeps them in order. A document that came with the
+//! message, which passes it on, is on record as read once the one message that it sends is stored; the identifier of
+//! that one is stored with the message, so that a later process which repeats the run sends it once. Left to others:
 //! HTTP, and sending the replies.
 
 use std::collections::VecDeque;
@@ -67,9 +69,15 @@ pub struct TextArrival {
     /// Who meets whom, if the number is a mask.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contact: Option<masking::Contact>,
-    /// The interaction of the two, once it is recorded.
+    /// The interaction of the two: once it is recorded, or before, so that a repeated text is recognized.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interaction: Option<InteractionSid>,
+    /// Identifier of the message that a document sends which came with this one, once this one is recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outgoing: Option<MessageSid>,
+    /// Whether that message is stored, as a later process has found.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_passed_on: bool,
 }
 
 /// The commands of a run, in order.
@@ -97,6 +105,8 @@ pub struct TextRun {
     /// Header fields of the application's last answer, for the messages of its document.
     headers: Headers,
     told: Told,
+    /// The record ends once the first message of the document is stored, or there is none.
+    ends_later: bool,
     cx: Context,
     state: State,
     sent: usize,
@@ -147,14 +157,20 @@ impl TextRun {
             sent: None,
             forwarding: None,
         };
-        let interaction = arrival
-            .contact
-            .clone()
-            .map(|contact| (cx.interaction_sid(), contact));
+        let interaction = arrival.contact.clone().map(|contact| {
+            let known = arrival.interaction;
+            (known.unwrap_or_else(|| cx.interaction_sid()), contact)
+        });
         arrival.interaction = interaction.as_ref().map(|(sid, _)| *sid);
+        let has_text = |text: &str| !text.is_empty();
+        if arrival.document.text.as_deref().is_some_and(has_text) {
+            arrival.outgoing = Some(cx.message_sid());
+        }
         let mut kept = arrival.clone();
-        // A document that came with the message is read in this step: no later process needs it, and it may name a person.
-        kept.document.text = kept.document.text.map(|_| String::new());
+        // A later process makes the document of a text at a mask from the contact: it names a person, and need not be kept.
+        if kept.contact.is_some() {
+            kept.document.text = kept.document.text.map(|_| String::new());
+        }
         cx.fact(Fact::MessageArrived {
             message: Box::new(record.clone()),
             arrival: Box::new(kept),
@@ -165,7 +181,8 @@ impl TextRun {
         Self::start(record, arrival, cx)
     }
 
-    /// Takes over the run of a message from an earlier process, which did not fetch its document.
+    /// Takes over the run of a message from an earlier process, which did not fetch its document, or did not store the
+    /// message that its document sends.
     #[must_use]
     pub fn again(
         settings: &Arc<Settings>,
@@ -187,6 +204,7 @@ impl TextRun {
             verbs: VecDeque::new(),
             headers: Headers::new(),
             told: Told::default(),
+            ends_later: false,
             cx,
             state: State::Over,
             sent: 0,
@@ -222,6 +240,7 @@ impl TextRun {
             dialect: self.arrival.dialect,
             answers_keyword: Some(sid),
             released: None,
+            chosen: None,
         };
         let req = self.cx.req();
         self.flush();
@@ -234,6 +253,10 @@ impl TextRun {
         let document = self.arrival.document.clone();
         if let Some(text) = &document.text {
             self.state = State::Over;
+            if let Some(sid) = self.arrival.outgoing.filter(|_| self.arrival.is_passed_on) {
+                self.passed_on(sid);
+                return self.read();
+            }
             return match text.as_str() {
                 "" => self.read(),
                 text => self.begin_at_once(text),
@@ -338,14 +361,19 @@ impl TextRun {
 
     /// Runs the document with this text, which needs not be fetched.
     fn begin_at_once(&mut self, text: &str) {
-        self.cx.fact(Fact::MessageEnded {
-            message: Box::new(self.record.clone()),
-            tells: None,
-        });
+        self.ends_later = true;
         let who = about(&self.record);
         match rcml::Document::from_message_reply(Some("application/xml"), text) {
-            Ok(document) => {
+            Ok(mut document) => {
                 self.told.tell("", &document, who, &mut self.cx);
+                if self.arrival.contact.is_some() {
+                    for verb in &mut document.verbs {
+                        if let Verb::Sms(sms) = verb {
+                            // A document does without the spaces around a text, and some characters.
+                            sms.text.clone_from(&self.record.body);
+                        }
+                    }
+                }
                 self.verbs = document.verbs.into();
             }
             // The server has written it.
@@ -414,6 +442,24 @@ impl TextRun {
             }
         }
         self.told.tell_left_out(about(&self.record), &mut self.cx);
+        self.end_later();
+    }
+
+    fn end_later(&mut self) {
+        if std::mem::take(&mut self.ends_later) {
+            self.read();
+        }
+    }
+
+    /// The interaction of two participants has its second message.
+    fn passed_on(&mut self, message: MessageSid) {
+        if let Some(interaction) = self.arrival.interaction.take() {
+            self.cx.fact(Fact::InteractionSent {
+                interaction,
+                message,
+                at: self.cx.now,
+            });
+        }
     }
 
     fn skip(&mut self, verb: &Verb) {
@@ -464,6 +510,7 @@ impl TextRun {
             dialect: self.arrival.dialect,
             answers_keyword: None,
             released: None,
+            chosen: self.arrival.outgoing.take(),
         };
         let req = self.cx.req();
         self.flush();
@@ -528,13 +575,8 @@ impl TextRun {
             }
         };
         self.trace(Lane::Fact, Way::Here, "stored", &sid.to_string());
-        if let Some(interaction) = self.arrival.interaction.take() {
-            self.cx.fact(Fact::InteractionSent {
-                interaction,
-                message: sid,
-                at: self.cx.now,
-            });
-        }
+        self.passed_on(sid);
+        self.end_later();
         let Some((url, method)) = action else {
             return self.proceed();
         };

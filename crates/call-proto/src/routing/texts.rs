@@ -266,6 +266,8 @@ impl<'a> Routing<'a> {
             keyword,
             contact,
             interaction: None,
+            outgoing: None,
+            is_passed_on: false,
         });
         Ok(match refusal {
             None => TextDecision::Run(arrival),

@@ -123,6 +123,7 @@ fn new(callback: bool) -> NewMessage {
         dialect: Dialect::TWILIO,
         answers_keyword: None,
         released: None,
+        chosen: None,
     }
 }
 

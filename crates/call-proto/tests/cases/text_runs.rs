@@ -173,6 +173,8 @@ fn arrival(dialect: DialectName) -> TextArrival {
         keyword: None,
         contact: None,
         interaction: None,
+        outgoing: None,
+        is_passed_on: false,
     }
 }
 
@@ -406,8 +408,14 @@ fn a_text_at_a_mask_is_passed_on() {
     let steps = app.run_for(masked(Some(contact.clone())));
     assert_eq!(
         steps,
-        ["arrived", "begun", "read", "+4930>+4917: hi", "linked"]
+        ["arrived", "begun", "+4930>+4917: hi", "linked", "read"]
     );
+    // The other one gets the text as it is, whatever a document would make of it.
+    let spaced = TextArrival {
+        body: "  a\u{1}b \r\n ".to_owned(),
+        ..masked(Some(contact.clone()))
+    };
+    assert_eq!(app.run_for(spaced)[2], "+4930>+4917:   a\u{1}b \r\n ");
     let settings = Arc::new(settings());
     let mut run = TextRun::new(&settings, masked(Some(contact.clone())), 7, Timestamp(0));
     let stored = run
@@ -427,7 +435,7 @@ fn a_text_at_a_mask_is_passed_on() {
     );
     assert_eq!(
         app.run_for(masked(None)),
-        ["arrived", "read", "+4930>+4917: hi"]
+        ["arrived", "+4930>+4917: hi", "read"]
     );
     // A message that is not sent is not linked: the interaction fails.
     let full = App {
@@ -437,6 +445,109 @@ fn a_text_at_a_mask_is_passed_on() {
     let steps = full.run_for(masked(Some(contact)));
     assert_eq!(
         steps,
-        ["arrived", "begun", "read", "+4930>+4917: hi", "30001"]
+        ["arrived", "begun", "+4930>+4917: hi", "30001", "read"]
     );
+}
+
+/// The process dies between the record of a text at a mask, which its sender was told about, and that of the text which passes
+/// it on: the next one passes it on, under the same identifier. If it died after both, the next one only links them.
+#[test]
+fn a_text_at_a_mask_is_passed_on_by_a_later_process() {
+    let settings = Arc::new(settings());
+    let text = "<Response><Sms from=\"+4930\" to=\"+4917\">hi</Sms></Response>";
+    let contact = masking::Contact {
+        account: AccountSid::from_bytes([2; 16]),
+        service: MaskServiceSid::from_bytes([1; 16]),
+        session: MaskSessionSid::from_bytes([1; 16]),
+        from: ParticipantSid::from_bytes([1; 16]),
+        to: ParticipantSid::from_bytes([2; 16]),
+    };
+    for contact in [Some(contact), None] {
+        let masked = TextArrival {
+            document: Document::of_text(text.to_owned(), AccountSid::from_bytes([2; 16])),
+            contact,
+            ..arrival(DialectName::Twilio)
+        };
+        let mut run = TextRun::new(&settings, masked.clone(), 7, Timestamp(0));
+        let commands = run.poll_commands();
+        let [committed, sent] = &commands
+            .iter()
+            .filter(|command| !matches!(command, RunCommand::Trace(_)))
+            .collect::<Vec<_>>()[..]
+        else {
+            panic!("{commands:?}");
+        };
+        let (RunCommand::Commit(facts), RunCommand::Send(_, first)) = (committed, sent) else {
+            panic!("{commands:?}");
+        };
+        let stored = facts.iter().find_map(|fact| match fact {
+            Fact::MessageArrived { message, arrival } => {
+                Some((message, serde_json::to_string(arrival).unwrap()))
+            }
+            _ => None,
+        });
+        let (record, stored) = stored.unwrap();
+        let ends = |fact: &Fact| matches!(fact, Fact::MessageEnded { .. });
+        assert!(!facts.iter().any(ends), "a later process must find it");
+        let is_masked = masked.contact.is_some();
+        let mut again: TextArrival = serde_json::from_str(&stored).unwrap();
+        if is_masked {
+            // The shell makes it again.
+            again.document.text = Some(text.to_owned());
+        }
+        let chosen = again.outgoing.unwrap();
+        assert_eq!(first.chosen, Some(chosen));
+
+        let mut run = TextRun::again(
+            &settings,
+            (**record).clone(),
+            again.clone(),
+            8,
+            Timestamp(9),
+        );
+        let req = run
+            .poll_commands()
+            .into_iter()
+            .find_map(|command| match command {
+                RunCommand::Send(req, new) => {
+                    assert_eq!(
+                        (new.chosen, &new.body, &new.to),
+                        (Some(chosen), &first.body, &first.to)
+                    );
+                    Some(req)
+                }
+                RunCommand::Trace(_) => None,
+                other => panic!("{other:?}"),
+            });
+        run.handle_sent(req.unwrap(), Ok(chosen), Timestamp(10));
+        assert_eq!(settled(&mut run), (is_masked.then_some(chosen), true));
+        let passed_on = TextArrival {
+            is_passed_on: true,
+            ..again
+        };
+        let mut run = TextRun::again(&settings, (**record).clone(), passed_on, 8, Timestamp(9));
+        assert_eq!(settled(&mut run), (is_masked.then_some(chosen), true));
+        assert!(run.is_over());
+    }
+}
+
+/// The message with which the interaction is linked, and whether the record has ended; nothing is sent.
+fn settled(run: &mut TextRun) -> (Option<MessageSid>, bool) {
+    let (mut linked, mut ended) = (None, false);
+    for command in run.poll_commands() {
+        match command {
+            RunCommand::Commit(facts) => {
+                for fact in facts {
+                    match fact {
+                        Fact::InteractionSent { message, .. } => linked = Some(message),
+                        Fact::MessageEnded { .. } => ended = true,
+                        other => panic!("{other:?}"),
+                    }
+                }
+            }
+            RunCommand::Trace(_) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    (linked, ended)
 }

@@ -116,9 +116,11 @@ Examples:
   patchcord webhooks replay EV0123456789abcdef0123456789abcdef
   patchcord webhooks replay --state dead
   patchcord webhooks replay --from 2026-03-01T08:00:00Z --until 2026-03-01T09:30:00Z
+  patchcord webhooks drop EV0123456789abcdef0123456789abcdef
+  patchcord webhooks drop --lane CA0123456789abcdef0123456789abcdef
 
-A running server picks up replays within about a second; if none is running, the next one to start
-does. Each callback keeps its event identifier and its place in the order of its call.";
+A running server picks up replays and drops within about a second; if none is running, the next one to start
+delivers replays. Each callback keeps its event identifier and its place in the order of its call.";
 
 pub(super) const REPLAY: &str = "\
 Examples:

@@ -268,6 +268,8 @@ pub struct IncomingText {
     pub headers: HeaderList,
     /// The text.
     pub body: TextBody,
+    /// Call-ID, CSeq number and tag of From: the same if the request is sent again (RFC 3261 §8.2.2.2).
+    pub request_id: String,
 }
 
 /// The body of a text message.

@@ -53,6 +53,7 @@ impl Core {
             from_domain: self.authenticator.realm(headers).to_owned(),
             headers: custom_headers(headers),
             body: body(headers, &message.body),
+            request_id: request_id(headers),
         };
         arriving.reported = true;
         leg.state = State::Arriving(arriving);
@@ -78,6 +79,15 @@ impl Core {
             leg.state = State::Arriving(arriving);
         }
     }
+}
+
+/// What a request has in common with a repetition of it.
+fn request_id(headers: &Headers) -> String {
+    let from = headers.from().ok();
+    let tag = from.as_ref().and_then(|from| from.tag());
+    let seq = headers.cseq().map_or(0, |cseq| cseq.seq);
+    let call = headers.call_id().unwrap_or_default();
+    format!("{call} {seq} {}", tag.unwrap_or_default())
 }
 
 /// The text in a body.

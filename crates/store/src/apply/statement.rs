@@ -143,7 +143,7 @@ pub(super) fn statement(context: Context, change: &Change) -> Sql {
         Change::Transcription(row) => transcriptions::keep(row),
         Change::Interacted(interaction) => masking::insert_interaction(interaction),
         Change::InteractionSent { sid, message, at } => masking::name_outbound(*sid, *message, *at),
-        Change::EmailQueued(email) => emails::EMAILS.insert_once(emails::args_of(email)),
+        Change::EmailQueued(email) => emails::EMAILS.insert_once(emails::args_of(email, None)),
         Change::EmailEnded { email, attempt, .. } => emails::end(email, *attempt),
         Change::MessageCreated { message, farewell } => {
             rows::MESSAGES.insert_once(rows::message_args(message, farewell.as_deref()))
@@ -159,7 +159,9 @@ pub(super) fn statement(context: Context, change: &Change) -> Sql {
         ),
         Change::MessageEnded { message, .. } => Sql::new(
             "UPDATE messages SET status = $2, updated = $3, ended = $3, sent = $4, \
-             error_code = $5, reason = $6 WHERE sid = $1 AND instance = $7 \
+             error_code = $5, reason = $6, \
+             farewell = CASE WHEN direction = 'inbound' THEN NULL ELSE farewell END \
+             WHERE sid = $1 AND instance = $7 \
              AND (ended IS NULL OR ($8 = 1 AND ended = $3 AND status = $2))",
             args![
                 message.sid,

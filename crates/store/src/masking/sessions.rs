@@ -1,10 +1,10 @@
 //! Sessions and their participants.
 
 use ::masking::{Participant, Service, Session};
-use model::{MaskSessionSid, ParticipantSid, Timestamp};
+use model::{MaskServiceSid, MaskSessionSid, ParticipantSid, Timestamp};
 
 use super::rows::{PARTICIPANTS, SESSIONS, read_participant, read_session, session_args};
-use super::write::{NotJoined, Write, why_not};
+use super::write::{NotJoined, Write, deletions, why_not};
 use crate::admin::Admin;
 use crate::filter::{Rows, Scope, Window};
 use crate::query::Conditions;
@@ -89,9 +89,8 @@ impl Store {
     /// # Errors
     /// As reported by the database.
     pub async fn delete_mask_session(&self, sid: MaskSessionSid) -> Result<()> {
-        self.administer_all(deletions(&[sid]).map(Admin::Execute))
-            .await
-            .map(drop)
+        let delete = Admin::Mask(Box::new(Write::DeleteSession(sid)));
+        self.administer(delete).await.map(drop)
     }
 
     /// Closes sessions whose time is over; returns whether there were any.
@@ -119,14 +118,36 @@ impl Store {
         service: Option<&Service>,
         before: Timestamp,
     ) -> Result<()> {
+        if let Some(service) = service {
+            return self.forget_sessions_of(service.sid, before).await;
+        }
+        let mut last = String::new();
+        while let Some(next) = self.next_service_of_sessions(&last).await? {
+            if self.mask_service(next).await?.is_none() {
+                self.forget_sessions_of(next, before).await?;
+            }
+            last = next.to_string();
+        }
+        Ok(())
+    }
+
+    /// The next service, in the order of the identifiers, that has closed sessions: found by the index alone, however many sessions
+    /// there are.
+    async fn next_service_of_sessions(&self, after: &str) -> Result<Option<MaskServiceSid>> {
+        let sql = Sql::new(
+            "SELECT service FROM mask_sessions WHERE ended IS NOT NULL AND service > $1 \
+             ORDER BY service LIMIT 1",
+            args![after],
+        );
+        self.first(sql, |row| row.word("service")).await
+    }
+
+    async fn forget_sessions_of(&self, service: MaskServiceSid, before: Timestamp) -> Result<()> {
         loop {
             let mut sql = Sql::default();
-            sql.with("SELECT sid FROM mask_sessions WHERE ended < ?", before);
-            match service {
-                Some(service) => sql.with(" AND service = ?", service.sid),
-                None => sql.text(" AND service NOT IN (SELECT sid FROM mask_services)"),
-            };
-            sql.with(" LIMIT ?", ROWS_AT_ONCE / 100);
+            sql.with("SELECT sid FROM mask_sessions WHERE service = ?", service)
+                .with(" AND ended < ?", before)
+                .with(" AND ended IS NOT NULL LIMIT ?", ROWS_AT_ONCE / 100);
             let old: Vec<MaskSessionSid> = self.many(sql, |row| row.word("sid")).await?;
             if old.is_empty() {
                 return Ok(());
@@ -210,22 +231,7 @@ impl Store {
     /// # Errors
     /// As reported by the database.
     pub async fn delete_mask_participant(&self, sid: ParticipantSid) -> Result<()> {
-        let delete = Admin::Execute(PARTICIPANTS.delete(sid));
+        let delete = Admin::Mask(Box::new(Write::DeleteParticipant(sid)));
         self.administer(delete).await.map(drop)
     }
-}
-
-/// The statements that delete sessions with what belongs to them.
-fn deletions(sids: &[MaskSessionSid]) -> [Sql; 3] {
-    let of = |table: &str, column: &str| {
-        let mut sql = Sql::default();
-        sql.text(&format!("DELETE FROM {table} WHERE {column}"))
-            .among(sids);
-        sql
-    };
-    [
-        of("mask_interactions", "session"),
-        of("mask_participants", "session"),
-        of("mask_sessions", "sid"),
-    ]
 }

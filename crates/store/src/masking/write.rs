@@ -1,12 +1,15 @@
 //! Writes that depend on several rows, each in one transaction.
 //!
 //! **Invariant: the mask of a participant is chosen in the transaction that records it**, and only one such transaction runs at a
-//! time, whichever servers they come from. Of sessions whose time is over, the masks are free.
+//! time, whichever servers they come from. Of sessions whose time is over, the masks are free. The same transactions keep count of
+//! how many participants have each mask (`mask_numbers.in_use`), so that none of them reads all participants of a pool.
+
+use std::collections::BTreeMap;
 
 use ::masking::{
     Candidate, NoMask, Participant, Service, Session, Settings, Status, choose, reason,
 };
-use model::{AccountSid, MaskServiceSid, MaskSessionSid, NumberSid, Timestamp};
+use model::{AccountSid, MaskServiceSid, MaskSessionSid, NumberSid, ParticipantSid, Timestamp};
 
 use super::rows::{
     PARTICIPANTS, SESSIONS, participant_args, read_number, read_participant, read_session,
@@ -41,6 +44,9 @@ pub enum NotJoined {
     Contended,
 }
 
+/// How many sessions are named in one statement.
+const SESSIONS_AT_ONCE: usize = 500;
+
 /// One such write.
 pub(crate) enum Write {
     InsertNumber(AccountSid, Sql),
@@ -58,6 +64,9 @@ pub(crate) enum Write {
     CloseExpired {
         at: Timestamp,
     },
+    /// Deletes a session with its participants and interactions.
+    DeleteSession(MaskSessionSid),
+    DeleteParticipant(ParticipantSid),
     /// Adds a participant with a mask.
     Join {
         settings: Settings,
@@ -71,7 +80,11 @@ impl Write {
     pub(crate) const fn changes_pools(&self) -> bool {
         match self {
             Self::InsertNumber(..) | Self::DeleteNumber { .. } | Self::DeleteService { .. } => true,
-            Self::UpdateSession(..) | Self::CloseExpired { .. } | Self::Join { .. } => false,
+            Self::UpdateSession(..)
+            | Self::CloseExpired { .. }
+            | Self::DeleteSession(_)
+            | Self::DeleteParticipant(_)
+            | Self::Join { .. } => false,
         }
     }
 
@@ -83,7 +96,9 @@ impl Write {
             Self::DeleteNumber { .. }
             | Self::DeleteService { .. }
             | Self::UpdateSession(..)
-            | Self::CloseExpired { .. } => None,
+            | Self::CloseExpired { .. }
+            | Self::DeleteSession(_)
+            | Self::DeleteParticipant(_) => None,
         }
     }
 }
@@ -126,13 +141,27 @@ pub(crate) async fn apply(
             let sql = SESSIONS.update_unchanged(session_args(session), *read, repeated);
             let is_changed = db.execute(sql).await? > 0;
             if is_changed && session.status == Status::Closed {
-                free_masks(db).await?;
+                free_masks(db, &[session.sid]).await?;
             }
             Ok(is_changed)
         }
         Write::CloseExpired { at } => {
             let closed = close(db, Over::Expired, *at).await?;
             Ok(closed || repeated)
+        }
+        Write::DeleteSession(sid) => {
+            free_masks(db, &[*sid]).await?;
+            for sql in deletions(&[*sid]) {
+                db.execute(sql).await?;
+            }
+            Ok(true)
+        }
+        Write::DeleteParticipant(sid) => {
+            let sql = "UPDATE mask_participants SET pair = NULL \
+                       WHERE sid = $1 AND pair IS NOT NULL RETURNING mask";
+            let freed = db.all(&Sql::new(sql, args![*sid])).await?;
+            count_down(db, &freed).await?;
+            Ok(db.execute(PARTICIPANTS.delete(*sid)).await? > 0 || repeated)
         }
         Write::Join {
             settings,
@@ -194,18 +223,61 @@ async fn close(
         Over::Service(sid) => sql.with("service = ?", sid),
         Over::Account(sid) => sql.text("account").with(TREE, sid),
     };
-    let closed = db.execute(sql).await? > 0;
-    if closed {
-        free_masks(db).await?;
+    sql.text(" RETURNING sid");
+    let closed = db.all(&sql).await?;
+    let closed: Vec<MaskSessionSid> = read_all(&closed, |row| row.word("sid"))?;
+    for some in closed.chunks(SESSIONS_AT_ONCE) {
+        free_masks(db, some).await?;
     }
-    Ok(closed)
+    Ok(!closed.is_empty())
 }
 
-/// The participants of closed sessions have no pair any more.
-async fn free_masks(db: &mut Connection) -> std::result::Result<(), Failure> {
-    let text = "UPDATE mask_participants SET pair = NULL WHERE pair IS NOT NULL AND session IN \
-                (SELECT sid FROM mask_sessions WHERE status = 'closed' AND sid = mask_participants.session)";
-    db.execute(Sql::new(text, Vec::new())).await.map(drop)
+/// The participants of these sessions, which are over, have no pair any more.
+async fn free_masks(
+    db: &mut Connection,
+    sessions: &[MaskSessionSid],
+) -> std::result::Result<(), Failure> {
+    let freed = db.all(&freeing(sessions)).await?;
+    count_down(db, &freed).await
+}
+
+fn freeing(sessions: &[MaskSessionSid]) -> Sql {
+    let mut sql = Sql::default();
+    sql.text("UPDATE mask_participants SET pair = NULL WHERE session")
+        .among(sessions)
+        .text(" AND pair IS NOT NULL RETURNING mask");
+    sql
+}
+
+/// Masks that so many participants no longer have, one row each.
+async fn count_down(db: &mut Connection, freed: &[Row]) -> std::result::Result<(), Failure> {
+    let mut masks: BTreeMap<NumberSid, i64> = BTreeMap::new();
+    for mask in read_all(freed, |row| row.word("mask"))? {
+        *masks.entry(mask).or_default() += 1;
+    }
+    for (mask, count) in masks {
+        let sql = Sql::new(
+            "UPDATE mask_numbers SET in_use = in_use - $2 WHERE sid = $1",
+            args![mask, count],
+        );
+        db.execute(sql).await?;
+    }
+    Ok(())
+}
+
+/// The statements that delete sessions with what belongs to them.
+pub(super) fn deletions(sids: &[MaskSessionSid]) -> [Sql; 3] {
+    let of = |table: &str, column: &str| {
+        let mut sql = Sql::default();
+        sql.text(&format!("DELETE FROM {table} WHERE {column}"))
+            .among(sids);
+        sql
+    };
+    [
+        of("mask_interactions", "session"),
+        of("mask_participants", "session"),
+        of("mask_sessions", "sid"),
+    ]
 }
 
 async fn join(
@@ -245,6 +317,11 @@ async fn join(
     }
     db.execute(PARTICIPANTS.insert(participant_args(&joined)))
         .await?;
+    let count = Sql::new(
+        "UPDATE mask_numbers SET in_use = in_use + 1 WHERE sid = $1",
+        args![joined.mask],
+    );
+    db.execute(count).await?;
     Ok(true)
 }
 
@@ -320,8 +397,7 @@ fn participants_of(session: MaskSessionSid) -> Sql {
 fn candidates(participant: &Participant) -> Sql {
     Sql::new(
         "SELECT m.sid, m.account, m.service, m.phone_number, m.is_reserved, m.created, m.updated, \
-         (SELECT COUNT(*) FROM mask_participants p WHERE p.mask = m.sid AND p.pair IS NOT NULL) AS in_use, \
-         (SELECT COUNT(*) FROM mask_participants p \
+         m.in_use, (SELECT COUNT(*) FROM mask_participants p \
          WHERE p.pair = m.sid || ' ' || CAST($2 AS TEXT)) AS taken, \
          (SELECT MAX(p.created) FROM mask_participants p \
          WHERE p.phone_number = $2 AND p.mask = m.sid) AS last_had \
@@ -348,7 +424,10 @@ fn read_first<T>(
     rows.first().map(read).transpose().map_err(unreadable)
 }
 
-fn read_all<T>(rows: &[Row], read: fn(&Row) -> Result<T>) -> std::result::Result<Vec<T>, Failure> {
+fn read_all<T>(
+    rows: &[Row],
+    read: impl Fn(&Row) -> Result<T>,
+) -> std::result::Result<Vec<T>, Failure> {
     rows.iter()
         .map(read)
         .collect::<Result<_>>()
@@ -357,4 +436,60 @@ fn read_all<T>(rows: &[Row], read: fn(&Row) -> Result<T>) -> std::result::Result
 
 fn unreadable(error: StoreError) -> Failure {
     Failure::Unreadable(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use model::{AccountSid, ParticipantSid};
+
+    use super::*;
+
+    fn participant() -> Participant {
+        Participant {
+            sid: ParticipantSid::from_bytes([1; 16]),
+            account: AccountSid::from_bytes([1; 16]),
+            service: MaskServiceSid::from_bytes([1; 16]),
+            session: MaskSessionSid::from_bytes([1; 16]),
+            number: "+4917000000001".to_owned(),
+            name: String::new(),
+            mask: NumberSid::from_bytes([1; 16]),
+            mask_number: String::new(),
+            pin: String::new(),
+            created: Timestamp(0),
+            updated: Timestamp(0),
+        }
+    }
+
+    /// Neither adding a participant nor closing sessions reads more than the rows that they are about.
+    #[tokio::test]
+    async fn participants_are_found_by_their_pair_or_session() {
+        let dir = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", dir.path().join("p.db").display());
+        let mut opened = crate::connect::open(&url).await.unwrap();
+        let (db, dialect) = (&mut opened.connection, opened.dialect);
+        crate::migrate::migrate(db, dialect, Timestamp(0))
+            .await
+            .unwrap();
+        let sessions = [1, 2].map(|n| MaskSessionSid::from_bytes([n; 16]));
+        let table = [
+            (
+                candidates(&participant()),
+                &["(pair=?)", "(phone_number=? AND mask=?)"][..],
+            ),
+            (freeing(&sessions), &["(session=?)"]),
+        ];
+        for (sql, expected) in table {
+            let steps = db
+                .all(&sql.inside("EXPLAIN QUERY PLAN ", ""))
+                .await
+                .unwrap();
+            let steps = read_all(&steps, |row| row.text("detail")).unwrap();
+            let about = |step: &&String| step.contains("mask_participants") || step.contains(" p ");
+            let found: Vec<&String> = steps.iter().filter(about).collect();
+            assert_eq!(found.len(), expected.len(), "{steps:#?}");
+            for (step, by) in found.iter().zip(expected) {
+                assert!(step.ends_with(by), "{steps:#?}");
+            }
+        }
+    }
 }

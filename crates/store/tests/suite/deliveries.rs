@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use model::record::{Callback, Notification};
 use model::{AccountStatus, NotificationSid, Timestamp, error};
 use store::{
-    Change, DeliveryFilter, DeliveryState, Inspect, NotificationFilter, Place, RowKey, Scope,
-    StoreError, Window,
+    Change, DROPPED, DeliveryFilter, DeliveryState, Inspect, NotificationFilter, Place, RowKey,
+    Scope, StoreError, Window,
 };
 
 use super::values::*;
@@ -212,6 +212,75 @@ pub(crate) async fn callbacks_are_listed_and_delivered_again(db: &Database) {
     assert_eq!(waiting.len(), 10);
     let replayed = inspect.delivery(event(8)).await.unwrap().unwrap();
     assert_eq!(replayed.state, DeliveryState::Pending);
+}
+
+/// Callbacks that a server has are marked for it; others end at once. One that was dropped can be delivered again.
+pub(crate) async fn waiting_callbacks_are_dropped(db: &Database) {
+    let store = db.open().await;
+    let organization = organization(&store, 1, "one.example").await;
+    insert_account(&store, 1, None, organization).await;
+    let at = now();
+    let queued: Vec<_> = (1..=4)
+        .map(|sequence| Callback {
+            created: at,
+            ..callback(call_sid(1), sequence)
+        })
+        .collect();
+    let event = |n: usize| queued[n].event;
+    let mut changes: Vec<_> = queued
+        .iter()
+        .map(|made| Change::CallbackQueued(Box::new(made.clone())))
+        .collect();
+    changes.push(Change::CallbackDone {
+        event: event(0),
+        attempts: 1,
+        status: Some(200),
+        dead: None,
+        at,
+        given_up: None,
+    });
+    commit(&store, changes).await;
+    // One is to be delivered again, and no server has claimed it.
+    raw::run(
+        &db.url,
+        &format!("UPDATE outbox SET owner = '' WHERE event = '{}'", event(1)),
+    )
+    .await;
+    let one = |n: usize| DeliveryFilter {
+        scope: Some(Scope::Own(account_sid(1))),
+        event: Some(event(n)),
+        ..DeliveryFilter::default()
+    };
+    let state = async |n: usize| store.delivery(event(n)).await.unwrap().unwrap();
+    for (n, count) in [(0, 0), (1, 1), (1, 0), (2, 1), (2, 0)] {
+        assert_eq!(
+            store.drop_callbacks(&one(n), at).await.unwrap(),
+            count,
+            "{n}"
+        );
+    }
+    assert_eq!(state(0).await.state, DeliveryState::Delivered);
+    let ended = state(1).await;
+    let shown = (ended.state, ended.error.as_deref(), ended.ended);
+    assert_eq!(shown, (DeliveryState::Dead, Some(DROPPED), Some(at)));
+    assert_eq!(state(2).await.state, DeliveryState::Pending);
+    assert_eq!(store.dropped_callbacks().await.unwrap(), [event(2)]);
+    store.end_dropped_callback(event(2), at).await.unwrap();
+    store.end_dropped_callback(event(3), at).await.unwrap();
+    assert_eq!(state(2).await.state, DeliveryState::Dead);
+    assert_eq!(state(3).await.state, DeliveryState::Pending, "not marked");
+    assert!(store.dropped_callbacks().await.unwrap().is_empty());
+    assert_eq!(store.replay(&one(2), at).await.unwrap(), 1);
+    let claim = Change::CallbackClaimed { event: event(2) };
+    commit(&store, vec![claim]).await;
+    assert!(store.dropped_callbacks().await.unwrap().is_empty());
+    let inspect = Inspect::open(&db.url).await.unwrap();
+    let all = DeliveryFilter {
+        lane: Some(call_sid(1).into()),
+        ..DeliveryFilter::default()
+    };
+    assert_eq!(inspect.drop_callbacks(&all, at).await.unwrap(), 2);
+    assert_eq!(inspect.drop_callbacks(&all, at).await.unwrap(), 0);
 }
 
 pub(crate) async fn more_rows_than_a_transaction_may_change_are_changed_in_several(db: &Database) {

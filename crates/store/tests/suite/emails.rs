@@ -10,8 +10,8 @@ use store::{
 };
 use testkit::records;
 
-use super::Database;
 use super::values::*;
+use super::{Database, raw};
 
 const LEASE: Duration = Duration::from_secs(600);
 
@@ -190,4 +190,88 @@ pub(crate) async fn a_failed_email_is_reported_once(db: &Database) {
         ..EmailFilter::of(Scope::Own(account_sid(1)))
     };
     assert_eq!(store.emails(&filter).await.unwrap().items, [failed.email]);
+}
+
+/// What its record must not show is in the database only sealed, and not at all once it has ended.
+pub(crate) async fn a_secret_of_an_email_is_sealed_until_it_is_sent(db: &Database) {
+    let store = db.open().await;
+    let organization = organization(&store, 1, "one.example").await;
+    insert_account(&store, 1, None, organization).await;
+    let secret = Email {
+        body: "Your code is 73519.".to_owned(),
+        recorded_as: Some("Your code is [code removed].".to_owned()),
+        ..email(1, seconds(0))
+    };
+    let shown = Email {
+        body: "Your code is [code removed].".to_owned(),
+        recorded_as: None,
+        ..secret.clone()
+    };
+    store.insert_email(&secret).await.unwrap();
+    // One that an earlier version stored.
+    let before = Email {
+        sid: EmailSid::from_bytes(bytes(2)),
+        ..shown.clone()
+    };
+    store.insert_email(&before).await.unwrap();
+    let old = format!(
+        "UPDATE emails SET body = 'Your code is 73519.', \
+         recorded_as = 'Your code is [code removed].' WHERE sid = '{}'",
+        before.sid
+    );
+    raw::run(&db.url, &old).await;
+    let stored = || async {
+        let text = "SELECT body, recorded_as, CASE WHEN unsent IS NULL THEN 'gone' ELSE 'sealed' END \
+                    FROM emails ORDER BY sid";
+        let rows = raw::rows(&db.url, text).await;
+        rows.into_iter()
+            .map(|row| {
+                row.into_iter()
+                    .map(Option::unwrap_or_default)
+                    .collect::<Vec<_>>()
+            })
+            .collect::<Vec<_>>()
+    };
+    let removed = "Your code is [code removed].";
+    assert_eq!(
+        stored().await,
+        [
+            [removed, "", "sealed"],
+            ["Your code is 73519.", removed, "gone"]
+        ]
+    );
+    let sealed = if db.url.starts_with("sqlite:") {
+        "SELECT hex(unsent) FROM emails WHERE unsent IS NOT NULL"
+    } else {
+        "SELECT upper(encode(unsent, 'hex')) FROM emails WHERE unsent IS NOT NULL"
+    };
+    let sealed = raw::rows(&db.url, sealed).await[0][0].clone().unwrap();
+    assert!(!sealed.contains("3733353139"), "the digits of the code");
+    assert_eq!(store.email(secret.sid).await.unwrap(), Some(shown.clone()));
+    drop(store);
+
+    let store = db.open().await; // The server was started again.
+    let found = claimed(&store, 1, 0).await;
+    let mails: Vec<&Email> = found.iter().map(|claimed| &claimed.email).collect();
+    let old = Email {
+        sid: before.sid,
+        ..secret.clone()
+    };
+    assert_eq!(mails, [&secret, &old]);
+    store.retry_email(&found[0], seconds(40)).await.unwrap();
+    assert_eq!(claimed(&store, 1, 40).await[0].email.body, secret.body);
+    for sid in [secret.sid, before.sid] {
+        let attempt = i64::from(sid == secret.sid) + 1;
+        let ended = ClaimedEmail {
+            email: Email {
+                sid,
+                status: EmailStatus::Sent,
+                ..secret.clone()
+            },
+            attempt,
+        };
+        assert!(store.end_email(&ended, None).await.unwrap());
+        assert_eq!(store.email(sid).await.unwrap().unwrap().body, removed);
+    }
+    assert_eq!(stored().await, [[removed, "", "gone"]; 2]);
 }

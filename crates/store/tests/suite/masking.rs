@@ -14,8 +14,8 @@ use model::{
 use store::{Change, NotJoined, Store};
 use testkit::random::Random;
 
-use super::Database;
 use super::values::*;
+use super::{Database, raw};
 
 const POOL: usize = 5;
 const TTL_S: i64 = 600;
@@ -343,6 +343,9 @@ pub(crate) async fn a_mask_never_has_two_meanings(db: &Database) {
         if round % 3 == 2 {
             world.end().await;
         }
+        if round % 10 == 0 {
+            in_use_is_right(db).await;
+        }
     }
     let World {
         reached,
@@ -353,6 +356,42 @@ pub(crate) async fn a_mask_never_has_two_meanings(db: &Database) {
     } = world;
     let counts = [reached, refused, exhausted, expired];
     assert!(counts.iter().all(|count| *count > least), "{counts:?}");
+}
+
+/// How often each mask is in use is counted as participants come and go.
+async fn in_use_is_right(db: &Database) {
+    let wrong = "SELECT n.phone_number FROM mask_numbers n WHERE n.in_use <> \
+                 (SELECT COUNT(*) FROM mask_participants p WHERE p.mask = n.sid AND p.pair IS NOT NULL)";
+    let wrong = raw::rows(&db.url, wrong).await;
+    assert!(wrong.is_empty(), "{wrong:?}");
+}
+
+/// A participant or session that is deleted while it is open gives its masks back.
+pub(crate) async fn masks_of_what_is_deleted_are_free(db: &Database) {
+    let store = db.open().await;
+    let service = service(&store, Settings::default()).await;
+    let (first, second) = (session(&service, 1, start()), session(&service, 2, start()));
+    let uses = || async {
+        let text = "SELECT SUM(in_use) FROM mask_numbers";
+        in_use_is_right(db).await;
+        raw::rows(&db.url, text).await[0][0].clone().unwrap()
+    };
+    for (n, session) in [(10, &first), (20, &second)] {
+        store.insert_mask_session(session).await.unwrap();
+        for who in [1, 2] {
+            let place = (n + who as u32, who, start());
+            join(&store, &service, session, place).await.unwrap();
+        }
+    }
+    assert_eq!(uses().await, "4");
+    let one = ParticipantSid::from_bytes(bytes(11));
+    store.delete_mask_participant(one).await.unwrap();
+    store.delete_mask_participant(one).await.unwrap();
+    assert_eq!(uses().await, "3");
+    store.delete_mask_session(second.sid).await.unwrap();
+    assert_eq!(uses().await, "1");
+    let left = store.mask_participants(second.sid).await.unwrap();
+    assert!(left.is_empty(), "{left:?}");
 }
 
 /// An interaction ends with what became of its messages, once; without one to the other party, after a time.

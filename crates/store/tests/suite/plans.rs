@@ -6,8 +6,8 @@ use model::day::Day;
 use model::{AccountSid, CallSid, ConferenceSid, Lane, QueueSid, RecordingSid, Timestamp};
 use store::{
     AccountFilter, CallFilter, CallerIdFilter, ConferenceFilter, DeliveryFilter, DeliveryState,
-    EmailFilter, MessageFilter, NotificationFilter, NumberFilter, ParticipantFilter, Place,
-    RecordingFilter, Scope, Store, TranscriptionFilter, UsageTriggerFilter, VoicemailFilter,
+    EmailFilter, Kept, MessageFilter, NotificationFilter, NumberFilter, OldRow, ParticipantFilter,
+    Place, RecordingFilter, Scope, Store, TranscriptionFilter, UsageTriggerFilter, VoicemailFilter,
     Window,
 };
 use testkit::statements::Statements;
@@ -63,6 +63,113 @@ pub(crate) async fn every_list_is_read_by_an_index(db: &Database) {
     check(db, &statements, Rows::OfOne).await;
     other_lists(&store).await;
     check(db, &statements, Rows::Sorted).await;
+}
+
+/// What a server looks for again and again, and what is deleted in time, is found by an index of just that.
+pub(crate) async fn what_is_due_is_found_by_index(db: &Database) {
+    let store = db.open().await;
+    let organization = organization(&store, 1, "one.example").await;
+    insert_account(&store, 1, None, organization).await;
+    let service = masking::Service {
+        sid: model::MaskServiceSid::from_bytes(bytes(1)),
+        account: account_sid(1),
+        name: "rides".to_owned(),
+        settings: masking::Settings::default(),
+        created: Timestamp(1),
+        updated: Timestamp(1),
+    };
+    let at = Timestamp(9);
+    let statements = Statements::collect();
+    store
+        .forget_mask_sessions(Some(&service), at)
+        .await
+        .unwrap();
+    store.forget_mask_sessions(None, at).await.unwrap();
+    store.due_messages(at, 10).await.unwrap();
+    store.dropped_callbacks().await.unwrap();
+    let last = OldRow {
+        created: Timestamp(1),
+        name: String::new(),
+    };
+    let account = account_sid(1);
+    for after in [None, Some(&last)] {
+        store
+            .older_than(Kept::Recordings, account, at, after)
+            .await
+            .unwrap();
+    }
+    let read = statements.take();
+    let indexes = [
+        "mask_sessions_old",
+        "mask_sessions_old",
+        "messages_scheduled",
+        "outbox_dropped",
+        "recordings_kept",
+        "recordings_kept",
+    ];
+    assert_eq!(read.len(), indexes.len(), "{read:#?}");
+    for (statement, index) in read.iter().zip(indexes) {
+        assert!(!statement.contains("OFFSET"), "{statement}");
+        let steps = raw::plan(&db.url, statement).await;
+        let is_used = steps.iter().any(|step| step.contains(index));
+        // The choice of PostgreSQL depends on what is in the tables.
+        let is_free = !db.url.starts_with("sqlite:");
+        assert!(is_used || is_free, "{statement}\n{steps:#?}");
+    }
+}
+
+/// A filter that matches every row of its index, though it looks as if it matched few: the rows are read in the order of the
+/// index, and only as many as are needed.
+pub(crate) async fn a_filter_that_matches_all_does_not_sort_them(db: &Database) {
+    let store = db.open().await;
+    let organization = organization(&store, 1, "one.example").await;
+    insert_account(&store, 1, None, organization).await;
+    let account = account_sid(1);
+    let sid = match db.url.starts_with("sqlite:") {
+        true => "printf('CA%032x', i)",
+        false => "'CA' || lpad(to_hex(i), 32, '0')",
+    };
+    let fill = format!(
+        "WITH RECURSIVE n(i) AS (SELECT CAST(1 AS BIGINT) UNION ALL SELECT i + 1 FROM n WHERE i < 30000) \
+         INSERT INTO calls (sid, instance, account, to_user, from_user, status, direction, created, updated, muted) \
+         SELECT {sid}, 'ID00000000000000000000000000000001', '{account}', 'bob', '+12025550100', 'completed', 'inbound', i, i, 0 FROM n; ANALYZE"
+    );
+    raw::run(&db.url, &fill).await;
+    let filter = CallFilter {
+        from: Some("12025550100".to_owned()),
+        window: Window::at(15_000, 50),
+        ..CallFilter::of(Scope::Own(account))
+    };
+    let statements = Statements::collect();
+    let found = store.calls(&filter).await.unwrap();
+    assert_eq!((found.total, found.items.len()), (30_000, 50));
+    let read = statements.take();
+    let in_order =
+        |text: &&String| text.contains("LIKE") && text.contains(" ORDER BY created DESC");
+    let in_order: Vec<_> = read.iter().filter(in_order).collect();
+    let [page] = in_order[..] else {
+        panic!("{read:#?}");
+    };
+    // Its positions are read beside, in steps.
+    let (_, from) = page.split_once(" FROM ").unwrap();
+    let step = format!("SELECT created, sid FROM {from}");
+    let account = format!("'{account}'");
+    let arguments = [
+        &account,
+        "'0100'",
+        "'%12025550100'",
+        "20000",
+        "''",
+        "50",
+        "1000",
+    ];
+    for statement in [page, &step] {
+        let steps = raw::chosen_plan(&db.url, statement, &arguments).await;
+        let sorts = |step: &String| step.contains("Sort") || step.contains("TEMP B-TREE");
+        assert!(!steps.iter().any(sorts), "{statement}\n{steps:#?}");
+        let by_index = |step: &String| step.contains("calls_by_from");
+        assert!(steps.iter().any(by_index), "{statement}\n{steps:#?}");
+    }
 }
 
 /// Lists of several accounts, whose rows need not be sorted.

@@ -67,6 +67,19 @@ pub(crate) async fn plan(url: &str, statement: &str) -> Vec<String> {
     steps
 }
 
+/// The same with these arguments, and as PostgreSQL itself chooses.
+pub(crate) async fn chosen_plan(url: &str, statement: &str, arguments: &[&str]) -> Vec<String> {
+    if url.starts_with("sqlite:") {
+        return plan(url, statement).await;
+    }
+    let numbered = arguments.iter().enumerate().rev();
+    let text = numbered.fold(statement.to_owned(), |text, (at, argument)| {
+        text.replace(&format!("${}", at + 1), argument)
+    });
+    let found = rows(url, &format!("EXPLAIN (COSTS OFF) {text}")).await;
+    found.into_iter().filter_map(|row| row[0].clone()).collect()
+}
+
 async fn server_plan(url: &str, statement: &str) -> Vec<String> {
     let client = server(url).await;
     let arguments = client.prepare(statement).await.unwrap().params().len();

@@ -132,6 +132,22 @@ impl Host {
         }
     }
 
+    /// Takes a row out of its queue, unless it is in progress.
+    pub(super) fn take_waiting(
+        &mut self,
+        lane: Lane,
+        key: (i64, EventSid),
+    ) -> Option<PendingCallback> {
+        let queue = self.queues.get_mut(&lane)?;
+        if queue.rows.get(&key)?.stage != Stage::Waiting {
+            return None;
+        }
+        let row = queue.rows.remove(&key)?;
+        self.rows = self.rows.saturating_sub(1);
+        self.settle(lane);
+        Some(row.pending)
+    }
+
     /// Gives up the rows that are too old to wait for an unresponsive host.
     pub(super) fn expire(&mut self, now: Timestamp, max_age: Duration) -> Vec<Output> {
         let mut ended = Vec::new();

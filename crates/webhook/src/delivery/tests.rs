@@ -1,5 +1,6 @@
 //! The machine against simulated applications in virtual time.
 
+mod dropped;
 mod probes;
 
 use std::ops::Bound;
@@ -371,6 +372,7 @@ fn every_row_of_random_applications_ends_once_and_in_order() {
             let expected = match outcome {
                 Outcome::Delivered { .. } => true,
                 Outcome::Dead(failure) => refused(failure),
+                Outcome::Dropped => false,
             };
             assert!(expected, "seed {seed}: {outcome:?}");
         }

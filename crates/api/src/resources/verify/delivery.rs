@@ -201,6 +201,7 @@ impl Sending {
             dialect: Dialect::TWILIO,
             answers_keyword: None,
             released: None,
+            chosen: None,
         };
         let sent = state.messages.send_and_watch(new).await;
         let (_, outcome) = sent.map_err(crate::resources::messages::not_sent)?;
