@@ -24,3 +24,4 @@ mod shared;
 mod smpp;
 mod soak;
 mod webhooks;
+mod written;
