@@ -146,6 +146,7 @@ macro_rules! for_each_case {
             old_verifications_are_forgotten,
             a_mask_never_has_two_meanings,
             an_interaction_ends_once,
+            interactions_at_the_same_moment_are_no_more_than_the_limit,
             old_sessions_are_forgotten,
         }
     };
