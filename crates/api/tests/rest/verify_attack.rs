@@ -170,9 +170,9 @@ async fn guesses_never_exceed_the_limit() {
     while let Some(done) = tasks.join_next().await {
         done.unwrap();
     }
-    let compared = attack.compared.lock().unwrap();
-    let answers = attack.answers.lock().unwrap();
-    for (sid, count) in compared.iter() {
+    let compared = attack.compared.lock().unwrap().clone();
+    let answers = attack.answers.lock().unwrap().clone();
+    for (sid, count) in &compared {
         assert_eq!(*count, MAX_CHECKS, "{sid} compared as many");
     }
     // No recipient was sent more codes than allowed: all of them if the application cancels, otherwise the first.
@@ -192,9 +192,7 @@ async fn guesses_never_exceed_the_limit() {
         compared.len(),
     );
     // On record, too: none is approved, and none has a guess left.
-    let sids: Vec<String> = compared.keys().cloned().collect();
-    drop((compared, answers));
-    for sid in sids {
+    for sid in compared.keys() {
         let path = format!("{}/Verifications/{sid}", attack.service);
         let one = shown(&attack.server.get(&attack.server.admin(), &path).await);
         let is_over = one["status"] == "canceled" || one["status"] == "max_attempts_reached";
