@@ -111,6 +111,10 @@ attack seconds="20":
     cargo build --locked --quiet --release --package patchcord
     PATCHCORD_BIN={{ CARGO_TARGET_DIR }}/release/patchcord PATCHCORD_ATTACK_SECONDS={{ seconds }} cargo nextest run --locked {{ with-server }} --profile long --run-ignored all -E 'package(e2e) & test(/^attack::/)'
 
+# guess codes and pump texts through the API; no more guesses are compared, and no more codes sent, than the limits allow
+guess count="100000":
+    PATCHCORD_GUESSES={{ count }} cargo nextest run --locked --package api --profile long --success-output immediate -E 'test(/^verify_attack::/)'
+
 # thousands of generated requests; every answer must agree with the OpenAPI documents
 schemathesis: build-server
     cargo nextest run --locked {{ with-server }} --profile long --run-ignored only -E 'package(e2e) & test(/^schema::/)'

@@ -455,7 +455,7 @@ impl<'a> Routing<'a> {
             return Ok(Verdict::Challenge(Challenged::Stranger));
         }
         if let Some(found) = self.masked(by, number)? {
-            return Ok(masks::call(number, found));
+            return masks::call(self.rows, number, found);
         }
         if !has_application(&number.voice) {
             let name = &number.phone_number;

@@ -66,6 +66,10 @@ async fn fetch(shared: &Shared, want: Want, rows: &mut Rows) -> Result<(), Store
             }
             rows.add_mask(number, found);
         }
+        Want::Turn { session, limit } => {
+            let is_allowed = store.take_mask_turn(session, limit, crate::now()).await?;
+            rows.add_turn(session, is_allowed);
+        }
         Want::Application(sid) => {
             let application = store.application(sid).await?;
             rows.add_application(sid, application);

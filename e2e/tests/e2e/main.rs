@@ -25,3 +25,4 @@ mod smpp;
 mod soak;
 mod waiting;
 mod webhooks;
+mod written;

@@ -371,6 +371,70 @@ fn say(scene: &mut Scene, (sender, other): (&str, &str), mask: &str) -> anyhow::
     Ok(shown)
 }
 
+/// Calls and texts that arrive together, before any of them is on record.
+#[test]
+fn a_session_has_no_more_interactions_than_allowed_however_many_arrive_at_once()
+-> anyhow::Result<()> {
+    let mut scene = Scene::new()?;
+    let service = scene.session.split("/Sessions").next().unwrap_or_default();
+    let form = e2e::http::form(&[("MaxInteractions", "3")]);
+    let rest = scene.server.rest();
+    let set = rest.send("POST", service, Some(&form))?;
+    ensure!(set.status() == 200, "{}", set.start);
+    let mask = scene.mask(ANN)?;
+    let mut sent = Vec::new();
+    for n in 0..10 {
+        let out = match n % 2 {
+            0 => scene.carrier.invite(ANN, &mask)?,
+            _ => {
+                let text = ("text/plain", "hello");
+                scene.carrier.request("MESSAGE", (ANN, &mask), text)?
+            }
+        };
+        sent.push(out);
+    }
+    for out in &sent {
+        scene.carrier.until("a final answer", |message| {
+            Carrier::header(message, "Call-ID") == out
+                && message.starts_with("SIP/2.0 ")
+                && !message.starts_with("SIP/2.0 1")
+        })?;
+    }
+    for out in &sent {
+        let is_answered = scene.carrier.of(out).iter().any(|message| {
+            message.starts_with("SIP/2.0 200")
+                && Carrier::header(message, "CSeq").ends_with("INVITE")
+        });
+        if is_answered {
+            scene.carrier.bye(out)?;
+        }
+    }
+    // The other participant gets a call or text for each that counts; the carrier reads on meanwhile.
+    let start = [format!("INVITE sip:{BEN}@"), format!("MESSAGE sip:{BEN}@")];
+    let deadline = Instant::now() + SOON;
+    let path = format!("{}/Interactions", scene.session);
+    loop {
+        scene.carrier.step()?;
+        let list = read(&rest, &path)?;
+        let all = list["interactions"].as_array().cloned().unwrap_or_default();
+        if all.len() == 3 && all.iter().all(|one| one["status"] == "completed") {
+            break;
+        }
+        ensure!(Instant::now() < deadline, "{list}");
+    }
+    let reached: std::collections::BTreeSet<&str> = scene
+        .carrier
+        .seen
+        .iter()
+        .filter(|message| start.iter().any(|start| message.starts_with(start)))
+        .map(|message| Carrier::header(message, "Call-ID"))
+        .collect();
+    ensure!(reached.len() == 3, "{reached:?}");
+    let session = read(&rest, &scene.session)?;
+    ensure!(session["status"] == "in-progress", "{session}");
+    Ok(())
+}
+
 #[test]
 fn neither_party_learns_the_number_of_the_other() -> anyhow::Result<()> {
     ensure!(

@@ -14,6 +14,8 @@ use e2e::server::Options;
 use e2e::{App, Pitch, Reply, Server, wait};
 use serde_json::{Value, json};
 
+use crate::smpp::{Smsc, link};
+
 /// Runs a program that uses a library, and checks what it saw and what the application received.
 fn drive(mut program: Command) -> anyhow::Result<()> {
     let server = Server::start()?;
@@ -257,6 +259,50 @@ fn the_node_library_starts_and_checks_verifications() -> anyhow::Result<()> {
         .env("NODE_PATH", cache()?.join("node/node_modules"))
         .arg(script("verify.cjs"));
     verify(program)
+}
+
+/// Runs a program that sends texts with a library, which leave by an SMPP link, and follows them until the SMSC has sent its
+/// receipts.
+fn follow(mut program: Command) -> anyhow::Result<()> {
+    let (server, smsc) = (Server::start()?, Smsc::start()?);
+    link(&server.rest(), &smsc, &[])?;
+    let base = server.ready()["http"].as_str().context("no address")?;
+    let output = program
+        .args([base, e2e::server::ADMIN_SID, e2e::server::ADMIN_TOKEN])
+        .output()
+        .with_context(|| format!("{program:?}: was scripts/setup run?"))?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    anyhow::ensure!(output.status.success(), "{said}\n{}", server.log());
+    let seen: Value = serde_json::from_slice(&output.stdout)?;
+    let expected = json!({
+        "short": ["delivered", "1", "outbound-api", true, null],
+        "long": ["delivered", "2", "outbound-api", true, null],
+        "unicode": ["delivered", "2", "outbound-api", true, null],
+        "lost": ["undelivered", "1", "outbound-api", true, 30_005],
+        "listed": ["delivered"],
+    });
+    assert_eq!(seen, expected);
+    // It is the SMSC that delivered them, character by character.
+    assert_eq!(smsc.given("4915112345671"), "hello");
+    assert_eq!(smsc.given("4915112345672"), "a".repeat(161));
+    assert_eq!(smsc.given("4915112345673"), "ж".repeat(71));
+    Ok(())
+}
+
+#[test]
+fn the_python_library_follows_a_text_until_it_is_delivered() -> anyhow::Result<()> {
+    let mut program = Command::new(cache()?.join("venv/bin/python"));
+    program.arg(script("delivered.py"));
+    follow(program)
+}
+
+#[test]
+fn the_node_library_follows_a_text_until_it_is_delivered() -> anyhow::Result<()> {
+    let mut program = Command::new("node");
+    program
+        .env("NODE_PATH", cache()?.join("node/node_modules"))
+        .arg(script("delivered.cjs"));
+    follow(program)
 }
 
 /// The script of `docs/test-mode.md` as written, except for the server's address.

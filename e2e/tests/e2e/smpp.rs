@@ -13,17 +13,17 @@ use e2e::{App, Reply, Rest, Server, ports, setting, wait};
 use serde_json::Value;
 use tempfile::TempDir;
 
-const SOON: Duration = Duration::from_secs(10);
+pub(crate) const SOON: Duration = Duration::from_secs(10);
 
 /// A running SMSC.
-struct Smsc {
+pub(crate) struct Smsc {
     process: Child,
     folder: TempDir,
     port: u64,
 }
 
 impl Smsc {
-    fn start() -> anyhow::Result<Self> {
+    pub(crate) fn start() -> anyhow::Result<Self> {
         let mut node = Command::new("node");
         let modules = e2e::process::cache()?.join("node/node_modules");
         node.env("NODE_PATH", modules);
@@ -56,6 +56,10 @@ impl Smsc {
         Ok(smsc)
     }
 
+    pub(crate) fn port(&self) -> u64 {
+        self.port
+    }
+
     fn events(&self, of: &str) -> Vec<Value> {
         let text = std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
         let lines = text
@@ -76,7 +80,7 @@ impl Smsc {
     }
 
     /// What it was given for a recipient, its segments joined in order.
-    fn given(&self, to: &str) -> String {
+    pub(crate) fn given(&self, to: &str) -> String {
         let mut parts: BTreeMap<String, String> = BTreeMap::new();
         for event in self
             .events("submit")
@@ -98,7 +102,7 @@ impl Drop for Smsc {
 }
 
 /// Adds a route to the SMSC, and waits for the bind.
-fn link(rest: &Rest, smsc: &Smsc, more: &[(&str, &str)]) -> anyhow::Result<String> {
+pub(crate) fn link(rest: &Rest, smsc: &Smsc, more: &[(&str, &str)]) -> anyhow::Result<String> {
     let port = smsc.port.to_string();
     let mut form = vec![
         ("Kind", "smpp"),
@@ -130,7 +134,7 @@ fn send(rest: &Rest, to: &str, body: &str, callback: Option<&str>) -> anyhow::Re
     Ok(sent["sid"].as_str().context("no sid")?.to_owned())
 }
 
-fn ends_as(rest: &Rest, sid: &str, status: &str) -> anyhow::Result<Value> {
+pub(crate) fn ends_as(rest: &Rest, sid: &str, status: &str) -> anyhow::Result<Value> {
     let path = format!("SMS/Messages/{sid}");
     let last = std::cell::RefCell::new(Value::Null);
     let found = wait::until(status, SOON, || {

@@ -52,4 +52,5 @@ mod twilio;
 mod usage;
 mod usage_triggers;
 mod verify;
+mod verify_attack;
 mod voicemail;

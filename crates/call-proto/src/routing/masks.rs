@@ -3,12 +3,12 @@
 //! The service has them answered; what the number itself says about calls and texts does not count meanwhile. The documents are
 //! those of the crate `masking`. **Invariant: a caller whose From is not trusted is a stranger**, whatever number it shows.
 
-use masking::{Found, Kind, Strangers, Why, decide, document};
+use masking::{Connection, Found, Kind, Strangers, Why, decide, document};
 use model::record::{Client, Number};
 use model::{DialectName, HttpMethod};
 
 use super::invitation::Caller;
-use super::{Routing, Run, Verdict, Want};
+use super::{Routing, Rows, Run, Verdict, Want};
 use crate::event::{Document, SetIn};
 use crate::family::Script;
 
@@ -35,17 +35,29 @@ impl Routing<'_> {
     }
 }
 
+/// Whom a call or text is for. If interactions of the session are limited, it is counted before anything else depends on it, so
+/// that those which arrive at the same moment are no more than the limit.
+fn connection(rows: &Rows, found: &Found, kind: Kind) -> Result<Result<Connection, Why>, Want> {
+    let limit = found.service.settings.max_interactions;
+    let connection = match decide(found, kind) {
+        Ok(connection) => connection,
+        Err(why) => return Ok(Err(why)),
+    };
+    let is_allowed = limit == 0 || rows.turn(connection.contact.session, limit)?;
+    Ok(is_allowed.then_some(connection).ok_or(Why::TooMany))
+}
+
 /// What runs for a call.
-pub(super) fn call(number: &Number, found: &Found) -> Verdict {
+pub(super) fn call(rows: &Rows, number: &Number, found: &Found) -> Result<Verdict, Want> {
     let settings = &found.service.settings;
-    let (document, contact) = match decide(found, Kind::Voice) {
+    let (document, contact) = match connection(rows, found, Kind::Voice)? {
         Ok(connection) => {
             let text = document::call(settings, &connection);
             (of_text(text, found), Some(connection.contact))
         }
         Err(why) => (refused(why, found, Kind::Voice), None),
     };
-    Verdict::Run(Box::new(Run {
+    Ok(Verdict::Run(Box::new(Run {
         account: number.account,
         number: Some(number.sid),
         script: Script::Document(document),
@@ -53,18 +65,22 @@ pub(super) fn call(number: &Number, found: &Found) -> Verdict {
         status_callback: None,
         refer: None,
         contact,
-    }))
+    })))
 }
 
 /// What runs for a text.
-pub(super) fn text(found: &Found, body: &str) -> (Document, Option<masking::Contact>) {
-    match decide(found, Kind::Message) {
+pub(super) fn text(
+    rows: &Rows,
+    found: &Found,
+    body: &str,
+) -> Result<(Document, Option<masking::Contact>), Want> {
+    Ok(match connection(rows, found, Kind::Message)? {
         Ok(connection) => {
             let text = document::text(&connection, body);
             (of_text(text, found), Some(connection.contact))
         }
         Err(why) => (refused(why, found, Kind::Message), None),
-    }
+    })
 }
 
 fn refused(why: Why, found: &Found, kind: Kind) -> Document {

@@ -11,7 +11,9 @@ use masking::Found;
 use model::naming::{self, Claimant, claimant};
 use model::profile::Limits;
 use model::record::{Account, Application, Client, Number};
-use model::{AccountSid, AccountStatus, ApplicationSid, NumberSid, OrganizationSid, number};
+use model::{
+    AccountSid, AccountStatus, ApplicationSid, MaskSessionSid, NumberSid, OrganizationSid, number,
+};
 
 /// A row that a decision depends on.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -39,6 +41,13 @@ pub enum Want {
         number: NumberSid,
         /// The caller; `None` if it is not trusted.
         from: Option<String>,
+    },
+    /// Whether a session with masks may have one more interaction, which is counted when this is asked.
+    Turn {
+        /// The session.
+        session: MaskSessionSid,
+        /// How many it may have.
+        limit: i64,
     },
 }
 
@@ -81,6 +90,7 @@ pub struct Rows {
     accounts: BTreeMap<AccountSid, Standing>,
     applications: BTreeMap<ApplicationSid, Option<Arc<Application>>>,
     masks: BTreeMap<NumberSid, Option<Arc<Found>>>,
+    turns: BTreeMap<MaskSessionSid, bool>,
 }
 
 impl Rows {
@@ -141,6 +151,16 @@ impl Rows {
     /// Adds the answer to [`Want::Mask`]; `None` if the number is in no pool.
     pub fn add_mask(&mut self, number: NumberSid, found: Option<Found>) {
         self.masks.insert(number, found.map(Arc::new));
+    }
+
+    /// Adds the answer to [`Want::Turn`].
+    pub fn add_turn(&mut self, session: MaskSessionSid, is_allowed: bool) {
+        self.turns.insert(session, is_allowed);
+    }
+
+    pub(super) fn turn(&self, session: MaskSessionSid, limit: i64) -> Result<bool, Want> {
+        let found = self.turns.get(&session).copied();
+        found.ok_or(Want::Turn { session, limit })
     }
 
     pub(super) fn mask(

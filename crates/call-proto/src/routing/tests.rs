@@ -30,6 +30,8 @@ struct House {
     limits: Limits,
     /// What a participant finds at a number of a pool.
     mask: Option<masking::Found>,
+    /// How many interactions its session has had.
+    turns: i64,
     /// The requested rows, in order.
     asked: Vec<String>,
 }
@@ -47,6 +49,7 @@ impl House {
             has_outbound_proxy: true,
             limits: Limits::default(),
             mask: None,
+            turns: 0,
             asked: Vec::new(),
         }
     }
@@ -103,6 +106,11 @@ impl House {
                     number,
                     found.map(|found| masks::seen_by(found, from.as_deref())),
                 );
+            }
+            Want::Turn { session, limit } => {
+                let is_allowed = self.turns < limit;
+                self.turns += i64::from(is_allowed);
+                rows.add_turn(session, is_allowed);
             }
             Want::Limits(sid) => rows.add_limits(sid, self.limits.clone()),
             Want::Numbers {

@@ -240,7 +240,7 @@ impl<'a> Routing<'a> {
             Some(found) => {
                 // What two people write to each other is no keyword.
                 keyword = None;
-                let (document, met) = masks::text(&found, text);
+                let (document, met) = masks::text(self.rows, &found, text)?;
                 contact = met;
                 Some((document, DialectName::Twilio))
             }

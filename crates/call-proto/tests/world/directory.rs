@@ -76,6 +76,7 @@ impl Directory {
                 rows.add_client(organization, login, client.map(Arc::new));
             }
             Want::Mask { number, .. } => rows.add_mask(number, None),
+            Want::Turn { session, .. } => rows.add_turn(session, true),
             Want::Limits(sid) => rows.add_limits(sid, Limits::default()),
             Want::Numbers {
                 organization,

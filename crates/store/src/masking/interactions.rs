@@ -1,15 +1,17 @@
 //! Calls and texts between participants.
 //!
 //! **Invariant: an interaction is recorded in the transaction that records the call or text which arrived, and ends once**, with
-//! the callback that reports it: from the records of its calls or messages, so it ends also if a server died.
+//! the callback that reports it: from the records of its calls or messages, so it ends also if a server died. If a service limits
+//! the interactions of a session, each is counted before it begins ([`Store::take_mask_turn`]), so that those which arrive at the
+//! same moment are never more than the limit.
 
 use std::time::Duration;
 
 use ::masking::{Interaction, Session, State};
 use model::record::Callback;
-use model::{InteractionSid, MessageSid, Timestamp};
+use model::{InteractionSid, MaskSessionSid, MessageSid, Timestamp};
 
-use super::rows::{INTERACTIONS, interaction_args, read_interaction};
+use super::rows::{INTERACTIONS, SERVICES, interaction_args, read_interaction, read_service};
 use crate::admin::Admin;
 use crate::connection::{Connection, Failure};
 use crate::filter::{Rows, Scope, Window};
@@ -36,7 +38,7 @@ pub(crate) fn insert_interaction(one: &Interaction) -> Sql {
     INTERACTIONS.insert_once(interaction_args(one))
 }
 
-/// Records an interaction, and that its session is in progress.
+/// Records an interaction, and that its session is in progress. It is counted, unless it has been already.
 pub(crate) async fn add_interaction(
     db: &mut Connection,
     one: &Interaction,
@@ -44,8 +46,15 @@ pub(crate) async fn add_interaction(
     if db.execute(insert_interaction(one)).await? == 0 {
         return Ok(false);
     }
+    let mut service: Sql = SERVICES.select();
+    service.with(" WHERE sid = ?", one.service);
+    let service = db.all(&service).await?;
+    let service = service.first().map(read_service).transpose();
+    let service = service.map_err(|error| Failure::Unreadable(error.to_string()))?;
+    let is_counted = service.is_some_and(|service| service.settings.max_interactions > 0);
+    let more = i64::from(!is_counted);
     let text = format!(
-        "UPDATE mask_sessions SET interactions = interactions + 1, status = 'in-progress', \
+        "UPDATE mask_sessions SET interactions = interactions + {more}, status = 'in-progress', \
          started = COALESCE(started, $2), last = $2, expires = {NEXT_END}, \
          updated = CASE WHEN updated >= $2 THEN updated + 1 ELSE $2 END \
          WHERE sid = $1 AND status <> 'closed'"
@@ -64,6 +73,25 @@ pub(crate) fn name_outbound(sid: InteractionSid, message: MessageSid, at: Timest
 }
 
 impl Store {
+    /// Counts an interaction of a session that may have only so many; `false` if it has had them all, or is closed.
+    ///
+    /// # Errors
+    /// As reported by the database.
+    pub async fn take_mask_turn(
+        &self,
+        session: MaskSessionSid,
+        limit: i64,
+        now: Timestamp,
+    ) -> Result<bool> {
+        let sql = Sql::new(
+            "UPDATE mask_sessions SET interactions = interactions + 1, \
+             updated = CASE WHEN updated >= $2 THEN updated + 1 ELSE $2 END \
+             WHERE sid = $1 AND status <> 'closed' AND interactions < $3",
+            args![session, now, limit],
+        );
+        self.administer(Admin::Change(sql)).await
+    }
+
     /// The interactions of a session, newest first.
     ///
     /// # Errors

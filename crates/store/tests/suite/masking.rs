@@ -495,6 +495,63 @@ pub(crate) async fn an_interaction_ends_once(db: &Database) {
     );
 }
 
+/// Twenty calls begin at once in a session that may have seven; two servers count them.
+pub(crate) async fn interactions_at_the_same_moment_are_no_more_than_the_limit(db: &Database) {
+    const LIMIT: i64 = 7;
+    let store = db.open().await;
+    let settings = Settings {
+        max_interactions: LIMIT,
+        ..Settings::default()
+    };
+    let service = service(&store, settings).await;
+    let at = start();
+    let session = session(&service, 1, at);
+    store.insert_mask_session(&session).await.unwrap();
+    let ann = join(&store, &service, &session, (1, 1, at)).await.unwrap();
+    let ben = join(&store, &service, &session, (2, 2, at)).await.unwrap();
+    let mut tasks = tokio::task::JoinSet::new();
+    for n in 0..20_u32 {
+        let (store, sid) = (store.clone(), session.sid);
+        let interaction = Interaction {
+            sid: InteractionSid::from_bytes(bytes(n + 1)),
+            account: service.account,
+            service: service.sid,
+            session: session.sid,
+            kind: Kind::Voice,
+            from: ann.sid,
+            to: ben.sid,
+            inbound: call_sid(n + 1).to_string(),
+            inbound_status: None,
+            outbound: None,
+            outbound_status: None,
+            state: State::InProgress,
+            duration_s: None,
+            created: at,
+            updated: at,
+            ended: None,
+        };
+        tasks.spawn(async move {
+            let is_allowed = store.take_mask_turn(sid, LIMIT, at).await.unwrap();
+            if is_allowed {
+                let begun = Change::Interacted(Box::new(interaction));
+                store.commit(vec![begun]).await.unwrap();
+            }
+            i64::from(is_allowed)
+        });
+    }
+    let mut allowed = 0;
+    while let Some(done) = tasks.join_next().await {
+        allowed += done.unwrap();
+    }
+    assert_eq!(allowed, LIMIT);
+    // Each is counted once.
+    let session = store.mask_session(session.sid).await.unwrap().unwrap();
+    assert_eq!(
+        (session.status, session.interactions),
+        (Status::InProgress, LIMIT)
+    );
+}
+
 /// Sessions are deleted with all that belongs to them when they are old, and not before.
 pub(crate) async fn old_sessions_are_forgotten(db: &Database) {
     let store = db.open().await;

@@ -157,6 +157,7 @@ macro_rules! for_each_case {
             a_mask_never_has_two_meanings,
             an_interaction_ends_once,
             masks_of_what_is_deleted_are_free,
+            interactions_at_the_same_moment_are_no_more_than_the_limit,
             old_sessions_are_forgotten,
             a_voicemail_box_is_kept_as_it_is,
             a_voicemail_is_delivered_once,

@@ -74,6 +74,21 @@ async fn next(state: &ApiState, number: NumberSid, form: &[u8], now: Timestamp) 
         return Some(document::refused_call(settings));
     };
     let contact = connection.contact.clone();
+    let limit = settings.max_interactions;
+    if limit > 0 {
+        let taken = state
+            .store
+            .take_mask_turn(contact.session, limit, now)
+            .await;
+        match taken {
+            Ok(true) => {}
+            Ok(false) => return Some(document::refused_call(settings)),
+            Err(error) => {
+                warn!(%error, "a call with a PIN could not be counted");
+                return None;
+            }
+        }
+    }
     let interaction = Interaction {
         sid: InteractionSid::new(now, rand::random()),
         account: contact.account,

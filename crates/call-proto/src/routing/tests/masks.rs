@@ -205,6 +205,33 @@ fn a_text_at_a_mask_reaches_the_other_participant_only() {
     }
 }
 
+/// Calls and texts that are decided from the same rows count, one by one; those that are refused do not.
+#[test]
+fn a_session_has_no_more_interactions_than_its_service_allows() {
+    let mut house = house(|house| settings(house).max_interactions = 3);
+    let is_passed_on =
+        |house: &mut House, from: &str| match house.decide(&message(&Caller::Trunk, from)) {
+            Decision::Admit(admission) => admission.contact.is_some(),
+            other => panic!("{}", said(&other)),
+        };
+    for (from, expected) in [(ANN, true), (BEN, false), (ANN, true)] {
+        assert_eq!(is_passed_on(&mut house, from), expected, "{from}");
+    }
+    let settings = super::super::House {
+        public_base: BASE,
+        has_outbound_proxy: true,
+    };
+    for expected in [true, false] {
+        let text = message(&Caller::Trunk, ANN);
+        match house.settle(|rows| route_text(&text, ("hi", "SIP"), settings, rows)) {
+            TextDecision::Run(arrival) => assert_eq!(arrival.contact.is_some(), expected),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(!is_passed_on(&mut house, ANN));
+    assert_eq!(house.turns, 3);
+}
+
 /// Someone who calls from another number is asked for a PIN, and only then.
 #[test]
 fn a_stranger_is_asked_for_a_pin_if_the_service_says_so() {
