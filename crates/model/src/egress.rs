@@ -18,6 +18,15 @@ pub struct AddressPolicy {
     pub private_ok: bool,
 }
 
+/// Paths of this server below which addresses are signed: documents, and recordings in both dialects.
+const SIGNED: [&str; 5] = [
+    "/restcomm/voicemail/",
+    "/restcomm/masks",
+    "/restcomm/verifications",
+    "/restcomm/2012-04-24/Accounts/",
+    "/2010-04-01/Accounts/",
+];
+
 impl AddressPolicy {
     /// What an account may reach with addresses that it wrote: the administrator's applications and phones may be
     /// in private networks and on this machine.
@@ -34,10 +43,14 @@ impl AddressPolicy {
     /// - `own`: the public address of this server
     #[must_use]
     pub fn for_address(self, url: &str, own: &str) -> Self {
-        let path = url.strip_prefix(own).unwrap_or_default();
-        let is_signed = path.starts_with("/restcomm/") && path.contains("Signature=");
+        let below = url.strip_prefix(own).unwrap_or_default();
+        let (path, query) = below.split_once('?').unwrap_or((below, ""));
+        // Nothing that could lead to another path once it is read more closely.
+        let is_plain = !path.contains(['%', '\\', '#']) && !path.contains("..");
+        let is_own = SIGNED.iter().any(|prefix| path.starts_with(prefix));
+        let is_signed = query.starts_with("Signature=") || query.contains("&Signature=");
         Self {
-            private_ok: self.private_ok || is_signed,
+            private_ok: self.private_ok || (is_plain && is_own && is_signed),
         }
     }
 }
@@ -233,6 +246,23 @@ mod tests {
                 true,
             ),
             ("http://127.0.0.1:8080/restcomm/voicemail/x", false),
+            (
+                "http://127.0.0.1:8080/2010-04-01/Accounts/a/Recordings/r.wav?Expires=1&Signature=2",
+                true,
+            ),
+            (
+                "http://127.0.0.1:8080/restcomm/voicemail/../../a?Signature=1",
+                false,
+            ),
+            (
+                "http://127.0.0.1:8080/restcomm/voicemail/%2e%2e/a?Signature=1",
+                false,
+            ),
+            (
+                "http://127.0.0.1:8080/restcomm/voicemail/x?NoSignature=1",
+                false,
+            ),
+            ("http://127.0.0.1:8080/other?Signature=1", false),
             ("http://127.0.0.1:80801/restcomm/x?Signature=1", false),
             (
                 "http://127.0.0.1:8080@10.0.0.1/restcomm/?Signature=1",

@@ -328,7 +328,7 @@ pub(crate) enum WebhooksTask {
         #[command(flatten)]
         data: DataFlags,
     },
-    /// Drop callbacks that wait: they are not sent any more, and the next ones of their lanes follow.
+    /// Drop waiting callbacks: they are never sent, and the next callbacks in their lanes follow.
     #[command(after_help = examples::WEBHOOK, group = ArgGroup::new("unwanted").required(true).multiple(true)
         .args(["event", "lane", "from", "until"]))]
     Drop {

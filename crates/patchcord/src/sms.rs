@@ -37,7 +37,8 @@ pub(crate) async fn routes(config: &Config, as_json: bool) -> Result<String> {
         .map(|route| line(route, &up(route, states.as_deref())));
     let mut text: String = lines.collect();
     if states.is_none() {
-        text += "No server runs with this data folder, so it is not known which routes are up.\n";
+        text +=
+            "No server is running with this data folder, so the state of the routes is unknown.\n";
     }
     Ok(screen::list(&text))
 }

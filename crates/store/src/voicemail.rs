@@ -230,18 +230,50 @@ impl Store {
         self.administer(update).await
     }
 
-    /// Deletes a box with what its messages say; their recordings are recordings of the account, and stay.
+    /// Deletes a box; its messages are left to the caller.
     ///
     /// # Errors
     /// As reported by the database.
     pub async fn delete_voicemail_box(&self, sid: VoicemailBoxSid) -> Result<()> {
-        // First, so that no message can be added meanwhile without its box being missed.
-        self.administer(Admin::Change(BOXES.delete(sid))).await?;
-        let messages = Sql::new(
-            "DELETE FROM voicemail_messages WHERE mailbox = $1",
-            args![sid],
+        self.administer(Admin::Change(BOXES.delete(sid)))
+            .await
+            .map(drop)
+    }
+
+    /// Some messages of a box, whatever their status.
+    ///
+    /// # Errors
+    /// As reported by the database.
+    pub async fn voicemails_of(&self, mailbox: &VoicemailBox) -> Result<Vec<Voicemail>> {
+        let mut sql = MESSAGES.select();
+        sql.with(" WHERE account = ?", mailbox.account)
+            .with(" AND mailbox = ?", mailbox.sid);
+        self.many(oldest(sql), read_message).await
+    }
+
+    /// Some messages whose boxes do not exist any more.
+    ///
+    /// # Errors
+    /// As reported by the database.
+    pub async fn stray_voicemails(&self) -> Result<Vec<Voicemail>> {
+        let sql = some(
+            "NOT EXISTS (SELECT 1 FROM voicemail_boxes b WHERE b.sid = voicemail_messages.mailbox)",
         );
-        self.administer(Admin::Execute(messages)).await.map(drop)
+        self.many(oldest(sql), read_message).await
+    }
+
+    /// Messages about which no e-mail was sent in the end are not deleted on account of it.
+    ///
+    /// # Errors
+    /// As reported by the database.
+    pub async fn keep_unmailed_voicemails(&self) -> Result<()> {
+        let sql = Sql::new(
+            "UPDATE voicemail_messages SET delete_after_mail = 0 WHERE delete_after_mail = 1 \
+             AND email IS NOT NULL AND NOT EXISTS (SELECT 1 FROM emails e \
+             WHERE e.sid = voicemail_messages.email AND e.status <> 'failed')",
+            Vec::new(),
+        );
+        self.administer(Admin::Change(sql)).await.map(drop)
     }
 
     /// How many messages of each box are new, and how many were heard; boxes without any are left out.
@@ -324,15 +356,27 @@ impl Store {
             .await
     }
 
-    /// Replaces a message; `false` if it does not exist, or has changed since it was read.
+    /// Changes the box and status of a message; `false` if it does not exist, or has changed since it was read.
     ///
     /// - `read`: its `updated` as read; the new one must be another
     ///
     /// # Errors
     /// As reported by the database.
     pub async fn update_voicemail(&self, one: &Voicemail, read: Timestamp) -> Result<bool> {
-        let update = Admin::UpdateOwned(&MESSAGES, message_args(one), read);
-        self.administer(update).await
+        // Not the rest: what is done about the message meanwhile is noted there.
+        let update = Sql::new(
+            "UPDATE voicemail_messages SET mailbox = $2, state = $3, heard = $4, updated = $5 \
+             WHERE sid = $1 AND updated = $6",
+            args![
+                one.sid,
+                one.mailbox,
+                one.state.as_str(),
+                one.heard,
+                one.updated,
+                read
+            ],
+        );
+        self.administer(Admin::Change(update)).await
     }
 
     /// Gives a pending message to its owner, with the callback about it; `false` if it is not pending.

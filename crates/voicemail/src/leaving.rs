@@ -99,7 +99,7 @@ fn operator(settings: &Settings) -> String {
     format!("<Response><Dial>{called}</Dial></Response>")
 }
 
-/// Another message is recorded.
+/// Another message is recorded in place of the one that the visit is about, which counts until there is another.
 #[must_use]
 pub fn again(mailbox: &VoicemailBox, visit: &Visit, links: &dyn Links) -> String {
     let settings = &mailbox.settings;

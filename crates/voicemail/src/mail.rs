@@ -145,7 +145,7 @@ mod tests {
         assert_eq!(mail.subject, "Voicemail from +4930123");
         assert_eq!(
             mail.body,
-            "+4930123 left a voicemail of 12 seconds in Ann.\n\nCalled: 1000\nTime: 2026-12-02 00:05 (Europe/Berlin)\n\n\
+            "New voicemail in Ann from +4930123 (12 s).\n\nCalled: 1000\nTime: 2026-12-02 00:05 (Europe/Berlin)\n\n\
              Listen to it: https://a.example/7\n"
         );
         assert_eq!(mail.recordings, [RecordingSid::from_bytes([7; 16])]);

@@ -524,6 +524,57 @@ async fn empty_and_replaced_messages_are_not_delivered() {
     assert!(bin.body.contains(&first.to_string()), "{}", bin.body);
 }
 
+/// A recording of another account, or of another call, is not taken for a message, whoever asks.
+#[tokio::test]
+async fn a_box_takes_no_recording_but_its_own() {
+    let server = Server::start().await;
+    let who = server.admin();
+    let other = server.account("p", server.admin).await;
+    let mailbox = made(&server, &who, "FriendlyName=Ann&MinLength=30&MaxLength=60").await;
+    let foreign = complete(&server, other, 1).await;
+    let of_other_call = complete(&server, server.admin, 2).await;
+    let call = live(&server).await;
+    let form = format!("{CALLER}&CallSid={call}");
+    let greeting = step(&server, &path(&mailbox["voice_url"]), &form).await;
+    let kept = next(&greeting, "recordingStatusCallback");
+    for recording in [foreign, of_other_call] {
+        for status in ["completed", "absent"] {
+            let form =
+                format!("RecordingStatus={status}&RecordingSid={recording}&RecordingDuration=9");
+            step(&server, &kept, &form).await;
+        }
+    }
+    for status in ["new", "pending", "empty"] {
+        let query = format!("Status={status}");
+        assert!(
+            messages(&server, &who, &mailbox, &query).await.is_empty(),
+            "{status}"
+        );
+    }
+    tender(&server).tend(&News::default()).await.unwrap();
+    assert!(server.store.recording(foreign).await.unwrap().is_some());
+}
+
+/// A caller who wants to record again and then says nothing has sent the first message.
+#[tokio::test]
+async fn a_message_counts_until_there_is_another() {
+    let server = Server::start().await;
+    let who = server.admin();
+    let mailbox = made(&server, &who, "FriendlyName=Ann&Review=true").await;
+    let greeting = step(&server, &path(&mailbox["voice_url"]), CALLER).await;
+    let first = complete(&server, server.admin, 1).await;
+    let form = format!("RecordingSid={first}&RecordingDuration=9");
+    let review = step(&server, &next(&greeting, "><Record action"), &form).await;
+    let again = step(&server, &next(&review, "action"), "Digits=3").await;
+    let nothing = RecordingSid::from_bytes([9; 16]);
+    let form = format!("RecordingStatus=absent&RecordingSid={nothing}&RecordingDuration=0");
+    step(&server, &next(&again, "recordingStatusCallback"), &form).await;
+    tender(&server).tend(&News::default()).await.unwrap();
+    let found = messages(&server, &who, &mailbox, "").await;
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0]["recording_sid"], first.to_string());
+}
+
 #[tokio::test]
 async fn transcripts_reach_the_email_that_waits_for_them() {
     let server = Server::start().await;
@@ -660,7 +711,7 @@ async fn addresses_are_signed_and_pins_are_limited() {
     }
     let asked = step(&server, &access, CALLER).await;
     let refused = step(&server, &next(&asked, "action"), "Digits=4711").await;
-    assert!(refused.contains("cannot be opened"), "{refused}");
+    assert!(refused.contains("not available"), "{refused}");
     // A deleted box answers nothing.
     let own = format!("{}/{}.json", boxes(&who), mailbox["sid"].as_str().unwrap());
     server.delete(&who, &own).await.is(204);

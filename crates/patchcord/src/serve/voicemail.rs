@@ -84,7 +84,7 @@ fn noted(outcome: &Result<(), StoreError>, failed_before: bool) -> bool {
     if let Err(error) = outcome
         && !failed_before
     {
-        warn!(%error, "voicemail could not be delivered; this is tried again every second");
+        warn!(%error, "voicemail could not be delivered; the server retries every second");
     }
     outcome.is_err()
 }

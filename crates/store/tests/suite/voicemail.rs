@@ -261,7 +261,14 @@ pub(crate) async fn voicemails_are_found_in_order(db: &Database) {
     assert_eq!(old.len(), 3);
     assert!(store.delete_voicemail(old[0].sid).await.unwrap());
     assert!(!store.delete_voicemail(old[0].sid).await.unwrap());
+    assert!(store.stray_voicemails().await.unwrap().is_empty());
     store.delete_voicemail_box(mailbox.sid).await.unwrap();
+    let strays = store.stray_voicemails().await.unwrap();
+    assert_eq!(strays, store.voicemails_of(&mailbox).await.unwrap());
+    for stray in strays {
+        store.delete_voicemail(stray.sid).await.unwrap();
+    }
+    store.keep_unmailed_voicemails().await.unwrap();
     let soon = at(500) + Duration::from_secs(9);
     assert!(
         store

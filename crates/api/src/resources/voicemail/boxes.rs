@@ -178,7 +178,7 @@ const FIELDS: &[Field<Shown>] = &[
     number(
         "min_length",
         "MinLength",
-        "Messages that are shorter count as empty, in seconds.",
+        "Shortest message, in seconds; shorter ones count as empty.",
         |s, _| Value::Number(s.mailbox.settings.min_length_s),
     ),
     flag(
@@ -244,7 +244,7 @@ const FIELDS: &[Field<Shown>] = &[
     number(
         "retention_days",
         "RetentionDays",
-        "How long messages are kept, in days; 0: as long as the account keeps recordings.",
+        "Days after which messages are deleted; 0 means that the box sets no limit.",
         |s, _| Value::Number(s.mailbox.settings.retention_days),
     ),
     maybe(
@@ -307,7 +307,7 @@ pub(crate) static ROUTES: &[Route] = &[
         .params(&[NAME, SETTINGS])
         .answers(Answers::One(&BOX))
         .refuses([&[409, 501], &[409, 501]])
-        .doc("Changes a voicemail box: what is not sent stays as it is. Calls that are in the box go on with the changed box."),
+        .doc("Changes a voicemail box: what is not sent stays as it is. Calls already in the box continue with the new settings."),
     Route::delete(ONE, |c, a, sid| Box::pin(delete(c, a, sid)))
         .needs(Action::Delete, KIND)
         .doc("Deletes a voicemail box with its messages, whose recordings move to the bin. Callers who are sent to its address hear nothing: the application's fallback runs, or the call ends."),
@@ -363,7 +363,7 @@ const SETTINGS: &[Param] = &[
     param(
         "Notice",
         Is::Text,
-        "What callers hear after the greeting, such as that they are recorded: as for `Greeting`.",
+        "Announcement after the greeting, for example that the call is recorded: a text or the address of a sound file, as for `Greeting`.",
     ),
     param(
         "OpeningHours",
@@ -388,7 +388,7 @@ const SETTINGS: &[Param] = &[
     param(
         "MinLength",
         Is::Number,
-        "Messages that are shorter count as empty and are not delivered, in seconds, from 0 to 30; 2 if not given.",
+        "Shortest message, in seconds, from 0 to 30; shorter ones count as empty and are not delivered; 2 if not given.",
     ),
     param(
         "Review",
@@ -428,12 +428,12 @@ const SETTINGS: &[Param] = &[
     param(
         "Transcribe",
         Is::Flag,
-        "Whether what was said is written down by the speech recognizer of the server; `false` if not given.",
+        "Whether the server's speech recognizer transcribes messages; `false` if not given.",
     ),
     param(
         "TranscriptWait",
         Is::Number,
-        "How long the e-mail waits for that, in seconds, from 0 to 600; 60 if not given.",
+        "How long the e-mail waits for the transcript, in seconds, from 0 to 600; 60 if not given.",
     ),
     param(
         "DeleteAfterEmail",
@@ -443,12 +443,12 @@ const SETTINGS: &[Param] = &[
     param(
         "RetentionDays",
         Is::Number,
-        "How long messages are kept, in days, from 1 to 3650; 0, if not given, for as long as the account keeps recordings.",
+        "Days after which messages are deleted, from 1 to 3650; 0, the default, means that the box sets no limit.",
     ),
     param(
         "CallbackUrl",
         Is::Address,
-        "Receives each new message, and its transcript; empty for none.",
+        "Address to which each new message, and later its transcript, is reported; empty for none.",
     ),
 ];
 

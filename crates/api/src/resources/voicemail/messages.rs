@@ -36,7 +36,7 @@ const FIELDS: &[Field<Voicemail>] = &[
         "From",
         Kind::Text,
         Null::Never,
-        "Who left it; empty if the caller was not shown.",
+        "The caller; empty if the number was withheld.",
         |m, _| Value::text(&m.from),
     ),
     field(
@@ -166,12 +166,28 @@ const FILTERS: &[Param] = &[
         Is::Word(State::WORDS),
         "Only messages with this status.",
     ),
-    param("From", Is::Party, "Who left it, as it is shown."),
-    param("StartTime", Is::Day, "First day on which it was left."),
-    param("EndTime", Is::Day, "Last day on which it was left."),
+    param(
+        "From",
+        Is::Party,
+        "Only messages from this caller, written as in the field `from`.",
+    ),
+    param(
+        "StartTime",
+        Is::Day,
+        "Only messages left on this day or later.",
+    ),
+    param(
+        "EndTime",
+        Is::Day,
+        "Only messages left on this day or earlier.",
+    ),
 ];
 const CHANGE: &[Param] = &[
-    param("Status", Is::Word(SETTABLE), "`heard` or `new`."),
+    param(
+        "Status",
+        Is::Word(SETTABLE),
+        "New status: marks the message as heard or as new.",
+    ),
     param(
         "VoicemailBoxSid",
         Is::Sid(sid::<model::VoicemailBoxSid>),

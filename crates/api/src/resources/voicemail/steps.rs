@@ -223,7 +223,7 @@ async fn stepped(
         }
         None => return Ok(None),
     };
-    if step.is_private() && !is_live(state, &visit).await? {
+    if step.is_private() && !is_live(state, &mailbox, &visit).await? {
         return Ok(None);
     }
     let at = At {
@@ -236,12 +236,17 @@ async fn stepped(
     at.run(step).await.map(Some)
 }
 
-async fn is_live(state: &ApiState, visit: &Visit) -> Result<bool, StoreError> {
+/// Whether the call of a visit, one of the box's account, is not over.
+async fn is_live(
+    state: &ApiState,
+    mailbox: &VoicemailBox,
+    visit: &Visit,
+) -> Result<bool, StoreError> {
     let Some(call) = visit.call else {
         return Ok(false);
     };
     let found = state.store.call(call).await?;
-    Ok(found.is_some_and(|call| call.ended.is_none()))
+    Ok(found.is_some_and(|call| call.ended.is_none() && call.account == mailbox.account))
 }
 
 /// A request in a box.
@@ -293,14 +298,34 @@ impl At<'_> {
         })
     }
 
-    /// A message was recorded: this may be said twice, by the document and by the callback.
+    /// A message was recorded: this may be said twice, by the document and by the callback. What the form names counts only if it
+    /// is a recording of the account, made in this call.
     async fn keep(&self, recorded: (RecordingSid, i64)) -> Result<(), StoreError> {
+        let store = &self.state.store;
+        let found = store.recording(recorded.0).await?;
+        let is_own = found.is_some_and(|recording| {
+            let of_call = self.visit.call.is_none() || recording.call == self.visit.call;
+            recording.account == self.mailbox.account && of_call
+        });
+        if !is_own {
+            return Ok(());
+        }
         let message = Voicemail::recorded(self.mailbox, self.visit, recorded, self.now);
-        self.insert(&message).await
+        self.insert(&message).await?;
+        match self.visit.recording {
+            // There is another one now in place of the first.
+            Some(first) if first != recorded.0 && message.state != State::Empty => {
+                store.settle_voicemail(Voicemail::sid_of(first), true).await
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// Nothing was said, and nothing is stored but that.
     async fn keep_empty(&self, recording: RecordingSid) -> Result<(), StoreError> {
+        if self.state.store.recording(recording).await?.is_some() {
+            return Ok(());
+        }
         let mut message = Voicemail::recorded(self.mailbox, self.visit, (recording, 0), self.now);
         message.recording = None;
         message.state = State::Empty;
@@ -324,8 +349,8 @@ impl At<'_> {
         let store = &self.state.store;
         match verdict {
             Verdict::Send => store.settle_voicemail(sid, false).await,
-            Verdict::Again => store.settle_voicemail(sid, true).await,
-            Verdict::Play => Ok(()),
+            // It counts until there is another one.
+            Verdict::Again | Verdict::Play => Ok(()),
         }
     }
 
@@ -458,6 +483,9 @@ impl At<'_> {
             return self.menu(&links).await;
         };
         let links = Addresses::new(self.state, self.mailbox, Some(recording)).await?;
+        if links.sound(recording).is_none() {
+            return self.menu(&links).await;
+        }
         let (value, text) = access::greeting(self.mailbox, self.visit, recording, &links);
         let store = &self.state.store;
         for _ in 0..ATTEMPTS {
@@ -465,9 +493,12 @@ impl At<'_> {
                 break;
             };
             let read = mailbox.updated;
-            mailbox.settings.greeting.clone_from(&value);
+            let old = std::mem::replace(&mut mailbox.settings.greeting, value.clone());
             mailbox.updated = after(read);
             if store.update_voicemail_box(&mailbox, read).await? {
+                let old = old.strip_prefix(Settings::RECORDED).unwrap_or_default();
+                let old = old.parse().ok().filter(|old| *old != recording);
+                tending::discard(store, mailbox.account, old, self.now).await?;
                 break;
             }
         }

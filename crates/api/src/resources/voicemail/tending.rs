@@ -11,7 +11,9 @@ use ::voicemail::{Event, State, Voicemail, VoicemailBox, mail, report};
 use async_trait::async_trait;
 use model::email::Senders;
 use model::record::Callback;
-use model::{EventSid, HttpMethod, Lane, RecordingSid, Timestamp, VoicemailBoxSid};
+use model::{
+    AccountSid, EventSid, HttpMethod, Lane, RecordingSid, Timestamp, VoicemailBoxSid, VoicemailSid,
+};
 use store::{DiscardedKind, RecordingLinks, Store, StoreError};
 use tracing::warn;
 
@@ -59,37 +61,37 @@ impl VoicemailTender {
     /// # Errors
     /// As reported by the database.
     pub async fn tend(&self, news: &dyn VoicemailNews) -> Result<(), StoreError> {
+        let store = &self.store;
         let mut boxes = Boxes::default();
-        for message in self.store.voicemails_to_deliver().await? {
-            let Some(mailbox) = boxes.find(&self.store, message.mailbox).await? else {
-                self.store.delete_voicemail(message.sid).await?;
-                continue;
-            };
-            self.deliver(&mailbox, message, news).await?;
+        for message in store.voicemails_to_deliver().await? {
+            let sid = message.sid;
+            noted(sid, self.deliver(&mut boxes, message, news).await)?;
         }
-        for message in self.store.voicemails_to_mail(now()).await? {
-            let mailbox = boxes.find(&self.store, message.mailbox).await?;
-            self.mail(mailbox.as_ref(), &message).await?;
+        for message in store.voicemails_to_mail(now()).await? {
+            noted(message.sid, self.mail(&mut boxes, &message).await)?;
         }
-        for message in self.store.voicemails_to_delete().await? {
-            delete(&self.store, &message, now()).await?;
-            if let Some(mailbox) = boxes.find(&self.store, message.mailbox).await? {
+        for message in store.voicemails_to_delete().await? {
+            noted(message.sid, delete(store, &message, now()).await)?;
+            if let Ok(Some(mailbox)) = boxes.find(store, message.mailbox).await {
                 news.waiting_changed(&mailbox).await;
             }
         }
-        for message in self.store.voicemails_to_clear().await? {
-            discard(&self.store, message.recording, now()).await?;
-            self.store.clear_voicemail(message.sid).await?;
+        for message in store.voicemails_to_clear().await? {
+            noted(message.sid, clear(store, &message).await)?;
         }
         Ok(())
     }
 
     async fn deliver(
         &self,
-        mailbox: &VoicemailBox,
+        boxes: &mut Boxes,
         message: Voicemail,
         news: &dyn VoicemailNews,
     ) -> Result<(), StoreError> {
+        let Some(mailbox) = boxes.find(&self.store, message.mailbox).await? else {
+            return delete(&self.store, &message, now()).await;
+        };
+        let mailbox = &mailbox;
         let message = message.delivered(&mailbox.settings, now());
         let callback = self.callback(mailbox, &message, Event::Left).await?;
         let store = &self.store;
@@ -137,17 +139,15 @@ impl VoicemailTender {
     }
 
     /// Puts the e-mail about a message into the outbox.
-    async fn mail(
-        &self,
-        mailbox: Option<&VoicemailBox>,
-        message: &Voicemail,
-    ) -> Result<(), StoreError> {
+    async fn mail(&self, boxes: &mut Boxes, message: &Voicemail) -> Result<(), StoreError> {
+        let mailbox = boxes.find(&self.store, message.mailbox).await?;
         let is_allowed = |mail: &model::email::Email| {
             self.mail
                 .as_ref()
                 .is_some_and(|senders| senders.allow(&mail.from))
         };
         let composed = mailbox
+            .as_ref()
             .and_then(|mailbox| mail::compose(mailbox, message, &self.sound(message), now()))
             .filter(is_allowed);
         let Some(mail) = composed else {
@@ -181,22 +181,28 @@ impl VoicemailTender {
         let mut boxes = Boxes::default();
         for mut message in self.store.voicemails_to_transcribe().await? {
             let mailbox = boxes.find(&self.store, message.mailbox).await?;
-            let file = message.recording.map(|sid| file_of(folder, sid));
-            let Some(file) = file else {
-                self.note(None, &message, news).await?;
-                continue;
+            let recording = match message.recording {
+                Some(sid) => self.store.recording(sid).await?,
+                None => None,
             };
-            let is_here = tokio::fs::try_exists(&file).await.unwrap_or(false);
-            if !is_here && self.store.is_shared() {
+            let own = recording.filter(|recording| recording.account == message.account);
+            let file = own.map(|recording| file_of(folder, recording.sid));
+            let is_here = match &file {
+                Some(file) => tokio::fs::try_exists(file).await.unwrap_or(false),
+                None => false,
+            };
+            let is_recent = now().since(message.created) < DAY;
+            if !is_here && file.is_some() && self.store.is_shared() && is_recent {
                 // It is on another server's disk, which transcribes it.
                 continue;
             }
             let language = mailbox.as_ref().map(|mailbox| &mailbox.settings.language);
             let language = language.map_or("en", String::as_str);
-            if is_here {
+            if let Some(file) = file.filter(|_| is_here) {
                 message.transcript = transcriber.transcribe(&file, language).await;
             }
-            self.note(mailbox.as_ref(), &message, news).await?;
+            let told = self.note(mailbox.as_ref(), &message, news).await;
+            noted(message.sid, told)?;
         }
         Ok(())
     }
@@ -231,7 +237,7 @@ impl VoicemailTender {
         loop {
             let page = self.store.all_voicemail_boxes(last).await?;
             let Some(newest) = page.last() else {
-                return Ok(());
+                break;
             };
             last = Some(newest.sid);
             for mailbox in page {
@@ -245,6 +251,24 @@ impl VoicemailTender {
                 }
             }
         }
+        self.store.keep_unmailed_voicemails().await?;
+        // Those that were left while their box was deleted.
+        for message in self.store.stray_voicemails().await? {
+            noted(message.sid, delete(&self.store, &message, now()).await)?;
+        }
+        Ok(())
+    }
+}
+
+/// One message that cannot be dealt with must not hold up the others; a database that is not there holds up all.
+fn noted(sid: VoicemailSid, outcome: Result<(), StoreError>) -> Result<(), StoreError> {
+    match outcome {
+        Err(error @ (StoreError::Unavailable(_) | StoreError::Closed)) => Err(error),
+        Err(error) => {
+            warn!(%error, voicemail.sid = %sid, "a voicemail could not be dealt with; this is tried again");
+            Ok(())
+        }
+        Ok(()) => Ok(()),
     }
 }
 
@@ -273,20 +297,31 @@ pub(super) async fn delete(
     message: &Voicemail,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    discard(store, message.recording, now).await?;
+    discard(store, message.account, message.recording, now).await?;
     store.delete_voicemail(message.sid).await.map(drop)
 }
 
-/// Moves a recording to the bin, unless it is gone.
-async fn discard(
+/// The recording of a message that is not delivered goes.
+async fn clear(store: &Store, message: &Voicemail) -> Result<(), StoreError> {
+    discard(store, message.account, message.recording, now()).await?;
+    store.clear_voicemail(message.sid).await
+}
+
+/// Moves a recording of an account to the bin, unless it is gone.
+pub(super) async fn discard(
     store: &Store,
+    account: AccountSid,
     recording: Option<RecordingSid>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let Some(recording) = recording else {
+    let found = match recording {
+        Some(sid) => store.recording(sid).await?,
+        None => None,
+    };
+    let Some(own) = found.filter(|recording| recording.account == account) else {
         return Ok(());
     };
-    let sid = recording.to_string();
+    let sid = own.sid.to_string();
     let discarded = store.discard(DiscardedKind::Recording, &sid, now).await;
     discarded.map(drop)
 }
@@ -316,9 +351,15 @@ pub(super) async fn delete_box(
     mailbox: &VoicemailBox,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    if let Err(error) = delete_before(store, mailbox, Timestamp(i64::MAX), now).await {
-        warn!(%error, mailbox.sid = %mailbox.sid, "not all recordings of a deleted voicemail box are in the bin");
-        return Err(error);
+    // First, so that no further message gets into it. What is left over if a server dies is found as strays are.
+    store.delete_voicemail_box(mailbox.sid).await?;
+    loop {
+        let page = store.voicemails_of(mailbox).await?;
+        if page.is_empty() {
+            return Ok(());
+        }
+        for message in page {
+            delete(store, &message, now).await?;
+        }
     }
-    store.delete_voicemail_box(mailbox.sid).await
 }

@@ -176,6 +176,11 @@ impl Core {
         }
         phone.pending = None;
         phone.refuses = is_refusal(status);
+        if is_not_ready(status) {
+            // The next reading notifies it again.
+            phone.notified = None;
+            return;
+        }
         self.notify_phones(known_as, now);
     }
 
@@ -210,6 +215,11 @@ fn is_refusal(status: u16) -> bool {
     }
 }
 
+/// Whether a phone with this answer may take the same request later; one that was silent may be gone.
+fn is_not_ready(status: u16) -> bool {
+    matches!(status, 480 | 486 | 491) || ((500..600).contains(&status) && status != 501)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -220,6 +230,8 @@ mod tests {
         let others = [200, 202, 408, 480, 486, 491, 500, 503];
         assert!(refusals.into_iter().all(is_refusal));
         assert!(!others.into_iter().any(is_refusal));
+        assert!([480, 486, 491, 500, 503].into_iter().all(is_not_ready));
+        assert!(![200, 202, 404, 408, 501].into_iter().any(is_not_ready));
     }
 
     #[test]
