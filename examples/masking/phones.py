@@ -16,7 +16,7 @@ import urllib.parse
 import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-API = os.environ.get("PATCHCORD_API", "http://127.0.0.1:8080")
+API = os.environ.get("API_URL", "http://127.0.0.1:8080")
 ACCOUNT = os.environ["PATCHCORD_ADMIN_SID"]
 TOKEN = os.environ["PATCHCORD_ADMIN_TOKEN"]
 PORT = int(os.environ.get("PHONES_PORT", "8002"))

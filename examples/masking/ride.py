@@ -16,7 +16,7 @@ import urllib.parse
 import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-API = os.environ.get("PATCHCORD_API", "http://127.0.0.1:8080")
+API = os.environ.get("API_URL", "http://127.0.0.1:8080")
 ACCOUNT = os.environ["PATCHCORD_ADMIN_SID"]
 TOKEN = os.environ["PATCHCORD_ADMIN_TOKEN"]
 PORT = int(os.environ.get("RIDE_PORT", "8001"))
@@ -24,6 +24,7 @@ MASK = os.environ.get("MASK", "+493000000001")
 OWN = f"http://127.0.0.1:{PORT}/"
 
 is_over = threading.Event()
+is_closed = threading.Event()
 
 
 def request(path, **form):
@@ -81,6 +82,8 @@ class Handler(BaseHTTPRequestHandler):
         status = 204
         if self.path == "/over":
             is_over.set()
+            # Nothing is passed on any more once this request is answered.
+            is_closed.wait(10)
         elif self.path != "/contact":
             status = 404
         elif not is_genuine(self.headers, body):
@@ -107,6 +110,7 @@ def main(passenger, driver):
         print(f"{one['identifier']} dials {one['proxy_identifier']} to reach {other['identifier']}", flush=True)
     is_over.wait()
     closed = request(ride, Status="closed")
+    is_closed.set()
     print(f"the ride is {closed['status']}: {closed['closed_reason']}", flush=True)
 
 

@@ -11,7 +11,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
-API = os.environ.get("PATCHCORD_API", "http://127.0.0.1:8080")
+API = os.environ.get("API_URL", "http://127.0.0.1:8080")
 ACCOUNT = os.environ["PATCHCORD_ADMIN_SID"]
 TOKEN = os.environ["PATCHCORD_ADMIN_TOKEN"]
 # In test mode, every code is this one, and nothing is sent.

@@ -18,7 +18,7 @@ from websockets.asyncio.server import serve
 import ulaw
 
 PORT = int(os.environ.get("AGENT_PORT", "8765"))
-API = os.environ.get("PATCHCORD_API", "http://127.0.0.1:8080")
+API = os.environ.get("API_URL", "http://127.0.0.1:8080")
 ACCOUNT = os.environ["PATCHCORD_ADMIN_SID"]
 TOKEN = os.environ["PATCHCORD_ADMIN_TOKEN"]
 PERSON = os.environ.get("PERSON_URL", "http://127.0.0.1:8000/person.xml")

@@ -37,4 +37,8 @@ pub trait Calls: Send + Sync + 'static {
     /// - `account`: owner of the box
     /// - `client`: login that the box names
     async fn messages_waiting(&self, account: AccountSid, client: &str);
+
+    /// Whether the sound at an address of an account can be played now; if not, the account is notified. What was fetched for this
+    /// is not fetched again to be played.
+    async fn can_play(&self, account: AccountSid, address: &str) -> bool;
 }

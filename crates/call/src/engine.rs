@@ -13,14 +13,15 @@ use media::{EndpointId, MediaPlane};
 use model::census::Figures;
 use model::egress::{AddressPolicy, Guard};
 use model::profile::Rate;
+use model::record::Notification;
 use model::throttle::Throttle;
-use model::{AccountSid, OrganizationSid};
+use model::{AccountSid, NotificationSid, OrganizationSid};
 use sip::{IncomingCall, Sip};
 use speech::{Recognizer, Synthesizer};
-use store::{RecordingLinks, Store, StoreError};
+use store::{Change, RecordingLinks, Store, StoreError};
 use tokio::sync::mpsc;
 use tracing::warn;
-use webhook::{Callbacks, Fetcher, MediaCache};
+use webhook::{Callbacks, CookieJar, Fetcher, MediaCache};
 
 use crate::forwarding::Forwarding;
 use crate::live::Live;
@@ -304,6 +305,26 @@ impl Engine {
             Ok(domain) => self.shared.parts.sip.waiting_changed(client, &domain),
             Err(error) => warn!(%error, "phones are notified of waiting messages later"),
         }
+    }
+
+    /// Whether the sound at an address of an account can be played now; if not, the account is notified.
+    pub async fn can_play(&self, account: AccountSid, address: &str) -> bool {
+        let jar = CookieJar::default();
+        let loaded = crate::audio::load(&self.shared, account, address, &jar).await;
+        let Err(failure) = loaded else {
+            return true;
+        };
+        let now = crate::now();
+        let sid = NotificationSid::new(now, rand::random());
+        let notification = Notification {
+            request_url: Some(address.to_owned()),
+            ..Notification::of_account(sid, account, failure.code, failure.text, now)
+        };
+        let noted = Change::Notification(Box::new(notification));
+        if let Err(error) = self.shared.parts.store.commit(vec![noted]).await {
+            warn!(%error, "a sound that cannot be played could not be reported");
+        }
+        false
     }
 
     /// Refuses new calls from now on; existing ones continue.

@@ -15,6 +15,8 @@ pub trait Links {
     fn step(&self, step: Step, visit: &Visit) -> String;
     /// The address of a recording; `None` if it does not exist any more.
     fn sound(&self, recording: RecordingSid) -> Option<String>;
+    /// Whether the sound at an address of the owner can be played now.
+    fn plays(&self, address: &str) -> bool;
 }
 
 /// How a visit begins.
@@ -45,17 +47,7 @@ pub fn case_of(
 pub fn greeting(mailbox: &VoicemailBox, visit: &Visit, links: &dyn Links) -> String {
     let settings = &mailbox.settings;
     let words = phrases(&settings.language);
-    let own = match visit.case {
-        Case::Direct => "",
-        Case::Busy => &settings.greeting_busy,
-        Case::NoAnswer => &settings.greeting_no_answer,
-        Case::Closed => &settings.greeting_closed,
-    };
-    let general = if visit.case == Case::Closed {
-        ""
-    } else {
-        &settings.greeting
-    };
+    let (own, general) = (own(settings, visit.case), general(settings, visit.case));
     let mut spoken = [own, general]
         .into_iter()
         .filter(|text| !text.is_empty())
@@ -80,7 +72,7 @@ pub fn greeting(mailbox: &VoicemailBox, visit: &Visit, links: &dyn Links) -> Str
 pub fn greeted(mailbox: &VoicemailBox, visit: &Visit, digits: &str, links: &dyn Links) -> String {
     let settings = &mailbox.settings;
     match digits {
-        "0" if !settings.operator.is_empty() => operator(settings),
+        "0" if !settings.operator.is_empty() => operator(settings, &links.step(Step::Again, visit)),
         "*" if mailbox.pin.is_some() => {
             format!(
                 "<Response><Redirect>{}</Redirect></Response>",
@@ -91,12 +83,16 @@ pub fn greeted(mailbox: &VoicemailBox, visit: &Visit, digits: &str, links: &dyn 
     }
 }
 
-fn operator(settings: &Settings) -> String {
+/// Connects to the operator.
+///
+/// - `otherwise`: where a caller gets who has not reached anyone
+fn operator(settings: &Settings, otherwise: &str) -> String {
     let called = match settings.operator.strip_prefix("client:") {
         Some(login) => format!("<Client>{}</Client>", xml(login)),
         None => format!("<Number>{}</Number>", xml(&settings.operator)),
     };
-    format!("<Response><Dial>{called}</Dial></Response>")
+    let action = xml(otherwise);
+    format!("<Response><Dial action=\"{action}\">{called}</Dial></Response>")
 }
 
 /// Another message is recorded in place of the one that the visit is about, which counts until there is another.
@@ -219,18 +215,52 @@ pub(crate) fn farewell(settings: &Settings, text: &str) -> String {
     format!("<Response>{}<Hangup/></Response>", say(settings, text))
 }
 
-/// A greeting: a recording, the address of a sound, or a text; `None` for a recording that is gone.
+/// A greeting: a recording, the address of a sound, or a text; `None` for a recording that is gone, and a sound that cannot be
+/// fetched: a caller can leave a message whatever has become of the greeting.
 fn sound(settings: &Settings, text: &str, links: &dyn Links) -> Option<String> {
     if let Some(recording) = text.strip_prefix(Settings::RECORDED) {
         let url = links.sound(recording.parse().ok()?)?;
         return Some(play(&url));
     }
-    let is_address = text.starts_with("http://") || text.starts_with("https://");
-    Some(if is_address {
-        play(text)
-    } else {
-        say(settings, text)
-    })
+    if !is_address(text) {
+        return Some(say(settings, text));
+    }
+    links.plays(text).then(|| play(text))
+}
+
+/// Whether a greeting is the address of a sound rather than a text.
+#[must_use]
+pub fn is_address(text: &str) -> bool {
+    text.starts_with("http://") || text.starts_with("https://")
+}
+
+/// The addresses of sounds that a caller in this case may hear.
+#[must_use]
+pub fn addresses(settings: &Settings, case: Case) -> Vec<&str> {
+    let all = [
+        own(settings, case),
+        general(settings, case),
+        &settings.notice,
+    ];
+    all.into_iter().filter(|text| is_address(text)).collect()
+}
+
+/// The greeting of a case.
+fn own(settings: &Settings, case: Case) -> &str {
+    match case {
+        Case::Direct => "",
+        Case::Busy => &settings.greeting_busy,
+        Case::NoAnswer => &settings.greeting_no_answer,
+        Case::Closed => &settings.greeting_closed,
+    }
+}
+
+/// The greeting where the case has none.
+fn general(settings: &Settings, case: Case) -> &str {
+    match case {
+        Case::Closed => "",
+        Case::Direct | Case::Busy | Case::NoAnswer => &settings.greeting,
+    }
 }
 
 #[cfg(test)]
@@ -252,6 +282,10 @@ pub(crate) mod tests {
 
         fn sound(&self, recording: RecordingSid) -> Option<String> {
             (recording.as_bytes()[0] != 0).then(|| "/sound".to_owned())
+        }
+
+        fn plays(&self, address: &str) -> bool {
+            !address.contains("gone")
         }
     }
 
@@ -289,6 +323,14 @@ pub(crate) mod tests {
                 hears(&mailbox, case).contains("<Say language=\"en\">This is &lt;Ann&gt;</Say>")
             );
         }
+        // One that cannot be fetched.
+        mailbox.settings.greeting_busy = "https://a.example/gone.wav".to_owned();
+        assert!(hears(&mailbox, Case::Busy).contains("This is &lt;Ann&gt;"));
+        assert_eq!(
+            addresses(&mailbox.settings, Case::Busy),
+            ["https://a.example/gone.wav"]
+        );
+        assert!(addresses(&mailbox.settings, Case::Closed).is_empty());
         // What Ann says about herself is wrong when nobody is there.
         assert!(hears(&mailbox, Case::Closed).contains("We are closed"));
         // A greeting that was recorded by phone, and one whose recording is gone.
@@ -333,7 +375,8 @@ pub(crate) mod tests {
         }
         mailbox.settings.operator = "client:bob".to_owned();
         mailbox.pin = Some("digest".to_owned());
-        assert!(answer(&mailbox, "0").contains("<Client>bob</Client>"));
+        let operator = "<Dial action=\"/again\"><Client>bob</Client></Dial>";
+        assert!(answer(&mailbox, "0").contains(operator));
         assert!(answer(&mailbox, "*").contains("<Redirect>/access</Redirect>"));
         mailbox.settings.operator = "+4930".to_owned();
         assert!(answer(&mailbox, "0").contains("<Number>+4930</Number>"));

@@ -187,7 +187,7 @@ fn the_ride_with_masked_numbers_runs() -> anyhow::Result<()> {
     ensure!(blocks.len() == 7 && shown.len() == 2, "{blocks:#?}");
     let mut reader = Reader::new(Options::default())?;
     let base = reader.replace[0].1.clone();
-    reader.environment.push(("PATCHCORD_API", base));
+    reader.environment.push(("API_URL", base));
     for (name, port) in [("RIDE_PORT", "8001"), ("PHONES_PORT", "8002")] {
         let own = ports::lasting()?.to_string();
         reader = reader.with(&format!("127.0.0.1:{port}"), &format!("127.0.0.1:{own}"));
@@ -227,7 +227,7 @@ fn the_login_with_a_code_runs() -> anyhow::Result<()> {
     let developer = Options::default().variable("PATCHCORD_SERVER__DEV", "true");
     let mut reader = Reader::new(developer)?;
     let base = reader.replace[0].1.clone();
-    reader.environment.push(("PATCHCORD_API", base));
+    reader.environment.push(("API_URL", base));
     let rest = reader.server.rest();
     let printed = reader.run((&blocks, &[]), |input| {
         let code = wait::until("the e-mail", SOON, || {

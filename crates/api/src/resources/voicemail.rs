@@ -7,6 +7,7 @@
 
 mod boxes;
 mod messages;
+mod settings;
 pub(crate) mod steps;
 pub(crate) mod tending;
 

@@ -401,6 +401,10 @@ impl Calls for TestEngine {
         committed.is_ok_and(|committed| committed.all_applied())
     }
 
+    async fn can_play(&self, _account: AccountSid, address: &str) -> bool {
+        !address.contains("gone")
+    }
+
     async fn messages_waiting(&self, account: AccountSid, client: &str) {
         let changed = (account, client.to_owned());
         self.waiting.lock().unwrap().push(changed);

@@ -172,11 +172,11 @@ async fn messages(server: &Server, who: &Credentials, mailbox: &Value, query: &s
 async fn a_box_keeps_what_its_owner_sets() {
     let server = Server::start().await;
     let who = server.admin();
-    let form = "Login=ann&Password=RestComm12";
-    server
-        .post(&who, &format!("/Accounts/{}/Clients.json", who.0), form)
-        .await
-        .json();
+    for login in ["ann", "bob"] {
+        let form = format!("Login={login}&Password=RestComm12");
+        let clients = format!("/Accounts/{}/Clients.json", who.0);
+        server.post(&who, &clients, &form).await.json();
+    }
     let form = "FriendlyName=Ann&Client=ann&Pin=1234&Language=de-AT&Greeting=Hallo&GreetingBusy=https://a.example/busy.wav\
         &GreetingNoAnswer=Gleich&GreetingClosed=Zu&Notice=Aufnahme&OpeningHours=Mon-Fri 09:00-17:00&TimeZone=Europe/Vienna\
         &MaxLength=60&SilenceTimeout=3&MinLength=1&Review=true&Operator=client:bob&EmailTo=ann@a.example,bob@a.example\
@@ -294,6 +294,18 @@ async fn what_cannot_be_is_refused_with_the_reason() {
             400,
             21_100,
             "less than MaxLength",
+        ),
+        (
+            "FriendlyName=b&Greeting=ftp://a.example/x.wav",
+            400,
+            21_100,
+            "not an http or https address",
+        ),
+        (
+            "FriendlyName=b&Operator=client:nobody",
+            400,
+            21_100,
+            "no client `nobody`",
         ),
         ("FriendlyName=b&Operator=ann", 400, 21_100, "`client:`"),
         (
@@ -553,6 +565,40 @@ async fn a_box_takes_no_recording_but_its_own() {
     }
     tender(&server).tend(&News::default()).await.unwrap();
     assert!(server.store.recording(foreign).await.unwrap().is_some());
+}
+
+/// A caller can leave a message although the greeting is gone, and although the operator does not answer.
+#[tokio::test]
+async fn nothing_keeps_a_caller_from_leaving_a_message() {
+    let server = Server::start().await;
+    let who = server.admin();
+    let form = "FriendlyName=Ann&Greeting=http://a.example/gone.wav&Operator=%2B4930";
+    let mailbox = made(&server, &who, form).await;
+    let greeting = step(&server, &path(&mailbox["voice_url"]), CALLER).await;
+    assert!(
+        !greeting.contains("<Play>") && greeting.contains("leave a message"),
+        "{greeting}"
+    );
+    let operator = step(&server, &next(&greeting, "action"), "Digits=0").await;
+    let after = next(&operator, "<Dial action");
+    for (status, part) in [
+        ("no-answer", "<Record "),
+        ("failed", "<Record "),
+        ("completed", "<Hangup/>"),
+    ] {
+        let document = step(&server, &after, &format!("DialCallStatus={status}")).await;
+        assert!(document.contains(part), "{status}: {document}");
+    }
+    let own = format!("{}/{}.json", boxes(&who), mailbox["sid"].as_str().unwrap());
+    server
+        .post(&who, &own, "Greeting=http://a.example/there.wav")
+        .await
+        .is(200);
+    let greeting = step(&server, &path(&mailbox["voice_url"]), CALLER).await;
+    assert!(
+        greeting.contains("<Play>http://a.example/there.wav</Play>"),
+        "{greeting}"
+    );
 }
 
 /// A caller who wants to record again and then says nothing has sent the first message.

@@ -37,6 +37,10 @@ impl Calls for LiveCalls {
         self.0.end_conference(conference).await
     }
 
+    async fn can_play(&self, account: AccountSid, address: &str) -> bool {
+        self.0.can_play(account, address).await
+    }
+
     async fn messages_waiting(&self, account: AccountSid, client: &str) {
         self.0.messages_waiting(account, client).await;
     }

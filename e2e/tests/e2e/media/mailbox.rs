@@ -173,7 +173,7 @@ fn the_owner_hears_the_message_by_phone() -> anyhow::Result<()> {
 }
 
 #[test]
-fn a_busy_phone_leads_to_the_box_with_its_own_greeting() -> anyhow::Result<()> {
+fn a_phone_that_does_not_answer_leads_to_the_box_with_its_own_greeting() -> anyhow::Result<()> {
     let scene = Scene::new()?;
     let mailbox = mailbox(&scene, &[])?;
     let address = mailbox["voice_url"].as_str().context("an address")?;
@@ -183,7 +183,11 @@ fn a_busy_phone_leads_to_the_box_with_its_own_greeting() -> anyhow::Result<()> {
     let rest = scene.server.rest();
     rest.post(
         &format!("VoicemailBoxes/{sid}"),
-        &[("GreetingNoAnswer", &sound)],
+        // The general one cannot be fetched, which nobody notices but the owner of the box.
+        &[
+            ("GreetingNoAnswer", &sound),
+            ("Greeting", "http://127.0.0.1:1/gone.wav"),
+        ],
     )?;
     // Ann has no phone, so she does not answer.
     let address = address.replace('&', "&amp;");
@@ -198,6 +202,20 @@ fn a_busy_phone_leads_to_the_box_with_its_own_greeting() -> anyhow::Result<()> {
     ensure!(one["reason"] == "no-answer" && one["to"] == "1002", "{one}");
     let heard = scene.kim.heard()?;
     let greeting = heard.span_of(scene.music);
+    scene.kim.dial("1000")?;
+    scene.kim.wait_for_nth("CALL_ESTABLISHED", 2)?;
+    talk(8.0);
+    scene.kim.hangup()?;
+    wait::until("a second message", Duration::from_secs(10), || {
+        (messages(&scene, &mailbox).ok()?.len() == 2).then_some(())
+    })?;
+    let reported = rest.all("Notifications", "notifications")?;
+    ensure!(
+        reported
+            .iter()
+            .any(|one| one.to_string().contains("13233") || one.to_string().contains("gone.wav")),
+        "{reported:?}"
+    );
     ensure!(
         greeting.seconds() > 1.5,
         "{:.2} s of the greeting",

@@ -268,7 +268,7 @@ fn the_example_agent_is_interrupted_and_transfers_the_call() -> anyhow::Result<(
         .arg("-B")
         .arg(example.join("agent.py"))
         .env("AGENT_PORT", port.to_string())
-        .env("PATCHCORD_API", base)
+        .env("API_URL", base)
         .env("PATCHCORD_ADMIN_SID", scene.server.rest().account())
         .env("PATCHCORD_ADMIN_TOKEN", e2e::server::ADMIN_TOKEN)
         .env("PERSON_URL", scene.app.url("/person"));

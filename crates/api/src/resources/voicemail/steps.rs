@@ -98,6 +98,8 @@ struct Addresses<'a> {
     state: &'a ApiState,
     mailbox: &'a VoicemailBox,
     sounds: HashMap<RecordingSid, String>,
+    /// The owner's sounds that can be fetched.
+    playable: Vec<String>,
 }
 
 impl Links for Addresses<'_> {
@@ -109,6 +111,10 @@ impl Links for Addresses<'_> {
 
     fn sound(&self, recording: RecordingSid) -> Option<String> {
         self.sounds.get(&recording).cloned()
+    }
+
+    fn plays(&self, address: &str) -> bool {
+        self.playable.iter().any(|known| known == address)
     }
 }
 
@@ -142,7 +148,19 @@ impl<'a> Addresses<'a> {
             state,
             mailbox,
             sounds,
+            playable: Vec::new(),
         })
+    }
+
+    /// With the owner's sounds that this caller may hear, as far as they can be fetched.
+    async fn with_sounds(mut self, visit: &Visit) -> Self {
+        for address in leaving::addresses(&self.mailbox.settings, visit.case) {
+            let calls = &self.state.calls;
+            if calls.can_play(self.mailbox.account, address).await {
+                self.playable.push(address.to_owned());
+            }
+        }
+        self
     }
 }
 
@@ -263,8 +281,15 @@ impl At<'_> {
         let (mailbox, visit) = (self.mailbox, self.visit);
         let links = Addresses::new(self.state, mailbox, visit.recording).await?;
         Ok(match step {
-            Step::Leave => leaving::greeting(mailbox, visit, &links),
-            Step::Again => leaving::again(mailbox, visit, &links),
+            Step::Leave => {
+                let links = links.with_sounds(visit).await;
+                leaving::greeting(mailbox, visit, &links)
+            }
+            Step::Again => match self.form.get("DialCallStatus") {
+                // The operator has answered.
+                Some("completed" | "answered") => "<Response><Hangup/></Response>".to_owned(),
+                Some(_) | None => leaving::again(mailbox, visit, &links),
+            },
             Step::Greeted => leaving::greeted(mailbox, visit, self.form.digits(), &links),
             Step::Recorded => {
                 let Some(recorded) = self.form.recorded() else {
