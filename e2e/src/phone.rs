@@ -121,19 +121,22 @@ impl Setup {
     /// # Errors
     /// If baresip does not start, or is refused.
     pub fn start(self, server: &Server, pitch: Pitch) -> anyhow::Result<Phone> {
-        // Another process may have taken one of its ports meanwhile; baresip then stays silent.
+        // Another process may have taken one of its ports meanwhile; baresip then stays silent. And baresip 1.0.0 with its
+        // module mwi sometimes does nothing but send SUBSCRIBE from its start on, without reading any answer.
         let mut tries = 1;
-        let phone = loop {
-            match self.launch(server, pitch) {
-                Ok(phone) => break phone,
+        loop {
+            let started = self.launch(server, pitch).and_then(|phone| {
+                if self.password.is_some() {
+                    phone.wait_registered()?;
+                }
+                Ok(phone)
+            });
+            match started {
+                Ok(phone) => return Ok(phone),
                 Err(_) if tries < TRIES => tries += 1,
                 Err(error) => return Err(error),
             }
-        };
-        if self.password.is_some() {
-            phone.wait_registered()?;
         }
-        Ok(phone)
     }
 
     /// Starts baresip on free ports and connects to its control port.

@@ -25,6 +25,7 @@ OWN = f"http://127.0.0.1:{PORT}/"
 
 is_over = threading.Event()
 is_closed = threading.Event()
+is_answered = threading.Event()
 
 
 def request(path, **form):
@@ -94,6 +95,8 @@ class Handler(BaseHTTPRequestHandler):
             print("contact:", form["interactionType"], form["interactionStatus"], flush=True)
         self.send_response(status)
         self.end_headers()
+        if self.path == "/over":
+            is_answered.set()
 
     def log_message(self, *_):
         pass
@@ -111,6 +114,7 @@ def main(passenger, driver):
     is_over.wait()
     closed = request(ride, Status="closed")
     is_closed.set()
+    is_answered.wait(10)
     print(f"the ride is {closed['status']}: {closed['closed_reason']}", flush=True)
 
 

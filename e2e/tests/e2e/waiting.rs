@@ -64,7 +64,9 @@ fn register(server: &Server) -> anyhow::Result<u16> {
     Ok(port)
 }
 
+// Run by itself, it passes more often than not. The same is proved with sipp below.
 #[test]
+#[ignore = "baresip 1.0.0 with mwi.so often does nothing but send SUBSCRIBE once it has registered, without reading an answer"]
 fn baresip_shows_what_waits_and_what_comes() -> anyhow::Result<()> {
     let (server, mailbox) = server_with_box()?;
     let to = (&server, mailbox.as_str());

@@ -543,7 +543,7 @@ async fn a_box_takes_no_recording_but_its_own() {
     let who = server.admin();
     let other = server.account("p", server.admin).await;
     let mailbox = made(&server, &who, "FriendlyName=Ann&MinLength=30&MaxLength=60").await;
-    let foreign = complete(&server, other, 1).await;
+    let foreign = complete(&server, other, 5).await;
     let of_other_call = complete(&server, server.admin, 2).await;
     let call = live(&server).await;
     let form = format!("{CALLER}&CallSid={call}");

@@ -14,6 +14,7 @@ use axum::extract::Request;
 use axum::response::Response;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, StatusCode};
+use model::record::{CallRecord, Recording};
 use model::{CallSid, RecordingSid, Timestamp, VoicemailBoxSid};
 use store::StoreError;
 use tracing::warn;
@@ -138,10 +139,10 @@ impl<'a> Addresses<'a> {
         let mut sounds = HashMap::new();
         for sid in greetings.chain(others) {
             if let Some(recording) = state.store.recording(sid).await?
-                && recording.account == mailbox.account
+                && is_of(state, mailbox, &recording).await?
             {
                 let (links, base) = (&state.recording_links, &state.public_base);
-                sounds.insert(sid, media::link_of(links, base, mailbox.account, sid));
+                sounds.insert(sid, media::link_of(links, base, recording.account, sid));
             }
         }
         Ok(Self {
@@ -263,8 +264,44 @@ async fn is_live(
     let Some(call) = visit.call else {
         return Ok(false);
     };
-    let found = state.store.call(call).await?;
-    Ok(found.is_some_and(|call| call.ended.is_none() && call.account == mailbox.account))
+    match state.store.call(call).await? {
+        Some(call) if call.ended.is_none() => is_at(state, mailbox, &call).await,
+        Some(_) | None => Ok(false),
+    }
+}
+
+/// Whether a call is one of the box's account: its own, or one of somebody else to its number.
+async fn is_at(
+    state: &ApiState,
+    mailbox: &VoicemailBox,
+    call: &CallRecord,
+) -> Result<bool, StoreError> {
+    if call.account == mailbox.account {
+        return Ok(true);
+    }
+    let Some(number) = call.number else {
+        return Ok(false);
+    };
+    let number = state.store.number(number).await?;
+    Ok(number.is_some_and(|number| number.account == mailbox.account))
+}
+
+/// Whether a recording is the account's own, or was made in a call to its number.
+async fn is_of(
+    state: &ApiState,
+    mailbox: &VoicemailBox,
+    recording: &Recording,
+) -> Result<bool, StoreError> {
+    if recording.account == mailbox.account {
+        return Ok(true);
+    }
+    let Some(call) = recording.call else {
+        return Ok(false);
+    };
+    match state.store.call(call).await? {
+        Some(call) => is_at(state, mailbox, &call).await,
+        None => Ok(false),
+    }
 }
 
 /// A request in a box.
@@ -327,11 +364,13 @@ impl At<'_> {
     /// is a recording of the account, made in this call.
     async fn keep(&self, recorded: (RecordingSid, i64)) -> Result<(), StoreError> {
         let store = &self.state.store;
-        let found = store.recording(recorded.0).await?;
-        let is_own = found.is_some_and(|recording| {
-            let of_call = self.visit.call.is_none() || recording.call == self.visit.call;
-            recording.account == self.mailbox.account && of_call
-        });
+        let is_own = match store.recording(recorded.0).await? {
+            Some(recording) => {
+                let of_call = self.visit.call.is_none() || recording.call == self.visit.call;
+                of_call && is_of(self.state, self.mailbox, &recording).await?
+            }
+            None => false,
+        };
         if !is_own {
             return Ok(());
         }
@@ -523,7 +562,7 @@ impl At<'_> {
             if store.update_voicemail_box(&mailbox, read).await? {
                 let old = old.strip_prefix(Settings::RECORDED).unwrap_or_default();
                 let old = old.parse().ok().filter(|old| *old != recording);
-                tending::discard(store, mailbox.account, old, self.now).await?;
+                tending::discard(store, (mailbox.account, None), old, self.now).await?;
                 break;
             }
         }

@@ -10,9 +10,10 @@ use std::time::Duration;
 use ::voicemail::{Event, State, Voicemail, VoicemailBox, mail, report};
 use async_trait::async_trait;
 use model::email::Senders;
-use model::record::Callback;
+use model::record::{Callback, Recording};
 use model::{
-    AccountSid, EventSid, HttpMethod, Lane, RecordingSid, Timestamp, VoicemailBoxSid, VoicemailSid,
+    AccountSid, CallSid, EventSid, HttpMethod, Lane, RecordingSid, Timestamp, VoicemailBoxSid,
+    VoicemailSid,
 };
 use store::{DiscardedKind, RecordingLinks, Store, StoreError};
 use tracing::warn;
@@ -150,9 +151,15 @@ impl VoicemailTender {
             .as_ref()
             .and_then(|mailbox| mail::compose(mailbox, message, &self.sound(message), now()))
             .filter(is_allowed);
-        let Some(mail) = composed else {
+        let Some(mut mail) = composed else {
             return self.store.voicemail_is_mailed(message.sid, None).await;
         };
+        if let Some(sid) = message.recording {
+            // That of a caller who belongs to another account is that account's: it is linked, not attached.
+            let found = self.store.recording(sid).await?;
+            let is_own = found.is_some_and(|recording| recording.account == message.account);
+            mail.recordings.retain(|_| is_own);
+        }
         let sid = mail.sid;
         match self.store.insert_email(&mail).await {
             // It is there already: a server died before it said so.
@@ -185,7 +192,8 @@ impl VoicemailTender {
                 Some(sid) => self.store.recording(sid).await?,
                 None => None,
             };
-            let own = recording.filter(|recording| recording.account == message.account);
+            let of = (message.account, message.call);
+            let own = recording.filter(|recording| belongs(recording, of));
             let file = own.map(|recording| file_of(folder, recording.sid));
             let is_here = match &file {
                 Some(file) => tokio::fs::try_exists(file).await.unwrap_or(false),
@@ -297,20 +305,37 @@ pub(super) async fn delete(
     message: &Voicemail,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    discard(store, message.account, message.recording, now).await?;
+    discard(
+        store,
+        (message.account, message.call),
+        message.recording,
+        now,
+    )
+    .await?;
     store.delete_voicemail(message.sid).await.map(drop)
+}
+
+/// Whether a recording is one of the account, or of the call, that a message says.
+fn belongs(recording: &Recording, (account, call): (AccountSid, Option<CallSid>)) -> bool {
+    recording.account == account || (call.is_some() && recording.call == call)
 }
 
 /// The recording of a message that is not delivered goes.
 async fn clear(store: &Store, message: &Voicemail) -> Result<(), StoreError> {
-    discard(store, message.account, message.recording, now()).await?;
+    discard(
+        store,
+        (message.account, message.call),
+        message.recording,
+        now(),
+    )
+    .await?;
     store.clear_voicemail(message.sid).await
 }
 
-/// Moves a recording of an account to the bin, unless it is gone.
+/// Moves a recording of an account, or of a call to it, to the bin, unless it is gone.
 pub(super) async fn discard(
     store: &Store,
-    account: AccountSid,
+    of: (AccountSid, Option<CallSid>),
     recording: Option<RecordingSid>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
@@ -318,7 +343,7 @@ pub(super) async fn discard(
         Some(sid) => store.recording(sid).await?,
         None => None,
     };
-    let Some(own) = found.filter(|recording| recording.account == account) else {
+    let Some(own) = found.filter(|recording| belongs(recording, of)) else {
         return Ok(());
     };
     let sid = own.sid.to_string();
