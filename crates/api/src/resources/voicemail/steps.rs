@@ -1,7 +1,7 @@
 //! The documents that callers and owners hear, which this server requests from itself.
 //!
 //! **Invariant: an address is answered only if this server has signed it**, path and query; and one behind the PIN only while its
-//! call lasts. A box takes [`wrong_pins::MOST`] wrong PINs in an hour at most, from whatever callers, as far as this server knows.
+//! call lasts. A box takes [`crate::wrong_pins::MOST`] wrong PINs in an hour at most, from whatever callers, as far as this server knows.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
