@@ -1,7 +1,7 @@
 //! Voicemail: callers leave messages in a *box*, whose owner gets them by e-mail, by phone and by the API.
 //!
 //! What callers and owners hear are ordinary documents, one for each [`Step`], requested from the server itself: [`leaving`] has
-//! those for a caller, [`access`] those for the owner, who has a PIN. [`mail`] writes the e-mail, [`report`] the callback. A box
+//! those for a caller, [`access`] those for the owner, who has a PIN. [`mail`] writes the e-mail, [`report()`] the callback. A box
 //! has opening hours in its own time zone ([`hours`]). **Invariant: a message is named after its recording**
 //! ([`Voicemail::sid_of`]), so however often a recording is reported, there is one message. It holds no clock, random source or
 //! socket. Left to others: storage, signatures of addresses, and sending.
