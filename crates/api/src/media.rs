@@ -37,7 +37,7 @@ pub(crate) fn signed_address(account: AccountSid, sid: RecordingSid, view: View<
     format!("{host}{base}/Accounts/{account}/Recordings/{sid}.wav?{query}")
 }
 
-/// The same for what is no request to the API.
+/// The same at the Restcomm base, for use outside a request to the API.
 ///
 /// - `host`: address of this server, without a trailing slash
 pub(crate) fn link_of(

@@ -536,7 +536,7 @@ async fn empty_and_replaced_messages_are_not_delivered() {
     assert!(bin.body.contains(&first.to_string()), "{}", bin.body);
 }
 
-/// A recording of another account, or of another call, is not taken for a message, whoever asks.
+/// A recording of another account, or of another call, is never taken for a message.
 #[tokio::test]
 async fn a_box_takes_no_recording_but_its_own() {
     let server = Server::start().await;
